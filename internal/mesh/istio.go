@@ -1,0 +1,145 @@
+package mesh
+
+// istioNative reports whether the JSON of the annotation
+// sidecar.istio.io/status lists istio-proxy under initContainers, which is
+// where the injector puts a native sidecar.
+//
+// encoding/json would add 0.3 MB to the wrapper, so the value is read by a
+// scanner that knows just enough JSON. Whatever it cannot read counts as "not
+// native": the stop request is then sent, which a native sidecar survives.
+func istioNative(status string) bool {
+	s := scanner{text: status}
+	if !s.next('{') {
+		return false
+	}
+	for {
+		key, ok := s.quoted()
+		if !ok || !s.next(':') {
+			return false
+		}
+		if key == "initContainers" {
+			return s.listHas("istio-proxy")
+		}
+		if !s.skip(0) || !s.next(',') {
+			return false
+		}
+	}
+}
+
+// A scanner reads JSON from the front of a text.
+type scanner struct {
+	text string
+	pos  int
+}
+
+// maxDepth bounds the recursion on nested values from outside.
+const maxDepth = 64
+
+func (s *scanner) space() {
+	for s.pos < len(s.text) {
+		switch s.text[s.pos] {
+		case ' ', '\t', '\r', '\n':
+			s.pos++
+		default:
+			return
+		}
+	}
+}
+
+// next takes the byte c, with space before it, and reports whether it was there.
+func (s *scanner) next(c byte) bool {
+	s.space()
+	if s.pos < len(s.text) && s.text[s.pos] == c {
+		s.pos++
+		return true
+	}
+	return false
+}
+
+// quoted takes a string and returns what stands between its quotes. Escapes
+// are stepped over and left as they are: no name of interest has one.
+func (s *scanner) quoted() (string, bool) {
+	if !s.next('"') {
+		return "", false
+	}
+	start := s.pos
+	for s.pos < len(s.text) {
+		switch s.text[s.pos] {
+		case '\\':
+			s.pos++
+		case '"':
+			s.pos++
+			return s.text[start : s.pos-1], true
+		}
+		s.pos++
+	}
+	return "", false
+}
+
+// skip takes one value of any kind.
+func (s *scanner) skip(depth int) bool {
+	s.space()
+	if s.pos >= len(s.text) || depth > maxDepth {
+		return false
+	}
+	switch s.text[s.pos] {
+	case '"':
+		_, ok := s.quoted()
+		return ok
+	case '[':
+		s.pos++
+		return s.skipMembers(']', depth, func() bool { return true })
+	case '{':
+		s.pos++
+		return s.skipMembers('}', depth, func() bool {
+			_, ok := s.quoted()
+			return ok && s.next(':')
+		})
+	}
+	start := s.pos
+	for s.pos < len(s.text) {
+		switch s.text[s.pos] {
+		case ',', ']', '}', ' ', '\t', '\r', '\n':
+			return s.pos > start
+		}
+		s.pos++
+	}
+	return s.pos > start
+}
+
+// skipMembers takes the members of a list or an object up to its closing
+// bracket. key takes what stands before each member's value.
+func (s *scanner) skipMembers(closing byte, depth int, key func() bool) bool {
+	if s.next(closing) {
+		return true
+	}
+	for key() && s.skip(depth+1) {
+		if s.next(closing) {
+			return true
+		}
+		if !s.next(',') {
+			return false
+		}
+	}
+	return false
+}
+
+// listHas takes a list and reports whether it holds the string want.
+func (s *scanner) listHas(want string) bool {
+	if !s.next('[') {
+		return false
+	}
+	for {
+		s.space()
+		if s.pos < len(s.text) && s.text[s.pos] == '"' {
+			if item, ok := s.quoted(); !ok || item == want {
+				return ok
+			}
+		} else if !s.skip(0) {
+			return false
+		}
+		if !s.next(',') {
+			return false
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package wrap
+
+import (
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// signalBacklog holds one of each signal there is, twice over, so that none is
+// dropped while the wrapper is busy.
+const signalBacklog = 128
+
+// catchSignals subscribes to every signal that can be caught. Among them are
+// some to be thrown away: SIGPIPE must not kill the wrapper and must not reach
+// the command as "ignored", which signal.Ignore would cause.
+//
+// SIGCHLD has a channel of its own with room for one: it only says "look", and
+// must not be lost behind a backlog of others.
+func catchSignals() (all, children chan os.Signal) {
+	all, children = make(chan os.Signal, signalBacklog), make(chan os.Signal, 1)
+	signal.Notify(all)
+	signal.Notify(children, syscall.SIGCHLD)
+	return all, children
+}
+
+// forwarded reports whether a signal is for the command. SIGCHLD is about the
+// wrapper's own children, SIGPIPE about its own output, and SIGURG is what the
+// Go runtime sends itself to preempt (scuttle passed it on and upset Python
+// and Node: redboxllc/scuttle#34).
+func forwarded(s os.Signal) bool {
+	switch s {
+	case syscall.SIGCHLD, syscall.SIGPIPE, syscall.SIGURG:
+		return false
+	}
+	return true
+}
+
+// becomeReaper makes orphans children of this process where it is not PID 1,
+// as in a pod whose containers share a process namespace. The kernel's refusal
+// costs only that: a Linux older than 3.4.
+func becomeReaper() {
+	const prSetChildSubreaper = 36
+	if os.Getpid() != 1 {
+		_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0)
+	}
+}
+
+// runCommand starts the command, passes signals on and reaps whatever ends,
+// until the command itself ends. It returns the exit code that says so.
+func (r *run) runCommand(path string, argv, env []string) (code int, failed *startError) {
+	becomeReaper()
+	start := time.Now()
+	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
+		Env:   env,
+		Files: []uintptr{0, 1, 2},
+	})
+	if err != nil {
+		return 0, explainStart(argv[0], path, err)
+	}
+	r.logEvent(event{severity: info, name: "command-started", text: "command started"})
+	for {
+		select {
+		case s := <-r.signals:
+			if forwarded(s) {
+				// Not reaped yet, so the pid is still the command's own.
+				_ = syscall.Kill(pid, s.(syscall.Signal))
+			}
+		case <-r.children:
+			if status, ended := reap(pid); ended {
+				return r.commandEnded(status, time.Since(start)), nil
+			}
+		}
+	}
+}
+
+// reap takes every child that has ended, orphans among them, and returns the
+// status of the one that matters if it is one of them.
+func reap(pid int) (status syscall.WaitStatus, ended bool) {
+	for {
+		var s syscall.WaitStatus
+		child, err := syscall.Wait4(-1, &s, syscall.WNOHANG, nil)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil || child <= 0:
+			return status, ended
+		case child == pid:
+			status, ended = s, true
+		}
+	}
+}
+
+func (r *run) commandEnded(status syscall.WaitStatus, took time.Duration) (code int) {
+	e := event{severity: info, name: "command-ended", took: took}
+	if status.Signaled() {
+		code = codeSignal + int(status.Signal())
+		e.text = "command ended by " + signalName(status.Signal()) + " after " + show(took)
+	} else {
+		code = status.ExitStatus()
+		e.text = "command exited " + itoa(code) + " after " + show(took)
+	}
+	r.logEvent(e)
+	return code
+}
+
+// A startError says why a command could not be started, with the exit code
+// that a shell would give.
+type startError struct {
+	code int
+	text string
+	hint string
+}
+
+// lookPath finds the command the way execvp does: a name with a slash is a
+// path, any other is searched in PATH.
+func lookPath(name string, env environment) (string, *startError) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	search, ok := env.lookup("PATH")
+	if !ok {
+		// What container runtimes set where an image sets nothing.
+		search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	}
+	var unusable *startError
+	if name != "" {
+		for dir := range strings.SplitSeq(search, ":") {
+			if dir == "" {
+				dir = "."
+			}
+			path := dir + "/" + name
+			const executable = 1
+			if syscall.Access(path, executable) == nil && !isDir(path) {
+				return path, nil
+			}
+			if unusable == nil && exists(path) && !isDir(path) {
+				unusable = &startError{code: codeNotExecutable, text: "command " + path + " is not executable"}
+			}
+		}
+	}
+	if unusable != nil {
+		return "", unusable
+	}
+	return "", &startError{
+		code: codeNotFound,
+		text: `command "` + name + `" not found in PATH`,
+		hint: "PATH is " + search,
+	}
+}
+
+// explainStart turns the kernel's refusal to start a command into words. What
+// it says of a script without its interpreter ("no such file") misleads.
+func explainStart(name, path string, err error) *startError {
+	e := &startError{code: codeNotExecutable}
+	switch {
+	case (err == syscall.ENOENT || err == syscall.ENOTDIR) && !exists(path):
+		e.code, e.text = codeNotFound, "command "+name+" not found"
+	case err == syscall.ENOENT:
+		e.text = "command " + name + " cannot start: its interpreter or loader is not in the image"
+	case isDir(path):
+		e.text = "command " + name + " is a directory"
+	case err == syscall.EACCES:
+		e.text = "command " + name + " is not executable"
+	case err == syscall.ENOEXEC:
+		e.text = "command " + name + " is not a program for this machine, nor a script with a #! line"
+	default:
+		e.text = "command " + name + " cannot start: " + err.Error()
+	}
+	return e
+}
+
+func exists(path string) bool {
+	var st syscall.Stat_t
+	return syscall.Stat(path, &st) == nil
+}
+
+func isDir(path string) bool {
+	var st syscall.Stat_t
+	return syscall.Stat(path, &st) == nil && st.Mode&syscall.S_IFMT == syscall.S_IFDIR
+}

@@ -1,0 +1,27 @@
+package wrap
+
+import "strings"
+
+// An environment is a list of NAME=VALUE, as the kernel hands it over.
+type environment []string
+
+// lookup returns the value of a variable and whether it is there at all.
+func (e environment) lookup(name string) (value string, ok bool) {
+	for _, entry := range e {
+		if v, found := strings.CutPrefix(entry, name); found && strings.HasPrefix(v, "=") {
+			return v[1:], true
+		}
+	}
+	return "", false
+}
+
+// forCommand returns the environment without the wrapper's own variables.
+func (e environment) forCommand() []string {
+	kept := make([]string, 0, len(e))
+	for _, entry := range e {
+		if !strings.HasPrefix(entry, variablePrefix) {
+			kept = append(kept, entry)
+		}
+	}
+	return kept
+}

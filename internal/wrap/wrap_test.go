@@ -1,0 +1,127 @@
+package wrap
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/loopback"
+	"github.com/jobmesh/jobmesh/internal/mesh"
+)
+
+func TestPollDelay(t *testing.T) {
+	for waited, want := range map[time.Duration]time.Duration{
+		0:                       5 * time.Millisecond,
+		1999 * time.Millisecond: 5 * time.Millisecond,
+		10 * time.Second:        50 * time.Millisecond,
+		60 * time.Second:        250 * time.Millisecond,
+		time.Hour:               250 * time.Millisecond,
+	} {
+		assert.Equal(t, want, pollDelay(waited), waited)
+	}
+	last := time.Duration(0)
+	for waited := time.Duration(0); waited < 2*time.Minute; waited += 100 * time.Millisecond {
+		delay := pollDelay(waited)
+		assert.GreaterOrEqual(t, delay, last, "it never shrinks")
+		last = delay
+	}
+}
+
+func TestDecide(t *testing.T) {
+	const native = `{"initContainers":["istio-proxy"]}`
+	names := func(p plan) (names []string) {
+		for _, x := range p.proxies {
+			name := x.name
+			if len(x.stop) == 0 {
+				name += " unstopped"
+			}
+			names = append(names, name)
+		}
+		return names
+	}
+	for _, c := range []struct {
+		about  string
+		args   string
+		env    environment
+		want   []string
+		detect bool
+		stops  bool
+	}{
+		{about: "none", args: "--mesh=none"},
+		{about: "named", args: "--mesh=linkerd", want: []string{"linkerd"}, stops: true},
+		{about: "named and native", args: "--mesh=istio", env: environment{"JOBMESH_POD_ISTIO=" + native}, want: []string{"istio unstopped"}},
+		{about: "auto, nothing said", detect: true},
+		{about: "auto, nothing said, own URLs", args: "--stop=POST~http://127.0.0.1:1/", want: []string{"proxy"}, stops: true},
+		{about: "auto, no mesh", env: environment{"JOBMESH_POD_LINKERD=", "JOBMESH_POD_ISTIO=false"}},
+		{about: "auto, no mesh, own URLs", args: "--stop=POST~http://127.0.0.1:1/", env: environment{"JOBMESH_POD_LINKERD="}},
+		{about: "auto, linkerd", env: environment{"JOBMESH_POD_LINKERD=2.20.1", "JOBMESH_POD_ISTIO="}, want: []string{"linkerd"}, stops: true},
+		{about: "auto, both", env: environment{"JOBMESH_POD_LINKERD=2.20.1", "JOBMESH_POD_ISTIO={}"}, want: []string{"linkerd", "istio"}, stops: true},
+		{about: "auto, both, one native", env: environment{"JOBMESH_POD_LINKERD=2.20.1", "JOBMESH_POD_ISTIO=" + native}, want: []string{"linkerd", "istio unstopped"}, stops: true},
+		{about: "never stopped", args: "--mesh=linkerd --stop-when=never", want: []string{"linkerd"}},
+	} {
+		t.Run(c.about, func(t *testing.T) {
+			args := strings.Fields(c.args)
+			for i := range args {
+				args[i] = strings.ReplaceAll(args[i], "~", " ")
+			}
+			opts, _, err := parseOptions(append(args, "--", "true"), c.env)
+			require.NoError(t, err)
+			p, err := decide(opts, c.env)
+			require.NoError(t, err)
+			assert.Equal(t, c.want, names(p))
+			assert.Equal(t, c.detect, p.detect)
+			assert.Equal(t, c.stops, p.stops(opts))
+		})
+	}
+}
+
+// Every row of the mesh table makes requests.
+func TestMeshTableIsSound(t *testing.T) {
+	for _, m := range mesh.All() {
+		_, err := proxyOf(m, "")
+		assert.NoError(t, err, m.Name)
+	}
+}
+
+func TestJudgeStop(t *testing.T) {
+	for status, want := range map[int]verdict{200: accepted, 204: accepted, 301: refused, 400: refused, 403: refused, 404: refused, 408: again, 429: again, 500: again, 503: again} {
+		assert.Equal(t, want, judgeStop(status, nil), status)
+	}
+	assert.Equal(t, accepted, judgeStop(0, loopback.ErrNoReply))
+	assert.Equal(t, again, judgeStop(0, loopback.ErrTimeout))
+}
+
+func FuzzQuoteJSON(f *testing.F) {
+	f.Add("a\"b\\c\x00\n\x7f\xff\u2028")
+	f.Fuzz(func(t *testing.T, s string) {
+		var got string
+		require.NoError(t, json.Unmarshal([]byte(quoteJSON(s)), &got))
+		assert.Equal(t, string([]rune(s)), got)
+	})
+}
+
+func FuzzSplitFlags(f *testing.F) {
+	f.Add("--mesh\x00linkerd\x00--\x00true")
+	f.Fuzz(func(t *testing.T, joined string) {
+		args := strings.Split(joined, "\x00")
+		_, command, err := parseOptions(args, nil)
+		if err == nil && len(command) > 0 {
+			assert.Equal(t, command, args[len(args)-len(command):], "the command is the end of the arguments, untouched")
+		}
+	})
+}
+
+func TestShow(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		1234 * time.Microsecond:   "1.2ms",
+		412300 * time.Microsecond: "412ms",
+		12432 * time.Millisecond:  "12.4s",
+		200 * time.Second:         "3m20s",
+	} {
+		assert.Equal(t, want, show(d))
+	}
+}

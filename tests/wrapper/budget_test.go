@@ -1,0 +1,55 @@
+package wrapper
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"compress/gzip"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The budgets of a linux/amd64 build, in bytes. They are promises to users: an
+// init container copies this file into every pod.
+const (
+	sizeBudget = 2_300_000
+	gzipBudget = 1_000_000
+)
+
+func TestSizeBudget(t *testing.T) {
+	path := t.TempDir() + "/jobmesh-wrap"
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "github.com/jobmesh/jobmesh/cmd/jobmesh-wrap")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	binary, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.LessOrEqual(t, len(binary), sizeBudget)
+
+	var packed bytes.Buffer
+	writer, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	require.NoError(t, err)
+	_, err = writer.Write(binary)
+	require.NoError(t, err)
+	require.NoError(t, writer.Close())
+	assert.LessOrEqual(t, packed.Len(), gzipBudget)
+	t.Logf("%d bytes, %d with gzip -9", len(binary), packed.Len())
+}
+
+// What the wrapper links is bounded by name, since one import can double it.
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}} {{.Module.Path}}{{else}}{{.ImportPath}}{{end}}",
+		"github.com/jobmesh/jobmesh/cmd/jobmesh-wrap").Output()
+	require.NoError(t, err)
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		path, module, foreign := strings.Cut(line, " ")
+		if foreign {
+			assert.Equal(t, "github.com/jobmesh/jobmesh", module, "the wrapper has no dependency")
+		}
+		assert.NotContains(t, []string{"net", "net/http", "fmt", "reflect", "encoding/json", "os/exec"}, path)
+	}
+}

@@ -1,0 +1,214 @@
+package wrapper
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const endNow = syscall.SIGTERM
+
+func TestExitCodesPassThrough(t *testing.T) {
+	for _, code := range []int{0, 1, 2, 42, 126, 127, 255} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			t.Parallel()
+			p := startProxy(t, "", 0)
+			r := wrapped(t, p, nil, "sh", "-c", fmt.Sprint("exit ", code)).run()
+			assert.Equal(t, code, r.code, r.stderr)
+		})
+	}
+}
+
+func TestDeathBySignalIs128AndItsNumber(t *testing.T) {
+	for signal, code := range map[string]int{"KILL": 137, "TERM": 143, "SEGV": 139, "ABRT": 134} {
+		t.Run(signal, func(t *testing.T) {
+			t.Parallel()
+			p := startProxy(t, "", 0)
+			r := wrapped(t, p, nil, "sh", "-c", "kill -"+signal+" $$").run()
+			assert.Equal(t, code, r.code, r.stderr)
+			assert.Equal(t, 1, p.stops())
+		})
+	}
+}
+
+func TestCommandThatCannotStart(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), mode))
+		return path
+	}
+	for name, c := range map[string]struct {
+		argv0 string
+		code  int
+		words string
+	}{
+		"missing path":      {"/no/such/command", 127, "command /no/such/command not found"},
+		"missing name":      {"no-such-command", 127, `command "no-such-command" not found in PATH`},
+		"empty name":        {"", 127, `command "" not found in PATH`},
+		"not executable":    {write("plain", "#!/bin/sh\n", 0o644), 126, "is not executable"},
+		"directory":         {dir, 126, "is a directory"},
+		"bad interpreter":   {write("script", "#!/no/such/sh\n", 0o755), 126, "its interpreter or loader is not in the image"},
+		"not a program":     {write("text", "hello\n", 0o755), 126, "is not a program for this machine"},
+		"file as directory": {"/etc/passwd/x", 127, "not found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startProxy(t, "", 0)
+			r := wrapped(t, p, nil, c.argv0).run()
+			assert.Equal(t, c.code, r.code, r.stderr)
+			assert.Contains(t, r.stderr, "error: ")
+			assert.Contains(t, r.stderr, c.words)
+			assert.NotContains(t, r.stderr, "goroutine")
+			assert.Equal(t, 1, p.stops(), "a proxy must not keep the Job from failing")
+
+			// The same where the wrapper hands over to the command.
+			assert.Equal(t, c.code, command(t, "--mesh=none", "--", c.argv0).run().code)
+		})
+	}
+}
+
+func TestNameWithoutSlashIsSearchedInTheContainersPath(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "tool"), []byte("#!/bin/sh\necho found $0\n"), 0o755))
+	w := command(t, "--mesh=none", "--", "tool")
+	w.cmd.Env = []string{"PATH=/nowhere:" + dir}
+	assert.Equal(t, "found "+dir+"/tool\n", w.run().stdout)
+
+	w = command(t, "--mesh=none", "--", "./tool")
+	w.cmd.Dir = dir
+	w.cmd.Env = []string{"PATH=/nowhere"}
+	assert.Equal(t, "found ./tool\n", w.run().stdout)
+}
+
+func TestArgumentsArriveByteForByte(t *testing.T) {
+	p := startProxy(t, "", 0)
+	argv := []string{"a b", "", "line\nbreak", "--", "-x", "--stop-when=never", "\xff\xfe", strings.Repeat("long", 25_000)}
+	r := wrapped(t, p, nil, append([]string{"printf", `%s\0`}, argv...)...).run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	assert.Equal(t, strings.Join(argv, "\x00")+"\x00", r.stdout)
+}
+
+func TestSurroundingsOfTheCommandAreUntouched(t *testing.T) {
+	const look = `pwd; umask; id; ulimit -Sn; ulimit -Hn; cat; ls /proc/self/fd | wc -l; grep -E '^(SigBlk|SigIgn)' /proc/self/status; env | sort`
+	dir := t.TempDir()
+	see := func(args ...string) string {
+		w := command(t, args...)
+		if args[0] == "sh" {
+			w.cmd.Path, w.cmd.Args = "/bin/sh", args
+		}
+		w.cmd.Dir, w.cmd.Stdin = dir, strings.NewReader("from stdin\n")
+		w.env("SECRET=a b", "EMPTY=", "PWD="+dir)
+		r := w.run()
+		require.Equal(t, 0, r.code, r.stderr)
+		return r.stdout
+	}
+	direct := see("sh", "-c", look)
+	assert.Contains(t, direct, "from stdin")
+	assert.Equal(t, direct, see("--mesh=none", "--", "sh", "-c", look), "handed over")
+	p := startProxy(t, "", 0)
+	assert.Equal(t, direct, see(append(p.flags(), "--", "sh", "-c", look)...), "as a child")
+}
+
+func TestOwnVariablesAreRemovedFromTheCommand(t *testing.T) {
+	r := command(t, "--", "env").env("JOBMESH_MESH=none", "JOBMESH_POD_LINKERD=x", "JOBMESHX=kept", "A=1").run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	assert.NotContains(t, r.stdout, "JOBMESH_")
+	assert.Contains(t, r.stdout, "JOBMESHX=kept\n")
+	assert.Contains(t, r.stdout, "A=1\n")
+}
+
+func TestStdoutIsTheCommandsAlone(t *testing.T) {
+	p := startProxy(t, "", 0)
+	r := wrapped(t, p, []string{"--log-format=json"}, "echo", "hello").run()
+	assert.Equal(t, "hello\n", r.stdout)
+}
+
+func TestSignalsReachTheCommand(t *testing.T) {
+	for _, signal := range []syscall.Signal{
+		syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
+		syscall.SIGWINCH, syscall.SIGCONT, syscall.SIGALRM, syscall.SIGTSTP, syscall.Signal(40),
+	} {
+		t.Run(fmt.Sprint(int(signal)), func(t *testing.T) {
+			t.Parallel()
+			p := startProxy(t, "", 0)
+			script := fmt.Sprintf("trap 'exit 7' %d; echo up >&2; while :; do sleep 0.01; done", int(signal))
+			w := wrapped(t, p, nil, "bash", "-c", script).asInit().start().until("up\n")
+			sent := time.Now()
+			w.signal(signal)
+			r := w.wait()
+			assert.Equal(t, 7, r.code, r.stderr)
+			assert.Less(t, time.Since(sent), 2*time.Second)
+		})
+	}
+}
+
+func TestEveryArrivalOfASignalIsForwarded(t *testing.T) {
+	p := startProxy(t, "", 0)
+	script := "n=0; trap 'n=$((n+1)); echo term $n >&2; [ $n = 2 ] && exit 8' TERM; echo up >&2; while :; do sleep 0.01; done"
+	w := wrapped(t, p, nil, "bash", "-c", script).asInit().start().until("up\n")
+	w.signal(syscall.SIGTERM)
+	w.until("term 1")
+	w.signal(syscall.SIGTERM)
+	assert.Equal(t, 8, w.wait().code)
+}
+
+// The Go runtime sends itself SIGURG; a command must not see any of it.
+func TestUrgentSignalsAreNotForwarded(t *testing.T) {
+	p := startProxy(t, "", 0)
+	w := wrapped(t, p, nil, "bash", "-c", "trap 'exit 9' URG; echo up >&2; sleep 0.5; exit 0").asInit().start().until("up\n")
+	for range 100 {
+		w.signal(syscall.SIGURG)
+	}
+	assert.Equal(t, 0, w.wait().code)
+}
+
+func TestStoppedCommandIsNotTakenForEnded(t *testing.T) {
+	p := startProxy(t, "", 0)
+	w := wrapped(t, p, nil, "sh", "-c", "echo up >&2; kill -STOP $$; exit 6").start().until("up\n")
+	time.Sleep(200 * time.Millisecond)
+	assert.Zero(t, p.stops())
+	w.signal(syscall.SIGCONT)
+	assert.Equal(t, 6, w.wait().code)
+}
+
+func TestOrphansAreReaped(t *testing.T) {
+	// Each orphan is handed to the nearest reaper above it: the wrapper.
+	const script = `
+		for i in 1 2 3 4 5; do (sleep 0.05 & ) ; done
+		sleep 0.6
+		ps -o stat=,ppid= --ppid "$PPID" | grep -c ^Z
+		exit 5`
+	t.Run("not as PID 1", func(t *testing.T) {
+		p := startProxy(t, "", 0)
+		r := wrapped(t, p, nil, "sh", "-c", script).run()
+		assert.Equal(t, 5, r.code, r.stderr)
+		assert.Equal(t, "0\n", r.stdout)
+	})
+	t.Run("as PID 1", func(t *testing.T) {
+		p := startProxy(t, "", 0)
+		// With a /proc of its own namespace, so that ps sees what is there.
+		w := wrapped(t, p, nil, "sh", "-c", "mount -t proc proc /proc; "+script).asInit()
+		w.cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:   w.cmd.SysProcAttr.Cloneflags | syscall.CLONE_NEWNS,
+			Unshareflags: syscall.CLONE_NEWNS,
+		}
+		r := w.run()
+		assert.Equal(t, 5, r.code, r.stderr)
+		assert.Equal(t, "0\n", r.stdout)
+	})
+}
+
+func TestLargeOutputPassesUnharmed(t *testing.T) {
+	p := startProxy(t, "", 0)
+	r := wrapped(t, p, nil, "sh", "-c", "yes | head -c 50000000").run()
+	assert.Equal(t, 0, r.code)
+	assert.Equal(t, 50_000_000, len(r.stdout))
+}

@@ -1,0 +1,267 @@
+// Package wrapper tests the wrapper's binary from outside: what it does to a
+// command, to a proxy, and what its own exit code and words are.
+package wrapper
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// binary is the wrapper, built once with the release's flags.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "jobmesh-wrap-test")
+	if err == nil {
+		// Anybody may run it: some tests drop their user id.
+		err = os.Chmod(dir, 0o755)
+	}
+	if err == nil {
+		binary = filepath.Join(dir, "jobmesh-wrap")
+		build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -X main.version=1.2.3",
+			"-o", binary, "github.com/jobmesh/jobmesh/cmd/jobmesh-wrap")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		build.Stderr = os.Stderr
+		err = build.Run()
+	}
+	code := 1
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "build of the wrapper:", err)
+	} else {
+		code = m.Run()
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// A proxy is a server with the admin endpoints of a mesh proxy. It is a
+// stand-in: it keeps to the contract of the endpoints and carries no traffic.
+type proxy struct {
+	t      *testing.T
+	server *http.Server
+	addr   string
+
+	mu         sync.Mutex
+	readyAt    time.Time
+	readyCode  int   // answer once ready; 200 where 0
+	stopCodes  []int // answers to stop requests in order, the last one for ever
+	stays      bool  // does not go after a stop request it took
+	hangs      bool  // takes stop requests and never answers
+	mute       bool  // closes the connection of a stop request without a word
+	readySeen  []time.Time
+	stopSeen   []time.Time
+	stopHeader http.Header
+	stopHost   string
+	stopLine   string
+}
+
+// startProxy starts a proxy that is ready after a delay. An empty address is
+// some free port of the loopback.
+func startProxy(t *testing.T, addr string, ready time.Duration, change ...func(*proxy)) *proxy {
+	t.Helper()
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	p := &proxy{t: t, readyAt: time.Now().Add(ready), stopCodes: []int{200}}
+	for _, c := range change {
+		c(p)
+	}
+	listener, err := net.Listen("tcp", addr)
+	require.NoError(t, err)
+	p.addr = listener.Addr().String()
+	p.server = &http.Server{Handler: p}
+	go func() { _ = p.server.Serve(listener) }()
+	t.Cleanup(func() { _ = p.server.Close() })
+	return p
+}
+
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch r.URL.Path {
+	case "/ready", "/healthz/ready":
+		p.readySeen = append(p.readySeen, time.Now())
+		code := http.StatusServiceUnavailable
+		if !time.Now().Before(p.readyAt) {
+			if code = p.readyCode; code == 0 {
+				code = http.StatusOK
+			}
+		}
+		w.WriteHeader(code)
+	case "/shutdown", "/quitquitquit":
+		p.stopSeen = append(p.stopSeen, time.Now())
+		p.stopHeader, p.stopHost = r.Header.Clone(), r.Host
+		p.stopLine = r.Method + " " + r.RequestURI + " " + r.Proto
+		code := p.stopCodes[min(len(p.stopSeen), len(p.stopCodes))-1]
+		switch {
+		case p.hangs:
+			p.mu.Unlock()
+			<-r.Context().Done()
+			p.mu.Lock()
+			return
+		case p.mute:
+			go func() { _ = p.server.Close() }()
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(code)
+		if code == http.StatusOK && !p.stays {
+			go func() {
+				time.Sleep(5 * time.Millisecond) // let the answer out
+				_ = p.server.Close()
+			}()
+		}
+	default:
+		w.WriteHeader(http.StatusNotFound)
+	}
+}
+
+func (p *proxy) stops() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.stopSeen)
+}
+
+func (p *proxy) looks() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.readySeen)
+}
+
+// flags are what make the wrapper use this proxy.
+func (p *proxy) flags() []string {
+	return []string{"--ready-url=http://" + p.addr + "/ready", "--stop=POST http://" + p.addr + "/shutdown"}
+}
+
+// A process is a wrapper that was started.
+type process struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	started time.Time
+	stdout  bytes.Buffer
+	stderr  lockedBuffer
+}
+
+// A lockedBuffer can be read while a process still writes to it.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// A result is how a process ended.
+type result struct {
+	code           int
+	stdout, stderr string
+	took           time.Duration
+}
+
+// command prepares the wrapper with a clean environment but for PATH.
+func command(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(binary, args...)}
+	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	// A grandchild that outlives the wrapper must not keep the test waiting.
+	p.cmd.WaitDelay = 2 * time.Second
+	return p
+}
+
+// asInit makes the process PID 1 of a namespace of its own, as in a container.
+func (p *process) asInit() *process {
+	p.t.Helper()
+	if p.cmd.SysProcAttr = initAttributes(); p.cmd.SysProcAttr == nil {
+		p.t.Skip("needs root, or user namespaces, for a PID namespace of its own")
+	}
+	return p
+}
+
+// initAttributes are what makes a process PID 1, or nil where nobody lets us.
+var initAttributes = sync.OnceValue(func() *syscall.SysProcAttr {
+	attributes := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	if os.Geteuid() != 0 {
+		attributes.Cloneflags |= syscall.CLONE_NEWUSER
+	}
+	try := exec.Command("true")
+	try.SysProcAttr = attributes
+	if try.Run() != nil {
+		return nil
+	}
+	return attributes
+})
+
+func (p *process) env(entries ...string) *process {
+	p.cmd.Env = append(p.cmd.Env, entries...)
+	return p
+}
+
+func (p *process) start() *process {
+	p.t.Helper()
+	p.started = time.Now()
+	require.NoError(p.t, p.cmd.Start())
+	p.t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	return p
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(s))
+}
+
+// until waits for a text on the process's stderr.
+func (p *process) until(text string) *process {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool { return strings.Contains(p.stderr.String(), text) },
+		10*time.Second, time.Millisecond, "stderr never had %q", text)
+	return p
+}
+
+func (p *process) wait() result {
+	p.t.Helper()
+	err := p.cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+		require.NoError(p.t, err)
+	}
+	code := p.cmd.ProcessState.ExitCode()
+	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
+		// The wrapper handed over to the command, which was then killed.
+		code = 128 + int(status.Signal())
+	}
+	return result{code: code, stdout: p.stdout.String(), stderr: p.stderr.String(), took: time.Since(p.started)}
+}
+
+func (p *process) run() result {
+	p.t.Helper()
+	return p.start().wait()
+}
+
+// wrapped is a wrapper in front of a command beside a proxy.
+func wrapped(t *testing.T, p *proxy, flags []string, argv ...string) *process {
+	t.Helper()
+	args := append(p.flags(), flags...)
+	return command(t, append(append(args, "--"), argv...)...)
+}

@@ -1,0 +1,140 @@
+package wrapper
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestStopRequestOnTheWire(t *testing.T) {
+	p := startProxy(t, "", 0)
+	r := wrapped(t, p, nil, "true").run()
+	require.Equal(t, 0, r.code, r.stderr)
+	assert.Equal(t, "POST /shutdown HTTP/1.1", p.stopLine)
+	assert.Equal(t, p.addr, p.stopHost)
+	assert.Equal(t, "0", p.stopHeader.Get("Content-Length"))
+}
+
+// What the proxy does with the stop request never changes the exit code.
+func TestStopAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*proxy)
+		flags  []string
+		stops  int
+		words  string
+		least  time.Duration
+		most   time.Duration
+	}{
+		"taken": {
+			stops: 1, words: "proxy stopped after", most: time.Second,
+		},
+		"503 twice, then taken": {
+			change: func(p *proxy) { p.stopCodes = []int{503, 503, 200} },
+			stops:  3, words: "was answered 503, trying again", most: time.Second,
+		},
+		"no reply, and gone": {
+			change: func(p *proxy) { p.mute = true },
+			stops:  1, words: "proxy stopped after", most: time.Second,
+		},
+		"never answered": {
+			change: func(p *proxy) { p.hangs = true },
+			flags:  []string{"--stop-timeout=700ms"},
+			stops:  1, words: "error: proxy not stopped after", least: 700 * time.Millisecond, most: 1500 * time.Millisecond,
+		},
+		"taken, and stays": {
+			change: func(p *proxy) { p.stays = true },
+			flags:  []string{"--stop-timeout=500ms"},
+			stops:  1, words: "is still there after", least: 500 * time.Millisecond, most: 1500 * time.Millisecond,
+		},
+		"404 is final": {
+			change: func(p *proxy) { p.stopCodes = []int{404} },
+			stops:  1, words: "was answered 404", most: time.Second,
+		},
+		"403 is final": {
+			change: func(p *proxy) { p.stopCodes = []int{403} },
+			stops:  1, words: "loopback address only", most: time.Second,
+		},
+		"405 is final": {
+			change: func(p *proxy) { p.stopCodes = []int{405} },
+			stops:  1, words: "another method", most: time.Second,
+		},
+		"429, then taken": {
+			change: func(p *proxy) { p.stopCodes = []int{429, 200} },
+			stops:  2, words: "proxy stopped after", most: time.Second,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if c.change == nil {
+				c.change = func(*proxy) {}
+			}
+			p := startProxy(t, "", 0, c.change)
+			r := wrapped(t, p, c.flags, "sh", "-c", "exit 9").run()
+			assert.Equal(t, 9, r.code, r.stderr)
+			assert.Equal(t, c.stops, p.stops(), r.stderr)
+			assert.Contains(t, r.stderr, c.words)
+			assert.GreaterOrEqual(t, r.took, c.least)
+			assert.Less(t, r.took, c.most)
+		})
+	}
+}
+
+func TestLinkerdsSwitchedOffEndpointIsNamedWithItsFix(t *testing.T) {
+	startProxy(t, "127.0.0.1:4191", 0, func(p *proxy) { p.stopCodes = []int{404} })
+	r := command(t, "--mesh=linkerd", "--", "true").run()
+	assert.Equal(t, 0, r.code)
+	assert.Contains(t, r.stderr, "error: linkerd did not stop")
+	assert.Contains(t, r.stderr, "hint: annotate the pod with config.linkerd.io/proxy-admin-shutdown: enabled")
+}
+
+func TestProxyThatIsGoneAlreadyCostsNothing(t *testing.T) {
+	p := startProxy(t, "", 0)
+	w := wrapped(t, p, nil, "sh", "-c", "sleep 0.3; exit 2").start().until("command started")
+	require.NoError(t, p.server.Close())
+	r := w.wait()
+	assert.Equal(t, 2, r.code)
+	assert.Contains(t, r.stderr, "proxy is gone already")
+	assert.NotContains(t, r.stderr, "error:")
+	assert.Less(t, r.took, 1500*time.Millisecond)
+}
+
+func TestStopWhen(t *testing.T) {
+	for _, c := range []struct {
+		when  string
+		code  string
+		stops int
+	}{
+		{"always", "0", 1}, {"always", "3", 1},
+		{"success", "0", 1}, {"success", "3", 0},
+		{"never", "0", 0}, {"never", "3", 0},
+	} {
+		t.Run(c.when+" "+c.code, func(t *testing.T) {
+			t.Parallel()
+			p := startProxy(t, "", 0)
+			r := wrapped(t, p, []string{"--stop-when", c.when}, "sh", "-c", "exit "+c.code).run()
+			assert.Equal(t, c.code, string(rune('0'+r.code)))
+			assert.Equal(t, c.stops, p.stops(), r.stderr)
+		})
+	}
+}
+
+func TestSeveralStopRequestsInOrder(t *testing.T) {
+	first, second := startProxy(t, "", 0, func(p *proxy) { p.stopCodes = []int{404} }), startProxy(t, "", 0)
+	r := command(t, "--ready-url=http://"+first.addr+"/ready",
+		"--stop=POST http://"+first.addr+"/shutdown", "--stop=POST http://"+second.addr+"/quitquitquit", "--", "true").run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	require.Equal(t, 1, first.stops())
+	require.Equal(t, 1, second.stops())
+	assert.True(t, first.stopSeen[0].Before(second.stopSeen[0]))
+}
+
+func TestSignalDuringTheStopDoesNotCutItShort(t *testing.T) {
+	p := startProxy(t, "", 0, func(p *proxy) { p.stopCodes = []int{503, 503, 503, 503, 200} })
+	w := wrapped(t, p, nil, "sh", "-c", "exit 8").asInit().start().until("trying again")
+	w.signal(endNow)
+	r := w.wait()
+	assert.Equal(t, 8, r.code, r.stderr)
+	assert.Contains(t, r.stderr, "proxy stopped after")
+}

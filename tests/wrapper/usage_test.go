@@ -1,0 +1,197 @@
+package wrapper
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A bad value is a usage error at once, by whichever way it comes.
+func TestBadUsage(t *testing.T) {
+	for name, c := range map[string]struct {
+		args  []string
+		env   string
+		words string
+	}{
+		"no command":             {args: []string{"--mesh=none", "--"}, words: "no command given"},
+		"nothing at all":         {words: "no command given"},
+		"unknown flag":           {args: []string{"--redy-url=x", "--", "true"}, words: "unknown flag --redy-url"},
+		"short flag":             {args: []string{"-q", "--", "true"}, words: "unknown flag -q"},
+		"no dashes":              {args: []string{"true"}, words: `put -- before the command "true"`},
+		"flag without value":     {args: []string{"--mesh", "--", "true"}, words: "--mesh needs a value"},
+		"flag twice":             {args: []string{"--mesh=none", "--mesh=none", "--", "true"}, words: "--mesh is given twice"},
+		"unknown mesh":           {args: []string{"--mesh=linkrd", "--", "true"}, words: `--mesh: "linkrd" is not one of auto, none, linkerd, istio`},
+		"bad duration":           {args: []string{"--ready-timeout=abc", "--", "true"}, words: `--ready-timeout: "abc" is not a duration`},
+		"number without unit":    {args: []string{"--stop-timeout=5", "--", "true"}, words: `--stop-timeout: "5" is not a duration`},
+		"negative duration":      {args: []string{"--ready-timeout=-1s", "--", "true"}, words: `"-1s" is less than 0s`},
+		"no time to stop":        {args: []string{"--stop-timeout=0", "--", "true"}, words: `"0" is less than 1ms`},
+		"bad port":               {args: []string{"--ready-url=http://127.0.0.1:99999/", "--", "true"}, words: "needs a port from 1 to 65535"},
+		"https":                  {args: []string{"--ready-url=https://127.0.0.1/", "--", "true"}, words: "does not start with http://"},
+		"host name":              {args: []string{"--ready-url=http://example/", "--", "true"}, words: "needs an IP address or localhost"},
+		"stop without method":    {args: []string{"--stop=http://127.0.0.1:1/", "--", "true"}, words: "is not of the form 'METHOD URL'"},
+		"header injection":       {args: []string{"--stop=POST http://127.0.0.1:1/\r\nX: y", "--", "true"}, words: "space or control character"},
+		"bad choice":             {args: []string{"--stop-when=sometimes", "--", "true"}, words: `"sometimes" is not one of always, success, never`},
+		"bad switch":             {args: []string{"--quiet=maybe", "--", "true"}, words: `--quiet: "maybe" is neither true nor false`},
+		"contradiction":          {args: []string{"--mesh=none", "--stop=POST http://127.0.0.1:1/", "--", "true"}, words: "--mesh none contradicts"},
+		"variable: bad duration": {args: []string{"--", "true"}, env: "JOBMESH_READY_TIMEOUT=abc", words: `JOBMESH_READY_TIMEOUT: "abc" is not a duration`},
+		"variable: unknown mesh": {args: []string{"--", "true"}, env: "JOBMESH_MESH=x", words: `JOBMESH_MESH: "x" is not one of`},
+		"variable: bad stop":     {args: []string{"--", "true"}, env: "JOBMESH_STOP=quit", words: `JOBMESH_STOP: "quit" is not of the form`},
+		"install without DIR":    {args: []string{"install"}, words: "install wants one argument"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := command(t, c.args...).env(c.env).run()
+			assert.Equal(t, 64, r.code)
+			assert.Empty(t, r.stdout)
+			assert.Contains(t, r.stderr, "jobmesh-wrap: error: ")
+			assert.Contains(t, r.stderr, c.words)
+			assert.Equal(t, 1, strings.Count(r.stderr, "error: "))
+		})
+	}
+}
+
+func TestFlagWinsOverVariableAndEmptyVariableIsUnset(t *testing.T) {
+	r := command(t, "--mesh=none", "--", "true").env("JOBMESH_MESH=linkerd").run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	r = command(t, "--mesh=none", "--", "true").env("JOBMESH_READY_TIMEOUT=", "JOBMESH_STOP=", "JOBMESH_QUIET=").run()
+	assert.Equal(t, 0, r.code, r.stderr)
+}
+
+func TestVariablesDoWhatFlagsDo(t *testing.T) {
+	p, second := startProxy(t, "", 0), startProxy(t, "", 0)
+	r := command(t, "--", "sh", "-c", "exit 3").env(
+		"JOBMESH_READY_URL=http://"+p.addr+"/ready",
+		"JOBMESH_STOP=POST http://"+p.addr+"/shutdown\nPOST http://"+second.addr+"/quitquitquit\n",
+		"JOBMESH_QUIET=true").run()
+	assert.Equal(t, 3, r.code)
+	assert.Empty(t, r.stderr)
+	assert.Equal(t, 1, p.stops())
+	assert.Equal(t, 1, second.stops())
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	r := command(t, "version").run()
+	assert.Equal(t, 0, r.code)
+	assert.Equal(t, "jobmesh-wrap 1.2.3\n", r.stdout)
+
+	for _, flag := range []string{"--help", "-h"} {
+		r = command(t, flag).run()
+		assert.Equal(t, 0, r.code)
+		assert.Contains(t, r.stdout, "jobmesh-wrap install DIR")
+		assert.Contains(t, r.stdout, "--ready-timeout DURATION  (JOBMESH_READY_TIMEOUT)")
+		assert.Contains(t, r.stdout, "(default 2m)")
+	}
+}
+
+func TestJSONLogIsOneObjectALineWithDurationsAndNoSecrets(t *testing.T) {
+	p := startProxy(t, "", 50*1e6)
+	r := wrapped(t, p, []string{"--log-format=json"}, "sh", "-c", "sleep 0.05; exit 3", "hunter2").env("TOKEN=hunter3").run()
+	assert.Equal(t, 3, r.code)
+	durations := map[string]float64{}
+	lines := bufio.NewScanner(strings.NewReader(r.stderr))
+	for lines.Scan() {
+		var line struct {
+			Time, Level, Event, Message string
+			Duration                    float64 `json:"duration_ms"`
+		}
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &line), lines.Text())
+		assert.NotEmpty(t, line.Time)
+		assert.Equal(t, "info", line.Level)
+		assert.NotEmpty(t, line.Message)
+		durations[line.Event] = line.Duration
+	}
+	assert.Greater(t, durations["command-ended"], 50.0)
+	assert.Positive(t, durations["proxy-ready"])
+	assert.Positive(t, durations["proxy-stopped"])
+	assert.NotContains(t, r.stderr, "hunter")
+}
+
+func TestQuietLeavesErrors(t *testing.T) {
+	p := startProxy(t, "", 0)
+	r := wrapped(t, p, []string{"--quiet"}, "/no/such/command").run()
+	assert.Equal(t, 127, r.code)
+	assert.Equal(t, "jobmesh-wrap: error: command /no/such/command not found\n", r.stderr)
+}
+
+func TestClosedStderrIsNoReasonToFail(t *testing.T) {
+	p := startProxy(t, "", 0)
+	w := wrapped(t, p, nil, "sh", "-c", "exit 4")
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, reader.Close())
+	w.cmd.Stderr = writer
+	r := w.run()
+	require.NoError(t, writer.Close())
+	assert.Equal(t, 4, r.code)
+	assert.Equal(t, 1, p.stops())
+}
+
+func TestInstall(t *testing.T) {
+	dir := t.TempDir()
+	// Under any umask, and again over itself.
+	for _, umask := range []string{"077", "000"} {
+		install := exec.Command("sh", "-c", "umask "+umask+`; exec "$0" install "$1"`, binary, dir)
+		out, err := install.CombinedOutput()
+		require.NoError(t, err, string(out))
+		assert.Empty(t, out)
+		copied := filepath.Join(dir, "jobmesh-wrap")
+		stat, err := os.Stat(copied)
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o555), stat.Mode().Perm())
+		want, err := os.ReadFile(binary)
+		require.NoError(t, err)
+		got, err := os.ReadFile(copied)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		assert.Len(t, entries, 1, "no temporary file is left")
+	}
+	out, err := exec.Command(filepath.Join(dir, "jobmesh-wrap"), "version").Output()
+	require.NoError(t, err)
+	assert.Equal(t, "jobmesh-wrap 1.2.3\n", string(out))
+}
+
+func TestInstallThatCannot(t *testing.T) {
+	r := command(t, "install", "/no/such/dir").run()
+	assert.Equal(t, 70, r.code)
+	assert.Equal(t, "jobmesh-wrap: error: install: /no/such/dir: no such file or directory\n", r.stderr)
+
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	r = command(t, "install", file).run()
+	assert.Equal(t, 70, r.code)
+	assert.Contains(t, r.stderr, "not a directory")
+}
+
+// Needs a mount of its own: root, or a user namespace.
+func TestInstallNamesMountsItCannotUse(t *testing.T) {
+	for _, c := range []struct{ options, words string }{
+		{"noexec", "is mounted noexec: nothing copied there could run"},
+		{"size=64k", "no space left on device"},
+		{"ro", "read-only file system"},
+	} {
+		t.Run(c.options, func(t *testing.T) {
+			dir := t.TempDir()
+			script := `mount -t tmpfs -o ` + c.options + ` none "$1" || exit 99; "$0" install "$1"; code=$?; ls -A "$1"; exit $code`
+			w := command(t).asInit()
+			w.cmd.Path, w.cmd.Args = "/bin/sh", []string{"sh", "-c", script, binary, dir}
+			w.cmd.SysProcAttr = &syscall.SysProcAttr{
+				Cloneflags:   w.cmd.SysProcAttr.Cloneflags | syscall.CLONE_NEWNS,
+				Unshareflags: syscall.CLONE_NEWNS,
+			}
+			r := w.run()
+			assert.Equal(t, 70, r.code, r.stderr)
+			assert.Contains(t, r.stderr, c.words)
+			assert.Empty(t, r.stdout, "nothing is left behind")
+		})
+	}
+}

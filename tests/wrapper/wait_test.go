@@ -1,0 +1,172 @@
+package wrapper
+
+import (
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestReadyProxyIsStoppedAfterTheCommand(t *testing.T) {
+	p := startProxy(t, "", 0)
+	r := wrapped(t, p, nil, "true").run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	assert.Equal(t, 1, p.stops())
+	assert.Contains(t, r.stderr, "proxy ready after")
+	assert.Contains(t, r.stderr, "command exited 0 after")
+	assert.Contains(t, r.stderr, "proxy stopped after")
+}
+
+func TestCommandStartsSoonAfterTheProxyIsReadyAndNeverBefore(t *testing.T) {
+	for _, ready := range []time.Duration{300 * time.Millisecond, 2 * time.Second} {
+		t.Run(ready.String(), func(t *testing.T) {
+			t.Parallel()
+			p := startProxy(t, "", ready)
+			r := wrapped(t, p, nil, "true").run()
+			assert.Equal(t, 0, r.code, r.stderr)
+			assert.GreaterOrEqual(t, r.took, ready)
+			assert.Less(t, r.took, ready+500*time.Millisecond)
+		})
+	}
+}
+
+func TestProxyThatListensLateIsWaitedFor(t *testing.T) {
+	first := startProxy(t, "", 0)
+	addr := first.addr
+	require.NoError(t, first.server.Close())
+	w := wrapped(t, first, nil, "true").start()
+	time.Sleep(400 * time.Millisecond)
+	p := startProxy(t, addr, 0)
+	r := w.wait()
+	assert.Equal(t, 0, r.code, r.stderr)
+	assert.Equal(t, 1, p.stops())
+}
+
+func TestOnlyTwoHundredsAreReady(t *testing.T) {
+	for _, code := range []int{http.StatusMovedPermanently, http.StatusNotFound, http.StatusInternalServerError} {
+		p := startProxy(t, "", 0, func(p *proxy) { p.readyCode = code })
+		r := wrapped(t, p, []string{"--ready-timeout=200ms"}, "true").run()
+		assert.Equal(t, 69, r.code, "answer %d", code)
+	}
+	p := startProxy(t, "", 0, func(p *proxy) { p.readyCode = http.StatusNoContent })
+	assert.Equal(t, 0, wrapped(t, p, nil, "true").run().code)
+}
+
+func TestProxyNeverReadyFailsAndIsAskedToStop(t *testing.T) {
+	p := startProxy(t, "", time.Hour)
+	r := wrapped(t, p, []string{"--ready-timeout=500ms"}, "echo", "ran").run()
+	assert.Equal(t, 69, r.code)
+	assert.Empty(t, r.stdout)
+	assert.Equal(t, 1, p.stops())
+	assert.Regexp(t, "error: proxy not ready after 5..ms: http://"+p.addr+"/ready: answered 503", r.stderr)
+	assert.Contains(t, r.stderr, "hint: ")
+	assert.Less(t, r.took, 1500*time.Millisecond)
+}
+
+func TestProxyNeverReadyMayBeRunAnyway(t *testing.T) {
+	p := startProxy(t, "", time.Hour)
+	r := wrapped(t, p, []string{"--ready-timeout=300ms", "--on-ready-timeout=run"}, "sh", "-c", "echo ran; exit 4").run()
+	assert.Equal(t, 4, r.code)
+	assert.Equal(t, "ran\n", r.stdout)
+	assert.Equal(t, 1, p.stops())
+}
+
+func TestSignalEndsTheWaitAtOnce(t *testing.T) {
+	for signal, code := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
+		t.Run(signal.String(), func(t *testing.T) {
+			p := startProxy(t, "", time.Hour)
+			w := wrapped(t, p, nil, "echo", "ran").asInit().start()
+			require.Eventually(t, func() bool { return p.looks() > 0 }, 5*time.Second, time.Millisecond)
+			sent := time.Now()
+			w.signal(signal)
+			r := w.wait()
+			assert.Equal(t, code, r.code, r.stderr)
+			assert.Less(t, time.Since(sent), 500*time.Millisecond)
+			assert.Empty(t, r.stdout)
+			assert.Equal(t, 1, p.stops())
+		})
+	}
+}
+
+func TestMessagesToTheCommandDoNotEndTheWait(t *testing.T) {
+	p := startProxy(t, "", 500*time.Millisecond)
+	w := wrapped(t, p, nil, "true").start()
+	require.Eventually(t, func() bool { return p.looks() > 0 }, 5*time.Second, time.Millisecond)
+	w.signal(syscall.SIGUSR1)
+	w.signal(syscall.SIGWINCH)
+	r := w.wait()
+	assert.Equal(t, 0, r.code, r.stderr)
+}
+
+func TestLoopbackNamesAndFamilies(t *testing.T) {
+	six := startProxy(t, "[::1]:0", 0)
+	assert.Equal(t, 0, wrapped(t, six, nil, "true").run().code)
+	four := startProxy(t, "", 0)
+	port := four.addr[len("127.0.0.1"):]
+	r := command(t, "--ready-url=http://localhost"+port+"/ready", "--stop=POST http://localhost"+port+"/shutdown", "--", "true").run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	assert.Equal(t, 1, four.stops())
+}
+
+func TestProxyVariablesAreForTheCommandOnly(t *testing.T) {
+	p := startProxy(t, "", 0)
+	r := wrapped(t, p, nil, "sh", "-c", "echo $http_proxy $HTTP_PROXY").
+		env("http_proxy=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1").run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	assert.Equal(t, "http://127.0.0.1:1 http://127.0.0.1:1\n", r.stdout)
+}
+
+// The chart hands the pod's annotations over in these variables.
+func TestAutoFollowsThePodAnnotations(t *testing.T) {
+	t.Run("no mesh: the command takes the wrapper's place", func(t *testing.T) {
+		r := command(t, "--", "cat", "/proc/1/comm").asInit().env("JOBMESH_POD_LINKERD=", "JOBMESH_POD_ISTIO=false").run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		// /proc is that of the namespace outside, so look at the pid instead.
+		r = command(t, "--", "sh", "-c", "echo $$").asInit().env("JOBMESH_POD_LINKERD=", "JOBMESH_POD_ISTIO=false").run()
+		assert.Equal(t, "1\n", r.stdout)
+		assert.Less(t, r.took, time.Second)
+	})
+	t.Run("linkerd", func(t *testing.T) {
+		p := startProxy(t, "127.0.0.1:4191", 0)
+		r := command(t, "--", "sh", "-c", "exit 5").env("JOBMESH_POD_LINKERD=edge-26.6.1", "JOBMESH_POD_ISTIO=").run()
+		assert.Equal(t, 5, r.code, r.stderr)
+		assert.Equal(t, "POST /shutdown HTTP/1.1", p.stopLine)
+		assert.Contains(t, r.stderr, "linkerd stopped after")
+	})
+	const classic = `{"initContainers":["istio-init"],"containers":["istio-proxy"],"revision":"default"}`
+	const native = `{"initContainers":["istio-init","istio-proxy"],"containers":null,"revision":"default"}`
+	t.Run("istio", func(t *testing.T) {
+		ready := startProxy(t, "127.0.0.1:15021", 0)
+		agent := startProxy(t, "127.0.0.1:15020", 0)
+		r := command(t, "--", "true").env("JOBMESH_POD_LINKERD=", "JOBMESH_POD_ISTIO="+classic).run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.Equal(t, 1, ready.looks())
+		assert.Equal(t, "POST /quitquitquit HTTP/1.1", agent.stopLine)
+	})
+	t.Run("istio as a native sidecar is waited for and not stopped", func(t *testing.T) {
+		ready := startProxy(t, "127.0.0.1:15021", 300*time.Millisecond)
+		agent := startProxy(t, "127.0.0.1:15020", 0)
+		r := command(t, "--", "sh", "-c", "exit 6").env("JOBMESH_POD_LINKERD=", "JOBMESH_POD_ISTIO="+native).run()
+		assert.Equal(t, 6, r.code, r.stderr)
+		assert.GreaterOrEqual(t, r.took, 300*time.Millisecond)
+		assert.Positive(t, ready.looks())
+		assert.Zero(t, agent.stops())
+	})
+	t.Run("nothing says: a proxy is looked for and found", func(t *testing.T) {
+		p := startProxy(t, "127.0.0.1:4191", 300*time.Millisecond)
+		r := command(t, "--", "true").run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.Contains(t, r.stderr, "linkerd found after")
+		assert.Equal(t, 1, p.stops())
+	})
+	t.Run("nothing says and nothing answers", func(t *testing.T) {
+		r := command(t, "--detect-timeout=300ms", "--", "sh", "-c", "exit 7").run()
+		assert.Equal(t, 7, r.code)
+		assert.Contains(t, r.stderr, "no proxy found within")
+		assert.GreaterOrEqual(t, r.took, 300*time.Millisecond)
+		assert.Less(t, r.took, 1500*time.Millisecond)
+	})
+}
