@@ -1,0 +1,167 @@
+// Package chart packs the library chart, pinned to the image it was built with.
+package chart
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	helm "helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/image"
+)
+
+// A Pin is the image that a chart is to use.
+type Pin struct {
+	// Registry and Repository replace those of the chart unless empty.
+	Registry, Repository string
+	// Digest is that of the image index.
+	Digest string
+}
+
+// An Archive is a packed chart.
+type Archive struct {
+	Name, Version string
+	Bytes         []byte
+}
+
+// FileName is the name under which Helm expects the archive.
+func (a Archive) FileName() string { return a.Name + "-" + a.Version + ".tgz" }
+
+// Version returns the version of the chart in a folder.
+func Version(dir string) (string, error) {
+	c, err := load(dir)
+	if err != nil {
+		return "", err
+	}
+	return c.Metadata.Version, nil
+}
+
+// ImageRepository returns the repository of the image that the chart of a
+// folder names, its registry included.
+func ImageRepository(dir string) (string, error) {
+	c, err := load(dir)
+	if err != nil {
+		return "", err
+	}
+	image, _ := c.Values["image"].(map[string]any)
+	registry, _ := image["registry"].(string)
+	repository, _ := image["repository"].(string)
+	if registry == "" || repository == "" {
+		return "", fault.New(fault.Build, fmt.Errorf("chart %s: values.yaml has no image.registry or no image.repository", dir))
+	}
+	return registry + "/" + repository, nil
+}
+
+// Pack pins the chart of a folder and packs it. The archive is the same for the
+// same files, whenever and wherever it is made; Helm's own writer stamps the
+// time of packing (3.x) or of the files (4.x).
+func Pack(dir string, pin Pin, modified time.Time) (Archive, error) {
+	c, err := load(dir)
+	if err != nil {
+		return Archive{}, err
+	}
+	a := Archive{Name: c.Metadata.Name, Version: c.Metadata.Version}
+	// Raw are the files as they stand, those of .helmignore left out.
+	files := append([]*helm.File{}, c.Raw...)
+	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
+	var content bytes.Buffer
+	w := tar.NewWriter(&content)
+	for _, f := range files {
+		data := f.Data
+		if f.Name == "values.yaml" {
+			if data, err = pin.apply(data); err != nil {
+				return a, err
+			}
+		}
+		header := &tar.Header{
+			Name: a.Name + "/" + f.Name, Mode: 0o644, Size: int64(len(data)),
+			ModTime: modified, Typeflag: tar.TypeReg, Format: tar.FormatPAX,
+		}
+		if err := w.WriteHeader(header); err != nil {
+			return a, err
+		}
+		if _, err := w.Write(data); err != nil {
+			return a, err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return a, err
+	}
+	if a.Bytes, err = image.Compress(content.Bytes()); err != nil {
+		return a, err
+	}
+	return a, a.check(pin)
+}
+
+// check reads the archive back the way Helm will.
+func (a Archive) check(pin Pin) error {
+	c, err := loader.LoadArchive(bytes.NewReader(a.Bytes))
+	if err != nil {
+		return fault.New(fault.Build, fmt.Errorf("chart %s: the packed archive does not load: %w", a.FileName(), err))
+	}
+	got, _ := c.Values["image"].(map[string]any)
+	for key, want := range pin.values() {
+		if got[key] != want {
+			return fault.New(fault.Build, fmt.Errorf("chart %s: image.%s is %v after pinning, not %s", a.FileName(), key, got[key], want))
+		}
+	}
+	return nil
+}
+
+func load(dir string) (*helm.Chart, error) {
+	c, err := loader.LoadDir(dir)
+	if err == nil {
+		err = c.Validate()
+	}
+	if err != nil {
+		return nil, fault.New(fault.Build, fmt.Errorf("chart %s: %w", dir, err))
+	}
+	return c, nil
+}
+
+func (p Pin) values() map[string]string {
+	values := map[string]string{"digest": p.Digest}
+	if p.Registry != "" {
+		values["registry"] = p.Registry
+	}
+	if p.Repository != "" {
+		values["repository"] = p.Repository
+	}
+	return values
+}
+
+// apply writes the pin into the text of a values.yaml, whose comments are its
+// documentation and have to survive: the keys directly under image, each on a
+// line of its own.
+func (p Pin) apply(text []byte) ([]byte, error) {
+	left := p.values()
+	var out strings.Builder
+	inImage := false
+	for line := range strings.Lines(string(text)) {
+		if line[0] != ' ' && line[0] != '\n' && line[0] != '#' {
+			inImage = strings.HasPrefix(line, "image:")
+		}
+		key, _, isKey := strings.Cut(strings.TrimPrefix(line, "  "), ":")
+		if value, wanted := left[key]; inImage && isKey && wanted && strings.HasPrefix(line, "  "+key) {
+			line = fmt.Sprintf("  %s: %q\n", key, value)
+			delete(left, key)
+		}
+		out.WriteString(line)
+	}
+	if len(left) > 0 {
+		var keys []string
+		for key := range left {
+			keys = append(keys, "image."+key)
+		}
+		sort.Strings(keys)
+		return nil, fault.New(fault.Build, errors.New("values.yaml has no line for "+strings.Join(keys, ", ")))
+	}
+	return []byte(out.String()), nil
+}

@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"text/tabwriter"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/spf13/cobra"
+	"golang.org/x/mod/modfile"
+
+	"github.com/jobmesh/jobmesh/internal/chart"
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/release"
+)
+
+type buildOptions struct {
+	image     string
+	platforms []string
+	registry  string
+	output    string
+}
+
+func newBuild(streams Streams) *cobra.Command {
+	var o buildOptions
+	cmd := &cobra.Command{
+		Use:   "build",
+		Short: "Build the multi-arch image and the chart that is pinned to it",
+		Long: `Build compiles the wrapper, assembles its multi-arch image and packs the
+library chart, pinned to the image by digest. It needs the sources and Go, and
+neither a container daemon nor a network. The same sources give the same
+digests on any machine.
+
+It writes below the output folder: oci/ (an OCI layout), NAME-VERSION.oci.tar
+(the same as one file), charts/ and result.json (every digest and size). The
+digest of the image index goes to stdout, a table to stderr.
+
+SOURCE_DATE_EPOCH (seconds since 1970) replaces the date in images/NAME/image.yaml.`,
+		Example: `  jobmesh build
+  jobmesh build --platform linux/amd64 --platform linux/arm64
+  jobmesh build --registry registry.example.com/platform --output /tmp/dist`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runBuild(cmd.Context(), streams, o) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.image, "image", "jobmesh-wrap", "image to build: a folder of images/")
+	flags.StringArrayVar(&o.platforms, "platform", nil, "platform to build for, such as linux/amd64; repeatable (default all of the image)")
+	flags.StringVar(&o.registry, "registry", "", "registry and prefix of the image's name, also written into the chart (default that of the chart)")
+	flags.StringVarP(&o.output, "output", "o", "dist", "folder to write to")
+	_ = cmd.RegisterFlagCompletionFunc("platform", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return image.PlatformNames(), cobra.ShellCompDirectiveNoFileComp
+	}) // fails only for a flag that is not there
+	return cmd
+}
+
+func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
+	sources, err := findSources()
+	if err != nil {
+		return err
+	}
+	// All that can be wrong with the call is found before the first compile.
+	chartDir := filepath.Join(sources, "library-chart")
+	version, err := chart.Version(chartDir)
+	if err != nil {
+		return err
+	}
+	recipe, err := image.LoadRecipe(sources, o.image, version, os.Getenv("SOURCE_DATE_EPOCH"))
+	if err != nil {
+		return err
+	}
+	names := o.platforms
+	if len(names) == 0 {
+		names = recipe.Platforms
+	}
+	platforms, err := image.SelectPlatforms(names)
+	if err != nil {
+		return err
+	}
+	pin, repository, err := nameOf(o, recipe, chartDir)
+	if err != nil {
+		return err
+	}
+	out := release.Folder(o.output)
+	if err := out.Prepare(); err != nil {
+		return fault.New(fault.LocalIO, err, "choose another folder with --output")
+	}
+
+	compiler, err := image.NewCompiler(ctx, sources)
+	if err != nil {
+		return err
+	}
+	binaries, err := compiler.CompileAll(ctx, recipe, platforms, progress(streams, len(platforms)))
+	if err != nil {
+		return err
+	}
+	index, err := image.Assemble(recipe, binaries)
+	if err != nil {
+		return err
+	}
+	pin.Digest = index.Blob.Descriptor.Digest.String()
+	archive, err := chart.Pack(chartDir, pin, recipe.Created)
+	if err != nil {
+		return err
+	}
+	result, err := out.Write(release.Release{
+		Index:     index,
+		Reference: image.Reference{Repository: repository, Tag: version},
+		Chart:     archive,
+		Toolchain: compiler.Toolchain,
+	})
+	if err != nil {
+		return fault.New(fault.LocalIO, err)
+	}
+	printTable(streams, result)
+	_, err = fmt.Fprintln(streams.Out, result.Image.Digest)
+	return err
+}
+
+// nameOf returns what --registry says of the image's name: what to write into
+// the chart, and the image's repository.
+func nameOf(o buildOptions, recipe image.Recipe, chartDir string) (pin chart.Pin, repository string, err error) {
+	if o.registry == "" {
+		repository, err = chart.ImageRepository(chartDir)
+		return pin, repository, err
+	}
+	repo, err := name.NewRepository(strings.TrimSuffix(o.registry, "/") + "/" + recipe.Name)
+	if err != nil || !strings.Contains(o.registry, "/") && !strings.ContainsAny(o.registry, ".:") {
+		return pin, "", fault.New(fault.Usage, fmt.Errorf("registry %q is not of the form REGISTRY[/PREFIX]", o.registry),
+			"as in --registry registry.example.com/platform")
+	}
+	return chart.Pin{Registry: repo.RegistryStr(), Repository: repo.RepositoryStr()}, repo.Name(), nil
+}
+
+// findSources returns the root of the repository that the current folder is in.
+func findSources() (string, error) {
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := here; ; dir = filepath.Dir(dir) {
+		if text, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil &&
+			modfile.ModulePath(text) == "github.com/jobmesh/jobmesh" {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fault.New(fault.Usage, errors.New(here+" is not inside the sources of jobmesh, which build compiles"),
+				"git clone https://github.com/jobmesh/jobmesh && cd jobmesh && make build")
+		}
+	}
+}
+
+// progress shows on a terminal how far the compile is, on one line that is
+// wiped at the end.
+func progress(streams Streams, total int) func(image.Platform) {
+	if !streams.Terminal {
+		return func(image.Platform) {}
+	}
+	var done atomic.Int32
+	show := func(n int32, last string) {
+		line := fmt.Sprintf("\r\x1b[Kcompiling %d/%d %s", n, total, last)
+		if int(n) == total {
+			line = "\r\x1b[K"
+		}
+		_, _ = fmt.Fprint(streams.Err, line) // only progress
+	}
+	show(0, "")
+	return func(p image.Platform) { show(done.Add(1), p.Name) }
+}
+
+func printTable(streams Streams, r release.Result) {
+	w := tabwriter.NewWriter(streams.Err, 0, 0, 2, ' ', 0)
+	row := func(cells ...any) {
+		_, _ = fmt.Fprintf(w, "%v\t%v\t%v\t%v\n", cells...) // a table on stderr is a courtesy
+	}
+	row("PLATFORM", "SIZE", "COMPRESSED", "DIGEST")
+	for _, p := range r.Image.Platforms {
+		row(p.Platform, p.Program.Size, p.Layer.Size, p.Digest)
+	}
+	row("image index", "", "", r.Image.Digest)
+	row("chart "+r.Chart.Version, "", r.Chart.Size, r.Chart.Digest)
+	_ = w.Flush()
+}

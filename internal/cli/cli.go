@@ -1,0 +1,106 @@
+// Package cli is the command line of jobmesh: one verb a file, results on
+// stdout, everything else on stderr.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+)
+
+// Streams are where a verb writes.
+type Streams struct {
+	Out io.Writer
+	Err io.Writer
+	// Terminal is set when Err is one, so that progress may be shown on it.
+	Terminal bool
+}
+
+// SystemStreams are those of the process.
+func SystemStreams() Streams {
+	return Streams{Out: os.Stdout, Err: os.Stderr, Terminal: term.IsTerminal(int(os.Stderr.Fd()))}
+}
+
+// Run runs the command line and returns the exit code.
+func Run(ctx context.Context, args []string, version string, streams Streams) int {
+	root := New(version, streams)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if ctx.Err() != nil {
+		err = fault.New(fault.Interrupted, errors.New("interrupted; what was there before is as it was"))
+	}
+	_, _ = fmt.Fprintf(streams.Err, "jobmesh: %s\n", sentence(err)) // nobody is left to tell
+	for _, hint := range fault.Hints(err) {
+		_, _ = fmt.Fprintf(streams.Err, "hint: %s\n", hint)
+	}
+	return fault.Code(err)
+}
+
+// sentence puts the object first: of "open FILE: cause" only the name of the
+// system call goes.
+func sentence(err error) string {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Path + ": " + path.Err.Error()
+	case errors.As(err, &link):
+		return link.New + ": " + link.Err.Error()
+	}
+	return err.Error()
+}
+
+// New returns the root command. The reference in docs is generated from it.
+func New(version string, streams Streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "jobmesh",
+		Short: "Any Job, in any mesh, finishes",
+		Long: `jobmesh builds what makes Kubernetes Jobs finish in a service mesh: the image
+of a small wrapper around the Job's command, and a Helm library chart that is
+pinned to it.`,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	// A closure over root: cobra's own check gives an error without a code.
+	root.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		hints := []string{"jobmesh --help lists the commands"}
+		if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+			hints = append([]string{"did you mean " + strings.Join(near, " or ") + "?"}, hints...)
+		}
+		return fault.New(fault.Usage, fmt.Errorf("command %q is unknown", args[0]), hints...)
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fault.New(fault.Usage, err, cmd.CommandPath()+" --help lists the flags")
+	})
+	root.SetVersionTemplate("jobmesh {{.Version}}\n")
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	root.AddCommand(newBuild(streams))
+	return root
+}
+
+// noArguments refuses arguments with the exit code of a usage error.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fault.New(fault.Usage, fmt.Errorf("argument %q is one too many", args[0]), cmd.CommandPath()+" --help shows the usage")
+}

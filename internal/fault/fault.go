@@ -1,0 +1,55 @@
+// Package fault gives errors what a command line needs beside their text: the
+// exit code and something to try.
+package fault
+
+import "errors"
+
+// Exit codes of jobmesh. They are part of its contract.
+const (
+	Findings     = 1   // findings at or above the limit asked for
+	Usage        = 2   // a flag, an argument or a setting is wrong
+	Input        = 3   // an input is not as pinned
+	Build        = 4   // the build failed
+	Registry     = 5   // a registry or the network failed
+	Auth         = 6   // a registry did not accept the credentials
+	LocalIO      = 7   // a local file could not be read or written
+	Verification = 8   // what was built or published is not what it should be
+	Interrupted  = 130 // stopped by Ctrl-C
+)
+
+// An Error is a failure with its exit code.
+type Error struct {
+	// Code is the exit code.
+	Code int
+	// Hints are things to try, one a line.
+	Hints []string
+
+	err error
+}
+
+// New wraps err, whose text is one sentence: object first, cause last.
+func New(code int, err error, hints ...string) *Error {
+	return &Error{Code: code, Hints: hints, err: err}
+}
+
+func (e *Error) Error() string { return e.err.Error() }
+func (e *Error) Unwrap() error { return e.err }
+
+// Code returns the exit code for any error; one that carries none is a local
+// failure.
+func Code(err error) int {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return LocalIO
+}
+
+// Hints returns what to try, as far as the error knows.
+func Hints(err error) []string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Hints
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/json"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/klauspost/compress/gzip"
+)
+
+// A Blob is content under its digest.
+type Blob struct {
+	Descriptor v1.Descriptor
+	Bytes      []byte
+}
+
+// A Child is the image of one platform.
+type Child struct {
+	Platform Platform
+	// Program and DiffID describe the uncompressed content.
+	Program []byte
+	DiffID  v1.Hash
+	Layer   Blob
+	Config  Blob
+	// Manifest is what the index points to.
+	Manifest Blob
+}
+
+// An Index is a multi-arch image, held in memory: some 5 MB for the wrapper.
+type Index struct {
+	Recipe   Recipe
+	Children []Child
+	Blob     Blob
+}
+
+// Assemble makes the image. It is a pure function: nothing of the machine or
+// the clock gets in.
+func Assemble(r Recipe, binaries []Binary) (*Index, error) {
+	index := &Index{Recipe: r}
+	manifest := v1.IndexManifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIImageIndex,
+		Annotations:   r.annotations(),
+	}
+	for _, b := range binaries {
+		child, err := assembleChild(r, b)
+		if err != nil {
+			return nil, err
+		}
+		index.Children = append(index.Children, child)
+		descriptor := child.Manifest.Descriptor
+		descriptor.Platform = b.Platform.oci()
+		manifest.Manifests = append(manifest.Manifests, descriptor)
+	}
+	var err error
+	index.Blob, err = encode(types.OCIImageIndex, manifest)
+	return index, err
+}
+
+func assembleChild(r Recipe, b Binary) (Child, error) {
+	child := Child{Platform: b.Platform, Program: b.Bytes}
+	content, err := layerTar(r, b.Bytes)
+	if err != nil {
+		return child, err
+	}
+	if child.DiffID, _, err = v1.SHA256(bytes.NewReader(content)); err != nil {
+		return child, err
+	}
+	packed, err := Compress(content)
+	if err != nil {
+		return child, err
+	}
+	if child.Layer, err = blob(types.OCILayer, packed); err != nil {
+		return child, err
+	}
+	platform := b.Platform.oci()
+	child.Config, err = encode(types.OCIConfigJSON, v1.ConfigFile{
+		Architecture: platform.Architecture,
+		OS:           platform.OS,
+		Variant:      platform.Variant,
+		Created:      v1.Time{Time: r.Created},
+		Config: v1.Config{
+			Entrypoint: r.Entrypoint,
+			User:       r.User,
+			WorkingDir: "/",
+			Labels:     r.annotations(),
+		},
+		History: []v1.History{{
+			Created:   v1.Time{Time: r.Created},
+			CreatedBy: "jobmesh build --image " + r.Name,
+		}},
+		RootFS: v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{child.DiffID}},
+	})
+	if err != nil {
+		return child, err
+	}
+	child.Manifest, err = encode(types.OCIManifestSchema1, v1.Manifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIManifestSchema1,
+		Config:        child.Config.Descriptor,
+		Layers:        []v1.Descriptor{child.Layer.Descriptor},
+		Annotations:   r.annotations(),
+	})
+	return child, err
+}
+
+// layerTar writes the one layer there is: the program, and the folders it
+// stands in.
+func layerTar(r Recipe, program []byte) ([]byte, error) {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	name := strings.TrimPrefix(path.Clean(r.Path), "/")
+	for i, c := range name {
+		if c == '/' {
+			if err := w.WriteHeader(header(name[:i+1], 0o755, 0, r.Created)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	// 0555: any user of a pod may run it, nobody may change it.
+	if err := w.WriteHeader(header(name, 0o555, len(program), r.Created)); err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(program); err != nil {
+		return nil, err
+	}
+	err := w.Close()
+	return out.Bytes(), err
+}
+
+// header returns the header of a file that belongs to nobody in particular. A
+// name that ends in a slash is a folder's.
+func header(name string, mode int64, size int, modified time.Time) *tar.Header {
+	h := &tar.Header{Name: name, Mode: mode, Size: int64(size), ModTime: modified, Typeflag: tar.TypeReg, Format: tar.FormatPAX}
+	if strings.HasSuffix(name, "/") {
+		h.Typeflag = tar.TypeDir
+	}
+	return h
+}
+
+// Compress packs with gzip so that the same content gives the same bytes for
+// any Go release: the standard library's deflate changed in Go 1.27, this
+// pinned one did not.
+func Compress(content []byte) ([]byte, error) {
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(w, bytes.NewReader(content)); err != nil {
+		return nil, err
+	}
+	err = w.Close()
+	return out.Bytes(), err
+}
+
+func encode(mediaType types.MediaType, value any) (Blob, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return Blob{}, err
+	}
+	return blob(mediaType, text)
+}
+
+func blob(mediaType types.MediaType, content []byte) (Blob, error) {
+	digest, size, err := v1.SHA256(bytes.NewReader(content))
+	return Blob{Descriptor: v1.Descriptor{MediaType: mediaType, Size: size, Digest: digest}, Bytes: content}, err
+}
+
+// Blobs returns the content of the image, the index last: what is stored in
+// this order is never pointed to before it is there.
+func (x *Index) Blobs() []Blob {
+	var all []Blob
+	for _, c := range x.Children {
+		all = append(all, c.Layer, c.Config, c.Manifest)
+	}
+	return append(all, x.Blob)
+}

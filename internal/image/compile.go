@@ -1,0 +1,138 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+)
+
+// A Binary is a compiled program.
+type Binary struct {
+	Platform Platform
+	Bytes    []byte
+}
+
+// A Compiler compiles programs of this repository in a closed environment.
+type Compiler struct {
+	// sources is the root of the repository.
+	sources string
+	// Toolchain is the release of Go in use, as go.mod pins it.
+	Toolchain string
+	env       []string
+}
+
+// NewCompiler asks the installed Go where its caches are, and nothing else.
+func NewCompiler(ctx context.Context, sources string) (*Compiler, error) {
+	text, err := os.ReadFile(filepath.Join(sources, "go.mod"))
+	if err != nil {
+		return nil, err
+	}
+	module, err := modfile.Parse("go.mod", text, nil)
+	if err != nil {
+		return nil, fault.New(fault.Build, err)
+	}
+	if module.Toolchain == nil {
+		return nil, fault.New(fault.Build, errors.New("go.mod has no toolchain line, so the compiler is not pinned"))
+	}
+	ask := exec.CommandContext(ctx, "go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOSUMDB", "GONOSUMDB")
+	ask.Dir = sources
+	out, err := ask.Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, fault.New(fault.Build, errors.New("go is not in PATH, and images are compiled from source"),
+			"install Go "+strings.TrimPrefix(module.Toolchain.Name, "go")+" or newer from https://go.dev/dl")
+	}
+	if err != nil {
+		return nil, fault.New(fault.Build, fmt.Errorf("go env: %w", explain(err, nil)))
+	}
+	c := &Compiler{sources: sources, Toolchain: module.Toolchain.Name}
+	// What the compiler needs of the machine, and none of what would change
+	// its output: GOFLAGS, GOEXPERIMENT, GODEBUG, GOWORK and the like stay
+	// outside, wherever they were set.
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if value, ok := os.LookupEnv(name); ok {
+			c.env = append(c.env, name+"="+value)
+		}
+	}
+	caches := map[string]string{}
+	if err := json.Unmarshal(out, &caches); err != nil {
+		return nil, fault.New(fault.Build, fmt.Errorf("go env: %w", err))
+	}
+	for name, value := range caches {
+		c.env = append(c.env, name+"="+value)
+	}
+	c.env = append(c.env,
+		"GOENV=off", "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=", "GOFIPS140=off",
+		"GO111MODULE=on", "CGO_ENABLED=0", "GOOS=linux",
+		"GOTOOLCHAIN="+c.Toolchain)
+	return c, nil
+}
+
+// CompileAll compiles the recipe's program for each platform, as many at a time
+// as there are cores, and calls done after each. The first failure stops the
+// others.
+func (c *Compiler) CompileAll(ctx context.Context, r Recipe, platforms []Platform, done func(Platform)) ([]Binary, error) {
+	binaries := make([]Binary, len(platforms))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, p := range platforms {
+		group.Go(func() error {
+			bytes, err := c.compile(ctx, r, p)
+			if err != nil {
+				return err
+			}
+			binaries[i] = Binary{Platform: p, Bytes: bytes}
+			done(p)
+			return nil
+		})
+	}
+	return binaries, group.Wait()
+}
+
+func (c *Compiler) compile(ctx context.Context, r Recipe, p Platform) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "jobmesh-build-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary folder harms nobody
+	out := filepath.Join(dir, "program")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-mod=readonly",
+		"-ldflags=-s -w -buildid= -X main.version="+r.Version, "-o", out, r.Package)
+	build.Dir = c.sources
+	build.Env = append(append([]string{}, c.env...), p.env...)
+	if output, err := build.CombinedOutput(); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fault.New(fault.Build, fmt.Errorf("%s for %s: %w", r.Package, p.Name, explain(err, output)))
+	}
+	return os.ReadFile(out)
+}
+
+// explain gives the first line that is not a heading of what the Go command
+// said, in the place of "exit status 1".
+func explain(err error, output []byte) error {
+	var exit *exec.ExitError
+	if output == nil && errors.As(err, &exit) {
+		output = exit.Stderr
+	}
+	for line := range strings.Lines(string(output)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			return errors.New(line)
+		}
+	}
+	return err
+}

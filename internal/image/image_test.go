@@ -1,0 +1,251 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+)
+
+func TestSelectPlatforms(t *testing.T) {
+	selected, err := SelectPlatforms([]string{"linux/arm/v7", "linux/amd64"})
+	require.NoError(t, err)
+	assert.Equal(t, "linux/amd64", selected[0].Name, "in the order of the index, whatever the order asked for")
+	assert.Equal(t, "linux/arm/v7", selected[1].Name)
+	assert.Equal(t, "v7", selected[1].oci().Variant)
+
+	for names, want := range map[string]string{
+		"linux/amd46":             "platform linux/amd46 is unknown, linux/amd64?",
+		"linux/arm":               "platform linux/arm is unknown, linux/arm64?",
+		"arm64":                   "platform arm64 is unknown, linux/arm64?",
+		"linux/s390":              "platform linux/s390 is unknown, linux/s390x?",
+		"":                        "platform  is unknown",
+		"linux/amd64 linux/amd64": "platform linux/amd64 is given twice",
+		"linux/x linux/amd46":     "platform linux/x is unknown, linux/s390x?; platform linux/amd46 is unknown, linux/amd64?",
+	} {
+		_, err := SelectPlatforms(strings.Split(names, " "))
+		require.ErrorContains(t, err, want)
+		assert.Equal(t, fault.Usage, fault.Code(err))
+		assert.Contains(t, fault.Hints(err)[0], "linux/riscv64")
+	}
+}
+
+// The digest of a layer must not move with the release of Go or of a library:
+// users compare it. When this fails, the compressor or the tar header changed.
+func TestLayerBytesAreGolden(t *testing.T) {
+	r := sample()
+	content, err := layerTar(r, bytes.Repeat([]byte("jobmesh "), 4096))
+	require.NoError(t, err)
+	diffID, _, err := v1.SHA256(bytes.NewReader(content))
+	require.NoError(t, err)
+	assert.Equal(t, "sha256:64e89d6b74e1f5679129e4c3ed197ecf08aa00ed8ed72589959c97fb38c5747e", diffID.String())
+	packed, err := Compress(content)
+	require.NoError(t, err)
+	digest, _, err := v1.SHA256(bytes.NewReader(packed))
+	require.NoError(t, err)
+	assert.Equal(t, "sha256:26a3ce4fb341c331f3d1362264ce932694984088e576cff490ec15cf257ef136", digest.String())
+}
+
+func sample() Recipe {
+	return Recipe{
+		Name: "sample", Version: "1.2.3", Path: "/bin/program", Entrypoint: []string{"/bin/program"}, User: "65532:65532",
+		Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Labels:  map[string]string{"org.opencontainers.image.title": "sample"},
+	}
+}
+
+func assembled(t *testing.T, programs ...string) *Index {
+	t.Helper()
+	var binaries []Binary
+	for i, p := range programs {
+		binaries = append(binaries, Binary{Platform: platforms[i], Bytes: []byte(p)})
+	}
+	x, err := Assemble(sample(), binaries)
+	require.NoError(t, err)
+	return x
+}
+
+var ref = Reference{Repository: "registry.example/team/sample", Tag: "1.2.3"}
+
+// Read with the library that registries' clients are made of.
+func TestLayoutIsReadBySomebodyElse(t *testing.T) {
+	x := assembled(t, "one", "two", "three")
+	dir := t.TempDir()
+	require.NoError(t, x.WriteLayout(dir, ref))
+	outer, err := layout.ImageIndexFromPath(dir)
+	require.NoError(t, err)
+	require.NoError(t, validate.Index(outer))
+	manifest, err := outer.IndexManifest()
+	require.NoError(t, err)
+	require.Len(t, manifest.Manifests, 1, "one nested index, not a flat list")
+	assert.Equal(t, "1.2.3", manifest.Manifests[0].Annotations["org.opencontainers.image.ref.name"])
+	assert.Equal(t, "registry.example/team/sample:1.2.3", manifest.Manifests[0].Annotations["io.containerd.image.name"])
+
+	inner, err := outer.ImageIndex(manifest.Manifests[0].Digest)
+	require.NoError(t, err)
+	children, err := inner.IndexManifest()
+	require.NoError(t, err)
+	assert.Equal(t, types.OCIImageIndex, children.MediaType)
+	require.Len(t, children.Manifests, 3)
+	assert.Equal(t, "v7", children.Manifests[2].Platform.Variant)
+
+	img, err := inner.Image(children.Manifests[1].Digest)
+	require.NoError(t, err)
+	config, err := img.ConfigFile()
+	require.NoError(t, err)
+	assert.Equal(t, "arm64", config.Architecture)
+	assert.Equal(t, "65532:65532", config.Config.User)
+	assert.Equal(t, []string{"/bin/program"}, config.Config.Entrypoint)
+	one, err := img.Manifest()
+	require.NoError(t, err)
+	assert.Equal(t, one.Annotations, config.Config.Labels, "labels equal annotations")
+	assert.Equal(t, "1.2.3", config.Config.Labels["org.opencontainers.image.version"])
+	assert.Equal(t, types.OCILayer, one.Layers[0].MediaType)
+
+	layers, err := img.Layers()
+	require.NoError(t, err)
+	require.Len(t, layers, 1)
+	content, err := layers[0].Uncompressed()
+	require.NoError(t, err)
+	files := tar.NewReader(content)
+	folder, err := files.Next()
+	require.NoError(t, err)
+	assert.Equal(t, "bin/", folder.Name)
+	file, err := files.Next()
+	require.NoError(t, err)
+	assert.Equal(t, "bin/program", file.Name)
+	assert.Equal(t, int64(0o555), file.Mode)
+	text, err := io.ReadAll(files)
+	require.NoError(t, err)
+	assert.Equal(t, "two", string(text))
+}
+
+func TestArchiveHoldsTheLayout(t *testing.T) {
+	x := assembled(t, "one", "two")
+	dir := t.TempDir()
+	require.NoError(t, x.WriteLayout(dir, ref))
+	archive, err := x.Archive(ref)
+	require.NoError(t, err)
+	files := tar.NewReader(bytes.NewReader(archive))
+	seen := 0
+	for {
+		header, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		packed, err := io.ReadAll(files)
+		require.NoError(t, err)
+		written, err := os.ReadFile(filepath.Join(dir, header.Name))
+		require.NoError(t, err)
+		assert.Equal(t, written, packed, header.Name)
+		assert.Equal(t, int64(0o644), header.Mode)
+		seen++
+	}
+	assert.Equal(t, 2+3*2+1, seen)
+}
+
+func TestLayoutHealsItself(t *testing.T) {
+	x := assembled(t, "one", "two")
+	for name, damage := range map[string]func(path string) error{
+		"truncated": func(path string) error { return os.Truncate(path, 3) },
+		"emptied":   func(path string) error { return os.Truncate(path, 0) },
+		"missing":   os.Remove,
+		"flipped": func(path string) error {
+			content, err := os.ReadFile(path)
+			if err == nil {
+				content[len(content)/2] ^= 1
+				err = os.WriteFile(path, content, 0o600)
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, x.WriteLayout(dir, ref))
+			want := snapshot(t, dir)
+			for file := range want {
+				require.NoError(t, damage(filepath.Join(dir, file)))
+				require.NoError(t, x.WriteLayout(dir, ref))
+				assert.Equal(t, want, snapshot(t, dir), file)
+			}
+		})
+	}
+}
+
+func TestLayoutReplacesItsOwnAndKeepsOthers(t *testing.T) {
+	dir := t.TempDir()
+	other := Reference{Repository: "registry.example/other", Tag: "9"}
+	require.NoError(t, assembled(t, "other").WriteLayout(dir, other))
+	require.NoError(t, assembled(t, "old").WriteLayout(dir, ref))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "blobs/sha256/.half-written"), []byte("x"), 0o600))
+	require.NoError(t, assembled(t, "new").WriteLayout(dir, ref))
+
+	both, err := layout.ImageIndexFromPath(dir)
+	require.NoError(t, err)
+	require.NoError(t, validate.Index(both))
+	manifest, err := both.IndexManifest()
+	require.NoError(t, err)
+	assert.Len(t, manifest.Manifests, 2)
+	blobs, err := os.ReadDir(filepath.Join(dir, "blobs/sha256"))
+	require.NoError(t, err)
+	assert.Len(t, blobs, 2*4, "what the old image had is gone, and so is the half-written file")
+}
+
+func TestFailedWriteLeavesTheOldLayoutWhole(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to mount a small file system")
+	}
+	dir := t.TempDir()
+	require.NoError(t, syscall.Mount("none", dir, "tmpfs", 0, "size=64k"))
+	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
+	require.NoError(t, assembled(t, "old").WriteLayout(dir, ref))
+	want := snapshot(t, dir)
+
+	noise := make([]byte, 256<<10) // does not compress to less than the disk
+	state := uint32(1)
+	for i := range noise {
+		state = state*1664525 + 1013904223
+		noise[i] = byte(state >> 24)
+	}
+	err := assembled(t, string(noise)).WriteLayout(dir, ref)
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	got := snapshot(t, dir)
+	for file, content := range want {
+		assert.Equal(t, content, got[file], file)
+	}
+	require.NoError(t, assembled(t, "old").WriteLayout(dir, ref))
+	assert.Equal(t, want, snapshot(t, dir), "and a later run cleans up")
+}
+
+func snapshot(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		stat, statErr := os.Stat(path)
+		if statErr == nil {
+			files[strings.TrimPrefix(path, dir+"/")] = stat.Mode().String() + " " + string(content)
+		}
+		return err
+	}))
+	return files
+}

@@ -1,0 +1,199 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"sort"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/google/renameio/v2"
+)
+
+// Annotations by which readers find an image in a layout: the first is OCI's,
+// the second containerd's, whose import shows nothing without it.
+const (
+	refName        = "org.opencontainers.image.ref.name"
+	containerdName = "io.containerd.image.name"
+)
+
+const (
+	layoutFile    = `{"imageLayoutVersion":"1.0.0"}`
+	layoutFileIs  = "oci-layout"
+	indexFile     = "index.json"
+	blobFolder    = "blobs/sha256"
+	fileMode      = 0o644
+	folderMode    = 0o755
+	indexIndented = "  "
+)
+
+// WriteLayout puts the image into an OCI layout under its reference, in the
+// place of what the layout had under that reference. Other images in it stay.
+//
+// Whatever is there already is checked by its digest and written again when it
+// is damaged. Each file is replaced in one step, index.json last, so a run that
+// fails half-way leaves the old image whole.
+func (x *Index) WriteLayout(dir string, ref Reference) error {
+	if err := makeFolder(filepath.Join(dir, blobFolder)); err != nil {
+		return err
+	}
+	for _, b := range x.Blobs() {
+		if err := writeBlob(dir, b); err != nil {
+			return err
+		}
+	}
+	if err := WriteFile(filepath.Join(dir, layoutFileIs), []byte(layoutFile)); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, indexFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	var manifest v1.IndexManifest
+	if json.Unmarshal(text, &manifest) != nil {
+		manifest = v1.IndexManifest{} // damaged: what it named is lost already
+	}
+	others := manifest.Manifests[:0]
+	for _, d := range manifest.Manifests {
+		if d.Annotations[containerdName] != ref.String() {
+			others = append(others, d)
+		}
+	}
+	if err := WriteFile(filepath.Join(dir, indexFile), x.layoutIndex(ref, others)); err != nil {
+		return err
+	}
+	return sweep(dir)
+}
+
+// layoutIndex is the content of index.json: one nested, named index, and what
+// else the layout holds. A flat index.json is refused by skopeo, and an unnamed
+// one imports as nothing into containerd.
+func (x *Index) layoutIndex(ref Reference, others []v1.Descriptor) []byte {
+	descriptor := x.Blob.Descriptor
+	descriptor.Annotations = map[string]string{refName: ref.Tag, containerdName: ref.String()}
+	text, err := json.MarshalIndent(v1.IndexManifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIImageIndex,
+		Manifests:     append(append([]v1.Descriptor{}, others...), descriptor),
+	}, "", indexIndented)
+	if err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	return append(text, '\n')
+}
+
+// Archive returns the layout as a tar archive that holds this image alone.
+func (x *Index) Archive(ref Reference) ([]byte, error) {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	add := func(name string, content []byte) error {
+		if err := w.WriteHeader(header(name, fileMode, len(content), x.Recipe.Created)); err != nil {
+			return err
+		}
+		_, err := w.Write(content)
+		return err
+	}
+	if err := add(layoutFileIs, []byte(layoutFile)); err != nil {
+		return nil, err
+	}
+	if err := add(indexFile, x.layoutIndex(ref, nil)); err != nil {
+		return nil, err
+	}
+	blobs := x.Blobs()
+	sort.Slice(blobs, func(i, j int) bool { return blobs[i].Descriptor.Digest.Hex < blobs[j].Descriptor.Digest.Hex })
+	for _, b := range blobs {
+		if err := add(blobFolder+"/"+b.Descriptor.Digest.Hex, b.Bytes); err != nil {
+			return nil, err
+		}
+	}
+	err := w.Close()
+	return out.Bytes(), err
+}
+
+// A Reference is the name of an image: REPOSITORY:TAG.
+type Reference struct {
+	Repository, Tag string
+}
+
+func (r Reference) String() string { return r.Repository + ":" + r.Tag }
+
+func writeBlob(dir string, b Blob) error {
+	return WriteFile(filepath.Join(dir, blobFolder, b.Descriptor.Digest.Hex), b.Bytes)
+}
+
+// WriteFile replaces a file in one step, and leaves alone one that has that
+// content already.
+func WriteFile(path string, content []byte) error {
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
+		return os.Chmod(path, fileMode)
+	}
+	return renameio.WriteFile(path, content, fileMode, renameio.WithStaticPermissions(fileMode))
+}
+
+// makeFolder makes a folder that everybody may read, whatever the umask.
+func makeFolder(path string) error {
+	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
+		return nil
+	}
+	if err := os.MkdirAll(path, folderMode); err != nil {
+		return err
+	}
+	return os.Chmod(path, folderMode)
+}
+
+// sweep removes the blobs that no image of the layout needs any more, and what
+// a killed run left half-written.
+func sweep(dir string) error {
+	needed := map[string]bool{}
+	if err := reach(dir, filepath.Join(dir, indexFile), needed); err != nil {
+		return nil // an image of somebody else is incomplete: touch nothing
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, blobFolder))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !needed[e.Name()] {
+			if err := os.Remove(filepath.Join(dir, blobFolder, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reach collects the digests that an index or a manifest points to.
+func reach(dir, path string, needed map[string]bool) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var node struct {
+		Manifests []v1.Descriptor `json:"manifests"`
+		Config    *v1.Descriptor  `json:"config"`
+		Layers    []v1.Descriptor `json:"layers"`
+	}
+	if err := json.Unmarshal(text, &node); err != nil {
+		return err
+	}
+	if node.Config != nil {
+		needed[node.Config.Digest.Hex] = true
+	}
+	for _, d := range node.Layers {
+		needed[d.Digest.Hex] = true
+	}
+	for _, d := range node.Manifests {
+		if needed[d.Digest.Hex] {
+			continue
+		}
+		needed[d.Digest.Hex] = true
+		if err := reach(dir, filepath.Join(dir, blobFolder, d.Digest.Hex), needed); err != nil {
+			return err
+		}
+	}
+	return nil
+}

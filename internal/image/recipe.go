@@ -1,0 +1,87 @@
+package image
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+)
+
+// A Recipe says what goes into an image: the content of images/NAME/image.yaml.
+type Recipe struct {
+	// Name is that of the folder.
+	Name string `json:"-"`
+	// Version is stamped on the program and the image.
+	Version string `json:"-"`
+	// Package is the Go package of the program, relative to the sources.
+	Package string `json:"package"`
+	// Path is where the program stands in the image.
+	Path string `json:"path"`
+	// Entrypoint is the image's ENTRYPOINT.
+	Entrypoint []string `json:"entrypoint"`
+	// User is numeric, so that a pod with runAsNonRoot needs to look up nothing.
+	User string `json:"user"`
+	// Platforms are the names of what the image is built for.
+	Platforms []string `json:"platforms"`
+	// Created is the date stamped on the image and its files.
+	Created time.Time `json:"created"`
+	// Labels become labels of the image and annotations of its manifests.
+	Labels map[string]string `json:"labels"`
+}
+
+// LoadRecipe reads images/NAME/image.yaml below the sources. version is the
+// release; epoch is the value of SOURCE_DATE_EPOCH, which replaces the date of
+// the recipe when it is not empty.
+func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
+	r := Recipe{Name: name, Version: version}
+	path := filepath.Join(sources, "images", name, "image.yaml")
+	text, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return r, fault.New(fault.Usage, fmt.Errorf("image %q is unknown: there is no images/%s/image.yaml", name, name),
+			"the images are "+strings.Join(recipeNames(sources), ", "))
+	}
+	if err != nil {
+		return r, err
+	}
+	if err := yaml.UnmarshalStrict(text, &r); err != nil {
+		return r, fault.New(fault.Usage, fmt.Errorf("images/%s/image.yaml: %w", name, err))
+	}
+	if epoch != "" {
+		seconds, err := strconv.ParseInt(epoch, 10, 64)
+		if err != nil || seconds < 0 {
+			return r, fault.New(fault.Usage, fmt.Errorf("SOURCE_DATE_EPOCH %q is not a number of seconds since 1970", epoch))
+		}
+		r.Created = time.Unix(seconds, 0)
+	}
+	r.Created = r.Created.UTC().Truncate(time.Second)
+	return r, nil
+}
+
+// annotations returns the labels with those that follow from the release.
+func (r Recipe) annotations() map[string]string {
+	all := map[string]string{
+		"org.opencontainers.image.version": r.Version,
+		"org.opencontainers.image.created": r.Created.Format(time.RFC3339),
+	}
+	for k, v := range r.Labels {
+		all[k] = v
+	}
+	return all
+}
+
+func recipeNames(sources string) []string {
+	found, _ := filepath.Glob(filepath.Join(sources, "images", "*", "image.yaml")) // the pattern is sound
+	var names []string
+	for _, path := range found {
+		names = append(names, filepath.Base(filepath.Dir(path)))
+	}
+	sort.Strings(names)
+	return names
+}

@@ -1,0 +1,181 @@
+// Package release is the output folder: the image, the chart and the file that
+// lists them, written so that a failed run leaves the old ones intact.
+package release
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/jobmesh/jobmesh/internal/chart"
+	"github.com/jobmesh/jobmesh/internal/image"
+)
+
+// A Folder is the path of an output folder.
+type Folder string
+
+// Places in the folder.
+const (
+	layoutFolder = "oci"
+	chartFolder  = "charts"
+	resultFile   = "result.json"
+)
+
+// A Release is what one build made.
+type Release struct {
+	Index     *image.Index
+	Reference image.Reference
+	Chart     chart.Archive
+	Toolchain string
+}
+
+// A Result is the content of result.json, whose schema is
+// docs/result.schema.json.
+type Result struct {
+	SchemaVersion int    `json:"schemaVersion"`
+	Version       string `json:"version"`
+	Toolchain     string `json:"toolchain"`
+	Image         Image  `json:"image"`
+	Archive       File   `json:"archive"`
+	Chart         Packed `json:"chart"`
+}
+
+// An Image is the multi-arch image.
+type Image struct {
+	Name      string `json:"name"`
+	Reference string `json:"reference"`
+	Layout    string `json:"layout"`
+	Content
+	Platforms []Platform `json:"platforms"`
+}
+
+// A Platform is the image of one platform. Its own digest and size are those of
+// the manifest.
+type Platform struct {
+	Platform string `json:"platform"`
+	Content
+	Config  Content `json:"config"`
+	Layer   Content `json:"layer"`
+	DiffID  string  `json:"diffID"`
+	Program Content `json:"program"`
+}
+
+// A Packed is the chart's archive.
+type Packed struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	File
+}
+
+// A File is a file of the folder, its path relative to it.
+type File struct {
+	Path string `json:"path"`
+	Content
+}
+
+// A Content is some bytes.
+type Content struct {
+	Digest string `json:"digest"`
+	// Size in bytes.
+	Size int64 `json:"size"`
+}
+
+// Prepare finds out whether the folder can be written to, before any work.
+func (f Folder) Prepare() error {
+	for _, dir := range []string{string(f), filepath.Join(string(f), chartFolder)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		probe, err := os.CreateTemp(dir, ".probe")
+		if err != nil {
+			return &os.PathError{Op: "write", Path: dir, Err: cause(err)}
+		}
+		_ = probe.Close() // nothing was written
+		if err := os.Remove(probe.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cause drops the name of the temporary file, which means nothing to anybody.
+func cause(err error) error {
+	if path, ok := err.(*os.PathError); ok {
+		return path.Err
+	}
+	return err
+}
+
+// Write writes the release: blobs, layout, archive, chart, and last the file
+// that lists them all.
+func (f Folder) Write(r Release) (Result, error) {
+	dir := string(f)
+	if err := r.Index.WriteLayout(filepath.Join(dir, layoutFolder), r.Reference); err != nil {
+		return Result{}, err
+	}
+	archive, err := r.Index.Archive(r.Reference)
+	if err != nil {
+		return Result{}, err
+	}
+	result := r.result(archive)
+	text, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return Result{}, err
+	}
+	for _, file := range []struct {
+		path    string
+		content []byte
+	}{
+		{result.Archive.Path, archive},
+		{result.Chart.Path, r.Chart.Bytes},
+		{resultFile, append(text, '\n')},
+	} {
+		if err := image.WriteFile(filepath.Join(dir, file.path), file.content); err != nil {
+			return Result{}, err
+		}
+	}
+	return result, nil
+}
+
+func (r Release) result(archive []byte) Result {
+	recipe := r.Index.Recipe
+	result := Result{
+		SchemaVersion: 1,
+		Version:       recipe.Version,
+		Toolchain:     r.Toolchain,
+		Image: Image{
+			Name:      recipe.Name,
+			Reference: r.Reference.String(),
+			Layout:    layoutFolder,
+			Content:   described(r.Index.Blob),
+		},
+		Archive: File{Path: recipe.Name + "-" + recipe.Version + ".oci.tar", Content: content(archive)},
+		Chart: Packed{
+			Name: r.Chart.Name, Version: r.Chart.Version,
+			File: File{Path: chartFolder + "/" + r.Chart.FileName(), Content: content(r.Chart.Bytes)},
+		},
+	}
+	for _, c := range r.Index.Children {
+		result.Image.Platforms = append(result.Image.Platforms, Platform{
+			Platform: c.Platform.Name,
+			Content:  described(c.Manifest),
+			Config:   described(c.Config),
+			Layer:    described(c.Layer),
+			DiffID:   c.DiffID.String(),
+			Program:  content(c.Program),
+		})
+	}
+	return result
+}
+
+func described(b image.Blob) Content {
+	return Content{Digest: b.Descriptor.Digest.String(), Size: b.Descriptor.Size}
+}
+
+func content(data []byte) Content {
+	digest, size, _ := v1.SHA256(bytes.NewReader(data)) // reading memory does not fail
+	return Content{Digest: digest.String(), Size: size}
+}

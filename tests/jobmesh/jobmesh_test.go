@@ -1,0 +1,114 @@
+// Package jobmesh tests the command line from outside. The scenarios in
+// testdata read like a manual: what a user types, and what comes back.
+package jobmesh
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/cli"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"jobmesh": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			code := cli.Run(ctx, os.Args[1:], "1.2.3", cli.SystemStreams())
+			stop()
+			os.Exit(code)
+		},
+	})
+}
+
+func TestScenarios(t *testing.T) {
+	sources, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	caches := goCaches(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("SOURCES", sources)
+			program, err := exec.LookPath("jobmesh")
+			if err != nil {
+				return err
+			}
+			env.Setenv("JOBMESH", program)
+			for _, entry := range caches {
+				name, value, _ := strings.Cut(entry, "=")
+				env.Setenv(name, value)
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"copysources": copySources,
+			"exitcode":    exitCode,
+			"schema":      checkSchema,
+		},
+	})
+}
+
+// goCaches lets the builds of the scenarios use the caches of this machine.
+func goCaches(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB").Output()
+	require.NoError(t, err)
+	values := map[string]string{}
+	require.NoError(t, json.Unmarshal(out, &values))
+	var entries []string
+	for name, value := range values {
+		entries = append(entries, name+"="+value)
+	}
+	return entries
+}
+
+// exitcode N PROGRAM ARG... runs a program that has to exit with N.
+func exitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exitcode N PROGRAM ARG...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || strconv.Itoa(exit.ExitCode()) != args[0] {
+		ts.Fatalf("want exit code %s, got %v", args[0], err)
+	}
+}
+
+// copysources DIR copies what a build reads to another folder.
+func copySources(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: copysources DIR")
+	}
+	target := ts.MkAbs(args[0])
+	for _, name := range []string{"cmd", "internal", "images", "library-chart"} {
+		ts.Check(os.CopyFS(filepath.Join(target, name), os.DirFS(filepath.Join(ts.Getenv("SOURCES"), name))))
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(ts.Getenv("SOURCES"), name))
+		ts.Check(err)
+		ts.Check(os.WriteFile(filepath.Join(target, name), text, 0o600))
+	}
+}
+
+// schema SCHEMA FILE checks a JSON file.
+func checkSchema(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: schema SCHEMA FILE")
+	}
+	schema, err := jsonschema.NewCompiler().Compile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(ts.ReadFile(args[1])))
+	ts.Check(err)
+	ts.Check(schema.Validate(value))
+}
