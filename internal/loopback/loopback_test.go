@@ -2,7 +2,9 @@ package loopback
 
 import (
 	"net"
+	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +23,6 @@ func TestParse(t *testing.T) {
 		"http://[::1]:9090/startup":       {"[::1]:9090", "[::1]:9090", "/startup"},
 		"http://[::1]":                    {"[::1]:80", "[::1]", "/"},
 		"http://localhost:4191/":          {"127.0.0.1:4191 [::1]:4191", "localhost:4191", "/"},
-		"http://[::ffff:127.0.0.1]:80/":   {"127.0.0.1:80", "[::ffff:127.0.0.1]:80", "/"},
 		"http://127.0.0.1:80/%20?a=b%0d":  {"127.0.0.1:80", "127.0.0.1:80", "/%20?a=b%0d"},
 		"http://127.0.0.1:1/http://[::1]": {"127.0.0.1:1", "127.0.0.1:1", "/http://[::1]"},
 	} {
@@ -29,7 +30,12 @@ func TestParse(t *testing.T) {
 		require.NoError(t, err, text)
 		var addrs []string
 		for _, a := range u.addrs {
-			addrs = append(addrs, a.String())
+			switch to := a.sockaddr.(type) {
+			case *syscall.SockaddrInet4:
+				addrs = append(addrs, netip.AddrPortFrom(netip.AddrFrom4(to.Addr), uint16(to.Port)).String())
+			case *syscall.SockaddrInet6:
+				addrs = append(addrs, netip.AddrPortFrom(netip.AddrFrom16(to.Addr), uint16(to.Port)).String())
+			}
 		}
 		assert.Equal(t, want.addrs, strings.Join(addrs, " "), text)
 		assert.Equal(t, want.host, u.host, text)
@@ -52,12 +58,17 @@ func TestParseRefuses(t *testing.T) {
 		"http://[::1/":               "has a [ without its ]",
 		"http://[::1]80/":            "something other than a port",
 		"http://[127.0.0.1]/":        "not an IPv6 address",
-		"http://[fe80::1%eth0]/":     "needs an IP address",
-		"http://user@127.0.0.1/":     "needs an IP address",
+		"http://[fe80::1]/":          "needs localhost, an IPv4 address or [::1]",
+		"http://user@127.0.0.1/":     "needs localhost",
+		"http://127.0.0.01/":         "needs localhost",
+		"http://127.0.0/":            "needs localhost",
+		"http://127.0.0.1.1/":        "needs localhost",
+		"http://127.0.0.256/":        "needs localhost",
+		"http://127.0.0./":           "needs localhost",
 		"http://127.0.0.1/a b":       "space or control",
 		"http://127.0.0.1/\r\nX: y":  "space or control",
-		"http://example.org/":        "needs an IP address or localhost",
-		"http://localhost.evil:80/x": "needs an IP address or localhost",
+		"http://example.org/":        "needs localhost",
+		"http://localhost.evil:80/x": "needs localhost",
 	} {
 		_, err := Parse(text)
 		assert.ErrorContains(t, err, words, text)
@@ -161,12 +172,24 @@ func TestDoAgainstServersThatMisbehave(t *testing.T) {
 			u, err := Parse("http://" + listener.Addr().String() + "/ready")
 			require.NoError(t, err)
 			start := time.Now()
-			status, err := NewRequest("GET", u).Do(limit)
+			status, err := NewRequest("GET", u).Do(limit, nil)
 			assert.Equal(t, c.status, status)
 			assert.Equal(t, c.err, err)
 			assert.Less(t, time.Since(start), limit+200*time.Millisecond)
 		})
 	}
+}
+
+func TestInterruption(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	u, err := Parse("http://" + listener.Addr().String() + "/")
+	require.NoError(t, err)
+	start := time.Now()
+	_, err = NewRequest("GET", u).Do(time.Minute, func() bool { return time.Since(start) > 100*time.Millisecond })
+	assert.ErrorIs(t, err, ErrInterrupted)
+	assert.Less(t, time.Since(start), time.Second)
 }
 
 func TestRefuses(t *testing.T) {
@@ -177,6 +200,6 @@ func TestRefuses(t *testing.T) {
 	assert.False(t, u.Refuses(time.Second))
 	require.NoError(t, listener.Close())
 	assert.True(t, u.Refuses(time.Second))
-	_, err = NewRequest("GET", u).Do(time.Second)
+	_, err = NewRequest("GET", u).Do(time.Second, nil)
 	assert.True(t, IsRefused(err), "%v", err)
 }

@@ -2,7 +2,6 @@ package loopback
 
 import (
 	"errors"
-	"net/netip"
 	"syscall"
 	"time"
 )
@@ -14,6 +13,8 @@ var (
 	// ErrNoReply means that the server took the request and closed the
 	// connection without a word, as some proxies do on their way out.
 	ErrNoReply = errors.New("connection closed without a reply")
+	// ErrInterrupted means that the caller asked to stop waiting.
+	ErrInterrupted = errors.New("interrupted")
 	// ErrNotHTTP means that what came back was not HTTP.
 	ErrNotHTTP = errors.New("the answer is not HTTP")
 )
@@ -45,13 +46,14 @@ func NewRequest(method string, u URL) *Request {
 func (r *Request) String() string { return r.Method + " " + r.URL.Text }
 
 // Do sends the request and returns the status code of the answer. limit bounds
-// the whole exchange.
-func (r *Request) Do(limit time.Duration) (status int, err error) {
+// the whole exchange. interrupted, which may be nil, is asked every now and then
+// while nothing happens; once it says true, Do returns ErrInterrupted.
+func (r *Request) Do(limit time.Duration, interrupted func() bool) (status int, err error) {
 	deadline := time.Now().Add(limit)
-	for _, addr := range r.URL.addrs {
+	for i := range r.URL.addrs {
 		var fd int
-		if fd, err = dial(addr, deadline); err == nil {
-			status, err = r.exchange(fd, deadline)
+		if fd, err = r.URL.addrs[i].dial(deadline, interrupted); err == nil {
+			status, err = r.exchange(fd, deadline, interrupted)
 			_ = syscall.Close(fd) // the answer is read or lost by now
 			return status, err
 		}
@@ -61,10 +63,10 @@ func (r *Request) Do(limit time.Duration) (status int, err error) {
 
 // Refuses reports whether nobody listens at the URL any more: every one of its
 // addresses refuses the connection.
-func (u URL) Refuses(limit time.Duration) bool {
+func (u *URL) Refuses(limit time.Duration) bool {
 	deadline := time.Now().Add(limit)
-	for _, addr := range u.addrs {
-		fd, err := dial(addr, deadline)
+	for i := range u.addrs {
+		fd, err := u.addrs[i].dial(deadline, nil)
 		if err == nil {
 			_ = syscall.Close(fd) // only the connect was of interest
 		}
@@ -85,22 +87,17 @@ func IsRefused(err error) bool {
 	return false
 }
 
-func (r *Request) exchange(fd int, deadline time.Time) (int, error) {
-	for sent := 0; sent < len(r.bytes); {
-		n, err := retry(fd, syscall.SO_SNDTIMEO, deadline, func() (int, error) {
-			// MSG_NOSIGNAL: a server that closed early must not raise SIGPIPE.
-			return syscall.SendmsgN(fd, r.bytes[sent:], nil, nil, syscall.MSG_NOSIGNAL)
-		})
-		if err != nil {
-			return 0, noReply(err)
-		}
-		sent += n
+func (r *Request) exchange(fd int, deadline time.Time, interrupted func() bool) (int, error) {
+	// A request is smaller than any socket buffer, so one call takes it whole.
+	// MSG_NOSIGNAL: a server that closed early must not raise SIGPIPE.
+	if _, err := retry(deadline, interrupted, func() (int, error) {
+		return syscall.SendmsgN(fd, r.bytes, nil, nil, syscall.MSG_NOSIGNAL)
+	}); err != nil {
+		return 0, noReply(err)
 	}
 	got := 0
 	for got < statusLine {
-		n, err := retry(fd, syscall.SO_RCVTIMEO, deadline, func() (int, error) {
-			return syscall.Read(fd, r.reply[got:])
-		})
+		n, err := retry(deadline, interrupted, func() (int, error) { return syscall.Read(fd, r.reply[got:]) })
 		if err != nil {
 			return 0, noReply(err)
 		}
@@ -142,72 +139,66 @@ func parseStatus(line []byte) (int, error) {
 	return status, nil
 }
 
-// dial connects a blocking socket. The limit is the kernel's own: connect
+// slice is how long one system call may block, so that deadlines and
+// interruptions are seen in time without a second thread: handing a request to
+// a goroutine of its own costs ten times what the request does.
+var slice = syscall.NsecToTimeval((20 * time.Millisecond).Nanoseconds())
+
+// dial connects a blocking socket whose calls block for one slice each. Connect
 // honours SO_SNDTIMEO on Linux.
-func dial(addr netip.AddrPort, deadline time.Time) (int, error) {
+func (a *address) dial(deadline time.Time, interrupted func() bool) (int, error) {
 	for {
-		fd, err := dialOnce(addr, deadline)
-		// A signal that lands in this thread breaks off connect (sockets with
-		// a timeout are not restarted, see signal(7)); a fresh socket is the
-		// simplest way to go on.
-		if err != syscall.EINTR {
+		fd, err := a.dialOnce()
+		switch err {
+		case syscall.EINTR, syscall.EINPROGRESS, syscall.EAGAIN:
+			// A signal that landed in this thread, or a full backlog: a fresh
+			// socket is the simplest way to go on.
+			if err := spent(deadline, interrupted); err != nil {
+				return -1, err
+			}
+		default:
 			return fd, err
 		}
 	}
 }
 
-func dialOnce(addr netip.AddrPort, deadline time.Time) (int, error) {
-	family := syscall.AF_INET
-	if addr.Addr().Is6() {
-		family = syscall.AF_INET6
-	}
-	fd, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+func (a *address) dialOnce() (int, error) {
+	fd, err := syscall.Socket(a.family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
-	if err = setTimeout(fd, syscall.SO_SNDTIMEO, deadline); err == nil {
-		if family == syscall.AF_INET {
-			err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()})
-		} else {
-			err = syscall.Connect(fd, &syscall.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()})
+	if err = syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &slice); err == nil {
+		if err = syscall.Connect(fd, a.sockaddr); err == nil {
+			err = syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &slice)
 		}
 	}
-	if err == nil {
-		return fd, nil
+	if err != nil {
+		_ = syscall.Close(fd) // the first error is the one to tell
+		return -1, err
 	}
-	_ = syscall.Close(fd) // the first error is the one to tell
-	if err == syscall.EINPROGRESS || err == syscall.EAGAIN {
-		err = ErrTimeout
-	}
-	return -1, err
+	return fd, nil
 }
 
-// retry runs one blocking call under what is left of the deadline, again when
-// a signal broke it off.
-func retry(fd, option int, deadline time.Time, call func() (int, error)) (int, error) {
+// retry repeats a call that came back because its slice was over or a signal
+// arrived, for as long as there is time.
+func retry(deadline time.Time, interrupted func() bool, call func() (int, error)) (int, error) {
 	for {
-		if err := setTimeout(fd, option, deadline); err != nil {
-			return 0, err
-		}
 		n, err := call()
-		switch err {
-		case nil:
-			return n, nil
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return 0, ErrTimeout
-		default:
+		if err != syscall.EINTR && err != syscall.EAGAIN {
+			return n, err
+		}
+		if err := spent(deadline, interrupted); err != nil {
 			return 0, err
 		}
 	}
 }
 
-func setTimeout(fd, option int, deadline time.Time) error {
-	left := time.Until(deadline)
-	// The kernel takes 0 for "no limit", and rounds down to microseconds.
-	if left < time.Microsecond {
+func spent(deadline time.Time, interrupted func() bool) error {
+	if interrupted != nil && interrupted() {
+		return ErrInterrupted
+	}
+	if !time.Now().Before(deadline) {
 		return ErrTimeout
 	}
-	tv := syscall.NsecToTimeval(left.Nanoseconds())
-	return syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, option, &tv)
+	return nil
 }

@@ -9,9 +9,9 @@ package loopback
 
 import (
 	"errors"
-	"net/netip"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // A URL is a parsed http URL whose host needs no name resolution.
@@ -19,16 +19,29 @@ type URL struct {
 	// Text is the URL as it was given.
 	Text string
 	// addrs are tried in order until one accepts.
-	addrs []netip.AddrPort
+	addrs []address
 	host  string // value of the Host header
 	path  string // with its query
 }
 
-var loopbackAddrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+// An address is where a socket connects to.
+type address struct {
+	family   int
+	sockaddr syscall.Sockaddr
+}
+
+func four(ip [4]byte, port uint16) address {
+	return address{syscall.AF_INET, &syscall.SockaddrInet4{Port: int(port), Addr: ip}}
+}
+
+// six is [::1]:port.
+func six(port uint16) address {
+	return address{syscall.AF_INET6, &syscall.SockaddrInet6{Port: int(port), Addr: [16]byte{15: 1}}}
+}
 
 // Parse reads a URL of the form http://HOST[:PORT][/PATH][?QUERY]. HOST is an
-// IP address, an IPv6 address in brackets, or localhost, which stands for
-// 127.0.0.1 and ::1 whatever /etc/hosts says.
+// IPv4 address, [::1], or localhost, which stands for 127.0.0.1 and ::1 whatever
+// /etc/hosts says.
 func Parse(text string) (URL, error) {
 	rest, ok := strings.CutPrefix(text, "http://")
 	if !ok {
@@ -53,18 +66,33 @@ func Parse(text string) (URL, error) {
 		return URL{}, errors.New(quote(text) + " " + err.Error())
 	}
 	u := URL{Text: text, host: authority, path: path}
-	if host == "localhost" {
-		for _, addr := range loopbackAddrs {
-			u.addrs = append(u.addrs, netip.AddrPortFrom(addr, port))
+	switch host {
+	case "localhost":
+		u.addrs = []address{four([4]byte{127, 0, 0, 1}, port), six(port)}
+	case "::1":
+		u.addrs = []address{six(port)}
+	default:
+		ip, ok := parseFour(host)
+		if !ok {
+			return URL{}, errors.New(quote(text) + " needs localhost, an IPv4 address or [::1] as its host")
 		}
-		return u, nil
+		u.addrs = []address{four(ip, port)}
 	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil || addr.Zone() != "" {
-		return URL{}, errors.New(quote(text) + " needs an IP address or localhost as its host")
-	}
-	u.addrs = []netip.AddrPort{netip.AddrPortFrom(addr.Unmap(), port)}
 	return u, nil
+}
+
+// parseFour reads an IPv4 address in its usual form. net/netip reads more forms
+// and costs 40 kB, most of it for IPv6 zones.
+func parseFour(host string) (ip [4]byte, ok bool) {
+	for i := range ip {
+		part, rest, more := strings.Cut(host, ".")
+		n, err := strconv.ParseUint(part, 10, 8)
+		if err != nil || more != (i < 3) || len(part) > 1 && part[0] == '0' {
+			return ip, false
+		}
+		ip[i], host = byte(n), rest
+	}
+	return ip, true
 }
 
 func splitAuthority(authority string) (host string, port uint16, err error) {

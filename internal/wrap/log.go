@@ -2,7 +2,6 @@ package wrap
 
 import (
 	"os"
-	"strconv"
 	"time"
 )
 
@@ -57,7 +56,7 @@ func (l *logger) format(e event, now time.Time) string {
 		line := `{"time":"` + now.UTC().Format("2006-01-02T15:04:05.000Z") + `","level":"` + string(e.severity) +
 			`","event":"` + e.name + `","message":` + quoteJSON(e.text)
 		if e.took > 0 {
-			line += `,"duration_ms":` + strconv.FormatFloat(float64(e.took.Microseconds())/1000, 'f', -1, 64)
+			line += `,"duration_ms":` + milliseconds(e.took)
 		}
 		if e.hint != "" {
 			line += `,"hint":` + quoteJSON(e.hint)
@@ -73,6 +72,14 @@ func (l *logger) format(e event, now time.Time) string {
 		line += "hint: " + e.hint + "\n"
 	}
 	return line
+}
+
+// milliseconds writes a duration as a number with three decimals, without the
+// 25 kB that come with the formatting of floats.
+func milliseconds(d time.Duration) string {
+	us := d.Microseconds()
+	decimals := itoa(int(1000 + us%1000))
+	return itoa(int(us/1000)) + "." + decimals[1:]
 }
 
 // quoteJSON writes a JSON string. encoding/json would add 0.3 MB.

@@ -61,7 +61,7 @@ func (r *run) stopOne(p *proxy, request *loopback.Request, deadline time.Time) {
 	status, err := 0, error(loopback.ErrTimeout)
 	sent := false
 	for time.Until(deadline) > 0 {
-		status, err = request.Do(min(requestLimit, time.Until(deadline)))
+		status, err = request.Do(min(requestLimit, time.Until(deadline)), nil)
 		v := judgeStop(status, err)
 		sent = sent || v == accepted
 		took := time.Since(start)

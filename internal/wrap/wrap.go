@@ -39,6 +39,8 @@ type run struct {
 	children chan os.Signal
 	// seen is set once a proxy was seen ready.
 	seen bool
+	// ending is the signal that ended the wait, 0 for none.
+	ending syscall.Signal
 }
 
 // Main is the program: it takes the arguments (the program's name first), the
@@ -103,8 +105,8 @@ func (r *run) command(argv []string) int {
 	env := r.env.forCommand()
 	path, failed := lookPath(argv[0], r.env)
 	if failed == nil && !r.plan.stops(r.opts) {
-		if sig := r.pendingEnd(); sig != 0 {
-			return codeSignal + int(sig)
+		if r.interrupted() {
+			return codeSignal + int(r.ending)
 		}
 		r.logEvent(event{severity: info, name: "command-exec", text: "nothing to do after the command: handing over to it"})
 		failed = explainStart(argv[0], path, syscall.Exec(path, argv, env))
@@ -118,20 +120,6 @@ func (r *run) command(argv []string) int {
 		return failed.code
 	}
 	return code
-}
-
-// pendingEnd returns a signal that ends the wait and has arrived unnoticed.
-func (r *run) pendingEnd() syscall.Signal {
-	for {
-		select {
-		case s := <-r.signals:
-			if sig, ends := endsWait(s); ends {
-				return sig
-			}
-		default:
-			return 0
-		}
-	}
 }
 
 // finish stops the proxies where that is wanted after this code.

@@ -115,6 +115,12 @@ func FuzzSplitFlags(f *testing.F) {
 	})
 }
 
+func TestMilliseconds(t *testing.T) {
+	assert.Equal(t, "12.034", milliseconds(12034567))
+	assert.Equal(t, "0.001", milliseconds(1999))
+	assert.Equal(t, "60000.000", milliseconds(time.Minute))
+}
+
 func TestShow(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		1234 * time.Microsecond:   "1.2ms",

@@ -35,7 +35,7 @@ func TestBadUsage(t *testing.T) {
 		"no time to stop":        {args: []string{"--stop-timeout=0", "--", "true"}, words: `"0" is less than 1ms`},
 		"bad port":               {args: []string{"--ready-url=http://127.0.0.1:99999/", "--", "true"}, words: "needs a port from 1 to 65535"},
 		"https":                  {args: []string{"--ready-url=https://127.0.0.1/", "--", "true"}, words: "does not start with http://"},
-		"host name":              {args: []string{"--ready-url=http://example/", "--", "true"}, words: "needs an IP address or localhost"},
+		"host name":              {args: []string{"--ready-url=http://example/", "--", "true"}, words: "needs localhost, an IPv4 address or [::1]"},
 		"stop without method":    {args: []string{"--stop=http://127.0.0.1:1/", "--", "true"}, words: "is not of the form 'METHOD URL'"},
 		"header injection":       {args: []string{"--stop=POST http://127.0.0.1:1/\r\nX: y", "--", "true"}, words: "space or control character"},
 		"bad choice":             {args: []string{"--stop-when=sometimes", "--", "true"}, words: `"sometimes" is not one of always, success, never`},

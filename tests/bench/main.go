@@ -1,0 +1,266 @@
+// Command bench measures the wrapper on this machine, beside a direct start and
+// tini in the same run, and prints what is published of its peers next to it.
+//
+// Times are medians of many starts, taken in turn so that a busy moment hits
+// every row. Compare rows, not machines.
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	if runtime.GOOS != "linux" {
+		return errors.New("the wrapper is a Linux program; run this on Linux")
+	}
+	dir, err := os.MkdirTemp("", "jobmesh-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // a temporary folder
+	wrapper := filepath.Join(dir, "jobmesh-wrap")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", wrapper, "./cmd/jobmesh-wrap")
+	build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="), os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build of the wrapper: %w", err)
+	}
+	for _, part := range []func(context.Context, string) error{sizes, latency, delay, memory} {
+		if err := part(ctx, wrapper); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// table prints rows as they come, the first as its heading.
+func table(title string, rows ...[]string) {
+	fmt.Printf("\n%s\n", title)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		_, _ = fmt.Fprintln(w, "  "+strings.Join(row, "\t")) // stdout; nothing to do about it
+	}
+	_ = w.Flush()
+}
+
+func sizes(_ context.Context, wrapper string) error {
+	content, err := os.ReadFile(wrapper)
+	if err != nil {
+		return err
+	}
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(content); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	table("size, stripped, in bytes (published: linkerd-await 2,470,000, scuttle 6,260,000, kubexit 26,600,000)",
+		[]string{"", "file", "gzip -9"},
+		[]string{"jobmesh-wrap", strconv.Itoa(len(content)), strconv.Itoa(packed.Len())})
+	return nil
+}
+
+// A fakeProxy answers the readiness check and the stop request. It is a
+// stand-in that carries no traffic.
+type fakeProxy struct {
+	addr    string
+	server  *http.Server
+	readyAt atomic.Int64
+}
+
+func startProxy(ready time.Duration) (*fakeProxy, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p := &fakeProxy{addr: listener.Addr().String()}
+	p.readyAt.Store(time.Now().Add(ready).UnixNano())
+	p.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/shutdown" {
+			_ = listener.Close() // gone before the answer, like a proxy that is quick
+			return
+		}
+		if time.Now().UnixNano() < p.readyAt.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})}
+	go func() { _ = p.server.Serve(listener) }()
+	return p, nil
+}
+
+func (p *fakeProxy) wrap(wrapper string, argv ...string) []string {
+	return append([]string{wrapper, "--quiet", "--ready-url=http://" + p.addr + "/ready", "--stop=POST http://" + p.addr + "/shutdown", "--"}, argv...)
+}
+
+func latency(ctx context.Context, wrapper string) error {
+	const rounds = 200
+	type row struct {
+		name  string
+		argv  func() ([]string, func(), error)
+		times []time.Duration
+	}
+	plain := func(argv ...string) func() ([]string, func(), error) {
+		return func() ([]string, func(), error) { return argv, func() {}, nil }
+	}
+	rows := []*row{
+		{name: "direct", argv: plain("/bin/true")},
+		{name: "jobmesh-wrap, no mesh", argv: plain(wrapper, "--quiet", "--mesh=none", "--", "/bin/true")},
+		{name: "jobmesh-wrap, proxy ready and stopped", argv: func() ([]string, func(), error) {
+			p, err := startProxy(0)
+			if err != nil {
+				return nil, nil, err
+			}
+			return p.wrap(wrapper, "/bin/true"), func() { _ = p.server.Close() }, nil
+		}},
+	}
+	if tini, err := exec.LookPath("tini"); err == nil {
+		rows = slices.Insert(rows, 1, &row{name: "tini", argv: plain(tini, "-s", "/bin/true")})
+	}
+	for range rounds {
+		for _, r := range rows {
+			argv, done, err := r.argv()
+			if err != nil {
+				return err
+			}
+			start := time.Now()
+			err = exec.CommandContext(ctx, argv[0], argv[1:]...).Run()
+			r.times = append(r.times, time.Since(start))
+			done()
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+		}
+	}
+	direct := median(rows[0].times)
+	out := [][]string{{"", "start to end", "added", "ratio"}}
+	for _, r := range rows {
+		m := median(r.times)
+		out = append(out, []string{r.name, ms(m), ms(m - direct), fmt.Sprintf("%.1f", float64(m)/float64(direct))})
+	}
+	table(fmt.Sprintf("time around /bin/true, median of %d (published, added: linkerd-await 2.3 ms, scuttle 5.1 ms, kubexit 12.7 ms)", rounds), out...)
+	return nil
+}
+
+func delay(ctx context.Context, wrapper string) error {
+	const rounds = 20
+	out := [][]string{{"proxy ready after", "median delay", "largest", "CPU while waiting"}}
+	for _, ready := range []time.Duration{300 * time.Millisecond, time.Second, 3 * time.Second} {
+		var delays []time.Duration
+		var busy, waited time.Duration
+		// Side by side, but few enough not to disturb each other.
+		for range rounds / 4 {
+			type sample struct {
+				delay, cpu time.Duration
+				err        error
+			}
+			samples := make(chan sample, 4)
+			for range cap(samples) {
+				go func() {
+					p, err := startProxy(ready)
+					if err != nil {
+						samples <- sample{err: err}
+						return
+					}
+					defer func() { _ = p.server.Close() }()
+					argv := p.wrap(wrapper, "date", "+%s%N")
+					cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+					text, err := cmd.Output()
+					if err != nil {
+						samples <- sample{err: err}
+						return
+					}
+					at, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+					usage := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+					samples <- sample{delay: time.Duration(at - p.readyAt.Load()), cpu: usage, err: err}
+				}()
+			}
+			for range cap(samples) {
+				s := <-samples
+				if s.err != nil {
+					return s.err
+				}
+				delays = append(delays, s.delay)
+				busy, waited = busy+s.cpu, waited+ready
+			}
+		}
+		out = append(out, []string{ready.String(), ms(median(delays)), ms(slices.Max(delays)), fmt.Sprintf("%.2f %%", 100*float64(busy)/float64(waited))})
+	}
+	table("from proxy ready to command started, start of the command included (published: linkerd-await 0 to 1000 ms, scuttle 400 to 11,300 ms)", out...)
+	return nil
+}
+
+func memory(ctx context.Context, wrapper string) error {
+	p, err := startProxy(0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = p.server.Close() }()
+	argv := p.wrap(wrapper, "sleep", "60")
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer func() {
+		_ = cmd.Process.Signal(os.Interrupt) // sleep ends, and with it the wrapper
+		_ = cmd.Wait()
+	}()
+	time.Sleep(1500 * time.Millisecond)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	if err != nil {
+		return err
+	}
+	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", cmd.Process.Pid))
+	if err != nil {
+		return err
+	}
+	table("memory while the command runs, in kB (published resident: linkerd-await 2300, scuttle 6400, kubexit 20,100)",
+		[]string{"", "resident", "anonymous", "threads"},
+		[]string{"jobmesh-wrap", field(status, "VmRSS:"), field(rollup, "Anonymous:"), field(status, "Threads:")})
+	return nil
+}
+
+func field(text []byte, name string) string {
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == name {
+			return fields[1]
+		}
+	}
+	return "?"
+}
+
+func median(times []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(times))
+	return sorted[len(sorted)/2]
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond)) }
