@@ -1,0 +1,105 @@
+{{/*
+The pod spec of a Job, CronJob or any other pod that ends, injected: its command
+runs under the wrapper, and the wrapper is brought into the pod.
+
+Usage, with the pod spec in a define (not inside if or range):
+    spec: {{- include "jobmesh.podSpec" (list $ "shop.migrate") | nindent 6 }}
+{{- define "shop.migrate" }}
+restartPolicy: Never
+containers:
+  - name: migrate
+    image: {{ .Values.image }}
+    command: ["/app", "migrate"]
+{{- end }}
+
+Usage in a range: what the define needs, with the root context under "root":
+    spec: {{- include "jobmesh.podSpec" (list (dict "root" $ "job" $job) "shop.job") | nindent 6 }}
+
+Usage with the pod spec at hand, and settings of this call beside it:
+    spec: {{- include "jobmesh.podSpec" (dict "root" $ "spec" .Values.podSpec "mesh" "linkerd") | nindent 6 }}
+
+Params:
+  CONTEXT   Dict            Required. The root context, or a dict that has it under "root"
+  NAME      String          Required. Name of the define that prints the pod spec
+  SETTINGS  Dict            Optional. Values that override the chart's for this call
+  spec      String or Dict  Required in the dict form. The pod spec; every other key but "root" is a setting
+
+Prints:
+  containers:
+  - command: [/jobmesh/jobmesh-wrap, --, /app, migrate]
+    ...
+  initContainers:
+  - name: jobmesh-install
+    ...
+  volumes:
+  - emptyDir: {sizeLimit: 16Mi}
+    name: jobmesh
+
+Errors: all mistakes of a call in one message that names the define, the
+container and the fix: wrong arguments, unknown settings, a pod spec that is not
+one, several containers and none named, a command that is missing (a template
+cannot read the ENTRYPOINT of an image) or no list of strings, names and paths
+that are taken, Windows.
+*/}}
+{{- define "jobmesh.podSpec" -}}
+{{- $call := dict "template" "jobmesh.podSpec" "want" "a list or a dict" -}}
+{{- if and (kindIs "map" .) (not (include "jobmesh._call.isRoot" .)) -}}
+  {{- include "jobmesh._call.spec" (list $call .) -}}
+{{- else -}}
+  {{- include "jobmesh._call.define" (list $call .) -}}
+{{- end -}}
+{{- include "jobmesh._settings" $call -}}
+{{- include "jobmesh._podSpec.inject" $call -}}
+{{- include "jobmesh._errors.fail" $call -}}
+{{- if hasKey $call "injected" -}}
+  {{- toYaml $call.injected -}}
+{{- else if hasKey $call "text" -}}
+  {{- trimAll "\r\n" $call.text -}}
+{{- else if hasKey $call "spec" -}}
+  {{- toYaml $call.spec -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Stores the injected pod spec as $call.injected; nothing where jobmesh is disabled
+or a mistake was found. Text that is no pod spec at all is dropped, or `helm lint`,
+which goes on after a mistake, would complain about YAML that nobody wrote.
+*/}}
+{{- define "jobmesh._podSpec.inject" -}}
+{{- $call := . -}}
+{{- $specs := list -}}
+{{- if not .enabled -}}
+  {{- /* Printed as it was written, not even parsed. */ -}}
+{{- else if hasKey . "spec" -}}
+  {{- /* A copy: the spec is often a part of .Values, which later templates read. */ -}}
+  {{- $specs = list (toJson .spec | fromJson) -}}
+{{- else if hasKey . "text" -}}
+  {{- $documents := list .text -}}
+  {{- if contains "---" .text -}}
+    {{- $documents = regexSplit "(?m)^---(?:$|[ \t\r])" .text -1 -}}
+  {{- end -}}
+  {{- range $documents -}}
+    {{- with fromYaml . -}}
+      {{- $specs = append $specs . -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $specs = default (list dict) $specs -}}
+{{- end -}}
+{{- if gt (len $specs) 1 -}}
+  {{- $_ := unset $call "text" -}}
+  {{- include "jobmesh._errors.add" (list $call "the define prints more than one YAML document") -}}
+{{- else -}}
+  {{- range $specs -}}
+    {{- if hasKey . "Error" -}}
+      {{- $_ := unset $call "text" -}}
+      {{- include "jobmesh._errors.add" (list $call (printf "the pod spec is not a YAML mapping: %s" .Error)) -}}
+    {{- else -}}
+      {{- $_ := set $call "target" . -}}
+      {{- include "jobmesh._inject" $call -}}
+      {{- if not $call.errors -}}
+        {{- $_ := set $call "injected" . -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,79 @@
+package golden
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write testdata/rendered again, with Helm 3")
+
+// TestRendered compares what both Helm programs print with the same files.
+func TestRendered(t *testing.T) {
+	cases := []struct {
+		name, chart string
+		args        []string
+	}{
+		{"nightly-report", "nightly-report", nil},
+		{"nightly-report-image-volume", "nightly-report", []string{"--set", "jobmesh.delivery=imageVolume,restartPolicy=Never"}},
+		{"nightly-report-disabled", "nightly-report", []string{"--set", "jobmesh.enabled=false"}},
+		{"nightly-report-settings", "nightly-report", []string{"-f", "testdata/values/settings.yaml"}},
+		{"database-migration", "database-migration", nil},
+		{"database-migration-istio", "database-migration", []string{"--set", "jobmesh.mesh=istio"}},
+		{"database-migration-disabled", "database-migration", []string{"--set", "jobmesh.enabled=false"}},
+		{"range", "consumer", []string{"-f", "testdata/values/range.yaml"}},
+		{"dict", "consumer", []string{"-f", "testdata/values/dict.yaml"}},
+		{"manifests", "consumer", []string{"-f", "testdata/values/manifests.yaml"}},
+		{"every-value", "consumer", []string{"-f", "testdata/values/every-value.yaml"}},
+	}
+	for _, h := range helms(t) {
+		charts := h.consumers(t)
+		for _, c := range cases {
+			t.Run(h.name+"/"+c.name, func(t *testing.T) {
+				r := h.run(t, append([]string{"template", "release", charts[c.chart]}, c.args...)...)
+				require.Zero(t, r.code, r.stderr)
+				golden := filepath.Join("testdata", "rendered", c.name+".yaml")
+				if *update && h.name == "helm3" {
+					require.NoError(t, os.WriteFile(golden, []byte(normal(r.stdout)), 0o644))
+				}
+				want, err := os.ReadFile(golden)
+				require.NoError(t, err, "hint: go test ./tests/golden -update")
+				require.Equal(t, string(want), normal(r.stdout))
+			})
+		}
+	}
+}
+
+// TestKubeVersion shows that the output does not follow the Kubernetes that Helm
+// thinks it talks to: CI and Argo CD render without a cluster, so it is a guess.
+func TestKubeVersion(t *testing.T) {
+	for _, h := range helms(t) {
+		chart := h.consumers(t)["nightly-report"]
+		for _, delivery := range []string{"initContainer", "imageVolume"} {
+			args := []string{"template", "release", chart, "--set", "jobmesh.delivery=" + delivery}
+			want := h.run(t, args...)
+			require.Zero(t, want.code, want.stderr)
+			for _, version := range []string{"1.25.0", "1.33.4-gke.1245000", "v1.34", "1.37.0"} {
+				got := h.run(t, append(args, "--kube-version", version)...)
+				require.Zero(t, got.code, got.stderr)
+				require.Equal(t, want.stdout, got.stdout, "%s, Kubernetes %s", h.name, version)
+			}
+		}
+	}
+}
+
+// TestHooks shows that a Job stays a hook once jobmesh.manifests has printed it.
+func TestHooks(t *testing.T) {
+	for _, h := range helms(t) {
+		chart := h.consumers(t)["database-migration"]
+		all := h.run(t, "template", "release", chart)
+		require.Contains(t, all.stdout, "kind: Job")
+		r := h.run(t, "template", "release", chart, "--no-hooks")
+		require.Zero(t, r.code, r.stderr)
+		require.Contains(t, r.stdout, "kind: Deployment")
+		require.NotContains(t, r.stdout, "kind: Job", h.name)
+	}
+}

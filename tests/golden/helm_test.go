@@ -1,0 +1,133 @@
+// Package golden renders charts with the real Helm programs, 3 and 4, because
+// helm-unittest has the engine of Helm 3 only.
+package golden
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// root is the repository, seen from this package.
+const root = "../.."
+
+// A helm is one Helm program.
+type helm struct {
+	name string // helm3 or helm4
+	path string
+}
+
+// helms returns both programs, Helm 3 first.
+func helms(t testing.TB) []helm {
+	t.Helper()
+	all := []helm{
+		{"helm3", os.Getenv("JOBMESH_HELM3")},
+		{"helm4", os.Getenv("JOBMESH_HELM4")},
+	}
+	for i, h := range all {
+		if h.path == "" {
+			path, err := filepath.Abs(filepath.Join(root, "bin", h.name))
+			require.NoError(t, err)
+			all[i].path = path
+		}
+		if _, err := os.Stat(all[i].path); err != nil {
+			t.Fatalf("%v\nhint: make test builds it; JOBMESH_%s names another one", err, strings.ToUpper(h.name))
+		}
+	}
+	return all
+}
+
+// A result is what one run of Helm left.
+type result struct {
+	stdout, stderr string
+	code           int
+}
+
+// run runs Helm, away from the settings and caches of whoever runs the tests.
+func (h helm) run(t testing.TB, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command(h.path, args...)
+	cmd.Env = append(os.Environ(), environment()...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+		require.NoError(t, err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// environment gives Helm an empty home.
+var environment = sync.OnceValue(func() []string {
+	var env []string
+	for _, name := range []string{"CACHE", "CONFIG", "DATA"} {
+		env = append(env, fmt.Sprintf("HELM_%s_HOME=%s", name, filepath.Join(work, name)))
+	}
+	return env
+})
+
+// work is a folder for the whole run.
+var work string
+
+func TestMain(m *testing.M) {
+	var err error
+	if work, err = os.MkdirTemp("", "jobmesh-golden-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(work)
+	os.Exit(code)
+}
+
+// consumers returns copies of the charts that use the library, by name, with
+// their dependency resolved as a user would do it.
+func (h helm) consumers(t testing.TB) map[string]string {
+	t.Helper()
+	dir := filepath.Join(work, h.name)
+	charts := map[string]string{"consumer": filepath.Join(dir, "tests", "chart")}
+	entries, err := os.ReadDir(filepath.Join(root, "charts"))
+	require.NoError(t, err)
+	for _, e := range entries {
+		charts[e.Name()] = filepath.Join(dir, "charts", e.Name())
+	}
+	preparing.Lock()
+	defer preparing.Unlock()
+	if _, err := os.Stat(dir); err == nil {
+		return charts
+	}
+	copyDir(t, filepath.Join(root, "library-chart"), filepath.Join(dir, "library-chart"))
+	copyDir(t, filepath.Join(root, "charts"), filepath.Join(dir, "charts"))
+	copyDir(t, filepath.Join(root, "tests", "chart"), filepath.Join(dir, "tests", "chart"))
+	for _, chart := range charts {
+		require.NoError(t, os.RemoveAll(filepath.Join(chart, "charts")))
+		r := h.run(t, "dependency", "update", "--skip-refresh", chart)
+		require.Zero(t, r.code, r.stderr)
+	}
+	return charts
+}
+
+var preparing sync.Mutex
+
+// copyDir copies a folder. Symbolic links are not followed.
+func copyDir(t testing.TB, from, to string) {
+	t.Helper()
+	require.NoError(t, os.CopyFS(to, os.DirFS(from)))
+}
+
+// blankEnd matches what Helm versions are free to print differently: blank lines
+// at the end of a document.
+var blankEnd = regexp.MustCompile(`\n+\n---\n`)
+
+// normal removes that difference.
+func normal(manifests string) string {
+	return blankEnd.ReplaceAllString(strings.TrimRight(manifests, "\n")+"\n", "\n---\n")
+}

@@ -1,0 +1,207 @@
+package golden
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+)
+
+var library = filepath.Join(root, "library-chart")
+
+func read(t *testing.T, path ...string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(path...))
+	require.NoError(t, err)
+	return string(content)
+}
+
+func parse[T any](t *testing.T, document string) T {
+	t.Helper()
+	var v T
+	require.NoError(t, yaml.Unmarshal([]byte(document), &v))
+	return v
+}
+
+// printed returns what a private define prints, for defines without any actions.
+func printed(t *testing.T, file, define string) string {
+	t.Helper()
+	text := read(t, library, "templates", file)
+	_, text, found := strings.Cut(text, `{{- define "`+define+`" -}}`)
+	require.True(t, found, "%s has no %s", file, define)
+	text, _, _ = strings.Cut(text, "{{- end -}}")
+	require.NotContains(t, text, "{{")
+	return strings.TrimSpace(text)
+}
+
+// TestVersion: the templates know the version of their chart.
+func TestVersion(t *testing.T) {
+	chart := parse[struct{ Version, AppVersion string }](t, read(t, library, "Chart.yaml"))
+	require.Equal(t, chart.Version, chart.AppVersion)
+	require.Equal(t, chart.Version, printed(t, "_version.tpl", "jobmesh.version"))
+	for _, file := range []string{"charts/nightly-report", "charts/database-migration", "tests/chart"} {
+		consumer := parse[struct{ Dependencies []struct{ Version string } }](t, read(t, root, file, "Chart.yaml"))
+		require.Equal(t, chart.Version, consumer.Dependencies[0].Version, file)
+	}
+}
+
+// TestDefaults: the defaults that the templates carry are those of values.yaml.
+func TestDefaults(t *testing.T) {
+	want := parse[map[string]any](t, read(t, library, "values.yaml"))
+	require.Equal(t, want, parse[map[string]any](t, printed(t, "_settings.tpl", "jobmesh._settings.defaults")))
+}
+
+// TestDigestLine: the release tool pins the chart to its image in this line.
+func TestDigestLine(t *testing.T) {
+	require.Regexp(t, regexp.MustCompile(`(?s)\nimage:\n(  [^\n]*\n)*  digest: ""\n`), read(t, library, "values.yaml"))
+}
+
+// A schema is a JSON schema, as far as values.schema.json uses it.
+type schema struct {
+	Type                 any
+	Enum                 []string
+	Properties           map[string]schema
+	AdditionalProperties any
+}
+
+// kind returns the schema in the words of jobmesh._settings.kinds.
+func (s schema) kind() string {
+	switch {
+	case s.Enum != nil:
+		// The templates take "" for not set.
+		words := slices.DeleteFunc(slices.Clone(s.Enum), func(word string) bool { return word == "" })
+		slices.Sort(words)
+		return strings.Join(words, "|")
+	case s.Properties != nil:
+		return "merged map"
+	default:
+		return map[string]string{"boolean": "bool", "string": "string", "array": "slice", "object": "map"}[fmt.Sprint(s.Type)]
+	}
+}
+
+// TestSchema: values.schema.json, values.yaml and the templates know the same
+// settings, of the same kinds and with the same words.
+func TestSchema(t *testing.T) {
+	kinds := parse[map[string]string](t, printed(t, "_settings.tpl", "jobmesh._settings.kinds"))
+	for name, kind := range kinds {
+		if strings.HasPrefix(kind, "|") {
+			words := strings.Split(kind[1:len(kind)-1], "|")
+			slices.Sort(words)
+			kinds[name] = strings.Join(words, "|")
+		}
+	}
+	var meshes map[string]any
+	require.NoError(t, json.Unmarshal([]byte(printed(t, "_meshes.tpl", "jobmesh._meshes")), &meshes))
+	words := []string{"auto", "none"}
+	for name := range meshes {
+		words = append(words, name)
+	}
+	slices.Sort(words)
+	kinds["mesh"] = strings.Join(words, "|")
+
+	got := map[string]string{}
+	var walk func(prefix string, s schema)
+	walk = func(prefix string, s schema) {
+		require.Equal(t, false, s.AdditionalProperties, "%s lets unknown keys through", prefix)
+		for name, p := range s.Properties {
+			got[prefix+name] = p.kind()
+			if p.Properties != nil {
+				walk(prefix+name+".", p)
+			}
+		}
+	}
+	top := parse[schema](t, read(t, library, "values.schema.json"))
+	walk("", top)
+	require.Contains(t, got, "global", "Helm gives global to every dependency")
+	delete(got, "global")
+	// annotations take any key, which the schema says in another way.
+	require.Equal(t, map[string]any{"type": "string"}, top.Properties["annotations"].AdditionalProperties)
+	got["annotations"], got["annotations.*"] = "merged map", "string"
+	require.Equal(t, kinds, got)
+
+	values := parse[map[string]any](t, read(t, library, "values.yaml"))
+	for name := range top.Properties {
+		if name != "global" {
+			require.Contains(t, values, name)
+		}
+	}
+}
+
+// TestPackage: what is published holds templates and no tests.
+func TestPackage(t *testing.T) {
+	for _, h := range helms(t) {
+		dir := t.TempDir()
+		r := h.run(t, "package", library, "--destination", dir)
+		require.Zero(t, r.code, r.stderr)
+		archives, err := filepath.Glob(filepath.Join(dir, "jobmesh-*.tgz"))
+		require.NoError(t, err)
+		require.Len(t, archives, 1)
+		for _, name := range tarNames(t, archives[0]) {
+			require.Regexp(t, `^jobmesh/(Chart\.yaml|README\.md|\.helmignore|values\.yaml|values\.schema\.json|templates/_[a-z_]+\.tpl)$`, name)
+		}
+	}
+}
+
+func tarNames(t *testing.T, path string) []string {
+	t.Helper()
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	zr, err := gzip.NewReader(f)
+	require.NoError(t, err)
+	var names []string
+	for tr := tar.NewReader(zr); ; {
+		header, err := tr.Next()
+		if err == io.EOF {
+			return names
+		}
+		require.NoError(t, err)
+		names = append(names, header.Name)
+	}
+}
+
+// TestEveryValue: apart from what injection adds, a pod spec comes out as it went
+// in, number for number.
+func TestEveryValue(t *testing.T) {
+	input := parse[struct{ PodSpec string }](t, read(t, "testdata", "values", "every-value.yaml")).PodSpec
+	for _, h := range helms(t) {
+		r := h.run(t, "template", "release", h.consumers(t)["consumer"], "-f", "testdata/values/every-value.yaml")
+		require.Zero(t, r.code, r.stderr)
+		job := exact(t, r.stdout)
+		spec := job["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
+		want := exact(t, input)
+
+		// What was added, taken away again.
+		container := spec["containers"].([]any)[0].(map[string]any)
+		container["command"] = container["command"].([]any)[2:]
+		env := container["env"].([]any)
+		container["env"] = env[:len(env)-2]
+		delete(container, "volumeMounts")
+		delete(spec, "initContainers")
+		volumes := spec["volumes"].([]any)
+		spec["volumes"] = volumes[:len(volumes)-1]
+		require.Equal(t, want, spec, h.name)
+	}
+}
+
+// exact parses a YAML mapping without rounding its numbers.
+func exact(t *testing.T, document string) map[string]any {
+	t.Helper()
+	content, err := yaml.YAMLToJSON([]byte(document))
+	require.NoError(t, err)
+	decoder := json.NewDecoder(strings.NewReader(string(content)))
+	decoder.UseNumber()
+	var v map[string]any
+	require.NoError(t, decoder.Decode(&v))
+	return v
+}
