@@ -1,0 +1,52 @@
+# Targets for people; CI calls the same ones. `make` alone lists them.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION := $(shell sed -n 's/^version: //p' library-chart/Chart.yaml)
+TOOLS   := bin/helm3 bin/helm4 bin/helm-unittest bin/staticcheck
+
+export JOBMESH_HELM3 := $(CURDIR)/bin/helm3
+export JOBMESH_HELM4 := $(CURDIR)/bin/helm4
+export JOBMESH_DIST  := $(CURDIR)/dist
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+
+.PHONY: build
+build: bin/jobmesh ## build the CLI, the multi-arch image and the pinned chart: bin/jobmesh and dist/
+	bin/jobmesh build
+
+.PHONY: test
+test: $(TOOLS) ## run every test that needs no root and no cluster
+	go test -count=1 ./...
+	ci/template-tests
+
+.PHONY: e2e
+e2e: build $(TOOLS) ## run real Jobs on a real Kubernetes started here (root on Linux) or on that of KUBECONFIG
+	ci/e2e
+
+.PHONY: bench
+bench: build ## measure size, memory and time of the wrapper beside tini and a direct start
+	go run ./tests/bench
+
+.PHONY: lint
+lint: $(TOOLS) ## check formatting, modules, Go code, templates and that docs/ is what the sources say
+	ci/lint
+
+.PHONY: docs
+docs: ## write the generated pages of docs/ again
+	go run ./ci/docs
+
+.PHONY: clean
+clean: ## remove what the other targets made in this folder
+	rm -rf bin dist
+
+.PHONY: bin/jobmesh
+bin/jobmesh:
+	go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/jobmesh
+
+$(TOOLS) &: ci/tools/go.mod ci/tools/go.sum ci/tools/build
+	ci/tools/build
+	touch $(TOOLS)
