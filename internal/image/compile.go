@@ -109,8 +109,8 @@ func (c *Compiler) compile(ctx context.Context, r Recipe, p Platform) ([]byte, e
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary folder harms nobody
 	out := filepath.Join(dir, "program")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-mod=readonly",
-		"-ldflags=-s -w -buildid= -X main.version="+r.Version, "-o", out, r.Package)
+	arguments := append([]string{"build"}, r.GoFlags()...)
+	build := exec.CommandContext(ctx, "go", append(arguments, "-o", out, r.Package)...)
 	build.Dir = c.sources
 	build.Env = append(append([]string{}, c.env...), p.env...)
 	if output, err := build.CombinedOutput(); err != nil {

@@ -22,6 +22,8 @@ type Recipe struct {
 	Version string `json:"-"`
 	// Package is the Go package of the program, relative to the sources.
 	Package string `json:"package"`
+	// LinkerFlags are given to Go's linker beside those of every release.
+	LinkerFlags string `json:"linkerFlags"`
 	// Path is where the program stands in the image.
 	Path string `json:"path"`
 	// Entrypoint is the image's ENTRYPOINT.
@@ -62,6 +64,15 @@ func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 	}
 	r.Created = r.Created.UTC().Truncate(time.Second)
 	return r, nil
+}
+
+// GoFlags are the flags with which the Go command builds the program.
+func (r Recipe) GoFlags() []string {
+	linker := "-s -w -buildid= -X main.version=" + r.Version
+	if r.LinkerFlags != "" {
+		linker += " " + r.LinkerFlags
+	}
+	return []string{"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags=" + linker}
 }
 
 // annotations returns the labels with those that follow from the release.

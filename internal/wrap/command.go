@@ -59,18 +59,55 @@ func (r *run) runCommand(path string, argv, env []string) (code int, failed *sta
 	if err != nil {
 		return 0, explainStart(argv[0], path, err)
 	}
+	r.started = true
 	r.logEvent(event{severity: info, name: "command-started", text: "command started"})
+	giveBackProgram()
+	var killTime <-chan time.Time
 	for {
 		select {
 		case s := <-r.signals:
-			if forwarded(s) {
-				// Not reaped yet, so the pid is still the command's own.
-				_ = syscall.Kill(pid, s.(syscall.Signal))
+			if !forwarded(s) {
+				continue
 			}
+			// Not reaped yet, so the pid is still the command's own.
+			_ = syscall.Kill(pid, s.(syscall.Signal))
+			if s == syscall.SIGTERM && r.opts.killAfter > 0 && killTime == nil {
+				killTime = time.After(r.opts.killAfter)
+			}
+		case <-killTime:
+			r.logEvent(event{severity: warning, name: "command-killed",
+				text: "command still there " + show(r.opts.killAfter) + " after SIGTERM: killed"})
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		case <-r.children:
 			if status, ended := reap(pid); ended {
-				return r.commandEnded(status, time.Since(start)), nil
+				code := r.commandEnded(status, time.Since(start))
+				endOrphans(r.children)
+				return code, nil
 			}
+		}
+	}
+}
+
+// endOrphans ends what the command left behind, as the kernel would when PID 1
+// goes, but with a word of warning first. Half-open connections of theirs would
+// keep a proxy draining for minutes (linkerd2 issue 8033). Where this process is
+// not PID 1 it would hit other containers, and does nothing.
+func endOrphans(children <-chan os.Signal) {
+	const everybody, grace = -1, 500 * time.Millisecond
+	if os.Getpid() != 1 || syscall.Kill(everybody, syscall.SIGTERM) == syscall.ESRCH {
+		return
+	}
+	late := time.After(grace)
+	for {
+		select {
+		case <-children:
+			// In a namespace of its own, whoever is left is a child.
+			if reap(0); syscall.Kill(everybody, 0) == syscall.ESRCH {
+				return
+			}
+		case <-late:
+			_ = syscall.Kill(everybody, syscall.SIGKILL)
+			return
 		}
 	}
 }

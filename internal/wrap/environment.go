@@ -5,14 +5,24 @@ import "strings"
 // An environment is a list of NAME=VALUE, as the kernel hands it over.
 type environment []string
 
-// lookup returns the value of a variable and whether it is there at all.
+// lookup returns the value of a variable and whether it is there at all. There is
+// no variable without a name.
 func (e environment) lookup(name string) (value string, ok bool) {
+	if name == "" {
+		return "", false
+	}
 	for _, entry := range e {
 		if v, found := strings.CutPrefix(entry, name); found && strings.HasPrefix(v, "=") {
 			return v[1:], true
 		}
 	}
 	return "", false
+}
+
+// value returns the value of a variable, "" where it is not there.
+func (e environment) value(name string) string {
+	value, _ := e.lookup(name)
+	return value
 }
 
 // forCommand returns the environment without the wrapper's own variables.

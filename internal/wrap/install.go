@@ -15,7 +15,10 @@ const InstalledName = "jobmesh-wrap"
 // installMode lets any user of the pod run the copy and nobody change it.
 const installMode = 0o555
 
-var errNoCommand = errors.New("no command given: want jobmesh-wrap [flags] -- COMMAND [ARG...]")
+var (
+	errNoCommand    = errors.New("no command given: want jobmesh-wrap [flags] -- COMMAND [ARG...]")
+	errProbeCommand = errors.New("probe takes flags only, and runs no command")
+)
 
 // install copies the running program to a directory, as the init container
 // does. It needs no shell, and no other file in its image.

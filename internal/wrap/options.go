@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jobmesh/jobmesh/internal/loopback"
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/plainhttp"
 )
 
 // Values of --mesh beside the names of the mesh table.
@@ -32,13 +32,20 @@ const (
 // Options are the settings of one run, flags and environment taken together.
 type Options struct {
 	mesh           string
-	readyURL       *loopback.Request   // nil: the mesh's own
-	stop           []*loopback.Request // nil: the mesh's own
-	readyTimeout   time.Duration       // 0: no limit
+	readyURL       *plainhttp.Request   // nil: the mesh's own
+	stop           []*plainhttp.Request // nil: the mesh's own
+	stopProcess    string               // a process instead of a request
+	readyTimeout   time.Duration        // 0: no limit
 	onReadyTimeout string
 	detectTimeout  time.Duration
 	stopWhen       string
 	stopTimeout    time.Duration
+	killAfter      time.Duration // 0: never
+	waitFor        []*dependency
+	waitForTimeout time.Duration // 0: no limit
+	stateDir       string        // empty: the only wrapped container
+	member         string
+	members        int
 	logFormat      string
 	quiet          bool
 }
@@ -74,11 +81,8 @@ var settings = []Setting{
 	{
 		Name: "ready-url", Value: "URL",
 		Usage: "replaces the mesh's readiness check; an answer of 200-299 means ready",
-		set: func(o *Options, v string) error {
-			u, err := loopback.Parse(v)
-			if err == nil {
-				o.readyURL = loopback.NewRequest("GET", u)
-			}
+		set: func(o *Options, v string) (err error) {
+			o.readyURL, err = plainhttp.NewLocal("GET", v)
 			return err
 		},
 	},
@@ -91,6 +95,17 @@ var settings = []Setting{
 				o.stop = append(o.stop, request)
 			}
 			return err
+		},
+	},
+	{
+		Name: "stop-process", Value: "NAME",
+		Usage: "stops the proxy with SIGTERM, or SIGKILL after a command that failed, instead of a request; for pods that share the process namespace",
+		set: func(o *Options, v string) error {
+			if v == "" || strings.Contains(v, "/") {
+				return errors.New(strconv.Quote(v) + " is not the name of a process")
+			}
+			o.stopProcess = v
+			return nil
 		},
 	},
 	{
@@ -117,6 +132,58 @@ var settings = []Setting{
 		Name: "stop-timeout", Value: "DURATION", Default: "5s",
 		Usage: "limit for sending the stop request, repeating it, and seeing the proxy gone, all together",
 		set:   func(o *Options, v string) error { return duration(&o.stopTimeout, v, time.Millisecond) },
+	},
+	{
+		Name: "kill-after", Value: "DURATION", Default: "0",
+		Usage: "how long after a SIGTERM the command is killed if it is still there; 0 means never",
+		set:   func(o *Options, v string) error { return duration(&o.killAfter, v, 0) },
+	},
+	{
+		Name: "wait-for", Value: "URL", Repeatable: true,
+		Usage: "waits for tcp://HOST:PORT, http://... (an answer of 200-299) or https://... (a TLS answer) after the proxy is ready and before the command",
+		set: func(o *Options, v string) error {
+			d, err := parseDependency(v)
+			if err == nil {
+				o.waitFor = append(o.waitFor, d)
+			}
+			return err
+		},
+	},
+	{
+		Name: "wait-for-timeout", Value: "DURATION", Default: "2m",
+		Usage: "limit for all of --wait-for together, exit code 69 when it is over; 0 means for ever",
+		set:   func(o *Options, v string) error { return duration(&o.waitForTimeout, v, 0) },
+	},
+	{
+		Name: "state-dir", Value: "DIR",
+		Usage: "folder shared by the wrapped containers of a pod: the last one to end stops the proxy",
+		set: func(o *Options, v string) error {
+			o.stateDir = v
+			return nil
+		},
+	},
+	{
+		Name: "member", Value: "NAME",
+		Usage: "name of this container in --state-dir",
+		set: func(o *Options, v string) error {
+			if v == "" || v[0] == '.' || strings.Contains(v, "/") {
+				return errors.New(strconv.Quote(v) + " is not the name of a container")
+			}
+			o.member = v
+			return nil
+		},
+	},
+	{
+		Name: "members", Value: "N",
+		Usage: "how many wrapped containers the pod has",
+		set: func(o *Options, v string) error {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 1 {
+				return errors.New(strconv.Quote(v) + " is not a number from 1 on")
+			}
+			o.members = n
+			return nil
+		},
 	},
 	{
 		Name: "log-format", Value: "text|json", Default: formatText,
@@ -169,10 +236,26 @@ func parseOptions(args []string, env environment) (Options, []string, error) {
 			}
 		}
 	}
-	if o.mesh == meshNone && (o.readyURL != nil || o.stop != nil) {
-		return o, nil, errors.New("--mesh none contradicts --ready-url and --stop: without a proxy there is nothing to ask")
+	return o, command, o.contradiction()
+}
+
+// contradiction reports settings that cannot go together.
+func (o *Options) contradiction() error {
+	together := 0
+	for _, given := range []bool{o.stateDir != "", o.member != "", o.members > 0} {
+		if given {
+			together++
+		}
 	}
-	return o, command, nil
+	switch {
+	case o.mesh == meshNone && (o.readyURL != nil || o.stop != nil || o.stopProcess != ""):
+		return errors.New("--mesh none contradicts --ready-url, --stop and --stop-process: without a proxy there is nothing to ask")
+	case o.stop != nil && o.stopProcess != "":
+		return errors.New("--stop contradicts --stop-process: choose one way to stop the proxy")
+	case together != 0 && together != 3:
+		return errors.New("--state-dir, --member and --members go together: one of them is missing")
+	}
+	return nil
 }
 
 // fromEnvironment returns the values of the setting's variable, which counts
@@ -241,16 +324,12 @@ func settingNamed(name string) (Setting, bool) {
 }
 
 // parseRequest reads "METHOD URL".
-func parseRequest(text string) (*loopback.Request, error) {
+func parseRequest(text string, headers ...string) (*plainhttp.Request, error) {
 	method, target, ok := strings.Cut(text, " ")
-	if !ok || method == "" || strings.ToUpper(method) != method || strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+	if !ok || method == "" || strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		return nil, errors.New(strconv.Quote(text) + " is not of the form 'METHOD URL', as in 'POST http://127.0.0.1:4191/shutdown'")
 	}
-	u, err := loopback.Parse(target)
-	if err != nil {
-		return nil, err
-	}
-	return loopback.NewRequest(method, u), nil
+	return plainhttp.NewLocal(method, target, headers...)
 }
 
 func oneOf(field *string, value string, allowed ...string) error {

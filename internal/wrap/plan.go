@@ -3,9 +3,10 @@ package wrap
 import (
 	"errors"
 	"slices"
+	"strings"
 
-	"github.com/jobmesh/jobmesh/internal/loopback"
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/plainhttp"
 )
 
 // A proxy is what the wrapper waits for and stops.
@@ -13,12 +14,28 @@ type proxy struct {
 	// name for the log: a mesh's, or "proxy" where only URLs are known.
 	name string
 	// ready holds checks of which any one will do; empty means no wait.
-	ready []*loopback.Request
+	ready []*plainhttp.Request
+	// readyState is the "state" that the body of the check has to have, for a
+	// check that is answered with 200 whatever the state; empty for most.
+	readyState string
+	// detect holds requests by whose answer the proxy is known.
+	detect []*plainhttp.Request
 	// stop holds the requests that end the proxy; empty means it is not ours
-	// to stop.
-	stop []*loopback.Request
-	// stopDisabled is the advice for a stop answered with 404.
-	stopDisabled string
+	// to stop, or that stopProcess is.
+	stop []*plainhttp.Request
+	// stopProcess is the name of the process that is the proxy.
+	stopProcess string
+	// stopSwitch is asked, before the command, whether the stop request will
+	// be taken; nil where nothing tells.
+	stopSwitch *plainhttp.Request
+	// version is the proxy's, where an annotation tells it.
+	version string
+	// native is set for a sidecar that the kubelet stops.
+	native bool
+	// stopDisabled and stopElsewhere are those of the mesh table.
+	stopDisabled, stopElsewhere string
+	// seen is set once the proxy has answered.
+	seen bool
 }
 
 // A plan is what the options and the environment say is to be done.
@@ -27,12 +44,12 @@ type plan struct {
 	// detect is set when nothing says whether a proxy was injected, so that
 	// the known ports have to be looked at.
 	detect bool
-	// why tells the user where the plan comes from, for the log.
+	// why tells the user where a plan without proxies comes from.
 	why string
 }
 
 // decide makes the plan. It touches nothing.
-func decide(o Options, env environment) (plan, error) {
+func decide(o *Options, env environment) (plan, error) {
 	switch o.mesh {
 	case meshNone:
 		return plan{why: "--mesh none"}, nil
@@ -40,24 +57,26 @@ func decide(o Options, env environment) (plan, error) {
 		return decideAuto(o, env)
 	}
 	m, _ := mesh.ByName(o.mesh) // parseOptions let no other name through
-	annotation, _ := env.lookup(m.Variable())
-	p, err := proxyOf(m, annotation)
+	p, err := proxyOf(&m, env)
 	if err != nil {
 		return plan{}, err
 	}
 	return plan{proxies: withOverrides(o, []proxy{p})}, nil
 }
 
-func decideAuto(o Options, env environment) (plan, error) {
+func decideAuto(o *Options, env environment) (plan, error) {
 	var proxies []proxy
 	told := false
 	for _, m := range mesh.All() {
 		annotation, present := env.lookup(m.Variable())
-		told = told || present
+		if m.Annotation == "" || !present {
+			continue
+		}
+		told = true
 		if !mesh.Injected(annotation) {
 			continue
 		}
-		p, err := proxyOf(m, annotation)
+		p, err := proxyOf(&m, env)
 		if err != nil {
 			return plan{}, err
 		}
@@ -68,26 +87,27 @@ func decideAuto(o Options, env environment) (plan, error) {
 		return plan{proxies: withOverrides(o, proxies)}, nil
 	case told:
 		return plan{why: "the pod's annotations name no mesh"}, nil
-	case o.readyURL != nil || o.stop != nil:
+	case o.readyURL != nil || o.stop != nil || o.stopProcess != "":
 		return plan{proxies: withOverrides(o, []proxy{{name: "proxy"}})}, nil
 	}
 	return plan{detect: true}, nil
 }
 
-// withOverrides puts --ready-url and --stop in the place of what the meshes
-// say, once for all of them.
-func withOverrides(o Options, proxies []proxy) []proxy {
+// withOverrides puts --ready-url, --stop and --stop-process in the place of what
+// the meshes say, once for all of them.
+func withOverrides(o *Options, proxies []proxy) []proxy {
 	for i := range proxies {
 		if o.readyURL != nil {
 			proxies[i].ready = nil
 		}
-		if o.stop != nil {
-			proxies[i].stop = nil
+		if o.stop != nil || o.stopProcess != "" {
+			proxies[i].stop, proxies[i].stopSwitch = nil, nil
 		}
 	}
 	if o.readyURL != nil {
-		proxies[0].ready = []*loopback.Request{o.readyURL}
+		proxies[0].ready = []*plainhttp.Request{o.readyURL}
 	}
+	proxies[0].stopProcess = o.stopProcess
 	if o.stop != nil {
 		proxies[0].stop = o.stop
 	}
@@ -97,31 +117,65 @@ func withOverrides(o Options, proxies []proxy) []proxy {
 // proxyOf turns a row of the mesh table into requests. A native sidecar gets no
 // stop: the kubelet ends it after the Job's container, and would start it again
 // if the wrapper ended it first.
-func proxyOf(m mesh.Mesh, annotation string) (proxy, error) {
-	p := proxy{name: m.Name, stopDisabled: m.StopDisabled}
-	for _, text := range m.Ready {
-		u, err := loopback.Parse(text)
-		if err != nil {
-			return p, errors.New("mesh " + m.Name + ": " + err.Error())
-		}
-		p.ready = append(p.ready, loopback.NewRequest("GET", u))
+func proxyOf(m *mesh.Mesh, env environment) (proxy, error) {
+	p := proxy{name: m.Name, stopDisabled: m.StopDisabled, stopElsewhere: m.StopElsewhere}
+	about := func(err error) error { return errors.New("mesh " + m.Name + ": " + err.Error()) }
+	var err error
+	if p.ready, err = gets(m.Ready); err != nil {
+		return p, about(err)
 	}
-	if !m.Native(annotation) {
-		stop, err := parseRequest(m.Stop)
-		if err != nil {
-			return p, errors.New("mesh " + m.Name + ": " + err.Error())
+	if p.detect, err = gets(m.Detect); err != nil {
+		return p, about(err)
+	}
+	if len(p.detect) == 0 {
+		p.detect = p.ready
+	}
+	if p.native = m.Native(env.value); p.native {
+		return p, nil
+	}
+	var headers []string
+	if token := env.value(m.TokenVariable); token != "" {
+		if strings.ContainsAny(token, "\r\n") {
+			return p, about(errors.New("variable " + m.TokenVariable + " has a line break in it"))
 		}
-		p.stop = []*loopback.Request{stop}
+		headers = append(headers, m.TokenHeader+": "+token)
+	}
+	stop, err := parseRequest(m.Stop, headers...)
+	if err != nil {
+		return p, about(err)
+	}
+	p.stop = []*plainhttp.Request{stop}
+	if m.Name == "linkerd" {
+		p.version = env.value(m.Variable())
+		if p.stopSwitch, err = plainhttp.NewLocal("GET", mesh.LinkerdShutdownSwitch); err != nil {
+			return p, about(err)
+		}
 	}
 	return p, nil
 }
 
+// gets prepares a GET of each URL.
+func gets(urls []string) ([]*plainhttp.Request, error) {
+	var requests []*plainhttp.Request
+	for _, text := range urls {
+		request, err := plainhttp.NewLocal("GET", text)
+		if err != nil {
+			return nil, err
+		}
+		requests = append(requests, request)
+	}
+	return requests, nil
+}
+
+// stoppable reports whether the proxy is the wrapper's to stop.
+func (p *proxy) stoppable() bool { return len(p.stop) > 0 || p.stopProcess != "" }
+
 // stops reports whether the wrapper has anything to do after the command.
-func (p plan) stops(o Options) bool {
-	return o.stopWhen != stopNever && slices.ContainsFunc(p.proxies, func(x proxy) bool { return len(x.stop) > 0 })
+func (p *plan) stops(o *Options) bool {
+	return o.stopWhen != stopNever && slices.ContainsFunc(p.proxies, func(x proxy) bool { return x.stoppable() })
 }
 
 // wantsStop reports whether a proxy is to be stopped after this exit code.
-func (o Options) wantsStop(code int) bool {
+func (o *Options) wantsStop(code int) bool {
 	return o.stopWhen == stopAlways || o.stopWhen == stopSuccess && code == 0
 }

@@ -3,11 +3,13 @@ package wrap
 import (
 	"os"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 
-	"github.com/jobmesh/jobmesh/internal/loopback"
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/plainhttp"
+	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
 // requestLimit bounds one request of a poll.
@@ -35,24 +37,27 @@ func pollDelay(waited time.Duration) time.Duration {
 }
 
 // poll calls try until it reports true, the limit is over (0: there is none),
-// or a signal that ends the wait arrives, which it returns.
+// or a signal that ends the wait arrives, which is then in r.ending.
 //
 // Everything happens in this one thread, down to a sleep that bypasses the
 // scheduler: with a goroutine for each try, futex calls between threads took 4 %
 // of a core, ten times what the requests themselves do.
-func (r *run) poll(limit time.Duration, try func(left time.Duration) bool) (done bool, sig syscall.Signal) {
+func (r *run) poll(limit time.Duration, try func(left time.Duration) bool) (done bool) {
 	for start := time.Now(); ; {
 		left := requestLimit
 		if limit > 0 {
 			if left = min(left, limit-time.Since(start)); left <= 0 {
-				return false, 0
+				return false
 			}
 		}
+		if r.interrupted() {
+			return false
+		}
 		if try(left) {
-			return true, 0
+			return true
 		}
 		if r.interrupted() {
-			return false, r.ending
+			return false
 		}
 		pause := pollDelay(time.Since(start))
 		if limit > 0 {
@@ -100,37 +105,32 @@ func endsWait(s os.Signal) (syscall.Signal, bool) {
 	return 0, false
 }
 
-// waitReady waits until each proxy of the plan is ready.
-func (r *run) waitReady() (ready bool, sig syscall.Signal) {
+// waitReady waits until each proxy of the plan is ready. It returns false where
+// one is not in time or a signal ended the wait.
+func (r *run) waitReady() bool {
 	start := time.Now()
 	for i := range r.plan.proxies {
 		p := &r.plan.proxies[i]
 		if len(p.ready) == 0 {
 			continue
 		}
-		limit := r.opts.readyTimeout
-		if limit > 0 {
-			// What an earlier proxy took is gone; one last look remains.
-			limit = max(limit-time.Since(start), time.Millisecond)
-		}
 		lastAnswer := ""
-		done, sig := r.poll(limit, func(left time.Duration) bool {
+		done := r.poll(remaining(r.opts.readyTimeout, start), func(left time.Duration) bool {
 			for _, request := range p.ready {
-				status, err := request.Do(left, r.interrupted)
-				if err == nil && status >= 200 && status <= 299 {
+				ready, answer := p.isReady(request, sock.For(left, r.interrupted))
+				if ready {
 					return true
 				}
-				lastAnswer = describe(status, err)
+				lastAnswer = answer
 			}
 			return false
 		})
 		took := time.Since(start)
-		if sig != 0 {
-			r.logEvent(event{severity: info, name: "wait-ended", took: took,
-				text: "wait for " + p.name + " ended by " + signalName(sig) + " after " + show(took)})
-			return false, sig
-		}
-		if !done {
+		switch {
+		case r.ending != 0:
+			r.logWaitEnded(p.name, took)
+			return false
+		case !done:
 			e := event{severity: failure, name: "proxy-not-ready", took: took,
 				text: p.name + " not ready after " + show(took) + ": " + p.ready[0].URL.Text + ": " + lastAnswer,
 				hint: "look at the proxy container's log, or allow more time with --ready-timeout"}
@@ -138,64 +138,100 @@ func (r *run) waitReady() (ready bool, sig syscall.Signal) {
 				e.severity = warning
 			}
 			r.logEvent(e)
-			return false, 0
+			return false
 		}
-		r.seen = true
+		p.seen = true
 		r.logEvent(event{severity: info, name: "proxy-ready", took: took,
 			text: p.name + " ready after " + show(took)})
 	}
-	return true, 0
+	return true
+}
+
+// isReady looks once whether a proxy says that it is ready.
+func (p *proxy) isReady(request *plainhttp.Request, patience sock.Patience) (ready bool, answer string) {
+	if p.readyState == "" {
+		status, err := request.Do(patience)
+		return err == nil && success(status), describe(status, err)
+	}
+	status, body, err := request.Body(patience)
+	if err != nil || !success(status) {
+		return false, describe(status, err)
+	}
+	state := mesh.Field(body, "state")
+	return state == p.readyState, "state " + strconv.Quote(state)
+}
+
+// remaining is what is left of a limit; 0 stays "no limit", and a limit that is
+// used up leaves time for one last look.
+func remaining(limit time.Duration, start time.Time) time.Duration {
+	if limit > 0 {
+		limit = max(limit-time.Since(start), time.Millisecond)
+	}
+	return limit
+}
+
+func (r *run) logWaitEnded(what string, took time.Duration) {
+	r.logEvent(event{severity: info, name: "wait-ended", took: took,
+		text: "wait for " + what + " ended by " + signalName(r.ending) + " after " + show(took)})
 }
 
 // detect looks at the known ports for a mesh that answers.
-func (r *run) detect() (sig syscall.Signal, err error) {
+func (r *run) detect() error {
 	start := time.Now()
-	type candidate struct {
-		mesh  mesh.Mesh
-		proxy proxy
-	}
-	var candidates []candidate
+	var candidates []proxy
 	for _, m := range mesh.All() {
-		p, err := proxyOf(m, "")
+		p, err := proxyOf(&m, r.env)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		candidates = append(candidates, candidate{m, p})
+		candidates = append(candidates, p)
 	}
-	var found *candidate
-	_, sig = r.poll(r.opts.detectTimeout, func(left time.Duration) bool {
+	found := -1
+	r.poll(r.opts.detectTimeout, func(left time.Duration) bool {
 		for i := range candidates {
-			for _, request := range candidates[i].proxy.ready {
-				// Any HTTP answer will do: a proxy that is not ready yet is
-				// there all the same.
-				if _, err := request.Do(left, r.interrupted); err == nil {
-					found = &candidates[i]
-					return true
-				}
+			if answers(&candidates[i], left, r.interrupted) {
+				found = i
+				return true
 			}
 		}
 		return false
 	})
 	took := time.Since(start)
 	switch {
-	case sig != 0:
-	case found == nil:
+	case r.ending != 0:
+		r.logWaitEnded("a proxy", took)
+	case found < 0:
 		r.logEvent(event{severity: info, name: "no-proxy", took: took,
 			text: "no proxy found within " + show(took) + ": running the command without one"})
 	default:
-		r.plan.proxies = withOverrides(r.opts, []proxy{found.proxy})
+		r.plan.proxies = withOverrides(r.opts, candidates[found:found+1])
 		r.logEvent(event{severity: info, name: "proxy-found", took: took,
-			text: found.mesh.Name + " found after " + show(took)})
+			text: candidates[found].name + " found after " + show(took)})
 	}
-	return sig, nil
+	return nil
 }
+
+// answers reports whether a proxy is there: one that is not ready yet says 503,
+// anything else is some other server on that port.
+func answers(p *proxy, limit time.Duration, interrupted func() bool) bool {
+	for _, request := range p.detect {
+		status, err := request.Do(sock.For(limit, interrupted))
+		if err == nil && (success(status) || status == 503) {
+			return true
+		}
+	}
+	return false
+}
+
+// success is what every readiness check and stop request means by "yes".
+func success(status int) bool { return status >= 200 && status <= 299 }
 
 // describe says in a few words what came back.
 func describe(status int, err error) string {
-	if err == nil {
+	switch {
+	case err == nil:
 		return "answered " + itoa(status)
-	}
-	if loopback.IsRefused(err) {
+	case sock.IsRefused(err):
 		return "connection refused"
 	}
 	return err.Error()

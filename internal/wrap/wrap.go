@@ -31,14 +31,16 @@ const interruptedStop = 200 * time.Millisecond
 
 // A run is one wrapped command.
 type run struct {
-	opts     Options
+	opts     *Options
 	plan     plan
 	env      environment
 	log      *logger
 	signals  chan os.Signal
 	children chan os.Signal
-	// seen is set once a proxy was seen ready.
-	seen bool
+	// member is this container's place among several, nil for the only one.
+	member *membership
+	// started is set once the command has been.
+	started bool
 	// ending is the signal that ended the wait, 0 for none.
 	ending syscall.Signal
 }
@@ -48,6 +50,16 @@ type run struct {
 func Main(args, environ []string, version string) int {
 	// First of all: a signal that arrives before this line kills the wrapper.
 	signals, children := catchSignals()
+	r := &run{env: environ, signals: signals, children: children}
+	if len(args) == 0 {
+		args = []string{InstalledName}
+	}
+	switch args[0][strings.LastIndexByte(args[0], '/')+1:] {
+	case "linkerd-await":
+		return r.linkerdAwait(args[1:], version)
+	case "scuttle":
+		return r.scuttle(args[1:])
+	}
 	verb := ""
 	if len(args) > 1 {
 		verb = args[1]
@@ -59,20 +71,37 @@ func Main(args, environ []string, version string) int {
 		return printOut("jobmesh-wrap " + version + "\n")
 	case "--help", "-h", "help":
 		return printOut(helpText())
+	case "probe":
+		return r.probe(args[2:])
 	}
-	opts, command, err := parseOptions(args[1:], environ)
-	log := &logger{json: opts.logFormat == formatJSON, quiet: opts.quiet}
-	if err == nil && len(command) == 0 {
-		err = errNoCommand
+	command, code := r.parse(args[1:])
+	if code == 0 && len(command) == 0 {
+		code = r.usage(errNoCommand)
 	}
-	if err != nil {
-		log.log(event{severity: failure, name: "usage", text: err.Error(), hint: "jobmesh-wrap --help lists flags and variables"})
-		return codeUsage
+	if code != 0 {
+		return code
 	}
-	r := &run{opts: opts, env: environ, log: log, signals: signals, children: children}
 	return r.main(command)
 }
 
+// parse reads the flags and returns the command behind them, or the exit code of
+// a usage error.
+func (r *run) parse(args []string) (command []string, code int) {
+	opts, command, err := parseOptions(args, r.env)
+	r.opts = &opts
+	r.log = &logger{json: opts.logFormat == formatJSON, quiet: opts.quiet}
+	if err != nil {
+		return nil, r.usage(err)
+	}
+	return command, 0
+}
+
+func (r *run) usage(err error) int {
+	r.logEvent(event{severity: failure, name: "usage", text: err.Error(), hint: "jobmesh-wrap --help lists flags and variables"})
+	return codeUsage
+}
+
+// main runs a command as the options say.
 func (r *run) main(command []string) int {
 	var err error
 	if r.plan, err = decide(r.opts, r.env); err != nil {
@@ -82,32 +111,42 @@ func (r *run) main(command []string) int {
 		r.logEvent(event{severity: info, name: "no-mesh", text: "no proxy to wait for: " + r.plan.why})
 	}
 	if r.plan.detect {
-		sig, err := r.detect()
-		if err != nil {
+		if err := r.detect(); err != nil {
 			return r.internal(err)
 		}
-		if sig != 0 {
-			return codeSignal + int(sig)
+	}
+	return r.wrap(command)
+}
+
+// wrap runs a command as the plan says.
+func (r *run) wrap(command []string) int {
+	var err error
+	if r.plan.stops(r.opts) {
+		if r.member, err = join(r.opts); err != nil {
+			return r.finish(r.internal(err))
 		}
 	}
-	ready, sig := r.waitReady()
-	switch {
-	case sig != 0:
-		return r.finish(codeSignal+int(sig), min(interruptedStop, r.opts.stopTimeout))
-	case !ready && r.opts.onReadyTimeout == onTimeoutFail:
-		return r.finish(codeNotReady, r.opts.stopTimeout)
+	ready := r.waitReady()
+	if r.ending == 0 && (ready || r.opts.onReadyTimeout == onTimeoutRun) {
+		r.checkStopSwitch()
+		if r.waitForDependencies() {
+			return r.finish(r.command(command))
+		}
 	}
-	return r.finish(r.command(command), r.opts.stopTimeout)
+	if r.ending != 0 {
+		return r.finish(codeSignal + int(r.ending))
+	}
+	return r.finish(codeNotReady)
 }
 
 // command runs the command, or becomes it where nothing is left to do after.
 func (r *run) command(argv []string) int {
+	if r.interrupted() {
+		return codeSignal + int(r.ending)
+	}
 	env := r.env.forCommand()
 	path, failed := lookPath(argv[0], r.env)
 	if failed == nil && !r.plan.stops(r.opts) {
-		if r.interrupted() {
-			return codeSignal + int(r.ending)
-		}
 		r.logEvent(event{severity: info, name: "command-exec", text: "nothing to do after the command: handing over to it"})
 		failed = explainStart(argv[0], path, syscall.Exec(path, argv, env))
 	}
@@ -122,11 +161,27 @@ func (r *run) command(argv []string) int {
 	return code
 }
 
-// finish stops the proxies where that is wanted after this code.
-func (r *run) finish(code int, limit time.Duration) int {
-	if r.opts.wantsStop(code) {
-		r.stopProxies(limit)
+// finish stops the proxies where that is wanted after this code, and where no
+// other container of the pod still needs them.
+func (r *run) finish(code int) int {
+	if !r.plan.stops(r.opts) || !r.opts.wantsStop(code) {
+		return code
 	}
+	if r.member != nil {
+		last, err := r.member.leave(r.opts.stopWhen == stopSuccess)
+		if err != nil {
+			r.logEvent(event{severity: failure, name: "state", text: "--state-dir " + r.opts.stateDir + ": " + cause(err)})
+		}
+		if !last {
+			r.logEvent(event{severity: info, name: "proxy-left", text: "other containers of the pod still run: the proxy is left to them"})
+			return code
+		}
+	}
+	limit := r.opts.stopTimeout
+	if r.ending != 0 {
+		limit = min(limit, interruptedStop)
+	}
+	r.stopProxies(code, limit)
 	return code
 }
 
@@ -154,6 +209,8 @@ the command's code.
 usage:
   jobmesh-wrap [flags] -- COMMAND [ARG...]
   jobmesh-wrap install DIR    copy itself to DIR/jobmesh-wrap
+  jobmesh-wrap probe [flags]  print which proxies it sees and how it would stop
+                              them; stops nothing (--log-format json for JSON)
   jobmesh-wrap version
 
 flags (each has the environment variable shown; the flag wins):

@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/jobmesh/jobmesh/internal/loopback"
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/plainhttp"
+	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
 func TestPollDelay(t *testing.T) {
@@ -70,11 +71,11 @@ func TestDecide(t *testing.T) {
 			}
 			opts, _, err := parseOptions(append(args, "--", "true"), c.env)
 			require.NoError(t, err)
-			p, err := decide(opts, c.env)
+			p, err := decide(&opts, c.env)
 			require.NoError(t, err)
 			assert.Equal(t, c.want, names(p))
 			assert.Equal(t, c.detect, p.detect)
-			assert.Equal(t, c.stops, p.stops(opts))
+			assert.Equal(t, c.stops, p.stops(&opts))
 		})
 	}
 }
@@ -82,7 +83,7 @@ func TestDecide(t *testing.T) {
 // Every row of the mesh table makes requests.
 func TestMeshTableIsSound(t *testing.T) {
 	for _, m := range mesh.All() {
-		_, err := proxyOf(m, "")
+		_, err := proxyOf(&m, nil)
 		assert.NoError(t, err, m.Name)
 	}
 }
@@ -91,8 +92,8 @@ func TestJudgeStop(t *testing.T) {
 	for status, want := range map[int]verdict{200: accepted, 204: accepted, 301: refused, 400: refused, 403: refused, 404: refused, 408: again, 429: again, 500: again, 503: again} {
 		assert.Equal(t, want, judgeStop(status, nil), status)
 	}
-	assert.Equal(t, accepted, judgeStop(0, loopback.ErrNoReply))
-	assert.Equal(t, again, judgeStop(0, loopback.ErrTimeout))
+	assert.Equal(t, accepted, judgeStop(0, plainhttp.ErrNoReply))
+	assert.Equal(t, again, judgeStop(0, sock.ErrTimeout))
 }
 
 func FuzzQuoteJSON(f *testing.F) {

@@ -24,6 +24,8 @@ import (
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
+
+	"github.com/jobmesh/jobmesh/internal/image"
 )
 
 func main() {
@@ -45,7 +47,12 @@ func run(ctx context.Context) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a temporary folder
 	wrapper := filepath.Join(dir, "jobmesh-wrap")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", wrapper, "./cmd/jobmesh-wrap")
+	recipe, err := image.LoadRecipe(".", "jobmesh-wrap", "bench", "")
+	if err != nil {
+		return err
+	}
+	arguments := append([]string{"build"}, recipe.GoFlags()...)
+	build := exec.CommandContext(ctx, "go", append(arguments, "-o", wrapper, recipe.Package)...)
 	build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="), os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build of the wrapper: %w", err)

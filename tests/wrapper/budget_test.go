@@ -22,7 +22,10 @@ const (
 
 func TestSizeBudget(t *testing.T) {
 	path := t.TempDir() + "/jobmesh-wrap"
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "github.com/jobmesh/jobmesh/cmd/jobmesh-wrap")
+	flags, err := releaseFlags()
+	require.NoError(t, err)
+	arguments := append([]string{"build"}, flags...)
+	build := exec.Command("go", append(arguments, "-o", path, "github.com/jobmesh/jobmesh/cmd/jobmesh-wrap")...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -211,4 +212,11 @@ func TestLargeOutputPassesUnharmed(t *testing.T) {
 	r := wrapped(t, p, nil, "sh", "-c", "yes | head -c 50000000").run()
 	assert.Equal(t, 0, r.code)
 	assert.Equal(t, 50_000_000, len(r.stdout))
+}
+
+func atoi(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	require.NoError(t, err)
+	return n
 }

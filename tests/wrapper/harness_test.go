@@ -18,26 +18,25 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/image"
+	// The tests run a binary that the go command does not see; with this
+	// import a change of it runs them again.
+	_ "github.com/jobmesh/jobmesh/internal/wrap"
 )
 
 // binary is the wrapper, built once with the release's flags.
 var binary string
 
+// releaseFlags are those with which the release is built.
+func releaseFlags() ([]string, error) {
+	recipe, err := image.LoadRecipe("../..", "jobmesh-wrap", "1.2.3", "")
+	return recipe.GoFlags(), err
+}
+
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "jobmesh-wrap-test")
-	if err == nil {
-		// Anybody may run it: some tests drop their user id.
-		err = os.Chmod(dir, 0o755)
-	}
-	if err == nil {
-		binary = filepath.Join(dir, "jobmesh-wrap")
-		build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -X main.version=1.2.3",
-			"-o", binary, "github.com/jobmesh/jobmesh/cmd/jobmesh-wrap")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		build.Stderr = os.Stderr
-		err = build.Run()
-	}
 	code := 1
+	dir, err := buildWrapper()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "build of the wrapper:", err)
 	} else {
@@ -45,6 +44,26 @@ func TestMain(m *testing.M) {
 	}
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+func buildWrapper() (dir string, err error) {
+	flags, err := releaseFlags()
+	if err != nil {
+		return "", err
+	}
+	if dir, err = os.MkdirTemp("", "jobmesh-wrap-test"); err != nil {
+		return "", err
+	}
+	// Anybody may run it: some tests drop their user id.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return dir, err
+	}
+	binary = filepath.Join(dir, "jobmesh-wrap")
+	arguments := append([]string{"build"}, flags...)
+	build := exec.Command("go", append(arguments, "-o", binary, "github.com/jobmesh/jobmesh/cmd/jobmesh-wrap")...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stderr = os.Stderr
+	return dir, build.Run()
 }
 
 // A proxy is a server with the admin endpoints of a mesh proxy. It is a
@@ -66,6 +85,7 @@ type proxy struct {
 	stopHeader http.Header
 	stopHost   string
 	stopLine   string
+	shutdown   string // body for /env.json: the value of Linkerd's switch
 }
 
 // startProxy starts a proxy that is ready after a delay. An empty address is
@@ -92,7 +112,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch r.URL.Path {
-	case "/ready", "/healthz/ready":
+	case "/ready", "/healthz/ready", "/v1.0/healthz/outbound", "/startup":
 		p.readySeen = append(p.readySeen, time.Now())
 		code := http.StatusServiceUnavailable
 		if !time.Now().Before(p.readyAt) {
@@ -101,7 +121,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		w.WriteHeader(code)
-	case "/shutdown", "/quitquitquit":
+	case "/shutdown", "/quitquitquit", "/graceful_shutdown", "/v1.0/shutdown", "/agent/v1/quit":
 		p.stopSeen = append(p.stopSeen, time.Now())
 		p.stopHeader, p.stopHost = r.Header.Clone(), r.Host
 		p.stopLine = r.Method + " " + r.RequestURI + " " + r.Proto
@@ -123,6 +143,15 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				_ = p.server.Close()
 			}()
 		}
+	case "/env.json":
+		_, _ = fmt.Fprintf(w, `{%q:%s}`, r.URL.RawQuery, p.shutdown)
+	case "/server_info":
+		p.readySeen = append(p.readySeen, time.Now())
+		state := "PRE_INITIALIZING"
+		if !time.Now().Before(p.readyAt) {
+			state = "LIVE"
+		}
+		_, _ = fmt.Fprintf(w, `{"version":"x","state":%q,"command_line_options":{"state":"x"}}`, state)
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}

@@ -1,29 +1,60 @@
 package mesh
 
+// The wrapper has to read two JSON values that others wrote. encoding/json would
+// add 0.3 MB to it, so there is a scanner here that knows just enough JSON.
+// Whatever it cannot read counts as absent.
+
+// A value is a JSON value: for a string what stands between its quotes, for
+// anything else its text from its first byte on.
+type value struct {
+	kind byte // first byte
+	text string
+}
+
+// topLevel returns the value of a key of the object in text.
+func topLevel(text, key string) (value, bool) {
+	s := scanner{text: text}
+	if !s.next('{') {
+		return value{}, false
+	}
+	for {
+		k, ok := s.quoted()
+		if !ok || !s.next(':') {
+			return value{}, false
+		}
+		s.space()
+		start := s.pos
+		if !s.skip(0) {
+			return value{}, false
+		}
+		if k == key {
+			v := value{kind: s.text[start], text: s.text[start:s.pos]}
+			if v.kind == '"' {
+				v.text = v.text[1 : len(v.text)-1]
+			}
+			return v, true
+		}
+		if !s.next(',') {
+			return value{}, false
+		}
+	}
+}
+
+// Field returns a string at the top level of a JSON object, "" where it is not
+// there.
+func Field(text, key string) string {
+	if v, ok := topLevel(text, key); ok && v.kind == '"' {
+		return v.text
+	}
+	return ""
+}
+
 // istioNative reports whether the JSON of the annotation
 // sidecar.istio.io/status lists istio-proxy under initContainers, which is
 // where the injector puts a native sidecar.
-//
-// encoding/json would add 0.3 MB to the wrapper, so the value is read by a
-// scanner that knows just enough JSON. Whatever it cannot read counts as "not
-// native": the stop request is then sent, which a native sidecar survives.
 func istioNative(status string) bool {
-	s := scanner{text: status}
-	if !s.next('{') {
-		return false
-	}
-	for {
-		key, ok := s.quoted()
-		if !ok || !s.next(':') {
-			return false
-		}
-		if key == "initContainers" {
-			return s.listHas("istio-proxy")
-		}
-		if !s.skip(0) || !s.next(',') {
-			return false
-		}
-	}
+	v, ok := topLevel(status, "initContainers")
+	return ok && (&scanner{text: v.text}).listHas("istio-proxy")
 }
 
 // A scanner reads JSON from the front of a text.

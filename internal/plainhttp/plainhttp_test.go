@@ -1,0 +1,218 @@
+package plainhttp
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/sock"
+)
+
+func TestParse(t *testing.T) {
+	for text, want := range map[string]struct {
+		host, authority, path string
+		port                  uint16
+	}{
+		"http://127.0.0.1:4191/ready":        {"127.0.0.1", "127.0.0.1:4191", "/ready", 4191},
+		"http://127.0.0.1":                   {"127.0.0.1", "127.0.0.1", "/", 80},
+		"http://127.0.0.1?x=1":               {"127.0.0.1", "127.0.0.1", "/?x=1", 80},
+		"http://127.0.0.1/a/b?c=d#e":         {"127.0.0.1", "127.0.0.1", "/a/b?c=d", 80},
+		"http://[::1]:9090/startup":          {"::1", "[::1]:9090", "/startup", 9090},
+		"http://[fd00::1]":                   {"fd00::1", "[fd00::1]", "/", 80},
+		"http://localhost:4191/":             {"localhost", "localhost:4191", "/", 4191},
+		"http://db.shop.svc:8080/healthz":    {"db.shop.svc", "db.shop.svc:8080", "/healthz", 8080},
+		"http://127.0.0.1:80/%20?a=b%0d":     {"127.0.0.1", "127.0.0.1:80", "/%20?a=b%0d", 80},
+		"http://127.0.0.1:1/http://[::1]:80": {"127.0.0.1", "127.0.0.1:1", "/http://[::1]:80", 1},
+	} {
+		u, err := Parse(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want.host, u.Host, text)
+		assert.Equal(t, want.port, u.Port, text)
+		assert.Equal(t, want.authority, u.authority, text)
+		assert.Equal(t, want.path, u.path, text)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for text, words := range map[string]string{
+		"":                          "does not start with http://",
+		"https://127.0.0.1":         "does not start with http://",
+		"127.0.0.1:80":              "does not start with http://",
+		"http://":                   "has no host",
+		"http://:80":                "has no host",
+		"http://127.0.0.1:":         "port from 1 to 65535",
+		"http://127.0.0.1:0":        "port from 1 to 65535",
+		"http://127.0.0.1:65536":    "port from 1 to 65535",
+		"http://127.0.0.1:+80":      "port from 1 to 65535",
+		"http://::1/":               "has no host",
+		"http://[::1/":              "has a [ without its ]",
+		"http://[::1]80/":           "something other than a port",
+		"http://[127.0.0.1]/":       "not an IPv6 address",
+		"http://[fe80::1%eth0]/":    "not an IPv6 address",
+		"http://user@127.0.0.1/":    "has a user name in it",
+		"http://127.0.0.1/a b":      "space or control",
+		"http://127.0.0.1/\r\nX: y": "space or control",
+	} {
+		_, err := Parse(text)
+		assert.ErrorContains(t, err, words, text)
+	}
+	for _, host := range []string{"example.org", "localhost.evil", "127.0.0.01", "127.0.0", "127.0.0.256"} {
+		_, err := NewLocal("GET", "http://"+host+"/")
+		assert.ErrorContains(t, err, "needs localhost or an IP address as its host", host)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("http://127.0.0.1:4191/ready?x")
+	f.Add("http://[::1]:1/")
+	f.Fuzz(func(t *testing.T, text string) {
+		u, err := Parse(text)
+		if err != nil {
+			return
+		}
+		// What goes on the wire is one request and nothing behind it.
+		wire := string(NewRequest("GET", u, nil).bytes)
+		assert.Equal(t, 1, strings.Count(wire, "\r\n\r\n"), text)
+		assert.Equal(t, 5, strings.Count(wire, "\n")-1, text)
+	})
+}
+
+func TestParseStatus(t *testing.T) {
+	for line, want := range map[string]int{
+		"HTTP/1.1 200 ": 200, "HTTP/1.0 503\r": 503, "HTTP/1.1 204": 204, "HTTP/1.1 404\n": 404,
+	} {
+		got, err := parseStatus([]byte(line))
+		require.NoError(t, err, line)
+		assert.Equal(t, want, got, line)
+	}
+	for _, line := range []string{"", "HTTP/1.1", "HTTP/1.1 2x0 ", "HTTP/2 200 OK", "HTTP/1.1 2000", "SSH-2.0-OpenSSH", "HTTP/1.1200 "} {
+		_, err := parseStatus([]byte(line))
+		assert.ErrorIs(t, err, ErrNotHTTP, line)
+	}
+}
+
+func FuzzParseStatus(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 200 OK"))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if status, err := parseStatus(line); err == nil {
+			assert.LessOrEqual(t, status, 999)
+		}
+	})
+}
+
+// Each server misbehaves in its own way, for real.
+func TestDoAgainstServersThatMisbehave(t *testing.T) {
+	const limit = 300 * time.Millisecond
+	hold := func(c net.Conn) { time.Sleep(2 * limit); _ = c.Close() }
+	for name, c := range map[string]struct {
+		serve  func(net.Conn)
+		status int
+		err    error
+	}{
+		"answers in pieces": {
+			serve: func(c net.Conn) {
+				for _, b := range []byte("HTTP/1.1 200 OK\r\n\r\n") {
+					_, _ = c.Write([]byte{b})
+					time.Sleep(time.Millisecond)
+				}
+				_ = c.Close()
+			}, status: 200,
+		},
+		"answers and keeps the connection": {
+			serve: func(c net.Conn) { _, _ = c.Write([]byte("HTTP/1.1 200 OK\r\n\r\n")); hold(c) }, status: 200,
+		},
+		"floods": {
+			serve: func(c net.Conn) {
+				_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\n"))
+				for range 10_000 {
+					if _, err := c.Write(make([]byte, 4096)); err != nil {
+						break
+					}
+				}
+				_ = c.Close()
+			}, status: 200,
+		},
+		"never answers":     {serve: hold, err: sock.ErrTimeout},
+		"drips and starves": {serve: func(c net.Conn) { _, _ = c.Write([]byte("HTTP")); hold(c) }, err: sock.ErrTimeout},
+		"closes":            {serve: func(c net.Conn) { _, _ = c.Read(make([]byte, 512)); _ = c.Close() }, err: ErrNoReply},
+		"resets":            {serve: func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); _ = c.Close() }, err: ErrNoReply},
+		"speaks garbage":    {serve: func(c net.Conn) { _, _ = c.Write([]byte("220 smtp.example ESMTP\r\n")); hold(c) }, err: ErrNotHTTP},
+		"half an answer": {
+			serve: func(c net.Conn) {
+				_, _ = c.Read(make([]byte, 512))
+				_, _ = c.Write([]byte("HTTP/1.1 20"))
+				_ = c.Close()
+			}, err: ErrNotHTTP,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			defer func() { _ = listener.Close() }()
+			go func() {
+				if conn, err := listener.Accept(); err == nil {
+					c.serve(conn)
+				}
+			}()
+			request, err := NewLocal("GET", "http://"+listener.Addr().String()+"/ready")
+			require.NoError(t, err)
+			start := time.Now()
+			status, err := request.Do(sock.For(limit, nil))
+			assert.Equal(t, c.status, status)
+			assert.Equal(t, c.err, err)
+			assert.Less(t, time.Since(start), limit+200*time.Millisecond)
+		})
+	}
+}
+
+func TestBody(t *testing.T) {
+	for answer, want := range map[string]string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}":       "{}",
+		"HTTP/1.1 200 OK\r\n\r\n":                              "",
+		"HTTP/1.1 200 OK\r\n":                                  "",
+		"HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 1<<20): strings.Repeat("x", bodyLimit-len("HTTP/1.1 200 OK\r\n\r\n")),
+	} {
+		for _, hold := range []time.Duration{0, time.Second} { // closes, or keeps the connection open
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			go func() {
+				if c, err := listener.Accept(); err == nil {
+					_, _ = c.Read(make([]byte, 512))
+					_, _ = c.Write([]byte(answer))
+					time.Sleep(hold)
+					_ = c.Close()
+				}
+			}()
+			request, err := NewLocal("GET", "http://"+listener.Addr().String()+"/env.json?X")
+			require.NoError(t, err)
+			status, body, err := request.Body(sock.For(200*time.Millisecond, nil))
+			require.NoError(t, err)
+			assert.Equal(t, 200, status)
+			assert.Equal(t, want, body)
+			require.NoError(t, listener.Close())
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	request, err := NewLocal("GET", "http://localhost:"+strings.TrimPrefix(listener.Addr().String(), "127.0.0.1:")+"/")
+	require.NoError(t, err)
+	assert.False(t, request.Refused(time.Second))
+	require.NoError(t, listener.Close())
+	assert.True(t, request.Refused(time.Second))
+	_, err = request.Do(sock.For(time.Second, nil))
+	assert.True(t, sock.IsRefused(err), "%v", err)
+}
+
+func TestHeadersAreSent(t *testing.T) {
+	request, err := NewLocal("POST", "http://127.0.0.1:1/x", "dapr-api-token: t")
+	require.NoError(t, err)
+	assert.Contains(t, string(request.bytes), "\r\ndapr-api-token: t\r\n\r\n")
+}

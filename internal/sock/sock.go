@@ -1,0 +1,152 @@
+// Package sock connects sockets and moves bytes over them, each call under a
+// deadline and open to interruption, in the caller's own thread.
+//
+// It stands in for net in the wrapper, which is 0.5 MB larger on disk and 0.4 MB
+// in memory when it links net. Its calls block for one short slice at a time
+// and look at the clock in between; handing them to another thread would cost
+// ten times what they do.
+package sock
+
+import (
+	"errors"
+	"syscall"
+	"time"
+)
+
+// Errors that a caller tells apart; any other error is the kernel's.
+var (
+	// ErrTimeout means that the deadline passed.
+	ErrTimeout = errors.New("no answer in time")
+	// ErrInterrupted means that the caller asked to stop waiting.
+	ErrInterrupted = errors.New("interrupted")
+)
+
+// Patience says how long a call may take.
+type Patience struct {
+	Deadline time.Time
+	// Interrupted is asked between slices; once it says true, the call ends
+	// with ErrInterrupted. It may be nil.
+	Interrupted func() bool
+}
+
+// For is the patience that ends after a duration.
+func For(limit time.Duration, interrupted func() bool) Patience {
+	return Patience{Deadline: time.Now().Add(limit), Interrupted: interrupted}
+}
+
+func (p Patience) spent() error {
+	if p.Interrupted != nil && p.Interrupted() {
+		return ErrInterrupted
+	}
+	if !time.Now().Before(p.Deadline) {
+		return ErrTimeout
+	}
+	return nil
+}
+
+// sliceLength bounds how late a deadline or an interruption is seen.
+const sliceLength = 20 * time.Millisecond
+
+var slice = syscall.NsecToTimeval(sliceLength.Nanoseconds())
+
+// An Address is an IP address with a port.
+type Address struct {
+	family   int
+	sockaddr syscall.Sockaddr
+}
+
+// To returns the address of a port.
+func To(ip IP, port uint16) Address {
+	if ip.six {
+		return Address{syscall.AF_INET6, &syscall.SockaddrInet6{Port: int(port), Addr: ip.bytes}}
+	}
+	return Address{syscall.AF_INET, &syscall.SockaddrInet4{Port: int(port), Addr: [4]byte(ip.bytes[:4])}}
+}
+
+// A Kind is a kind of socket.
+type Kind int
+
+// Kinds of sockets.
+const (
+	Stream   Kind = syscall.SOCK_STREAM
+	Datagram Kind = syscall.SOCK_DGRAM
+)
+
+// A Conn is a connected socket.
+type Conn struct{ fd int }
+
+// Connect connects a socket. Connect(2) honours SO_SNDTIMEO on Linux.
+func Connect(kind Kind, to Address, p Patience) (Conn, error) {
+	for {
+		c, err := connectOnce(kind, to)
+		switch err {
+		case syscall.EINTR, syscall.EINPROGRESS, syscall.EAGAIN:
+			// A signal that landed in this thread, a full backlog, or a host
+			// that is far: what is left of the patience is for another slice.
+			if err := p.spent(); err != nil {
+				return Conn{-1}, err
+			}
+		default:
+			return c, err
+		}
+	}
+}
+
+func connectOnce(kind Kind, to Address) (Conn, error) {
+	fd, err := syscall.Socket(to.family, int(kind)|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return Conn{-1}, err
+	}
+	if err = syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &slice); err == nil {
+		if err = syscall.Connect(fd, to.sockaddr); err == nil {
+			err = syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &slice)
+		}
+	}
+	if err != nil {
+		_ = syscall.Close(fd) // the first error is the one to tell
+		return Conn{-1}, err
+	}
+	return Conn{fd}, nil
+}
+
+// Send sends bytes that fit into the socket's buffer.
+func (c Conn) Send(content []byte, p Patience) error {
+	_, err := retry(p, func() (int, error) {
+		// MSG_NOSIGNAL: a peer that closed early must not raise SIGPIPE.
+		return syscall.SendmsgN(c.fd, content, nil, nil, syscall.MSG_NOSIGNAL)
+	})
+	return err
+}
+
+// Receive reads what there is, and waits for something. 0 bytes mean that the
+// peer has closed.
+func (c Conn) Receive(into []byte, p Patience) (int, error) {
+	return retry(p, func() (int, error) { return syscall.Read(c.fd, into) })
+}
+
+// Close closes the socket. There is nothing to do about a failure.
+func (c Conn) Close() { _ = syscall.Close(c.fd) }
+
+// retry repeats a call that came back because its slice was over or a signal
+// arrived.
+func retry(p Patience, call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if err != syscall.EINTR && err != syscall.EAGAIN {
+			return max(n, 0), err
+		}
+		if err := p.spent(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// IsRefused reports whether err says that nobody listens there. An address
+// family that the pod does not have counts too.
+func IsRefused(err error) bool {
+	switch err {
+	case syscall.ECONNREFUSED, syscall.EAFNOSUPPORT, syscall.EADDRNOTAVAIL, syscall.ENETUNREACH:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,188 @@
+package wrap
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jobmesh/jobmesh/internal/plainhttp"
+	"github.com/jobmesh/jobmesh/internal/resolve"
+	"github.com/jobmesh/jobmesh/internal/sock"
+)
+
+// A dependency is something that a Job needs and an ordinary init container
+// could not wait for, because it runs before the proxy does.
+type dependency struct {
+	text   string
+	scheme string
+	host   string
+	port   uint16
+	url    plainhttp.URL // of scheme http
+}
+
+// parseDependency reads the value of --wait-for.
+func parseDependency(text string) (*dependency, error) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	d := &dependency{text: text, scheme: scheme}
+	var err error
+	switch {
+	case ok && scheme == "http":
+		d.url, err = plainhttp.Parse(text)
+		d.host, d.port = d.url.Host, d.url.Port
+		return d, err
+	case ok && scheme == "https":
+		authority, _, _ := strings.Cut(rest, "/")
+		d.host, d.port, err = plainhttp.SplitHostPort(authority, 443)
+	case ok && scheme == "tcp":
+		d.host, d.port, err = plainhttp.SplitHostPort(rest, 0)
+	default:
+		return nil, errors.New(strconv.Quote(text) + " is not of the form tcp://HOST:PORT, http://... or https://...")
+	}
+	if err != nil {
+		err = errors.New(strconv.Quote(text) + " " + err.Error())
+	}
+	return d, err
+}
+
+// waitForDependencies waits for each in the order given. It returns false where
+// one is not there in time or a signal ended the wait.
+func (r *run) waitForDependencies() bool {
+	start := time.Now()
+	for _, d := range r.opts.waitFor {
+		began := time.Now()
+		var last error
+		done := r.poll(remaining(r.opts.waitForTimeout, start), func(left time.Duration) bool {
+			last = d.check(sock.For(left, r.interrupted), len(r.plan.proxies) > 0)
+			return last == nil
+		})
+		took := time.Since(began)
+		switch {
+		case r.ending != 0:
+			r.logWaitEnded(d.text, took)
+			return false
+		case !done:
+			reason := "no answer"
+			if last != nil {
+				reason = describe(0, last)
+			}
+			r.logEvent(event{severity: failure, name: "dependency-not-ready", took: took,
+				text: d.text + " not ready after " + show(took) + ": " + reason,
+				hint: "allow more time with --wait-for-timeout"})
+			return false
+		}
+		r.logEvent(event{severity: info, name: "dependency-ready", took: took,
+			text: d.text + " ready after " + show(took)})
+	}
+	return true
+}
+
+// check looks once. meshed says that a proxy may stand between.
+func (d *dependency) check(p sock.Patience, meshed bool) error {
+	ips, err := resolve.System().Lookup(d.host, p)
+	if err != nil {
+		return err
+	}
+	addresses := make([]sock.Address, len(ips))
+	for i, ip := range ips {
+		addresses[i] = sock.To(ip, d.port)
+	}
+	if d.scheme == "http" {
+		status, err := plainhttp.NewRequest("GET", d.url, addresses).Do(p)
+		if err == nil && !success(status) {
+			err = errors.New("answered " + itoa(status))
+		}
+		return err
+	}
+	for _, to := range addresses {
+		var c sock.Conn
+		if c, err = sock.Connect(sock.Stream, to, p); err == nil {
+			if d.scheme == "https" {
+				err = greetTLS(c, d.host, p)
+			} else if meshed {
+				err = staysOpen(c, p)
+			}
+			c.Close()
+			return err
+		}
+	}
+	return err
+}
+
+// errClosed is a connection that was taken and dropped.
+var errClosed = errors.New("connection closed at once")
+
+// staysOpen tells a server from a mesh proxy in front of none: the proxy takes
+// every connection itself, and drops it when it cannot reach the server.
+func staysOpen(c sock.Conn, p sock.Patience) error {
+	const enough = 100 * time.Millisecond
+	look := sock.For(enough, p.Interrupted)
+	n, err := c.Receive(make([]byte, 1), look)
+	switch {
+	case err == sock.ErrTimeout, n > 0:
+		return nil // a server that waits for us, or one that speaks first
+	case err == nil:
+		return errClosed
+	}
+	return err
+}
+
+// greetTLS sends the first message of a TLS handshake and looks whether what
+// comes back is TLS. The certificate and the status of the page stay unseen:
+// crypto/tls would make the wrapper 60 % larger.
+func greetTLS(c sock.Conn, host string, p sock.Patience) error {
+	if err := c.Send(clientHello(host), p); err != nil {
+		return err
+	}
+	// An alert will do: a server of TLS 1.3 alone has no other answer to this.
+	const alert, handshake = 21, 22
+	head := make([]byte, 5)
+	for got := 0; got < len(head); {
+		n, err := c.Receive(head[got:], p)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errClosed
+		}
+		got += n
+	}
+	if head[0] != alert && head[0] != handshake || head[1] != 3 {
+		return errors.New("the answer is not TLS")
+	}
+	return nil
+}
+
+// clientHello is a TLS 1.2 ClientHello (RFC 5246, section 7.4.1.2) with the
+// server's name, and with cipher suites of which every server has one.
+func clientHello(host string) []byte {
+	suites := []byte{0xc0, 0x2f, 0xc0, 0x30, 0xc0, 0x2b, 0xc0, 0x2c, 0xcc, 0xa8, 0xcc, 0xa9, 0xc0, 0x13, 0xc0, 0x14, 0x00, 0x9c, 0x00, 0x2f}
+	var extensions []byte
+	if _, isIP := sock.ParseIP(host); !isIP {
+		name := sized(2, append([]byte{0 /* a host name */}, sized(2, []byte(host))...))
+		extensions = append(extensions, extension(0, name)...)
+	}
+	extensions = append(extensions, extension(10, sized(2, []byte{0, 29, 0, 23, 0, 24}))...)                            // curves
+	extensions = append(extensions, extension(11, sized(1, []byte{0}))...)                                              // uncompressed points
+	extensions = append(extensions, extension(13, sized(2, []byte{4, 3, 8, 4, 4, 1, 5, 3, 8, 5, 5, 1, 8, 6, 6, 1}))...) // signatures
+	body := append([]byte{3, 3}, make([]byte, 32)...)                                                                   // version 1.2; a random that protects nothing here
+	body = append(body, 0)                                                                                              // no session
+	body = append(body, sized(2, suites)...)
+	body = append(body, 1, 0) // no compression
+	body = append(body, sized(2, extensions)...)
+	hello := append([]byte{1 /* ClientHello */}, sized(3, body)...)
+	return append([]byte{22 /* handshake */, 3, 1}, sized(2, hello)...)
+}
+
+// sized puts the length of content in front of it, in so many bytes.
+func sized(bytes int, content []byte) []byte {
+	out := make([]byte, bytes, bytes+len(content))
+	for i := range bytes {
+		out[bytes-1-i] = byte(len(content) >> (8 * i))
+	}
+	return append(out, content...)
+}
+
+func extension(kind byte, content []byte) []byte {
+	return append([]byte{0, kind}, sized(2, content)...)
+}

@@ -1,0 +1,303 @@
+package wrapper
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A proxy without a stop endpoint, in a pod that shares the process namespace.
+func TestStopProcess(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "pilot-agent-of-tests")
+	sleep, err := filepath.EvalSymlinks("/bin/sleep")
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(sleep, link))
+	for code, signal := range map[string]string{"0": "SIGTERM", "3": "SIGKILL"} {
+		agent := command(t)
+		agent.cmd.Path, agent.cmd.Args = link, []string{link, "60"}
+		agent.start()
+		r := command(t, "--stop-process=pilot-agent-of-tests", "--", "sh", "-c", "exit "+code).run()
+		assert.Equal(t, code, string(rune('0'+r.code)), r.stderr)
+		assert.Contains(t, r.stderr, "pilot-agent-of-tests stopped by "+signal)
+		want := 143
+		if signal == "SIGKILL" {
+			want = 137
+		}
+		assert.Equal(t, want, agent.wait().code)
+	}
+	r := command(t, "--stop-process=no-such-process", "--", "true").run()
+	assert.Equal(t, 0, r.code)
+	assert.Contains(t, r.stderr, "error: no process no-such-process to stop")
+	assert.Contains(t, r.stderr, "shareProcessNamespace: true")
+}
+
+func TestStopProcessThatIsNotPermitted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to start a process of another user")
+	}
+	link := filepath.Join(t.TempDir(), "agent-of-root")
+	require.NoError(t, os.Symlink("/bin/sleep", link))
+	require.NoError(t, os.Chmod(filepath.Dir(link), 0o755))
+	agent := command(t)
+	agent.cmd.Path, agent.cmd.Args = link, []string{link, "60"}
+	agent.start()
+	w := command(t, "--stop-process=agent-of-root", "--", "sh", "-c", "exit 4")
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
+	r := w.run()
+	assert.Equal(t, 4, r.code, r.stderr)
+	assert.Contains(t, r.stderr, "not stopped: operation not permitted")
+	assert.Contains(t, r.stderr, "hint: the container needs the proxy's user id, or the capability KILL")
+	require.NoError(t, agent.cmd.Process.Kill())
+	agent.wait()
+}
+
+func TestKillAfter(t *testing.T) {
+	p := startProxy(t, "", 0)
+	w := wrapped(t, p, []string{"--kill-after=500ms"}, "bash", "-c", "trap '' TERM; echo up >&2; while :; do sleep 0.05; done").asInit().start().until("up\n")
+	sent := time.Now()
+	w.signal(syscall.SIGTERM)
+	r := w.wait()
+	assert.Equal(t, 137, r.code, r.stderr)
+	assert.GreaterOrEqual(t, time.Since(sent), 500*time.Millisecond)
+	assert.Less(t, time.Since(sent), 2*time.Second)
+	assert.Contains(t, r.stderr, "command still there 500ms after SIGTERM: killed")
+	assert.Equal(t, 1, p.stops())
+}
+
+// What the command left behind gets a word of warning before PID 1 goes, and is
+// gone before the proxy is asked to stop.
+func TestOrphansAreEndedBeforeTheProxy(t *testing.T) {
+	dir := t.TempDir()
+	p := startProxy(t, "", 0)
+	const script = `(trap 'echo told > "$0/told"; exit' TERM; touch "$0/up"; while :; do sleep 0.02; done) & until [ -e "$0/up" ]; do sleep 0.01; done; exit 2`
+	r := wrapped(t, p, nil, "bash", "-c", script, dir).asInit().run()
+	assert.Equal(t, 2, r.code, r.stderr)
+	stat, err := os.Stat(filepath.Join(dir, "told"))
+	require.NoError(t, err, "the grandchild got a SIGTERM")
+	require.Equal(t, 1, p.stops())
+	assert.True(t, stat.ModTime().Before(p.stopSeen[0].Add(5*time.Millisecond)))
+
+	stubborn := startProxy(t, "", 0)
+	r = wrapped(t, stubborn, nil, "bash", "-c", `(trap '' TERM; while :; do sleep 0.02; done) & sleep 0.1; exit 2`).asInit().run()
+	assert.Equal(t, 2, r.code, r.stderr)
+	assert.Less(t, r.took, 3*time.Second)
+}
+
+func TestWaitFor(t *testing.T) {
+	late := func(t *testing.T, after time.Duration) (addr string) {
+		t.Helper()
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		addr = listener.Addr().String()
+		require.NoError(t, listener.Close())
+		go func() {
+			time.Sleep(after)
+			if listener, err := net.Listen("tcp", addr); err == nil {
+				defer func() { _ = listener.Close() }()
+				if c, err := listener.Accept(); err == nil {
+					time.Sleep(500 * time.Millisecond)
+					_ = c.Close()
+				}
+			}
+		}()
+		return addr
+	}
+	t.Run("tcp that comes up", func(t *testing.T) {
+		t.Parallel()
+		p := startProxy(t, "", 0)
+		addr := late(t, 400*time.Millisecond)
+		r := wrapped(t, p, []string{"--wait-for=tcp://" + addr}, "true").run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.GreaterOrEqual(t, r.took, 400*time.Millisecond)
+		assert.Contains(t, r.stderr, "tcp://"+addr+" ready after")
+	})
+	t.Run("a proxy in front of nothing", func(t *testing.T) {
+		t.Parallel()
+		// A mesh proxy takes the connection and drops it.
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer func() { _ = listener.Close() }()
+		go func() {
+			for {
+				c, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				_ = c.Close()
+			}
+		}()
+		p := startProxy(t, "", 0)
+		r := wrapped(t, p, []string{"--wait-for=tcp://" + listener.Addr().String(), "--wait-for-timeout=300ms"}, "true").run()
+		assert.Equal(t, 69, r.code)
+		assert.Contains(t, r.stderr, "not ready after 3")
+		assert.Contains(t, r.stderr, "connection closed at once")
+		assert.Equal(t, 1, p.stops())
+	})
+	t.Run("http by status", func(t *testing.T) {
+		t.Parallel()
+		start := time.Now()
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/healthz" || time.Since(start) < 300*time.Millisecond {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}))
+		defer server.Close()
+		r := command(t, "--mesh=none", "--wait-for="+server.URL+"/healthz", "--", "true").run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.GreaterOrEqual(t, time.Since(start), 300*time.Millisecond)
+	})
+	t.Run("https by its TLS answer", func(t *testing.T) {
+		t.Parallel()
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			server := httptest.NewUnstartedServer(http.NotFoundHandler())
+			server.TLS = &tls.Config{MinVersion: version}
+			server.Config.ErrorLog = discard
+			server.StartTLS()
+			url := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+			// A server of 1.3 alone turns the old hello down with a TLS alert.
+			r := command(t, "--mesh=none", "--wait-for="+url, "--wait-for-timeout=2s", "--", "true").run()
+			assert.Equal(t, 0, r.code, r.stderr)
+			server.Close()
+		}
+		plain := httptest.NewServer(http.NotFoundHandler())
+		defer plain.Close()
+		r := command(t, "--mesh=none", "--wait-for="+strings.Replace(plain.URL, "http", "https", 1), "--wait-for-timeout=300ms", "--", "true").run()
+		assert.Equal(t, 69, r.code)
+		assert.Contains(t, r.stderr, "the answer is not TLS")
+	})
+	t.Run("signal", func(t *testing.T) {
+		t.Parallel()
+		p := startProxy(t, "", 0)
+		w := wrapped(t, p, []string{"--wait-for=tcp://127.0.0.1:1"}, "true").asInit().start().until("proxy ready")
+		time.Sleep(100 * time.Millisecond)
+		w.signal(syscall.SIGTERM)
+		r := w.wait()
+		assert.Equal(t, 143, r.code, r.stderr)
+		assert.Equal(t, 1, p.stops())
+	})
+	t.Run("name that is not there", func(t *testing.T) {
+		t.Parallel()
+		r := command(t, "--mesh=none", "--wait-for=tcp://no-such-host.invalid:5432", "--wait-for-timeout=300ms", "--", "true").run()
+		assert.Equal(t, 69, r.code)
+		assert.Contains(t, r.stderr, "error: tcp://no-such-host.invalid:5432 not ready after")
+	})
+}
+
+// Several wrapped containers of one pod.
+func TestTheLastMemberStopsTheProxy(t *testing.T) {
+	member := func(t *testing.T, p *proxy, dir, name string, flags []string, script string) *process {
+		t.Helper()
+		flags = append([]string{"--state-dir=" + dir, "--member=" + name, "--members=2"}, flags...)
+		return wrapped(t, p, flags, "sh", "-c", script)
+	}
+	t.Run("one after the other", func(t *testing.T) {
+		t.Parallel()
+		p, dir := startProxy(t, "", 0), t.TempDir()
+		first := member(t, p, dir, "a", nil, "exit 3").start()
+		second := member(t, p, dir, "b", nil, "sleep 0.8; exit 4").start()
+		r := first.wait()
+		assert.Equal(t, 3, r.code)
+		assert.Less(t, r.took, 700*time.Millisecond, "it does not wait for the other")
+		assert.Zero(t, p.stops())
+		assert.Contains(t, r.stderr, "the proxy is left to them")
+		assert.Equal(t, 4, second.wait().code)
+		assert.Equal(t, 1, p.stops())
+	})
+	t.Run("at once", func(t *testing.T) {
+		t.Parallel()
+		for range 10 {
+			p, dir := startProxy(t, "", 0), t.TempDir()
+			first, second := member(t, p, dir, "a", nil, "exit 0").start(), member(t, p, dir, "b", nil, "exit 0").start()
+			assert.Equal(t, 0, first.wait().code)
+			assert.Equal(t, 0, second.wait().code)
+			assert.Equal(t, 1, p.stops())
+		}
+	})
+	t.Run("one is killed", func(t *testing.T) {
+		t.Parallel()
+		p, dir := startProxy(t, "", 0), t.TempDir()
+		first := member(t, p, dir, "a", nil, "exec sleep 60").start().until("command started")
+		second := member(t, p, dir, "b", nil, "sleep 0.5; exit 4").start().until("command started")
+		first.signal(syscall.SIGKILL)
+		first.wait()
+		assert.Equal(t, 4, second.wait().code)
+		assert.Equal(t, 1, p.stops())
+	})
+	t.Run("one is killed, and will be restarted", func(t *testing.T) {
+		t.Parallel()
+		p, dir := startProxy(t, "", 0), t.TempDir()
+		onFailure := []string{"--stop-when=success"}
+		first := member(t, p, dir, "a", onFailure, "exec sleep 60").start().until("command started")
+		second := member(t, p, dir, "b", onFailure, "sleep 0.3").start().until("command started")
+		first.signal(syscall.SIGKILL)
+		first.wait()
+		assert.Equal(t, 0, second.wait().code)
+		assert.Zero(t, p.stops(), "the restarted container needs the proxy")
+		assert.Equal(t, 5, member(t, p, dir, "a", onFailure, "exit 5").run().code)
+		assert.Zero(t, p.stops())
+		assert.Equal(t, 0, member(t, p, dir, "a", onFailure, "exit 0").run().code)
+		assert.Equal(t, 1, p.stops())
+	})
+	t.Run("one has not begun yet", func(t *testing.T) {
+		t.Parallel()
+		p, dir := startProxy(t, "", 0), t.TempDir()
+		assert.Equal(t, 0, member(t, p, dir, "a", nil, "exit 0").run().code)
+		assert.Zero(t, p.stops())
+	})
+	t.Run("the same name twice", func(t *testing.T) {
+		t.Parallel()
+		p, dir := startProxy(t, "", 0), t.TempDir()
+		member(t, p, dir, "a", nil, "sleep 1").start().until("command started")
+		r := member(t, p, dir, "a", nil, "true").run()
+		assert.Equal(t, 70, r.code)
+		assert.Contains(t, r.stderr, "two containers have the same name")
+	})
+	t.Run("a folder that is not there", func(t *testing.T) {
+		t.Parallel()
+		p := startProxy(t, "", 0)
+		r := member(t, p, "/no/such/dir", "a", nil, "true").run()
+		assert.Equal(t, 70, r.code)
+		assert.Contains(t, r.stderr, "error: --state-dir /no/such/dir: no such file or directory")
+		assert.Equal(t, 1, p.stops(), "a proxy must not keep the Job from failing")
+	})
+	t.Run("a folder that cannot be written", func(t *testing.T) {
+		t.Parallel()
+		if os.Geteuid() != 0 {
+			t.Skip("needs root to become a user who may not write")
+		}
+		p, dir := startProxy(t, "", 0), t.TempDir()
+		w := member(t, p, dir, "a", nil, "true")
+		w.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
+		r := w.run()
+		assert.Equal(t, 70, r.code)
+		assert.Contains(t, r.stderr, "permission denied")
+		assert.Equal(t, 1, p.stops())
+	})
+}
+
+// The last error is the container's termination message.
+func TestTerminationMessage(t *testing.T) {
+	p := startProxy(t, "", 0, func(p *proxy) { p.stopCodes = []int{404} })
+	const script = `mount -t tmpfs none /dev && : > /dev/null && printf 'from the command\n' > /dev/termination-log || exit 99
+		"$0" "$@"; code=$?; cat /dev/termination-log; exit $code`
+	w := wrapped(t, p, nil, "sh", "-c", "exit 3").asInit()
+	w.cmd.Args = append([]string{"sh", "-c", script, binary}, w.cmd.Args[1:]...)
+	w.cmd.Path = "/bin/sh"
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:   w.cmd.SysProcAttr.Cloneflags | syscall.CLONE_NEWNS,
+		Unshareflags: syscall.CLONE_NEWNS,
+	}
+	r := w.run()
+	assert.Equal(t, 3, r.code, r.stderr)
+	assert.Regexp(t, `^from the command\njobmesh-wrap: proxy did not stop: .* was answered 404\nhint: `, r.stdout)
+}
