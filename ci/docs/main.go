@@ -1,8 +1,8 @@
-// Command docs writes docs/chart.md, the reference of the library chart, from the
-// comments in its values.yaml and above its public templates.
+// Command docs writes the reference pages of docs/ from the sources they describe:
+// the library chart's comments, the wrapper's tables, the CLI's commands.
 //
-//	go run ./ci/docs          write the page
-//	go run ./ci/docs -check   fail if the page is not what the comments say
+//	go run ./ci/docs          write the pages
+//	go run ./ci/docs -check   fail if a page is not what the sources say
 //
 // Both run at the root of the repository.
 package main
@@ -15,55 +15,75 @@ import (
 	"path/filepath"
 )
 
-const (
-	chart = "library-chart"
-	page  = "docs/chart.md"
-)
+const chart = "library-chart"
+
+var pages = []struct {
+	path  string
+	write func() ([]byte, error)
+}{
+	{"docs/chart.md", chartPage},
+	{"docs/wrapper.md", wrapperPage},
+	{"docs/cli.md", cliPage},
+}
 
 func main() {
-	check := flag.Bool("check", false, "fail if "+page+" is not what the comments say")
+	check := flag.Bool("check", false, "fail if a page is not what the sources say")
 	flag.Parse()
-	if err := run(*check); err != nil {
-		fmt.Fprintf(os.Stderr, "docs: %v\n", err)
+	var failures []error
+	for _, p := range pages {
+		want, err := p.write()
+		if err == nil {
+			err = settle(p.path, want, *check)
+		}
+		failures = append(failures, err)
+	}
+	if err := errors.Join(failures...); err != nil {
+		fmt.Fprintf(os.Stderr, "docs: %v\nhint: make docs\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(check bool) error {
+// settle writes a page, or checks that it is written.
+func settle(path string, want []byte, check bool) error {
+	if !check {
+		return os.WriteFile(path, want, 0o644)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if string(got) != string(want) {
+		return fmt.Errorf("%s is not what the sources say", path)
+	}
+	return nil
+}
+
+// chartPage is the reference of the library chart, from the comments in its
+// values.yaml and above its public templates.
+func chartPage() ([]byte, error) {
 	values, err := os.ReadFile(filepath.Join(chart, "values.yaml"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	files, err := filepath.Glob(filepath.Join(chart, "templates", "*.tpl"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var templates []template
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		found, err := readTemplates(string(content))
 		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		templates = append(templates, found...)
 	}
 	introduction, settings, err := readValues(values)
 	if err != nil {
-		return fmt.Errorf("values.yaml: %w", err)
+		return nil, fmt.Errorf("values.yaml: %w", err)
 	}
-	want := render(introduction, settings, templates)
-	if !check {
-		return os.WriteFile(page, want, 0o644)
-	}
-	got, err := os.ReadFile(page)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if string(got) != string(want) {
-		return fmt.Errorf("%s is not what the comments in %s say\nhint: make docs", page, chart)
-	}
-	return nil
+	return render(introduction, settings, templates), nil
 }

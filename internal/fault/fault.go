@@ -6,16 +6,32 @@ import "errors"
 
 // Exit codes of jobmesh. They are part of its contract.
 const (
-	Findings     = 1   // findings at or above the limit asked for
-	Usage        = 2   // a flag, an argument or a setting is wrong
-	Input        = 3   // an input is not as pinned
-	Build        = 4   // the build failed
-	Registry     = 5   // a registry or the network failed
-	Auth         = 6   // a registry did not accept the credentials
-	LocalIO      = 7   // a local file could not be read or written
-	Verification = 8   // what was built or published is not what it should be
-	Interrupted  = 130 // stopped by Ctrl-C
+	Findings     = 1
+	Usage        = 2
+	Input        = 3
+	Build        = 4
+	Registry     = 5
+	Auth         = 6
+	LocalIO      = 7
+	Verification = 8
+	Interrupted  = 130
 )
+
+// Codes are the exit codes with their meaning, for the reference.
+var Codes = []struct {
+	Code    int
+	Meaning string
+}{
+	{Findings, "findings at or above the limit asked for"},
+	{Usage, "a flag, an argument or a setting is wrong"},
+	{Input, "an input is not as pinned"},
+	{Build, "the build failed"},
+	{Registry, "a registry or the network failed"},
+	{Auth, "a registry did not accept the credentials"},
+	{LocalIO, "a local file could not be read or written"},
+	{Verification, "what was built or published is not what it should be"},
+	{Interrupted, "stopped by Ctrl-C"},
+}
 
 // An Error is a failure with its exit code.
 type Error struct {

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/wrap"
+)
+
+// wrapperPage is the reference of the wrapper, from its own tables.
+func wrapperPage() ([]byte, error) {
+	var b strings.Builder
+	b.WriteString("<!-- Written by `make docs` from internal/wrap and internal/mesh. -->\n\n# jobmesh-wrap\n\n")
+	fmt.Fprintf(&b, "```\n%s```\n", wrap.Help())
+	b.WriteString("\n## Flags and variables\n\n" +
+		"The flag wins over its variable. An empty variable is unset, a bad value is a usage error. " +
+		"A repeatable flag's variable has one value a line. " +
+		"No variable whose name begins with `JOBMESH_` reaches the command.\n\n" +
+		"| flag | variable | default | |\n| --- | --- | --- | --- |\n")
+	for _, s := range wrap.Settings() {
+		flag := "--" + s.Name
+		if s.Value != "" {
+			flag += " " + s.Value
+		}
+		usage := s.Usage
+		if s.Repeatable {
+			usage += "; repeatable"
+		}
+		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", cell(flag), s.Variable(), code(s.Default), cell(usage))
+	}
+	b.WriteString("\n## Exit codes\n\n| code | |\n| --- | --- |\n")
+	for _, e := range wrap.ExitCodes {
+		fmt.Fprintf(&b, "| %s | %s |\n", e.Name, cell(e.Meaning))
+	}
+	b.WriteString("\nA stop that fails never changes the code. " +
+		"The last error is also appended to `/dev/termination-log` where that file exists.\n")
+	b.WriteString("\n## Meshes\n\n" +
+		"`auto` follows the pod's annotations, which the library chart hands over in the variables below: " +
+		"a value other than empty and `false` names the mesh. All of them empty: there is no proxy. " +
+		"None of them there: the wrapper looks at the known ports for `--detect-timeout`.\n\n" +
+		"| mesh | annotation | variable | ready | stop |\n| --- | --- | --- | --- | --- |\n")
+	for _, m := range mesh.All() {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", m.Name, code(m.Annotation), code(m.Variable()), code(strings.Join(m.Ready, " or ")), code(m.Stop))
+		for _, a := range m.Natives {
+			fmt.Fprintf(&b, "| | `%s` | `%s` | `true`: a native sidecar, never stopped | |\n", a.Name, a.Variable)
+		}
+	}
+	b.WriteString("\n## Events\n\n" +
+		"With `--log-format json` each line on stderr is an object with `time`, `level`, `event` and `message`, " +
+		"and `duration_ms` and `hint` where there is one.\n\n| event | |\n| --- | --- |\n")
+	for _, e := range wrap.Events {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", e.Name, cell(e.Meaning))
+	}
+	return []byte(b.String()), nil
+}
+
+// code sets text as code, and leaves out what is empty.
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + cell(text) + "`"
+}

@@ -1,0 +1,50 @@
+package wrap
+
+// What the reference page says beside the flags. None of it is linked into the
+// wrapper; tests hold it to the code.
+
+// An Explained is a name with what it means.
+type Explained struct{ Name, Meaning string }
+
+// Events are the names in the field "event" of the JSON log.
+var Events = []Explained{
+	{"no-mesh", "nothing to wait for: --mesh none, no annotation names a mesh, or a drop-in name is switched off"},
+	{"proxy-found", "a proxy answered at a known port, where nothing said which there is"},
+	{"no-proxy", "none answered within --detect-timeout"},
+	{"proxy-ready", "the readiness check succeeded"},
+	{"proxy-not-ready", "it did not within --ready-timeout"},
+	{"stop-disabled", "the proxy's stop endpoint is switched off, so the pod will not end"},
+	{"native-sidecar", "the proxy is taken for a native sidecar, which the kubelet stops"},
+	{"dependency-ready", "a target of --wait-for is there"},
+	{"dependency-not-ready", "it is not within --wait-for-timeout"},
+	{"wait-ended", "a signal ended one of these waits"},
+	{"command-started", "the command runs as a child"},
+	{"command-exec", "the command takes the wrapper's place"},
+	{"command-not-started", "the command is not there or cannot be run"},
+	{"command-ended", "the command exited or was ended by a signal"},
+	{"command-killed", "it outlived --kill-after"},
+	{"proxy-left", "other containers of the pod still need the proxy"},
+	{"proxy-stopped", "the proxy took the stop request and is gone"},
+	{"proxy-gone", "the proxy was gone already, or somebody else stops it"},
+	{"proxy-lingers", "it took the request and is still there after --stop-timeout"},
+	{"stop-again", "the answer to a stop request is worth another try"},
+	{"stop-failed", "the proxy could not be stopped"},
+	{"state", "--state-dir could not be written"},
+	{"usage", "a flag, a variable or a value is wrong"},
+	{"install-failed", "install could not copy"},
+	{"internal", "anything else"},
+}
+
+// ExitCodes are those of the wrapper itself.
+var ExitCodes = []Explained{
+	{"the command's", "whatever the command exited with"},
+	{"128+n", "signal n ended the command, or the wait for the proxy"},
+	{"127", "the command was not found"},
+	{"126", "the command cannot be run: no permission, a directory, no interpreter"},
+	{"64", "usage: an unknown flag, a bad value, no command"},
+	{"69", "the proxy or a dependency was not ready in time"},
+	{"70", "internal: install could not write, the state folder is unusable"},
+}
+
+// Help is what --help prints.
+func Help() string { return helpText() }
