@@ -1,0 +1,140 @@
+// Package cluster starts a real Kubernetes with one node: etcd, API server, controller manager, scheduler, containerd
+// and kubelet. It expects to be alone in the namespaces of package sandbox, whose end is also the cluster's: fixed
+// ports on loopback, all files below one folder, nothing to stop by hand.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
+)
+
+// Where the servers listen, inside the namespaces.
+const (
+	etcdURL      = "http://127.0.0.1:2379"
+	etcdPeerURL  = "http://127.0.0.1:2380"
+	apiServerURL = "https://127.0.0.1:6443"
+)
+
+// startLimit is how long the machine may take until the node is ready; a quiet one takes 10 to 20 s.
+const startLimit = 3 * time.Minute
+
+// Options say what the cluster is made of and where it lives.
+type Options struct {
+	Programs     programs.Dirs
+	Dir          string // for all files; short, as the names of sockets below it are limited
+	Logs         string // folder for what the servers say
+	Cgroup       string // control group for the pods
+	NodeName     string
+	NodeIP       string // not a loopback address
+	Registry     string // HOST:PORT of the registry with the images, plain HTTP
+	SandboxImage string // the image that holds a pod's namespaces open
+	Progress     io.Writer
+}
+
+// Start brings the cluster up and returns the kubeconfig file of an administrator. When the node is ready and pods can
+// be made, it is done. An error quotes the log of the server that failed.
+func Start(ctx context.Context, o Options) (kubeconfig string, err error) {
+	start := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("not ready after %s", startLimit))
+	defer cancel()
+
+	files, err := writeFiles(o)
+	if err != nil {
+		return "", fmt.Errorf("cluster: %w", err)
+	}
+	api, err := connect(files.kubeconfig)
+	if err != nil {
+		return "", fmt.Errorf("cluster: %w", err)
+	}
+	servers := newServers(o)
+	for _, stage := range []struct {
+		start  []command
+		until  func(context.Context) error
+		reason string
+	}{
+		{[]command{etcd(o), apiServer(files), containerd(o)}, api.answers, "API server"},
+		{[]command{controllerManager(files), scheduler(files), kubelet(o, files)}, api.nodeReady, "node"},
+		{nil, api.podsAllowed, "service account"},
+	} {
+		for _, c := range stage.start {
+			if err := servers.start(c); err != nil {
+				return "", fmt.Errorf("cluster: %w", err)
+			}
+		}
+		if err := servers.wait(ctx, stage.until); err != nil {
+			return "", fmt.Errorf("cluster: %s: %w", stage.reason, err)
+		}
+		fmt.Fprintf(o.Progress, "e2e: %s ready after %s\n", stage.reason, time.Since(start).Round(100*time.Millisecond))
+	}
+	go servers.watch()
+	return files.kubeconfig, nil
+}
+
+func etcd(o Options) command {
+	return command{"etcd", []string{
+		"--data-dir=" + filepath.Join(o.Dir, "etcd"),
+		"--listen-client-urls=" + etcdURL,
+		"--advertise-client-urls=" + etcdURL,
+		"--listen-peer-urls=" + etcdPeerURL,
+		"--initial-advertise-peer-urls=" + etcdPeerURL,
+		"--initial-cluster=default=" + etcdPeerURL,
+		"--unsafe-no-fsync", // the data is not worth a disk's patience
+	}}
+}
+
+func containerd(o Options) command {
+	return command{"containerd", []string{"--config=" + filepath.Join(o.Dir, "containerd.toml")}}
+}
+
+func apiServer(f files) command {
+	return command{"kube-apiserver", []string{
+		"--etcd-servers=" + etcdURL,
+		"--bind-address=127.0.0.1",
+		"--advertise-address=127.0.0.1",
+		"--endpoint-reconciler-type=none", // it refuses to publish a loopback address
+		"--tls-cert-file=" + f.certificate,
+		"--tls-private-key-file=" + f.key,
+		"--token-auth-file=" + f.tokens,
+		"--authorization-mode=RBAC",
+		"--service-account-issuer=" + apiServerURL,
+		"--service-account-key-file=" + f.serviceAccountKey,
+		"--service-account-signing-key-file=" + f.serviceAccountKey,
+		"--service-cluster-ip-range=203.0.113.0/24",
+		"--kubelet-preferred-address-types=InternalIP", // the node's name does not resolve
+	}}
+}
+
+func controllerManager(f files) command {
+	return command{"kube-controller-manager", []string{
+		"--kubeconfig=" + f.kubeconfig,
+		"--bind-address=127.0.0.1",
+		"--leader-elect=false",
+		// Without these two no pod is ever created: its service account has no token and no root certificate.
+		"--service-account-private-key-file=" + f.serviceAccountKey,
+		"--root-ca-file=" + f.certificate,
+	}}
+}
+
+func scheduler(f files) command {
+	return command{"kube-scheduler", []string{
+		"--kubeconfig=" + f.kubeconfig,
+		"--bind-address=127.0.0.1",
+		"--leader-elect=false",
+	}}
+}
+
+func kubelet(o Options, f files) command {
+	return command{"kubelet", []string{
+		"--config=" + filepath.Join(o.Dir, "kubelet.yaml"),
+		"--kubeconfig=" + f.kubeconfig,
+		"--root-dir=" + filepath.Join(o.Dir, "kubelet"),
+		"--cert-dir=" + filepath.Join(o.Dir, "kubelet-pki"),
+		"--hostname-override=" + o.NodeName,
+		"--node-ip=" + o.NodeIP,
+	}}
+}

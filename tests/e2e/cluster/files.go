@@ -1,0 +1,118 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"embed"
+	"fmt"
+	"net"
+	"os"
+	"path"
+	"path/filepath"
+	"text/template"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/util/cert"
+	"k8s.io/client-go/util/keyutil"
+
+	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
+)
+
+//go:embed config
+var config embed.FS
+
+// files are those the servers share.
+type files struct {
+	certificate, key, serviceAccountKey, tokens, kubeconfig string
+}
+
+// writeFiles writes everything the servers read.
+func writeFiles(o Options) (files, error) {
+	for _, dir := range []string{o.Dir, o.Logs} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return files{}, err
+		}
+	}
+	if err := writeConfigs(o); err != nil {
+		return files{}, err
+	}
+	return writeCredentials(o.Dir)
+}
+
+func writeConfigs(o Options) error {
+	runc, err := o.Programs.Find("runc")
+	if err != nil {
+		return err
+	}
+	values := struct {
+		Options
+		Runc, CNIPlugins string
+	}{o, runc, programs.CNIPlugins}
+	templates, err := template.ParseFS(config, "config/*")
+	if err != nil {
+		return err
+	}
+	for from, to := range map[string]string{
+		"containerd.toml":  "containerd.toml",
+		"hosts.toml":       path.Join("certs.d", o.Registry, "hosts.toml"),
+		"kubelet.yaml":     "kubelet.yaml",
+		"network.conflist": path.Join("cni", "network.conflist"),
+	} {
+		if err := render(templates.Lookup(from), filepath.Join(o.Dir, to), values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func render(t *template.Template, to string, values any) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	file, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := t.Execute(file, values); err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// writeCredentials makes a certificate for the API server, a key for service accounts and one token, an
+// administrator's, that all clients share.
+func writeCredentials(dir string) (files, error) {
+	f := files{
+		certificate:       filepath.Join(dir, "api-server.crt"),
+		key:               filepath.Join(dir, "api-server.key"),
+		serviceAccountKey: filepath.Join(dir, "service-account.key"),
+		tokens:            filepath.Join(dir, "tokens.csv"),
+		kubeconfig:        filepath.Join(dir, "kubeconfig"),
+	}
+	certificate, key, err := cert.GenerateSelfSignedCertKey("kubernetes", []net.IP{net.IPv4(127, 0, 0, 1)}, nil)
+	if err != nil {
+		return files{}, err
+	}
+	serviceAccountKey, err := keyutil.MakeEllipticPrivateKeyPEM()
+	if err != nil {
+		return files{}, err
+	}
+	token := rand.Text()
+	for file, content := range map[string][]byte{
+		f.certificate:       certificate,
+		f.key:               key,
+		f.serviceAccountKey: serviceAccountKey,
+		f.tokens:            fmt.Appendf(nil, "%s,admin,admin,system:masters\n", token),
+	} {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			return files{}, err
+		}
+	}
+	kubeconfig := clientcmdapi.NewConfig()
+	kubeconfig.Clusters["e2e"] = &clientcmdapi.Cluster{Server: apiServerURL, CertificateAuthorityData: certificate}
+	kubeconfig.AuthInfos["admin"] = &clientcmdapi.AuthInfo{Token: token}
+	kubeconfig.Contexts["e2e"] = &clientcmdapi.Context{Cluster: "e2e", AuthInfo: "admin"}
+	kubeconfig.CurrentContext = "e2e"
+	return f, clientcmd.WriteToFile(*kubeconfig, f.kubeconfig)
+}

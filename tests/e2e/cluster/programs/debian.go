@@ -1,0 +1,60 @@
+package programs
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// debianPackages are what the run takes from the distribution, each with a file that tells that it is there.
+var debianPackages = []struct{ name, file string }{
+	{"gcc", "/usr/bin/gcc"},                                 // to build runc
+	{"libc6-dev", "/usr/include/stdlib.h"},                  //
+	{"libseccomp-dev", "/usr/include/seccomp.h"},            //
+	{"pkg-config", "/usr/bin/pkg-config"},                   //
+	{"containernetworking-plugins", CNIPlugins + "/bridge"}, // to run pods
+	{"busybox-static", Busybox},                             // to put a shell into images
+}
+
+// Where Debian's packages put what the cluster needs.
+const (
+	CNIPlugins = "/usr/lib/cni"
+	Busybox    = "/bin/busybox"
+)
+
+// InstallPackages installs the Debian packages that are missing. It needs root.
+func InstallPackages(ctx context.Context, progress io.Writer) error {
+	var missing []string
+	for _, p := range debianPackages {
+		if _, err := os.Stat(p.file); err != nil {
+			missing = append(missing, p.name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	names := strings.Join(missing, " ")
+	fmt.Fprintf(progress, "e2e: installing Debian packages: %s\n", names)
+	for _, arguments := range [][]string{
+		{"update", "-q"},
+		append([]string{"install", "-q", "-y", "--no-install-recommends"}, missing...),
+	} {
+		apt := exec.CommandContext(ctx, "apt-get", arguments...)
+		apt.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if output, err := apt.CombinedOutput(); err != nil {
+			return fmt.Errorf("debian packages %s: apt-get %s: %w%s", names, arguments[0], err, lastLine(output))
+		}
+	}
+	return nil
+}
+
+func lastLine(output []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
+	if last := lines[len(lines)-1]; last != "" {
+		return ": " + last
+	}
+	return ""
+}

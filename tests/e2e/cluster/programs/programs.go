@@ -1,0 +1,213 @@
+// Package programs provides the programs of the test cluster. They are compiled from Go modules that pin them, once:
+// the results are kept in the user's cache, under a key made of everything that goes into them, so that a change of
+// version never meets a stale program.
+package programs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+)
+
+// source is one folder with a go.mod that pins programs by its tool directives, and how they are built.
+type source struct {
+	dir             string
+	module          string // whose version is the programs' version
+	versionVariable string // what the linker sets to the version, if anything
+	tags            string
+	ldflags         string
+	cgo             string
+	rename          map[string]string // programs whose package has another name
+}
+
+// sources are small before large, so that a broken toolchain shows early.
+var sources = []source{
+	{
+		dir:     "runc",
+		module:  "github.com/opencontainers/runc",
+		tags:    "seccomp,netgo,osusergo",
+		ldflags: "-extldflags=-static", // a cached program must not depend on a library that may be gone
+		cgo:     "1",                   // runc enters namespaces in C, before the Go runtime has threads
+	},
+	{
+		dir:    "etcd",
+		module: "go.etcd.io/etcd/server/v3",
+		cgo:    "0",
+		rename: map[string]string{"server": "etcd"},
+	},
+	{
+		dir:             "containerd",
+		module:          "github.com/containerd/containerd/v2",
+		versionVariable: "github.com/containerd/containerd/v2/version.Version",
+		tags:            "no_btrfs,no_devmapper,no_zfs",
+		cgo:             "0",
+	},
+	{
+		dir:             "kubernetes",
+		module:          "k8s.io/kubernetes",
+		versionVariable: "k8s.io/component-base/version.gitVersion", // unset, the API server reports no usable version
+		cgo:             "0",
+	},
+}
+
+// Dirs are the folders that hold the programs, for PATH.
+type Dirs []string
+
+// Path is the value of a PATH that finds the programs first.
+func (d Dirs) Path() string {
+	return strings.Join(append(d, os.Getenv("PATH")), string(os.PathListSeparator))
+}
+
+// Find returns the full name of a program.
+func (d Dirs) Find(program string) (string, error) {
+	for _, dir := range d {
+		if file := filepath.Join(dir, program); isExecutable(file) {
+			return file, nil
+		}
+	}
+	return "", fmt.Errorf("%s: not among the programs in %s", program, strings.Join(d, ", "))
+}
+
+func isExecutable(file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// Provide returns the folders of the programs pinned below root, building what the cache does not have. It tells on
+// progress what it is at, since a first build takes minutes.
+func Provide(ctx context.Context, root string, progress io.Writer) (Dirs, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	cache = filepath.Join(cache, "jobmesh", "e2e")
+	var dirs Dirs
+	for _, s := range sources {
+		dir, err := s.provide(ctx, filepath.Join(root, s.dir), cache, progress)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.dir, err)
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs, nil
+}
+
+func (s source) provide(ctx context.Context, moduleDir, cache string, progress io.Writer) (string, error) {
+	recipe, err := s.recipe(moduleDir)
+	if err != nil {
+		return "", err
+	}
+	final := filepath.Join(cache, fmt.Sprintf("%s-%s-%s", s.dir, recipe.version, recipe.key))
+	if _, err := os.Stat(final); err == nil {
+		return final, nil
+	}
+
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", err
+	}
+	unfinished, err := os.MkdirTemp(cache, "."+s.dir+"-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(unfinished)
+	fmt.Fprintf(progress, "e2e: building %s %s into %s, once\n", s.dir, recipe.version, final)
+	if err := s.build(ctx, moduleDir, unfinished, recipe.arguments, progress); err != nil {
+		return "", err
+	}
+	if err := os.Rename(unfinished, final); err != nil && !errors.Is(err, fs.ErrExist) { // another run was faster
+		return "", err
+	}
+	return final, nil
+}
+
+// recipe is all that goes into the programs of a source.
+type recipe struct {
+	version   string
+	arguments []string // of "go build" without the output: flags, then packages
+	key       string
+}
+
+func (s source) recipe(moduleDir string) (recipe, error) {
+	gomod, err := os.ReadFile(filepath.Join(moduleDir, "go.mod"))
+	if err != nil {
+		return recipe{}, err
+	}
+	gosum, err := os.ReadFile(filepath.Join(moduleDir, "go.sum"))
+	if err != nil {
+		return recipe{}, err
+	}
+	file, err := modfile.Parse("go.mod", gomod, nil)
+	if err != nil {
+		return recipe{}, err
+	}
+	version := requiredVersion(file, s.module)
+	if version == "" {
+		return recipe{}, fmt.Errorf("go.mod requires no %s", s.module)
+	}
+	arguments := s.arguments(file, version)
+	return recipe{version, arguments, key(gomod, gosum, arguments, s.cgo)}, nil
+}
+
+func requiredVersion(file *modfile.File, module string) string {
+	for _, require := range file.Require {
+		if require.Mod.Path == module {
+			return require.Mod.Version
+		}
+	}
+	return ""
+}
+
+func (s source) arguments(file *modfile.File, version string) []string {
+	ldflags := []string{"-s", "-w"}
+	if s.ldflags != "" {
+		ldflags = append(ldflags, s.ldflags)
+	}
+	if s.versionVariable != "" {
+		ldflags = append(ldflags, "-X", s.versionVariable+"="+version)
+	}
+	arguments := []string{"-trimpath", "-mod=readonly", "-tags=" + s.tags, "-ldflags=" + strings.Join(ldflags, " ")}
+	for _, tool := range file.Tool {
+		arguments = append(arguments, tool.Path)
+	}
+	return arguments
+}
+
+// key is short: it tells apart the few variants one machine ever has.
+func key(gomod, gosum []byte, arguments []string, cgo string) string {
+	hash := sha256.New()
+	for _, part := range []string{
+		string(gomod), string(gosum), strings.Join(arguments, "\n"), cgo, runtime.Version(), runtime.GOARCH,
+	} {
+		fmt.Fprintf(hash, "%d\n%s\n", len(part), part)
+	}
+	return hex.EncodeToString(hash.Sum(nil))[:12]
+}
+
+func (s source) build(ctx context.Context, moduleDir, output string, arguments []string, progress io.Writer) error {
+	report := newCompileReport(s.dir, progress)
+	defer report.stop()
+	build := exec.CommandContext(ctx, "go", append([]string{"build", "-v", "-o", output + "/"}, arguments...)...)
+	build.Dir = moduleDir
+	build.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "GOOS=", "GOARCH=", "CGO_ENABLED="+s.cgo)
+	build.Stderr = report
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, report.tail())
+	}
+	for from, to := range s.rename {
+		if err := os.Rename(filepath.Join(output, from), filepath.Join(output, to)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

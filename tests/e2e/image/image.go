@@ -1,0 +1,117 @@
+// Package image assembles the small images the tests run and puts images into a registry. No container engine is
+// involved: an image is a tar of a few files.
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"debug/elf"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+// nobody is who the images run as when a pod does not say.
+const nobody = "65532:65532"
+
+// entry is one file of a layer: a program, or a link to one.
+type entry struct {
+	name    string
+	content []byte
+	link    string
+}
+
+// OfProgram is an image with one static program, /name, as its entrypoint.
+func OfProgram(file, name string) (v1.Image, error) {
+	content, err := staticProgram(file)
+	if err != nil {
+		return nil, err
+	}
+	return assemble([]entry{{name: name, content: content}}, v1.Config{Entrypoint: []string{"/" + name}, User: nobody})
+}
+
+// OfShell is an image with busybox and a link in /bin for each of its programs.
+func OfShell(busybox string) (v1.Image, error) {
+	content, err := staticProgram(busybox)
+	if err != nil {
+		return nil, err
+	}
+	list, err := exec.Command(busybox, "--list").Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s --list: %w", busybox, err)
+	}
+	entries := []entry{{name: "bin/busybox", content: content}}
+	for _, applet := range strings.Fields(string(list)) {
+		if applet != "busybox" {
+			entries = append(entries, entry{name: path.Join("bin", applet), link: "busybox"})
+		}
+	}
+	return assemble(entries, v1.Config{Env: []string{"PATH=/bin"}, Cmd: []string{"sh"}, User: nobody})
+}
+
+// staticProgram reads a program that needs no file but itself, as an image with nothing else in it requires.
+func staticProgram(file string) ([]byte, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	program, err := elf.NewFile(bytes.NewReader(content))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if slices.ContainsFunc(program.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		return nil, fmt.Errorf("%s: it is linked dynamically and would not start in an image of its own", file)
+	}
+	return content, nil
+}
+
+func assemble(entries []entry, config v1.Config) (v1.Image, error) {
+	layer, err := layerOf(entries)
+	if err != nil {
+		return nil, err
+	}
+	img, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		return nil, err
+	}
+	file, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	file = file.DeepCopy()
+	file.OS, file.Architecture, file.Config = "linux", runtime.GOARCH, config
+	return mutate.ConfigFile(img, file)
+}
+
+func layerOf(entries []entry) (v1.Layer, error) {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, e := range entries {
+		header := &tar.Header{Name: e.name, Mode: 0o755, Size: int64(len(e.content)), Typeflag: tar.TypeReg}
+		if e.link != "" {
+			header.Typeflag, header.Linkname = tar.TypeSymlink, e.link
+		}
+		if err := w.WriteHeader(header); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(e.content); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(archive.Bytes())), nil
+	})
+}

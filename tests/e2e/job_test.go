@@ -1,0 +1,175 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
+)
+
+// jobLimit is how long a Job of the tests may take that does next to nothing.
+const jobLimit = 90 * time.Second
+
+// release installs the tests' own chart: a Job of that name with one container, main, that runs the command.
+func (s space) release(t *testing.T, name string, command []string, more values) {
+	t.Helper()
+	v := values{"image": s.images.shell.Name(), "command": command, "jobmesh": s.jobmesh(nil)}
+	for key, value := range more {
+		v[key] = value
+	}
+	require.NoError(t, s.install(t, s.given.Helm4, name, "job", v))
+}
+
+// shell is the command line of a script, which stops at the first command that fails. In the command of a container a
+// dollar sign is written twice.
+func shell(script string) []string {
+	return []string{"sh", "-ec", strings.ReplaceAll(script, "$", "$$")}
+}
+
+// ended returns a Job that is complete or failed.
+func (s space) ended(t *testing.T, name string) *batchv1.Job {
+	t.Helper()
+	job, err := s.awaitJob(name, func(job *batchv1.Job) bool { return outcome(job) != "" })
+	require.NoError(t, err)
+	return job
+}
+
+// awaitJob watches a Job until the condition holds.
+func (s space) awaitJob(name string, until func(*batchv1.Job) bool) (*batchv1.Job, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, jobLimit)
+	defer cancel()
+	jobs := cache.NewListWatchFromClient(
+		s.client.BatchV1().RESTClient(), "jobs", s.name, fields.OneTermEqualSelector("metadata.name", name))
+	event, err := watchtools.UntilWithSync(ctx, jobs, &batchv1.Job{}, nil, func(event watch.Event) (bool, error) {
+		job, is := event.Object.(*batchv1.Job)
+		return is && until(job), nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("job %s: %w", name, err)
+	}
+	return event.Object.(*batchv1.Job), nil
+}
+
+// outcome is Complete, Failed or, while the Job is active, nothing.
+func outcome(job *batchv1.Job) batchv1.JobConditionType {
+	for _, condition := range job.Status.Conditions {
+		terminal := condition.Type == batchv1.JobComplete || condition.Type == batchv1.JobFailed
+		if terminal && condition.Status == corev1.ConditionTrue {
+			return condition.Type
+		}
+	}
+	return ""
+}
+
+// pod returns the only pod that the Job has had.
+func (s space) pod(t *testing.T, job string) *corev1.Pod {
+	t.Helper()
+	pods, err := s.client.CoreV1().Pods(s.name).List(s.ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job})
+	require.NoError(t, err)
+	require.Len(t, pods.Items, 1, "pods of job %s", job)
+	return &pods.Items[0]
+}
+
+// podWhen returns the Job's pod when the condition holds.
+func (s space) podWhen(t *testing.T, job, reason string, until func(*corev1.Pod) bool) *corev1.Pod {
+	t.Helper()
+	var found *corev1.Pod
+	require.Eventually(t, func() bool {
+		pods, err := s.client.CoreV1().Pods(s.name).List(s.ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job})
+		if err != nil || len(pods.Items) != 1 || !until(&pods.Items[0]) {
+			return false
+		}
+		found = &pods.Items[0]
+		return true
+	}, jobLimit, 100*time.Millisecond, "pod of job %s: %s", job, reason)
+	return found
+}
+
+// container is the status of a container or native sidecar.
+func container(pod *corev1.Pod, name string) corev1.ContainerStatus {
+	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses} {
+		for _, status := range statuses {
+			if status.Name == name {
+				return status
+			}
+		}
+	}
+	return corev1.ContainerStatus{}
+}
+
+// terminated is how a container ended; the test stops when it did not.
+func terminated(t *testing.T, pod *corev1.Pod, name string) *corev1.ContainerStateTerminated {
+	t.Helper()
+	state := container(pod, name).State
+	require.NotNil(t, state.Terminated, "container %s has not ended: %+v", name, state)
+	return state.Terminated
+}
+
+// logs are those of a container that has ended.
+func (s space) logs(t *testing.T, pod *corev1.Pod, container string) string {
+	t.Helper()
+	content, err := s.client.CoreV1().Pods(s.name).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container}).DoRaw(s.ctx)
+	require.NoError(t, err)
+	return string(content)
+}
+
+// follow passes on the lines of a running container until it ends.
+func (s space) follow(t *testing.T, pod *corev1.Pod, container string) <-chan string {
+	t.Helper()
+	options := &corev1.PodLogOptions{Container: container, Follow: true}
+	stream, err := s.client.CoreV1().Pods(s.name).GetLogs(pod.Name, options).Stream(s.ctx)
+	require.NoError(t, err)
+	t.Cleanup(func() { stream.Close() })
+	lines := make(chan string, 100)
+	go func() {
+		defer close(lines)
+		for scanner := bufio.NewScanner(io.Reader(stream)); scanner.Scan(); {
+			lines <- scanner.Text()
+		}
+	}()
+	return lines
+}
+
+// awaitLine returns when a container has written the line.
+func awaitLine(t *testing.T, lines <-chan string, want string, limit time.Duration) {
+	t.Helper()
+	late := time.After(limit)
+	var seen []string
+	for {
+		select {
+		case line, more := <-lines:
+			if line == want {
+				return
+			}
+			seen = append(seen, line)
+			require.True(t, more, "the container ended without %q, after %q", want, seen)
+		case <-late:
+			require.Fail(t, "late", "no %q after %s, only %q", want, limit, seen)
+		}
+	}
+}
+
+// assertUndisturbed holds when the proxy ran once, to the end of the command, and ended well.
+func assertUndisturbed(t *testing.T, pod *corev1.Pod, proxy string) {
+	t.Helper()
+	assert.Zero(t, container(pod, proxy).RestartCount, "restarts of the proxy")
+	ended := terminated(t, pod, proxy)
+	assert.Zero(t, ended.ExitCode, "exit code of the proxy")
+	// The wrapper ends a moment after the proxy it has stopped, and a status counts in seconds.
+	command := terminated(t, pod, "main")
+	assert.False(t, ended.FinishedAt.Add(time.Second).Before(command.FinishedAt.Time),
+		"the proxy ended at %s, the command at %s", ended.FinishedAt, command.FinishedAt)
+}

@@ -1,0 +1,148 @@
+// Proxy stands in for the sidecar proxies of Linkerd and Istio, whose own images the tests cannot rely on to be
+// reachable. It proxies nothing. It keeps to the admin contract that a Job depends on: how such a proxy says that it is
+// ready, how it is asked to stop, which requests it refuses, and that it never ends otherwise.
+//
+//	proxy -mesh linkerd -ready-after 300ms
+//
+// Linkerd: linkerd2-proxy, linkerd/app/admin/src/server.rs. Istio: pilot/cmd/pilot-agent/status/server.go.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// drain is how long an answered stop request leaves open connections; both proxies let go of idle ones at once.
+const drain = time.Second
+
+// linkerdShutdown is the variable by which Linkerd's injector turns on the stop request; it is off since 2.16.
+const linkerdShutdown = "LINKERD2_PROXY_SHUTDOWN_ENDPOINT_ENABLED"
+
+// admin is what both proxies have in common.
+type admin struct {
+	readyAt time.Time
+	stop    func()
+}
+
+// servers gives, for each mesh, what listens on which port.
+var servers = map[string]func(admin) map[int]http.Handler{
+	"linkerd": linkerd,
+	"istio":   istio,
+}
+
+func linkerd(a admin) map[int]http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /live", answer("live\n"))
+	mux.HandleFunc("GET /ready", a.ready)
+	mux.HandleFunc("GET /env.json", environment)
+	mux.HandleFunc("POST /shutdown", func(w http.ResponseWriter, r *http.Request) {
+		if os.Getenv(linkerdShutdown) != "true" {
+			http.Error(w, "shutdown endpoint is not enabled", http.StatusNotFound)
+			return
+		}
+		a.shutdown(w, r, "shutdown\n")
+	})
+	return map[int]http.Handler{4191: mux}
+}
+
+func istio(a admin) map[int]http.Handler {
+	agent := http.NewServeMux()
+	agent.HandleFunc("GET /healthz/ready", a.ready)
+	agent.HandleFunc("POST /quitquitquit", func(w http.ResponseWriter, r *http.Request) { a.shutdown(w, r, "OK") })
+	envoy := http.NewServeMux()
+	envoy.HandleFunc("GET /healthz/ready", a.ready)
+	return map[int]http.Handler{15020: agent, 15021: envoy}
+}
+
+func (a admin) ready(w http.ResponseWriter, _ *http.Request) {
+	if time.Now().Before(a.readyAt) {
+		http.Error(w, "not ready", http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ready")
+}
+
+// shutdown obeys containers of the same pod only.
+func (a admin) shutdown(w http.ResponseWriter, r *http.Request, reply string) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+		http.Error(w, "Requests are only permitted from localhost.", http.StatusForbidden)
+		return
+	}
+	fmt.Fprint(w, reply)
+	a.stop()
+}
+
+func answer(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }
+}
+
+// environment answers /env.json?NAME with the value of that variable, null when it is not set.
+func environment(w http.ResponseWriter, r *http.Request) {
+	name := r.URL.RawQuery
+	values := map[string]*string{name: nil}
+	if value, set := os.LookupEnv(name); set {
+		values[name] = &value
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(values)
+}
+
+func main() {
+	mesh := flag.String("mesh", "linkerd", "whose contract to keep: linkerd or istio")
+	readyAfter := flag.Duration("ready-after", 0, "how long it answers 503 first")
+	flag.Parse()
+	if err := run(allAddresses, *mesh, *readyAfter); err != nil {
+		fmt.Fprintln(os.Stderr, "proxy:", err)
+		os.Exit(1)
+	}
+}
+
+// allAddresses is where it listens in a pod: the kubelet's probes come in from outside.
+const allAddresses = ""
+
+// run serves until it is asked to stop, by request or by signal.
+func run(address, mesh string, readyAfter time.Duration) error {
+	handlers, known := servers[mesh]
+	if !known {
+		return fmt.Errorf("-mesh %s: not known", mesh)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+
+	failed := make(chan error, 1)
+	var running []*http.Server
+	for port, handler := range handlers(admin{readyAt: time.Now().Add(readyAfter), stop: stop}) {
+		server := &http.Server{Addr: fmt.Sprintf("%s:%d", address, port), Handler: handler}
+		running = append(running, server)
+		go func() {
+			if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		}()
+	}
+	fmt.Printf("proxy: stands in for %s, ready after %s\n", mesh, readyAfter)
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	fmt.Println("proxy: asked to stop")
+	patience, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	for _, server := range running {
+		if err := server.Shutdown(patience); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// What proxies are asked before and while a command runs.
+var readyURL = map[string]string{
+	"linkerd": "http://127.0.0.1:4191/ready",
+	"istio":   "http://127.0.0.1:15021/healthz/ready",
+}
+
+// needsProxy is a script that fails where the proxy does not answer as ready.
+func needsProxy(mesh string) string { return "wget -q -O /dev/null " + readyURL[mesh] }
+
+// slow is a proxy that a command must be made to wait for.
+const slow = time.Second
+
+// The problem: the command has ended, the proxy has not, and the Job stays active for as long as anybody looks.
+func TestUnwrappedJobStaysActive(t *testing.T) {
+	t.Parallel()
+	const watched = 10 * time.Second
+	for name := range readyURL {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSpace(t, mesh{name: name})
+			s.release(t, "hangs", []string{"true"}, values{"jobmesh": s.jobmesh(values{"enabled": false})})
+
+			pod := s.podWhen(t, "hangs", "its command has ended", func(pod *corev1.Pod) bool {
+				return container(pod, "main").State.Terminated != nil && container(pod, name+"-proxy").State.Running != nil
+			})
+			assert.Zero(t, terminated(t, pod, "main").ExitCode)
+
+			time.Sleep(watched)
+			job, err := s.client.BatchV1().Jobs(s.name).Get(s.ctx, "hangs", metav1.GetOptions{})
+			require.NoError(t, err)
+			assert.Empty(t, outcome(job))
+			assert.EqualValues(t, 1, job.Status.Active)
+			assert.NotNil(t, container(s.pod(t, "hangs"), name+"-proxy").State.Running)
+
+			seen, err := s.output("", s.kubectl, "get", "pods", "--namespace", s.name)
+			require.NoError(t, err)
+			assert.Regexp(t, `1/2 +NotReady`, seen)
+		})
+	}
+}
+
+// The same Job, wrapped: it waits for the proxy, does its work, stops the proxy and is complete.
+func TestWrappedJobCompletes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		mesh     mesh
+		delivery string
+	}{
+		{mesh{name: "linkerd"}, "initContainer"},
+		{mesh{name: "linkerd"}, "imageVolume"},
+		{mesh{name: "linkerd", native: true}, "initContainer"},
+		{mesh{name: "linkerd", native: true}, "imageVolume"},
+		{mesh{name: "istio"}, "initContainer"},
+		{mesh{name: "istio"}, "imageVolume"},
+		{mesh{name: "istio", native: true}, "initContainer"},
+	} {
+		name := test.mesh.name + " " + test.delivery
+		if test.mesh.native {
+			name = "native " + name
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.mesh.readyAfter = slow
+			s := newSpace(t, test.mesh)
+			s.release(t, "completes", shell(needsProxy(test.mesh.name)+"; echo worked"),
+				values{"jobmesh": s.jobmesh(values{"delivery": test.delivery})})
+
+			assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, "completes")))
+			pod := s.pod(t, "completes")
+			assert.Zero(t, terminated(t, pod, "main").ExitCode)
+			assert.Contains(t, s.logs(t, pod, "main"), "worked\n")
+			assertUndisturbed(t, pod, test.mesh.name+"-proxy")
+			assert.Equal(t, map[string]string{test.delivery: s.wrapperImage()}, delivered(pod))
+		})
+	}
+}
+
+// wrapperImage is the reference by which the charts must name the image: the digest is that of "make build".
+func (s *suite) wrapperImage() string {
+	return fmt.Sprintf("%s/%s@%s", s.given.Registry, wrapperRepository, s.digest)
+}
+
+// delivered says how the wrapper came into a pod, and of which image.
+func delivered(pod *corev1.Pod) map[string]string {
+	found := map[string]string{}
+	for _, c := range pod.Spec.InitContainers {
+		if c.Name == "jobmesh-install" {
+			found["initContainer"] = c.Image
+		}
+	}
+	for _, v := range pod.Spec.Volumes {
+		if v.Image != nil {
+			found["imageVolume"] = v.Image.Reference
+		}
+	}
+	return found
+}
+
+// A failed Job shows the code of its own command, not one of the wrapper's, and the proxy is gone all the same.
+func TestFailedJobKeepsItsCode(t *testing.T) {
+	t.Parallel()
+	for script, code := range map[string]int32{
+		"exit 3":     3,
+		"kill -9 $$": 137,
+	} {
+		t.Run(script, func(t *testing.T) {
+			t.Parallel()
+			s := newSpace(t, mesh{name: "linkerd"})
+			s.release(t, "fails", shell(script), nil)
+
+			assert.Equal(t, batchv1.JobFailed, outcome(s.ended(t, "fails")))
+			pod := s.pod(t, "fails")
+			assert.Equal(t, code, terminated(t, pod, "main").ExitCode)
+			assertUndisturbed(t, pod, "linkerd-proxy")
+		})
+	}
+}
+
+// With restartPolicy OnFailure the kubelet starts the command again beside the same proxy, which must still be there.
+func TestRestartedCommandKeepsTheProxy(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, mesh{name: "linkerd", readyAfter: slow})
+	s.release(t, "restarts", shell(needsProxy("linkerd")+"; test -e /scratch/tried || { touch /scratch/tried; exit 7; }"),
+		values{"restartPolicy": "OnFailure", "backoffLimit": 3})
+
+	assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, "restarts")))
+	pod := s.pod(t, "restarts")
+	command := container(pod, "main")
+	assert.EqualValues(t, 1, command.RestartCount)
+	assert.Zero(t, terminated(t, pod, "main").ExitCode)
+	if first := command.LastTerminationState.Terminated; assert.NotNil(t, first) {
+		assert.EqualValues(t, 7, first.ExitCode)
+		assert.False(t, first.FinishedAt.Before(&terminated(t, pod, "linkerd-proxy").StartedAt))
+	}
+	assertUndisturbed(t, pod, "linkerd-proxy")
+}
+
+// Where there is no mesh, the wrapper becomes the command: process 1 of the container is the command itself.
+func TestNoMesh(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, mesh{})
+	s.release(t, "alone", []string{"cat", "/proc/1/comm"}, nil)
+
+	assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, "alone")))
+	pod := s.pod(t, "alone")
+	assert.Len(t, pod.Spec.Containers, 1)
+	assert.Contains(t, delivered(pod), "initContainer")
+	assert.Contains(t, strings.Split(s.logs(t, pod, "main"), "\n"), "cat")
+}
+
+// Deleting a Job asks its command to stop, through the wrapper, long before the grace period of 30 s is over.
+func TestDeletedJobIsAskedToStop(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, mesh{name: "linkerd"})
+	s.release(t, "deleted", shell(`trap "echo asked to stop; exit 0" TERM; echo started; while :; do sleep 0.1; done`), nil)
+	pod := s.podWhen(t, "deleted", "its command runs", func(pod *corev1.Pod) bool {
+		return container(pod, "main").State.Running != nil
+	})
+	lines := s.follow(t, pod, "main")
+	awaitLine(t, lines, "started", jobLimit)
+
+	require.NoError(t, s.run("", s.kubectl, "delete", "job", "deleted", "--namespace", s.name, "--wait=false"))
+	awaitLine(t, lines, "asked to stop", 10*time.Second)
+	require.Eventually(t, func() bool {
+		pods, err := s.client.CoreV1().Pods(s.name).List(s.ctx, metav1.ListOptions{})
+		return err == nil && len(pods.Items) == 0
+	}, 15*time.Second, 100*time.Millisecond, "the pod is gone")
+}
+
+// The chart of a nightly report, as a user installs it, in a namespace of a mesh.
+func TestCronJobFires(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, mesh{name: "linkerd", readyAfter: slow})
+	require.NoError(t, s.install(t, s.given.Helm4, "report", "nightly-report", values{
+		"image":    s.shellImage(),
+		"schedule": "* * * * *",
+		"command":  []string{"sh", "-ec"},
+		"args":     []string{needsProxy("linkerd") + "; echo reported"},
+		"jobmesh":  s.jobmesh(nil),
+	}))
+	var fired string
+	require.Eventually(t, func() bool {
+		jobs, err := s.client.BatchV1().Jobs(s.name).List(s.ctx, metav1.ListOptions{})
+		if err != nil || len(jobs.Items) == 0 {
+			return false
+		}
+		fired = jobs.Items[0].Name
+		return true
+	}, jobLimit, 500*time.Millisecond, "the schedule makes a job every minute")
+
+	job := s.ended(t, fired)
+	assert.Equal(t, batchv1.JobComplete, outcome(job))
+	require.Len(t, job.OwnerReferences, 1)
+	assert.Equal(t, "CronJob", job.OwnerReferences[0].Kind)
+	pod := s.pod(t, fired)
+	assert.Contains(t, s.logs(t, pod, "report"), "reported\n")
+	assert.Zero(t, container(pod, "linkerd-proxy").RestartCount)
+	assert.Zero(t, terminated(t, pod, "linkerd-proxy").ExitCode)
+}
+
+// shellImage is the image in the form of the charts' values.
+func (s *suite) shellImage() values {
+	return values{"repository": s.images.shell.Repository.Name(), "tag": s.images.shell.TagStr()}
+}

@@ -1,0 +1,265 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/jobmesh/jobmesh/tests/e2e/image"
+	"github.com/jobmesh/jobmesh/tests/e2e/settings"
+)
+
+// suite is what the tests share: a cluster, the images in its registry and the programs of a user.
+type suite struct {
+	ctx     context.Context
+	client  kubernetes.Interface
+	given   settings.Settings
+	images  standIns
+	digest  string // of the wrapper's image index, as built
+	kubectl string
+	charts  string // folder with the charts, each with the packaged library in it
+	dir     string // for files of the tests
+}
+
+// the is the one suite of a run; TestMain makes it.
+var the *suite
+
+//go:embed injector.yaml
+var injector string
+
+// wrapperRepository is where the wrapper's image is put, below the registry.
+const wrapperRepository = "jobmesh/jobmesh-wrap"
+
+// clusterLimit is how long the cluster may take for what it does by itself, such as a service account.
+const clusterLimit = 30 * time.Second
+
+func newSuite(
+	ctx context.Context, given settings.Settings, images standIns, kubectl, dir string,
+) (*suite, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", given.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	config.QPS = -1 // the limit of the client would be measured with the times
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	s := &suite{
+		ctx: ctx, client: client, given: given, images: images, kubectl: kubectl, dir: dir,
+		charts: filepath.Join(dir, "charts"),
+	}
+	if s.digest, err = image.PushLayout(given.Registry+"/"+wrapperRepository, filepath.Join(given.Dist, "oci")); err != nil {
+		return nil, err
+	}
+	return s, s.copyCharts()
+}
+
+// open puts into the cluster what the tests share, and close removes it.
+func (s *suite) open() error {
+	if err := s.run(injector, s.kubectl, "apply", "-f", "-"); err != nil {
+		return fmt.Errorf("injector: %w", err)
+	}
+	return s.awaitInjector()
+}
+
+func (s *suite) close() error {
+	s.ctx = context.WithoutCancel(s.ctx)
+	return s.run(injector, s.kubectl, "delete", "--ignore-not-found", "-f", "-")
+}
+
+// copyCharts copies the charts that use the library and gives them its packaged archive, as "helm dependency build"
+// does for a user who takes it from a registry.
+func (s *suite) copyCharts() error {
+	archive, err := s.given.Archive()
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(archive)
+	if err != nil {
+		return err
+	}
+	for _, from := range []string{
+		"charts/job",
+		filepath.Join(repository, "charts", "nightly-report"),
+		filepath.Join(repository, "charts", "database-migration"),
+	} {
+		to := filepath.Join(s.charts, filepath.Base(from))
+		if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+			return fmt.Errorf("chart: %w", err)
+		}
+		dependencies := filepath.Join(to, "charts")
+		if err := os.RemoveAll(dependencies); err != nil {
+			return err
+		}
+		if err := os.Mkdir(dependencies, 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dependencies, filepath.Base(archive)), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitInjector returns when new pods get a proxy: the API server notices a policy only after a moment.
+func (s *suite) awaitInjector() error {
+	probed := s.namespace(mesh{name: "linkerd"})
+	delete(probed.Labels, podSecurity) // the pod asked for below is never made
+	namespace, err := s.client.CoreV1().Namespaces().Create(s.ctx, probed, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	defer s.client.CoreV1().Namespaces().Delete(context.WithoutCancel(s.ctx), namespace.Name, metav1.DeleteOptions{})
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "probe"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: s.images.shell.Name()}}},
+	}
+	ctx, cancel := context.WithTimeoutCause(s.ctx, clusterLimit, fmt.Errorf("injector: no proxy after %s", clusterLimit))
+	defer cancel()
+	for {
+		made, err := s.client.CoreV1().Pods(namespace.Name).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil && len(made.Spec.Containers) == 2 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w (%v)", context.Cause(ctx), err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// run runs a program with the kubeconfig of the cluster, for its effect.
+func (s *suite) run(stdin, program string, arguments ...string) error {
+	_, err := s.output(stdin, program, arguments...)
+	return err
+}
+
+// output runs a program with the kubeconfig of the cluster. What a user has configured for Helm is out of its sight, and
+// what it keeps for later is gone with the run.
+func (s *suite) output(stdin, program string, arguments ...string) (string, error) {
+	c := exec.CommandContext(s.ctx, program, arguments...)
+	c.Stdin = strings.NewReader(stdin)
+	c.Env = append(os.Environ(), "KUBECONFIG="+s.given.Kubeconfig)
+	for _, variable := range []string{"HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "KUBECACHEDIR"} {
+		c.Env = append(c.Env, variable+"="+filepath.Join(s.dir, "user", variable))
+	}
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	if err := c.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("%s %s: %w: %s", filepath.Base(program), arguments[0], err, strings.TrimSpace(stderr.String()))
+	}
+	return stdout.String(), nil
+}
+
+// mesh is what a namespace's pods get; the zero value is no mesh.
+type mesh struct {
+	name       string // linkerd or istio
+	native     bool
+	readyAfter time.Duration
+}
+
+// podSecurity is the label that holds the pods of a namespace to a standard.
+const podSecurity = "pod-security.kubernetes.io/enforce"
+
+// namespace is one whose pods are in the mesh, and held to the strictest of the Pod Security Standards.
+func (s *suite) namespace(m mesh) *corev1.Namespace {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		GenerateName: "jobmesh-e2e-",
+		Labels:       map[string]string{podSecurity: "restricted"},
+		Annotations: map[string]string{
+			"e2e.jobmesh/proxy-image": s.images.proxy.Name(),
+			"e2e.jobmesh/ready-after": m.readyAfter.String(),
+		},
+	}}
+	if m.name != "" {
+		namespace.Labels["e2e.jobmesh/mesh"] = m.name
+		namespace.Labels["e2e.jobmesh/sidecar"] = map[bool]string{false: "classic", true: "native"}[m.native]
+	}
+	return namespace
+}
+
+// space is a namespace of one test.
+type space struct {
+	*suite
+	name string
+}
+
+// newSpace makes a namespace and waits until pods can be made in it. It is deleted after the test.
+func newSpace(t *testing.T, m mesh) space {
+	t.Helper()
+	namespace, err := the.client.CoreV1().Namespaces().Create(the.ctx, the.namespace(m), metav1.CreateOptions{})
+	require.NoError(t, err)
+	s := space{the, namespace.Name}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(the.ctx)
+		if t.Failed() && s.ctx.Err() == nil {
+			s.describe(t)
+		}
+		if err := the.client.CoreV1().Namespaces().Delete(ctx, s.name, metav1.DeleteOptions{}); err != nil {
+			t.Errorf("namespace: %v", err)
+		}
+	})
+	require.Eventually(t, func() bool {
+		_, err := s.client.CoreV1().ServiceAccounts(s.name).Get(s.ctx, "default", metav1.GetOptions{})
+		return err == nil
+	}, clusterLimit, 50*time.Millisecond, "service account of namespace %s", s.name)
+	return s
+}
+
+// describe says what a failed test left.
+func (s space) describe(t *testing.T) {
+	for _, arguments := range [][]string{
+		{"get", "jobs,pods", "-o", "wide"},
+		{"describe", "pods"},
+		{"logs", "--all-containers", "--prefix", "--ignore-errors", "--selector", "batch.kubernetes.io/job-name"},
+	} {
+		output, err := s.output("", s.kubectl, append(arguments, "-n", s.name)...)
+		t.Logf("kubectl %s: %v\n%s", strings.Join(arguments, " "), err, output)
+	}
+}
+
+// values are those of a Helm release.
+type values map[string]any
+
+// jobmesh are the values of the library that every release of the tests has: the image of this build, where it was put.
+func (s *suite) jobmesh(more values) values {
+	jobmesh := values{"image": values{"registry": s.given.Registry, "repository": wrapperRepository}}
+	for key, value := range more {
+		jobmesh[key] = value
+	}
+	return jobmesh
+}
+
+// helm runs Helm on a release of the space with the values, which it reads from its standard input.
+func (s space) helm(t *testing.T, program string, v values, arguments ...string) (string, error) {
+	t.Helper()
+	content, err := json.Marshal(v) // JSON is YAML
+	require.NoError(t, err)
+	return s.output(string(content), program, append(arguments, "--namespace", s.name, "--values", "-")...)
+}
+
+// chart is the folder of a chart with the library in it.
+func (s *suite) chart(name string) string { return filepath.Join(s.charts, name) }
+
+// install installs a chart.
+func (s space) install(t *testing.T, program, release, chart string, v values) error {
+	t.Helper()
+	_, err := s.helm(t, program, v, "install", release, s.chart(chart), "--timeout", "60s")
+	return err
+}
