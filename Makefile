@@ -23,13 +23,17 @@ test: $(TOOLS) ## run every test that needs no root and no cluster
 	go test -count=1 ./...
 	ci/template-tests
 
-.PHONY: e2e
-e2e: build $(TOOLS) ## run real Jobs on a real Kubernetes started here (root on Linux) or on that of KUBECONFIG
+.PHONY: e2e e2e-check
+e2e: e2e-check build $(TOOLS) ## run real Jobs on a real Kubernetes started here (root on Linux) or on that of KUBECONFIG
+	ci/race
 	ci/e2e
+
+e2e-check:
+	cd tests/e2e && go run ./check
 
 .PHONY: bench
 bench: build ## measure size, memory and time of the wrapper beside tini and a direct start
-	go run ./tests/bench
+	ci/bench
 
 .PHONY: lint
 lint: $(TOOLS) ## check formatting, modules, Go code, templates and that docs/ is what the sources say

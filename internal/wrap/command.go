@@ -12,18 +12,25 @@ import (
 // dropped while the wrapper is busy.
 const signalBacklog = 128
 
-// catchSignals subscribes to every signal that can be caught. Among them are
-// some to be thrown away: SIGPIPE must not kill the wrapper and must not reach
-// the command as "ignored", which signal.Ignore would cause.
+// catchSignals subscribes to the signals that mean something before there is a
+// command: the four that end the wait, and SIGPIPE, which must not kill the
+// wrapper and must not reach the command as "ignored", which signal.Ignore would
+// cause.
 //
 // SIGCHLD has a channel of its own with room for one: it only says "look", and
 // must not be lost behind a backlog of others.
 func catchSignals() (all, children chan os.Signal) {
 	all, children = make(chan os.Signal, signalBacklog), make(chan os.Signal, 1)
-	signal.Notify(all)
+	signal.Notify(all, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGPIPE)
 	signal.Notify(children, syscall.SIGCHLD)
 	return all, children
 }
+
+// catchTheRest subscribes to every other signal that can be caught, once there is
+// a command to pass them on to. Each subscription is a round trip between two
+// threads of the runtime; sixty of them are a millisecond that nobody has to wait
+// for.
+func catchTheRest(all chan os.Signal) { signal.Notify(all) }
 
 // forwarded reports whether a signal is for the command. SIGCHLD is about the
 // wrapper's own children, SIGPIPE about its own output, and SIGURG is what the
@@ -47,6 +54,10 @@ func becomeReaper() {
 	}
 }
 
+// settleTime is how long a command has to run before it is worth tidying up
+// beside it.
+const settleTime = 100 * time.Millisecond
+
 // runCommand starts the command, passes signals on and reaps whatever ends,
 // until the command itself ends. It returns the exit code that says so.
 func (r *run) runCommand(path string, argv, env []string) (code int, failed *startError) {
@@ -61,10 +72,13 @@ func (r *run) runCommand(path string, argv, env []string) (code int, failed *sta
 	}
 	r.started = true
 	r.logEvent(event{severity: info, name: "command-started", text: "command started"})
-	giveBackProgram()
+	go catchTheRest(r.signals)
+	settled := time.After(settleTime)
 	var killTime <-chan time.Time
 	for {
 		select {
+		case <-settled:
+			giveBackProgram()
 		case s := <-r.signals:
 			if !forwarded(s) {
 				continue

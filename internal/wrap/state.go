@@ -15,8 +15,9 @@ import (
 const (
 	lockSuffix = ".lock"
 	doneSuffix = ".done"
-	// turnFile is locked while a member writes its mark and counts: of two that
-	// end at once, exactly one is then the last.
+	// turnFile is locked while a member takes its lock, so that nobody sees the
+	// file before the lock is on it and takes the member for dead, and while one
+	// writes its mark and counts: of two that end at once, exactly one is the last.
 	turnFile = ".turn"
 )
 
@@ -34,6 +35,11 @@ func join(o *Options) (*membership, error) {
 		return nil, nil
 	}
 	m := &membership{dir: o.stateDir, name: o.member, members: o.members}
+	turn, err := lockFile(m.path(turnFile), syscall.LOCK_EX)
+	if err != nil {
+		return nil, errors.New("--state-dir " + m.dir + ": " + cause(err))
+	}
+	defer func() { _ = turn.Close() }() // drops the lock
 	lock, err := lockFile(m.path(m.name+lockSuffix), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err == syscall.EWOULDBLOCK {
 		return nil, errors.New("--member " + m.name + " is taken: two containers have the same name in " + m.dir)

@@ -181,7 +181,7 @@ func latency(ctx context.Context, wrapper string) error {
 func delay(ctx context.Context, wrapper string) error {
 	const rounds = 20
 	out := [][]string{{"proxy ready after", "median delay", "largest", "CPU while waiting"}}
-	for _, ready := range []time.Duration{300 * time.Millisecond, time.Second, 3 * time.Second} {
+	for _, ready := range []time.Duration{300 * time.Millisecond, time.Second, 3 * time.Second, 8 * time.Second} {
 		var delays []time.Duration
 		var busy, waited time.Duration
 		// Side by side, but few enough not to disturb each other.

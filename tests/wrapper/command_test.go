@@ -142,6 +142,7 @@ func TestSignalsReachTheCommand(t *testing.T) {
 			p := startProxy(t, "", 0)
 			script := fmt.Sprintf("trap 'exit 7' %d; echo up >&2; while :; do sleep 0.01; done", int(signal))
 			w := wrapped(t, p, nil, "bash", "-c", script).asInit().start().until("up\n")
+			time.Sleep(50 * time.Millisecond) // the wrapper subscribes to the rarer ones while bash starts
 			sent := time.Now()
 			w.signal(signal)
 			r := w.wait()

@@ -28,6 +28,10 @@ import (
 // binary is the wrapper, built once with the release's flags.
 var binary string
 
+// underRace is set to have the wrapper built with the race detector, by ci/race.
+// Its size, memory and entry point are then not those of the release.
+var underRace = os.Getenv("JOBMESH_TEST_RACE") != ""
+
 // releaseFlags are those with which the release is built.
 func releaseFlags() ([]string, error) {
 	recipe, err := image.LoadRecipe("../..", "jobmesh-wrap", "1.2.3", "")
@@ -62,6 +66,9 @@ func buildWrapper() (dir string, err error) {
 	arguments := append([]string{"build"}, flags...)
 	build := exec.Command("go", append(arguments, "-o", binary, "github.com/jobmesh/jobmesh/cmd/jobmesh-wrap")...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if underRace {
+		build = exec.Command("go", "build", "-race", "-ldflags=-X main.version=1.2.3", "-o", binary, "github.com/jobmesh/jobmesh/cmd/jobmesh-wrap")
+	}
 	build.Stderr = os.Stderr
 	return dir, build.Run()
 }
@@ -213,6 +220,9 @@ func command(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(binary, args...)}
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	if underRace {
+		p.env("GORACE=atexit_sleep_ms=0") // it would sleep for a second at each exit
+	}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	// A grandchild that outlives the wrapper must not keep the test waiting.
 	p.cmd.WaitDelay = 2 * time.Second
@@ -281,6 +291,14 @@ func (p *process) wait() result {
 		code = 128 + int(status.Signal())
 	}
 	return result{code: code, stdout: p.stdout.String(), stderr: p.stderr.String(), took: time.Since(p.started)}
+}
+
+// notUnderRace leaves out what is true of the release's binary alone.
+func notUnderRace(t *testing.T) {
+	t.Helper()
+	if underRace {
+		t.Skip("the race detector's build has another size, entry point and memory")
+	}
 }
 
 func (p *process) run() result {

@@ -50,6 +50,7 @@ func TestSoakEarlySignals(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
 	}
+	notUnderRace(t)
 	p := startProxy(t, "", 0, func(p *proxy) { p.stopCodes = []int{404} })
 	seen := map[int]int{}
 	for i := range 500 {
@@ -134,6 +135,7 @@ func TestSoakManyAtOnce(t *testing.T) {
 
 // At rest the wrapper stays within the memory it promises.
 func TestMemoryBudget(t *testing.T) {
+	notUnderRace(t)
 	const budget = 2600 // kB resident
 	p := startProxy(t, "", 0)
 	w := wrapped(t, p, nil, "sleep", "30").start().until("command started")
