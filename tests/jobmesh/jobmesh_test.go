@@ -45,6 +45,9 @@ func TestScenarios(t *testing.T) {
 				return err
 			}
 			env.Setenv("JOBMESH", program)
+			for _, helm := range []string{"helm3", "helm4"} {
+				env.Setenv(strings.ToUpper(helm), helmProgram(sources, helm))
+			}
 			for _, entry := range caches {
 				name, value, _ := strings.Cut(entry, "=")
 				env.Setenv(name, value)
@@ -71,6 +74,14 @@ func goCaches(t *testing.T) []string {
 		entries = append(entries, name+"="+value)
 	}
 	return entries
+}
+
+// helmProgram is where make test puts a Helm, or where it is told to be.
+func helmProgram(sources, helm string) string {
+	if path := os.Getenv("JOBMESH_" + strings.ToUpper(helm)); path != "" {
+		return path
+	}
+	return filepath.Join(sources, "bin", helm)
 }
 
 // exitcode N PROGRAM ARG... runs a program that has to exit with N.
