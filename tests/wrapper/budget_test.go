@@ -2,15 +2,17 @@ package wrapper
 
 import (
 	"bytes"
+	"compress/gzip"
+	"debug/elf"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
-	"compress/gzip"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/image"
 )
 
 // The budgets of a linux/amd64 build, in bytes. They are promises to users: an
@@ -41,6 +43,26 @@ func TestSizeBudget(t *testing.T) {
 	require.NoError(t, writer.Close())
 	assert.LessOrEqual(t, packed.Len(), gzipBudget)
 	t.Logf("%d bytes, %d with gzip -9", len(binary), packed.Len())
+}
+
+// Every platform's program is static: it runs in an image with nothing else in it.
+func TestStaticOnEveryPlatform(t *testing.T) {
+	recipe, err := image.LoadRecipe("../..", "jobmesh-wrap", "1.2.3", "")
+	require.NoError(t, err)
+	platforms, err := image.SelectPlatforms(recipe.Platforms)
+	require.NoError(t, err)
+	compiler, err := image.NewCompiler(t.Context(), "../..")
+	require.NoError(t, err)
+	binaries, err := compiler.CompileAll(t.Context(), recipe, platforms, func(image.Platform) {})
+	require.NoError(t, err)
+	for _, b := range binaries {
+		program, err := elf.NewFile(bytes.NewReader(b.Bytes))
+		require.NoError(t, err)
+		for _, segment := range program.Progs {
+			assert.NotEqual(t, elf.PT_INTERP, segment.Type, b.Platform.Name)
+			assert.NotEqual(t, elf.PT_DYNAMIC, segment.Type, b.Platform.Name)
+		}
+	}
 }
 
 // What the wrapper links is bounded by name, since one import can double it.

@@ -3,6 +3,7 @@ package wrapper
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -124,6 +125,37 @@ func TestOwnVariablesAreRemovedFromTheCommand(t *testing.T) {
 	assert.NotContains(t, r.stdout, "JOBMESH_")
 	assert.Contains(t, r.stdout, "JOBMESHX=kept\n")
 	assert.Contains(t, r.stdout, "A=1\n")
+}
+
+// Whoever starts the wrapper with signals ignored, as nohup does: the command
+// still gets them.
+func TestIgnoredSignalsAreDefaultForTheCommand(t *testing.T) {
+	p := startProxy(t, "", 0)
+	for _, flags := range [][]string{{"--mesh=none"}, p.flags()} {
+		w := command(t, append(flags, "--", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")...)
+		w.cmd.Args = append([]string{"sh", "-c", `trap '' INT QUIT HUP; exec "$0" "$@"`, binary}, w.cmd.Args[1:]...)
+		w.cmd.Path = "/bin/sh"
+		r := w.run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.Equal(t, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n", r.stdout)
+	}
+}
+
+// A container's limit on processes counts threads too.
+func TestEightProcessesAreEnough(t *testing.T) {
+	notUnderRace(t)
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to become a user who runs nothing else")
+	}
+	p := startProxy(t, "", 0)
+	w := wrapped(t, p, nil, "/bin/sleep", "0.3")
+	w.cmd.Args = append([]string{"prlimit", "--nproc=8:8", "setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", binary}, w.cmd.Args[1:]...)
+	path, err := exec.LookPath("prlimit")
+	require.NoError(t, err)
+	w.cmd.Path = path
+	r := w.run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	assert.Equal(t, 1, p.stops())
 }
 
 func TestStdoutIsTheCommandsAlone(t *testing.T) {

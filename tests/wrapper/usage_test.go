@@ -168,6 +168,26 @@ func TestInstall(t *testing.T) {
 	assert.Equal(t, "jobmesh-wrap 1.2.3\n", string(out))
 }
 
+// The init container runs as nobody in particular, and the copy is for anybody.
+func TestInstallAsAnyUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to become somebody else")
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o777))
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+	for _, uid := range []uint32{65532, 1000660000} {
+		w := command(t, "install", dir)
+		w.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: 0}}
+		r := w.run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		w = command(t, "--mesh=none", "--", "true")
+		w.cmd.Path = filepath.Join(dir, "jobmesh-wrap")
+		w.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid + 1, Gid: 1}}
+		assert.Equal(t, 0, w.run().code)
+	}
+}
+
 func TestInstallThatCannot(t *testing.T) {
 	r := command(t, "install", "/no/such/dir").run()
 	assert.Equal(t, 70, r.code)

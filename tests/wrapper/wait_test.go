@@ -1,7 +1,9 @@
 package wrapper
 
 import (
+	"net"
 	"net/http"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +23,7 @@ func TestReadyProxyIsStoppedAfterTheCommand(t *testing.T) {
 }
 
 func TestCommandStartsSoonAfterTheProxyIsReadyAndNeverBefore(t *testing.T) {
-	for _, ready := range []time.Duration{300 * time.Millisecond, 2 * time.Second} {
+	for _, ready := range []time.Duration{300 * time.Millisecond, 2 * time.Second, 20 * time.Second} {
 		t.Run(ready.String(), func(t *testing.T) {
 			t.Parallel()
 			p := startProxy(t, "", ready)
@@ -31,6 +33,42 @@ func TestCommandStartsSoonAfterTheProxyIsReadyAndNeverBefore(t *testing.T) {
 			assert.Less(t, r.took, ready+500*time.Millisecond)
 		})
 	}
+}
+
+// A proxy that takes connections and says nothing costs one second a try.
+func TestSilentProxyIsAskedAgain(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	var tries atomic.Int32
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			tries.Add(1)
+			defer func() { _ = c.Close() }()
+		}
+	}()
+	r := command(t, "--ready-url=http://"+listener.Addr().String()+"/ready", "--ready-timeout=2500ms", "--", "true").run()
+	assert.Equal(t, 69, r.code)
+	assert.Contains(t, r.stderr, "no answer in time")
+	assert.Equal(t, int32(3), tries.Load())
+	assert.GreaterOrEqual(t, r.took, 2500*time.Millisecond)
+	assert.Less(t, r.took, 3500*time.Millisecond)
+}
+
+func TestOnceReadyIsEnough(t *testing.T) {
+	p := startProxy(t, "", 0)
+	w := wrapped(t, p, nil, "sh", "-c", "echo ran; sleep 0.3").start().until("command started")
+	p.mu.Lock()
+	p.readyAt = time.Now().Add(time.Hour)
+	p.mu.Unlock()
+	r := w.wait()
+	assert.Equal(t, 0, r.code, r.stderr)
+	assert.Equal(t, "ran\n", r.stdout)
+	assert.Equal(t, 1, p.looks(), "nobody asks again")
 }
 
 func TestProxyThatListensLateIsWaitedFor(t *testing.T) {
