@@ -229,11 +229,7 @@ func TestOrphansAreReaped(t *testing.T) {
 	t.Run("as PID 1", func(t *testing.T) {
 		p := startProxy(t, "", 0)
 		// With a /proc of its own namespace, so that ps sees what is there.
-		w := wrapped(t, p, nil, "sh", "-c", "mount -t proc proc /proc; "+script).asInit()
-		w.cmd.SysProcAttr = &syscall.SysProcAttr{
-			Cloneflags:   w.cmd.SysProcAttr.Cloneflags | syscall.CLONE_NEWNS,
-			Unshareflags: syscall.CLONE_NEWNS,
-		}
+		w := wrapped(t, p, nil, "sh", "-c", "mount -t proc proc /proc; "+script).withMounts()
 		r := w.run()
 		assert.Equal(t, 5, r.code, r.stderr)
 		assert.Equal(t, "0\n", r.stdout)

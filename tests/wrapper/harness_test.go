@@ -238,6 +238,15 @@ func (p *process) asInit() *process {
 	return p
 }
 
+// withMounts gives the process, beside its PID namespace, mounts of its own that
+// nobody else sees.
+func (p *process) withMounts() *process {
+	p.t.Helper()
+	flags := p.asInit().cmd.SysProcAttr.Cloneflags
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags | syscall.CLONE_NEWNS, Unshareflags: syscall.CLONE_NEWNS}
+	return p
+}
+
 // initAttributes are what makes a process PID 1, or nil where nobody lets us.
 var initAttributes = sync.OnceValue(func() *syscall.SysProcAttr {
 	attributes := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}

@@ -290,13 +290,9 @@ func TestTerminationMessage(t *testing.T) {
 	p := startProxy(t, "", 0, func(p *proxy) { p.stopCodes = []int{404} })
 	const script = `mount -t tmpfs none /dev && : > /dev/null && printf 'from the command\n' > /dev/termination-log || exit 99
 		"$0" "$@"; code=$?; cat /dev/termination-log; exit $code`
-	w := wrapped(t, p, nil, "sh", "-c", "exit 3").asInit()
+	w := wrapped(t, p, nil, "sh", "-c", "exit 3").withMounts()
 	w.cmd.Args = append([]string{"sh", "-c", script, binary}, w.cmd.Args[1:]...)
 	w.cmd.Path = "/bin/sh"
-	w.cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:   w.cmd.SysProcAttr.Cloneflags | syscall.CLONE_NEWNS,
-		Unshareflags: syscall.CLONE_NEWNS,
-	}
 	r := w.run()
 	assert.Equal(t, 3, r.code, r.stderr)
 	assert.Regexp(t, `^from the command\njobmesh-wrap: proxy did not stop: .* was answered 404\nhint: `, r.stdout)

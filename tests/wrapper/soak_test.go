@@ -33,11 +33,7 @@ func TestSoakOrphans(t *testing.T) {
 		sleep 0.2
 		ps -e -o stat= | grep -c ^Z
 		exit 9`
-	w := wrapped(t, p, nil, "bash", "-c", script).asInit()
-	w.cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:   w.cmd.SysProcAttr.Cloneflags | syscall.CLONE_NEWNS,
-		Unshareflags: syscall.CLONE_NEWNS,
-	}
+	w := wrapped(t, p, nil, "bash", "-c", script).withMounts()
 	r := w.run()
 	assert.Equal(t, 9, r.code, r.stderr)
 	assert.Equal(t, "0\n", r.stdout)

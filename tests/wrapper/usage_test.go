@@ -210,12 +210,8 @@ func TestInstallNamesMountsItCannotUse(t *testing.T) {
 		t.Run(c.options, func(t *testing.T) {
 			dir := t.TempDir()
 			script := `mount -t tmpfs -o ` + c.options + ` none "$1" || exit 99; "$0" install "$1"; code=$?; ls -A "$1"; exit $code`
-			w := command(t).asInit()
+			w := command(t).withMounts()
 			w.cmd.Path, w.cmd.Args = "/bin/sh", []string{"sh", "-c", script, binary, dir}
-			w.cmd.SysProcAttr = &syscall.SysProcAttr{
-				Cloneflags:   w.cmd.SysProcAttr.Cloneflags | syscall.CLONE_NEWNS,
-				Unshareflags: syscall.CLONE_NEWNS,
-			}
 			r := w.run()
 			assert.Equal(t, 70, r.code, r.stderr)
 			assert.Contains(t, r.stderr, c.words)
