@@ -4,6 +4,7 @@ package chart
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"sort"
@@ -27,12 +28,12 @@ type Pin struct {
 
 // An Archive is a packed chart.
 type Archive struct {
-	Name, Version string
-	Bytes         []byte
+	Metadata *helm.Metadata
+	Bytes    []byte
 }
 
 // FileName is the name under which Helm expects the archive.
-func (a Archive) FileName() string { return a.Name + "-" + a.Version + ".tgz" }
+func (a Archive) FileName() string { return a.Metadata.Name + "-" + a.Metadata.Version + ".tgz" }
 
 // Version returns the version of the chart in a folder.
 func Version(dir string) (string, error) {
@@ -67,8 +68,39 @@ func Pack(dir string, pin Pin, modified time.Time) (Archive, error) {
 	if err != nil {
 		return Archive{}, err
 	}
-	a := Archive{Name: c.Metadata.Name, Version: c.Metadata.Version}
-	// Raw are the files as they stand, those of .helmignore left out.
+	return pack(c, pin, modified)
+}
+
+// Repack pins a packed chart to another image, and leaves the rest as it is.
+func Repack(archive []byte, pin Pin) (Archive, error) {
+	c, err := loader.LoadArchive(bytes.NewReader(archive))
+	if err != nil {
+		return Archive{}, fault.New(fault.Input, fmt.Errorf("chart archive: %w", err))
+	}
+	modified, err := firstModified(archive)
+	if err != nil {
+		return Archive{}, fault.New(fault.Input, fmt.Errorf("chart archive: %w", err))
+	}
+	return pack(c, pin, modified)
+}
+
+// firstModified is the time on the archive's files, which all have the same.
+func firstModified(archive []byte) (time.Time, error) {
+	unpacked, err := gzip.NewReader(bytes.NewReader(archive))
+	if err != nil {
+		return time.Time{}, err
+	}
+	header, err := tar.NewReader(unpacked).Next()
+	if err != nil {
+		return time.Time{}, err
+	}
+	return header.ModTime, nil
+}
+
+// pack writes the files of a loaded chart as they stand, those of .helmignore
+// left out.
+func pack(c *helm.Chart, pin Pin, modified time.Time) (Archive, error) {
+	a := Archive{Metadata: c.Metadata}
 	files := append([]*helm.File{}, c.Raw...)
 	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
 	var content bytes.Buffer
@@ -76,12 +108,13 @@ func Pack(dir string, pin Pin, modified time.Time) (Archive, error) {
 	for _, f := range files {
 		data := f.Data
 		if f.Name == "values.yaml" {
+			var err error
 			if data, err = pin.apply(data); err != nil {
 				return a, err
 			}
 		}
 		header := &tar.Header{
-			Name: a.Name + "/" + f.Name, Mode: 0o644, Size: int64(len(data)),
+			Name: c.Name() + "/" + f.Name, Mode: 0o644, Size: int64(len(data)),
 			ModTime: modified, Typeflag: tar.TypeReg, Format: tar.FormatPAX,
 		}
 		if err := w.WriteHeader(header); err != nil {
@@ -94,6 +127,7 @@ func Pack(dir string, pin Pin, modified time.Time) (Archive, error) {
 	if err := w.Close(); err != nil {
 		return a, err
 	}
+	var err error
 	if a.Bytes, err = image.Compress(content.Bytes()); err != nil {
 		return a, err
 	}

@@ -129,12 +129,22 @@ func nameOf(o buildOptions, recipe image.Recipe, chartDir string) (pin chart.Pin
 		repository, err = chart.ImageRepository(chartDir)
 		return pin, repository, err
 	}
-	repo, err := name.NewRepository(strings.TrimSuffix(o.registry, "/") + "/" + recipe.Name)
-	if err != nil || !strings.Contains(o.registry, "/") && !strings.ContainsAny(o.registry, ".:") {
-		return pin, "", fault.New(fault.Usage, fmt.Errorf("registry %q is not of the form REGISTRY[/PREFIX]", o.registry),
-			"as in --registry registry.example.com/platform")
+	repo, err := repositoryUnder(o.registry, recipe.Name)
+	return chart.Pin{Registry: repo.RegistryStr(), Repository: repo.RepositoryStr()}, repo.Name(), err
+}
+
+// repositoryUnder returns the repository of a name under REGISTRY[/PREFIX].
+// Without a dot, a colon or "localhost" in front, a client would take the prefix
+// for one of Docker Hub.
+func repositoryUnder(prefix, last string) (name.Repository, error) {
+	prefix = strings.TrimSuffix(prefix, "/")
+	registry, _, _ := strings.Cut(prefix, "/")
+	repo, err := name.NewRepository(prefix + "/" + last)
+	if err != nil || registry != "localhost" && !strings.ContainsAny(registry, ".:") {
+		return repo, fault.New(fault.Usage, fmt.Errorf("registry %q is not of the form REGISTRY[/PREFIX]", prefix),
+			"as in registry.example.com/platform")
 	}
-	return chart.Pin{Registry: repo.RegistryStr(), Repository: repo.RepositoryStr()}, repo.Name(), nil
+	return repo, nil
 }
 
 // findSources returns the root of the repository that the current folder is in.

@@ -76,9 +76,7 @@ func assembleChild(r Recipe, b Binary) (Child, error) {
 	if err != nil {
 		return child, err
 	}
-	if child.Layer, err = blob(types.OCILayer, packed); err != nil {
-		return child, err
-	}
+	child.Layer = NewBlob(types.OCILayer, packed)
 	platform := b.Platform.oci()
 	child.Config, err = encode(types.OCIConfigJSON, v1.ConfigFile{
 		Architecture: platform.Architecture,
@@ -165,12 +163,13 @@ func encode(mediaType types.MediaType, value any) (Blob, error) {
 	if err != nil {
 		return Blob{}, err
 	}
-	return blob(mediaType, text)
+	return NewBlob(mediaType, text), nil
 }
 
-func blob(mediaType types.MediaType, content []byte) (Blob, error) {
-	digest, size, err := v1.SHA256(bytes.NewReader(content))
-	return Blob{Descriptor: v1.Descriptor{MediaType: mediaType, Size: size, Digest: digest}, Bytes: content}, err
+// NewBlob describes content.
+func NewBlob(mediaType types.MediaType, content []byte) Blob {
+	digest, size, _ := v1.SHA256(bytes.NewReader(content)) // reading memory does not fail
+	return Blob{Descriptor: v1.Descriptor{MediaType: mediaType, Size: size, Digest: digest}, Bytes: content}
 }
 
 // Blobs returns the content of the image, the index last: what is stored in

@@ -22,6 +22,9 @@ const (
 	layoutFolder = "oci"
 	chartFolder  = "charts"
 	resultFile   = "result.json"
+
+	// schemaVersion is that of docs/result.schema.json.
+	schemaVersion = 1
 )
 
 // A Release is what one build made.
@@ -143,7 +146,7 @@ func (f Folder) Write(r Release) (Result, error) {
 func (r Release) result(archive []byte) Result {
 	recipe := r.Index.Recipe
 	result := Result{
-		SchemaVersion: 1,
+		SchemaVersion: schemaVersion,
 		Version:       recipe.Version,
 		Toolchain:     r.Toolchain,
 		Image: Image{
@@ -154,7 +157,7 @@ func (r Release) result(archive []byte) Result {
 		},
 		Archive: File{Path: recipe.Name + "-" + recipe.Version + ".oci.tar", Content: content(archive)},
 		Chart: Packed{
-			Name: r.Chart.Name, Version: r.Chart.Version,
+			Name: r.Chart.Metadata.Name, Version: r.Chart.Metadata.Version,
 			File: File{Path: chartFolder + "/" + r.Chart.FileName(), Content: content(r.Chart.Bytes)},
 		},
 	}

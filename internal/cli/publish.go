@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/spf13/cobra"
+
+	"github.com/jobmesh/jobmesh/internal/chart"
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/publish"
+	"github.com/jobmesh/jobmesh/internal/release"
+)
+
+type publishOptions struct {
+	prefix    string
+	from      string
+	tags      []string
+	dryRun    bool
+	plainHTTP bool
+}
+
+func newPublish(streams Streams) *cobra.Command {
+	var o publishOptions
+	cmd := &cobra.Command{
+		Use:   "publish REGISTRY/PREFIX",
+		Short: "Push the image and the chart, the tags last",
+		Long: `Publish pushes what build made: the image to REGISTRY/PREFIX/jobmesh-wrap and
+the chart to REGISTRY/PREFIX/jobmesh, each under its version. The chart that is
+pushed names the image where it was pushed to, by the same digest.
+
+Everything is sent and read back before a tag moves. A run that fails leaves the
+tags as they were; run it again, and it goes on where it stopped. A published
+version of the chart never changes.
+
+Credentials are those of docker and podman. Registries on this machine are spoken
+to in plain HTTP, others in HTTPS. The references go to stdout, by digest.`,
+		Example: `  jobmesh publish registry.example.com/platform
+  jobmesh publish registry.example.com/platform --tag latest
+  jobmesh publish 127.0.0.1:5000/test --dry-run`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fault.New(fault.Usage, fmt.Errorf("publish wants one argument, REGISTRY/PREFIX, and got %d", len(args)),
+					"as in jobmesh publish registry.example.com/platform")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.prefix = strings.TrimSuffix(args[0], "/")
+			return runPublish(cmd.Context(), streams, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.from, "from", "dist", "folder that build wrote")
+	flags.StringArrayVar(&o.tags, "tag", nil, "one more tag for the image, such as latest; repeatable")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "list what would be sent, and send nothing")
+	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
+	return cmd
+}
+
+func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
+	stored, err := release.Folder(o.from).Load()
+	if err != nil {
+		return err
+	}
+	artifacts, err := artifactsOf(stored, o)
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		return printSteps(streams, publish.Steps(artifacts))
+	}
+	p := publish.New(o.plainHTTP)
+	if streams.Terminal {
+		p.Progress = func(done, total int, s publish.Step) {
+			_, _ = fmt.Fprintf(streams.Err, "\r\x1b[K%d/%d %s %s", done+1, total, s.Phase, s.Object) // only progress
+		}
+	}
+	changed, err := p.Publish(ctx, artifacts)
+	if streams.Terminal {
+		_, _ = fmt.Fprint(streams.Err, "\r\x1b[K") // the progress line
+	}
+	if err != nil {
+		return err
+	}
+	if !changed {
+		_, _ = fmt.Fprintln(streams.Err, "already published: nothing to do") // a courtesy
+	}
+	for _, a := range artifacts {
+		if _, err := fmt.Fprintln(streams.Out, a.Reference()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// artifactsOf returns the image and the chart as a registry will have them.
+func artifactsOf(stored release.Stored, o publishOptions) ([]publish.Artifact, error) {
+	imageRepo, err := repositoryUnder(o.prefix, stored.Result.Image.Name)
+	if err != nil {
+		return nil, err
+	}
+	chartRepo, err := repositoryUnder(o.prefix, stored.Result.Chart.Name)
+	if err != nil {
+		return nil, err
+	}
+	tags := append([]string{strings.ReplaceAll(stored.Result.Version, "+", "_")}, o.tags...)
+	for _, tag := range tags {
+		if _, err := name.NewTag(imageRepo.Name() + ":" + tag); err != nil {
+			return nil, fault.New(fault.Usage, fmt.Errorf("tag %q is not a tag: letters, digits, dots, dashes and underscores, 128 at most", tag))
+		}
+	}
+	archive, err := chart.Repack(stored.Chart, chart.Pin{
+		Registry: imageRepo.RegistryStr(), Repository: imageRepo.RepositoryStr(), Digest: stored.Result.Image.Digest,
+	})
+	if err != nil {
+		return nil, err
+	}
+	created, err := createdOf(stored)
+	if err != nil {
+		return nil, err
+	}
+	m := archive.Metadata
+	packed, err := publish.Chart(chartRepo, m.Name, m.Version, m.Description, m, archive.Bytes, created)
+	if err != nil {
+		return nil, err
+	}
+	return []publish.Artifact{
+		{Repository: imageRepo, Blobs: stored.Blobs, Manifests: stored.Manifests, Tags: tags},
+		packed,
+	}, nil
+}
+
+// createdOf is the date on the image, which the chart's manifest shares.
+func createdOf(stored release.Stored) (time.Time, error) {
+	var index v1.IndexManifest
+	if err := json.Unmarshal(stored.Manifests[len(stored.Manifests)-1].Bytes, &index); err != nil {
+		return time.Time{}, fault.New(fault.Verification, fmt.Errorf("image index: %w", err))
+	}
+	created, err := time.Parse(time.RFC3339, index.Annotations["org.opencontainers.image.created"])
+	if err != nil {
+		return time.Time{}, fault.New(fault.Verification, fmt.Errorf("image index: %w", err))
+	}
+	return created, nil
+}
+
+func printSteps(streams Streams, steps []publish.Step) error {
+	w := tabwriter.NewWriter(streams.Out, 0, 0, 2, ' ', 0)
+	for _, s := range steps {
+		size := ""
+		if s.Size > 0 {
+			size = fmt.Sprint(s.Size)
+		}
+		if _, err := fmt.Fprintf(w, "%s\t%s\t%s\n", s.Phase, s.Object, size); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}

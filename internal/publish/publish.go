@@ -1,0 +1,280 @@
+// Package publish pushes a release to a registry, all or nothing: content first,
+// then the manifests by their digest, then everything is read back, and only then
+// do the tags move. A run that ends anywhere in between leaves the tags where they
+// were; the next one sends what is missing.
+package publish
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/image"
+)
+
+// An Artifact is something that a registry keeps under a tag.
+type Artifact struct {
+	Repository name.Repository
+	// Blobs are layers and configurations.
+	Blobs []image.Blob
+	// Manifests come after what they point to; the last one is what is tagged.
+	Manifests []image.Blob
+	Tags      []string
+	// Fixed says that a tag which is there already may not move.
+	Fixed bool
+}
+
+// Top is the manifest that the tags name.
+func (a Artifact) Top() image.Blob { return a.Manifests[len(a.Manifests)-1] }
+
+// Reference is the artifact by its digest.
+func (a Artifact) Reference() string {
+	return a.Repository.Name() + "@" + a.Top().Descriptor.Digest.String()
+}
+
+// A Step is one thing that Publish does, for progress and dry runs.
+type Step struct {
+	// Phase is check, blob, manifest, read back or tag.
+	Phase string
+	// Object is a digest or a reference.
+	Object string
+	// Size in bytes; 0 for a tag.
+	Size int64
+}
+
+// Steps are what Publish does with the artifacts, in order.
+func Steps(artifacts []Artifact) []Step {
+	var steps []Step
+	for _, a := range artifacts {
+		for _, b := range a.Blobs {
+			steps = append(steps, Step{"blob", a.at(b), b.Descriptor.Size})
+		}
+		for _, m := range a.Manifests {
+			steps = append(steps, Step{"manifest", a.at(m), m.Descriptor.Size})
+		}
+		for _, b := range a.content() {
+			steps = append(steps, Step{"read back", a.at(b), b.Descriptor.Size})
+		}
+	}
+	for _, a := range artifacts {
+		for _, tag := range a.Tags {
+			steps = append(steps, Step{"tag", a.Repository.Tag(tag).Name(), 0})
+		}
+	}
+	return steps
+}
+
+func (a Artifact) at(b image.Blob) string {
+	return a.Repository.Name() + "@" + b.Descriptor.Digest.String()
+}
+
+func (a Artifact) content() []image.Blob {
+	return append(append([]image.Blob{}, a.Blobs...), a.Manifests...)
+}
+
+// Limits of one step. Uploads are under a megabyte; a registry may take its time
+// over a tag, on which it runs its scanners.
+var limits = map[string]time.Duration{
+	"check": 30 * time.Second, "blob": 5 * time.Minute, "manifest": time.Minute, "read back": 2 * time.Minute, "tag": 2 * time.Minute,
+}
+
+// A Publisher pushes artifacts.
+type Publisher struct {
+	options []remote.Option
+	keys    *keychain
+	// Progress is called before each step.
+	Progress func(done, total int, s Step)
+}
+
+// Publish pushes the artifacts and returns whether anything was new.
+func (p *Publisher) Publish(ctx context.Context, artifacts []Artifact) (changed bool, err error) {
+	missing, err := p.missingTags(ctx, artifacts)
+	if err != nil || len(missing) == 0 {
+		return false, err
+	}
+	steps, done := Steps(artifacts), 0
+	next := func(phase string, a Artifact, do func(context.Context) error) error {
+		p.Progress(done, len(steps), steps[done])
+		done++
+		return p.step(ctx, phase, a.Repository, do)
+	}
+	for _, a := range artifacts {
+		for _, b := range a.Blobs {
+			if err := next("blob", a, func(ctx context.Context) error { return p.putBlob(ctx, a, b) }); err != nil {
+				return true, err
+			}
+		}
+		for _, m := range a.Manifests {
+			if err := next("manifest", a, func(ctx context.Context) error {
+				return remote.Put(a.Repository.Digest(m.Descriptor.Digest.String()), taggable{m}, p.with(ctx)...)
+			}); err != nil {
+				return true, err
+			}
+		}
+		for i, b := range a.content() {
+			isManifest := i >= len(a.Blobs)
+			if err := next("read back", a, func(ctx context.Context) error { return p.readBack(ctx, a, b, isManifest) }); err != nil {
+				return true, err
+			}
+		}
+	}
+	for _, a := range artifacts {
+		for _, tag := range a.Tags {
+			if err := next("tag", a, func(ctx context.Context) error {
+				return remote.Put(a.Repository.Tag(tag), taggable{a.Top()}, p.with(ctx)...)
+			}); err != nil {
+				return true, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// missingTags returns the tags that do not name their artifact yet. A fixed tag
+// that names something else is an error, before anything is sent.
+func (p *Publisher) missingTags(ctx context.Context, artifacts []Artifact) ([]string, error) {
+	var missing []string
+	for _, a := range artifacts {
+		for _, tag := range a.Tags {
+			ref := a.Repository.Tag(tag)
+			var there *v1.Descriptor
+			err := p.step(ctx, "check", a.Repository, func(ctx context.Context) (err error) {
+				there, err = remote.Head(ref, p.with(ctx)...)
+				return ignoreMissing(err)
+			})
+			want := a.Top().Descriptor.Digest
+			switch {
+			case err != nil:
+				return nil, err
+			case there == nil:
+				missing = append(missing, ref.Name())
+			case there.Digest == want:
+			case a.Fixed:
+				return nil, fault.New(fault.Registry,
+					fmt.Errorf("%s is there already with other content: %s, not %s", ref.Name(), there.Digest, want),
+					"a published version does not change: raise version in library-chart/Chart.yaml")
+			default:
+				missing = append(missing, ref.Name())
+			}
+		}
+	}
+	return missing, nil
+}
+
+// step runs one step under its limit and explains what went wrong in it.
+func (p *Publisher) step(ctx context.Context, phase string, repo name.Repository, do func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, limits[phase])
+	defer cancel()
+	err := do(limited)
+	if err == nil || ctx.Err() != nil {
+		return errors.Join(ctx.Err())
+	}
+	if limited.Err() != nil {
+		return fault.New(fault.Registry, fmt.Errorf("%s: no answer within %s (%s)", repo.Name(), limits[phase], phase),
+			"run the command again: it goes on where it stopped")
+	}
+	return explain(repo, phase, err, p.keys.source())
+}
+
+func (p *Publisher) with(ctx context.Context) []remote.Option {
+	return append([]remote.Option{remote.WithContext(ctx)}, p.options...)
+}
+
+func (p *Publisher) putBlob(ctx context.Context, a Artifact, b image.Blob) error {
+	return remote.WriteLayer(a.Repository, static.NewLayer(b.Bytes, b.Descriptor.MediaType), p.with(ctx)...)
+}
+
+// readBack fetches what was pushed: a registry that says 201 and stores nothing,
+// or something else, has been seen.
+func (p *Publisher) readBack(ctx context.Context, a Artifact, b image.Blob, isManifest bool) error {
+	ref := a.Repository.Digest(b.Descriptor.Digest.String())
+	got, err := p.fetch(ctx, ref, isManifest)
+	if err != nil || !bytes.Equal(got, b.Bytes) {
+		reason := "other content"
+		if err != nil {
+			reason = err.Error()
+		}
+		return fault.New(fault.Verification, fmt.Errorf("%s was pushed but does not come back: %s", ref.Name(), reason),
+			"the tags were not moved; the registry is at fault")
+	}
+	return nil
+}
+
+func (p *Publisher) fetch(ctx context.Context, ref name.Digest, isManifest bool) ([]byte, error) {
+	if isManifest {
+		d, err := remote.Get(ref, p.with(ctx)...)
+		if err != nil {
+			return nil, err
+		}
+		return d.Manifest, nil
+	}
+	layer, err := remote.Layer(ref, p.with(ctx)...)
+	if err != nil {
+		return nil, err
+	}
+	content, err := layer.Compressed()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = content.Close() }() // only read
+	return io.ReadAll(content)
+}
+
+// taggable is a manifest as go-containerregistry wants it.
+type taggable struct{ image.Blob }
+
+func (t taggable) RawManifest() ([]byte, error)        { return t.Bytes, nil }
+func (t taggable) MediaType() (types.MediaType, error) { return t.Descriptor.MediaType, nil }
+func (t taggable) Digest() (v1.Hash, error)            { return t.Descriptor.Digest, nil }
+func (t taggable) Size() (int64, error)                { return t.Descriptor.Size, nil }
+
+// Media types of a Helm chart in a registry.
+const (
+	helmConfig  types.MediaType = "application/vnd.cncf.helm.config.v1+json"
+	helmContent types.MediaType = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+)
+
+// Chart is a packed chart as an artifact. metadata is its Chart.yaml, created the
+// date of its annotations.
+func Chart(repo name.Repository, chartName, version, description string, metadata any, archive []byte, created time.Time) (Artifact, error) {
+	config, err := json.Marshal(metadata)
+	if err != nil {
+		return Artifact{}, err
+	}
+	blobs := []image.Blob{image.NewBlob(helmConfig, config), image.NewBlob(helmContent, archive)}
+	manifest, err := json.Marshal(v1.Manifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIManifestSchema1,
+		Config:        blobs[0].Descriptor,
+		Layers:        []v1.Descriptor{blobs[1].Descriptor},
+		Annotations: map[string]string{
+			"org.opencontainers.image.title":       chartName,
+			"org.opencontainers.image.version":     version,
+			"org.opencontainers.image.description": description,
+			"org.opencontainers.image.created":     created.UTC().Format(time.RFC3339),
+		},
+	})
+	if err != nil {
+		return Artifact{}, err
+	}
+	return Artifact{
+		Repository: repo,
+		Blobs:      blobs,
+		Manifests:  []image.Blob{image.NewBlob(types.OCIManifestSchema1, manifest)},
+		// A tag cannot have the + of a version; Helm has agreed on _.
+		Tags:  []string{strings.ReplaceAll(version, "+", "_")},
+		Fixed: true,
+	}, nil
+}
