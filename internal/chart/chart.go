@@ -149,6 +149,17 @@ func (a Archive) check(pin Pin) error {
 	return nil
 }
 
+// PinnedDigest returns the digest that a packed chart is pinned to.
+func PinnedDigest(archive []byte) (string, error) {
+	c, err := loader.LoadArchive(bytes.NewReader(archive))
+	if err != nil {
+		return "", err
+	}
+	image, _ := c.Values["image"].(map[string]any)
+	digest, _ := image["digest"].(string)
+	return digest, nil
+}
+
 func load(dir string) (*helm.Chart, error) {
 	c, err := loader.LoadDir(dir)
 	if err == nil {

@@ -65,20 +65,12 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 		return err
 	}
 	// All that can be wrong with the call is found before the first compile.
-	chartDir := filepath.Join(sources, "library-chart")
+	chartDir := chartFolder(sources)
 	version, err := chart.Version(chartDir)
 	if err != nil {
 		return err
 	}
-	recipe, err := image.LoadRecipe(sources, o.image, version, os.Getenv("SOURCE_DATE_EPOCH"))
-	if err != nil {
-		return err
-	}
-	names := o.platforms
-	if len(names) == 0 {
-		names = recipe.Platforms
-	}
-	platforms, err := image.SelectPlatforms(names)
+	recipe, platforms, err := plan(sources, o.image, version, o.platforms)
 	if err != nil {
 		return err
 	}
@@ -90,16 +82,7 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	if err := out.Prepare(); err != nil {
 		return fault.New(fault.LocalIO, err, "choose another folder with --output")
 	}
-
-	compiler, err := image.NewCompiler(ctx, sources)
-	if err != nil {
-		return err
-	}
-	binaries, err := compiler.CompileAll(ctx, recipe, platforms, progress(streams, len(platforms)))
-	if err != nil {
-		return err
-	}
-	index, err := image.Assemble(recipe, binaries)
+	index, toolchain, err := compile(ctx, streams, sources, recipe, platforms)
 	if err != nil {
 		return err
 	}
@@ -112,7 +95,7 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 		Index:     index,
 		Reference: image.Reference{Repository: repository, Tag: version},
 		Chart:     archive,
-		Toolchain: compiler.Toolchain,
+		Toolchain: toolchain,
 	})
 	if err != nil {
 		return fault.New(fault.LocalIO, err)
@@ -120,6 +103,36 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	printTable(streams, result)
 	_, err = fmt.Fprintln(streams.Out, result.Image.Digest)
 	return err
+}
+
+func chartFolder(sources string) string { return filepath.Join(sources, "library-chart") }
+
+// plan returns what an image is made of, and for which platforms: those named, or
+// all of the image's.
+func plan(sources, name, version string, names []string) (image.Recipe, []image.Platform, error) {
+	recipe, err := image.LoadRecipe(sources, name, version, os.Getenv("SOURCE_DATE_EPOCH"))
+	if err != nil {
+		return recipe, nil, err
+	}
+	if len(names) == 0 {
+		names = recipe.Platforms
+	}
+	platforms, err := image.SelectPlatforms(names)
+	return recipe, platforms, err
+}
+
+// compile makes the image, and returns it with the compiler's release.
+func compile(ctx context.Context, streams Streams, sources string, recipe image.Recipe, platforms []image.Platform) (*image.Index, string, error) {
+	compiler, err := image.NewCompiler(ctx, sources)
+	if err != nil {
+		return nil, "", err
+	}
+	binaries, err := compiler.CompileAll(ctx, recipe, platforms, progress(streams, len(platforms)))
+	if err != nil {
+		return nil, "", err
+	}
+	index, err := image.Assemble(recipe, binaries)
+	return index, compiler.Toolchain, err
 }
 
 // nameOf returns what --registry says of the image's name: what to write into

@@ -93,7 +93,7 @@ pinned to it.`,
 	root.SetVersionTemplate("jobmesh {{.Version}}\n")
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	root.AddCommand(newBuild(streams), newPublish(streams))
+	root.AddCommand(newBuild(streams), newPublish(streams), newVerify(streams))
 	return root
 }
 

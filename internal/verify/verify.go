@@ -1,0 +1,214 @@
+// Package verify tells whether a release is what it says it is: every digest,
+// platform, program and pin, and, on demand, whether the sources give the same
+// bytes again.
+package verify
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"debug/elf"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/jobmesh/jobmesh/internal/chart"
+	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/release"
+)
+
+// A Finding is one thing that was looked at.
+type Finding struct {
+	// Object is what, such as linux/arm64 or the chart.
+	Object string
+	// Aspect is what about it.
+	Aspect string
+	// Err is nil where it is as it should be.
+	Err error
+}
+
+// Stored looks at a release whose digests have been checked.
+func Stored(s release.Stored) []Finding {
+	var found []Finding
+	add := func(object, aspect string, err error) {
+		found = append(found, Finding{Object: object, Aspect: aspect, Err: err})
+	}
+	index, err := decode[v1.IndexManifest](s.Manifests[len(s.Manifests)-1].Bytes)
+	if err == nil {
+		err = samePlatforms(index, s.Result)
+	}
+	add("image index", "platforms", err)
+	for i, p := range s.Result.Image.Platforms {
+		config, layer := childOf(s, i)
+		add(p.Platform, "configuration", checkConfig(config, p))
+		program, err := theProgram(layer, config, p)
+		add(p.Platform, "layer", err)
+		if err == nil {
+			add(p.Platform, "program", checkProgram(program, p.Platform))
+		}
+	}
+	add("chart", "pin", checkPin(s))
+	return found
+}
+
+func decode[T any](text []byte) (value T, err error) {
+	err = json.Unmarshal(text, &value)
+	return value, err
+}
+
+// samePlatforms compares the index with the list of the release.
+func samePlatforms(index v1.IndexManifest, r release.Result) error {
+	var listed, indexed []string
+	for _, p := range r.Image.Platforms {
+		listed = append(listed, p.Platform+" "+p.Digest)
+	}
+	for _, d := range index.Manifests {
+		if d.Platform == nil {
+			return fmt.Errorf("manifest %s has no platform", d.Digest)
+		}
+		indexed = append(indexed, d.Platform.String()+" "+d.Digest.String())
+	}
+	if !slices.Equal(listed, indexed) {
+		return fmt.Errorf("has %s, the list %s", strings.Join(indexed, ", "), strings.Join(listed, ", "))
+	}
+	return nil
+}
+
+// childOf returns the configuration and the layer of a platform: Load put them
+// in the order of the manifests, the layer first.
+func childOf(s release.Stored, i int) (config, layer image.Blob) {
+	return s.Blobs[2*i+1], s.Blobs[2*i]
+}
+
+func checkConfig(config image.Blob, p release.Platform) error {
+	c, err := decode[v1.ConfigFile](config.Bytes)
+	if err != nil {
+		return err
+	}
+	uid, _, _ := strings.Cut(c.Config.User, ":")
+	switch n, err := strconv.Atoi(uid); {
+	case c.Platform().String() != p.Platform:
+		return fmt.Errorf("is for %s", c.Platform())
+	case err != nil || n == 0:
+		return fmt.Errorf("user %q is not a number other than 0", c.Config.User)
+	case len(c.Config.Entrypoint) == 0:
+		return errors.New("has no entrypoint")
+	case len(c.RootFS.DiffIDs) != 1 || c.RootFS.DiffIDs[0].String() != p.DiffID:
+		return fmt.Errorf("names layers %v, the list %s", c.RootFS.DiffIDs, p.DiffID)
+	}
+	return nil
+}
+
+// theProgram unpacks the layer and returns the file that the entrypoint starts.
+func theProgram(layer, config image.Blob, p release.Platform) ([]byte, error) {
+	unpacked, err := gzip.NewReader(bytes.NewReader(layer.Bytes))
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(unpacked)
+	if err != nil {
+		return nil, err
+	}
+	if got := image.NewBlob("", content).Descriptor.Digest.String(); got != p.DiffID {
+		return nil, fmt.Errorf("unpacks to %s, not %s", got, p.DiffID)
+	}
+	c, err := decode[v1.ConfigFile](config.Bytes)
+	if err != nil || len(c.Config.Entrypoint) == 0 {
+		return nil, errors.Join(err, errors.New("has no entrypoint to look for"))
+	}
+	path := strings.TrimPrefix(c.Config.Entrypoint[0], "/")
+	files := tar.NewReader(bytes.NewReader(content))
+	for {
+		header, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("has no file /%s", path)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if header.Name != path {
+			continue
+		}
+		if header.Mode != 0o555 {
+			return nil, fmt.Errorf("/%s has mode %#o, not 0555", path, header.Mode)
+		}
+		program, err := io.ReadAll(files)
+		if got := image.NewBlob("", program).Descriptor.Digest.String(); err == nil && got != p.Program.Digest {
+			err = fmt.Errorf("/%s is %s, the list says %s", path, got, p.Program.Digest)
+		}
+		return program, err
+	}
+}
+
+// machines are the ELF machines of the architectures.
+var machines = map[string]elf.Machine{
+	"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "arm": elf.EM_ARM, "ppc64le": elf.EM_PPC64, "s390x": elf.EM_S390, "riscv64": elf.EM_RISCV,
+}
+
+// checkProgram looks whether a program is for its platform and needs no other
+// file to run.
+func checkProgram(program []byte, platform string) error {
+	f, err := elf.NewFile(bytes.NewReader(program))
+	if err != nil {
+		return err
+	}
+	architecture := strings.Split(platform, "/")[1]
+	if f.Machine != machines[architecture] {
+		return fmt.Errorf("is for %s, not %s", f.Machine, architecture)
+	}
+	for _, segment := range f.Progs {
+		if segment.Type == elf.PT_INTERP || segment.Type == elf.PT_DYNAMIC {
+			return errors.New("is not static")
+		}
+	}
+	return nil
+}
+
+func checkPin(s release.Stored) error {
+	pinned, err := chart.PinnedDigest(s.Chart)
+	if err == nil && pinned != s.Result.Image.Digest {
+		err = fmt.Errorf("is to %q, not to %s", pinned, s.Result.Image.Digest)
+	}
+	return err
+}
+
+// Rebuilt compares what the sources give now with a release, as deep as it takes
+// to say what differs.
+func Rebuilt(s release.Stored, index *image.Index) []Finding {
+	var found []Finding
+	for i, p := range s.Result.Image.Platforms {
+		_, layer := childOf(s, i)
+		found = append(found, Finding{Object: p.Platform, Aspect: "rebuild", Err: compareChild(p, layer, index)})
+	}
+	var err error
+	if got := index.Blob.Descriptor.Digest.String(); got != s.Result.Image.Digest {
+		err = fmt.Errorf("rebuilt is %s, not %s", got, s.Result.Image.Digest)
+	}
+	return append(found, Finding{Object: "image index", Aspect: "rebuild", Err: err})
+}
+
+func compareChild(p release.Platform, layer image.Blob, index *image.Index) error {
+	for _, c := range index.Children {
+		if c.Platform.Name != p.Platform {
+			continue
+		}
+		switch {
+		case image.NewBlob("", c.Program).Descriptor.Digest.String() != p.Program.Digest:
+			return errors.New("the program differs")
+		case c.DiffID.String() != p.DiffID:
+			return errors.New("the program is the same, the layer around it differs")
+		case c.Layer.Descriptor.Digest != layer.Descriptor.Digest:
+			return errors.New("the content is the same, only its compression differs")
+		case c.Config.Descriptor.Digest.String() != p.Config.Digest:
+			return errors.New("the layer is the same, the configuration differs")
+		}
+		return nil
+	}
+	return errors.New("was not rebuilt")
+}
