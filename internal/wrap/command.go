@@ -215,6 +215,9 @@ func explainStart(name, path string, err error) *startError {
 		e.text = "command " + name + " is not executable"
 	case err == syscall.ENOEXEC:
 		e.text = "command " + name + " is not a program for this machine, nor a script with a #! line"
+	case err == syscall.EAGAIN || err == syscall.ENOMEM:
+		e.text = "command " + name + " cannot start: " + err.Error()
+		e.hint = "the container has reached its limit on processes or memory"
 	default:
 		e.text = "command " + name + " cannot start: " + err.Error()
 	}

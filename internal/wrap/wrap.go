@@ -9,6 +9,7 @@ package wrap
 
 import (
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -48,7 +49,10 @@ type run struct {
 // Main is the program: it takes the arguments (the program's name first), the
 // environment and the version, and returns the exit code.
 func Main(args, environ []string, version string) int {
-	// First of all: a signal that arrives before this line kills the wrapper.
+	// The wrapper does one thing at a time. A second processor would only cost
+	// threads, which count against the container's limit on processes: six of
+	// them then, not eight, of which one more may kill the runtime.
+	runtime.GOMAXPROCS(1)
 	signals, children := catchSignals()
 	r := &run{env: environ, signals: signals, children: children}
 	if len(args) == 0 {
