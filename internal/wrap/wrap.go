@@ -50,8 +50,8 @@ type run struct {
 // environment and the version, and returns the exit code.
 func Main(args, environ []string, version string) int {
 	// The wrapper does one thing at a time. A second processor would only cost
-	// threads, which count against the container's limit on processes: six of
-	// them then, not eight, of which one more may kill the runtime.
+	// threads, eight at rest in the place of six, which count against the
+	// container's limit on processes.
 	runtime.GOMAXPROCS(1)
 	signals, children := catchSignals()
 	r := &run{env: environ, signals: signals, children: children}
