@@ -59,7 +59,7 @@ func Assemble(r Recipe, binaries []Binary) (*Index, error) {
 		manifest.Manifests = append(manifest.Manifests, descriptor)
 	}
 	var err error
-	index.Blob, err = encode(types.OCIImageIndex, manifest)
+	index.Blob, err = Encode(types.OCIImageIndex, manifest)
 	return index, err
 }
 
@@ -78,7 +78,7 @@ func assembleChild(r Recipe, b Binary) (Child, error) {
 	}
 	child.Layer = NewBlob(types.OCILayer, packed)
 	platform := b.Platform.oci()
-	child.Config, err = encode(types.OCIConfigJSON, v1.ConfigFile{
+	child.Config, err = Encode(types.OCIConfigJSON, v1.ConfigFile{
 		Architecture: platform.Architecture,
 		OS:           platform.OS,
 		Variant:      platform.Variant,
@@ -98,7 +98,7 @@ func assembleChild(r Recipe, b Binary) (Child, error) {
 	if err != nil {
 		return child, err
 	}
-	child.Manifest, err = encode(types.OCIManifestSchema1, v1.Manifest{
+	child.Manifest, err = Encode(types.OCIManifestSchema1, v1.Manifest{
 		SchemaVersion: 2,
 		MediaType:     types.OCIManifestSchema1,
 		Config:        child.Config.Descriptor,
@@ -158,7 +158,8 @@ func Compress(content []byte) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-func encode(mediaType types.MediaType, value any) (Blob, error) {
+// Encode describes a value as JSON.
+func Encode(mediaType types.MediaType, value any) (Blob, error) {
 	text, err := json.Marshal(value)
 	if err != nil {
 		return Blob{}, err
