@@ -54,13 +54,16 @@ func TestParseRefuses(t *testing.T) {
 		"http://[127.0.0.1]/":       "not an IPv6 address",
 		"http://[fe80::1%eth0]/":    "not an IPv6 address",
 		"http://user@127.0.0.1/":    "has a user name in it",
+		"http://a..b/":              "neither a name nor an IP address",
+		"http://1.2.3/":             "neither a name nor an IP address",
+		"http://a,b/":               "neither a name nor an IP address",
 		"http://127.0.0.1/a b":      "space or control",
 		"http://127.0.0.1/\r\nX: y": "space or control",
 	} {
 		_, err := Parse(text)
 		assert.ErrorContains(t, err, words, text)
 	}
-	for _, host := range []string{"example.org", "localhost.evil", "127.0.0.01", "127.0.0", "127.0.0.256"} {
+	for _, host := range []string{"example.org", "localhost.evil"} {
 		_, err := NewLocal("GET", "http://"+host+"/")
 		assert.ErrorContains(t, err, "needs localhost or an IP address as its host", host)
 	}

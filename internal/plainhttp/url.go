@@ -76,6 +76,8 @@ func SplitHostPort(authority string, defaultPort uint16) (host string, port uint
 		return "", 0, errors.New("has no host")
 	case strings.Contains(host, "@"):
 		return "", 0, errors.New("has a user name in it, which is not supported")
+	case !isHost(host):
+		return "", 0, errors.New("has a host that is neither a name nor an IP address")
 	case !hasPort && defaultPort == 0:
 		return "", 0, errors.New("has no port")
 	case !hasPort:
@@ -86,6 +88,21 @@ func SplitHostPort(authority string, defaultPort uint16) (host string, port uint
 		return "", 0, errors.New("needs a port from 1 to 65535")
 	}
 	return host, uint16(n), nil
+}
+
+// isHost reports whether a text can be the name of a host or an IP address. A name
+// whose last label is a number is meant to be an address and is none.
+func isHost(host string) bool {
+	if _, ok := sock.ParseIP(host); ok {
+		return true
+	}
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+			return false
+		}
+	}
+	return strings.Trim(labels[len(labels)-1], "0123456789") != ""
 }
 
 // Local returns the addresses of a URL that needs no name resolution: an IP

@@ -75,30 +75,14 @@ const (
 // A Conn is a connected socket.
 type Conn struct{ fd int }
 
-// Connect connects a socket. Connect(2) honours SO_SNDTIMEO on Linux.
+// Connect connects a socket.
 func Connect(kind Kind, to Address, p Patience) (Conn, error) {
-	for {
-		c, err := connectOnce(kind, to)
-		switch err {
-		case syscall.EINTR, syscall.EINPROGRESS, syscall.EAGAIN:
-			// A signal that landed in this thread, a full backlog, or a host
-			// that is far: what is left of the patience is for another slice.
-			if err := p.spent(); err != nil {
-				return Conn{-1}, err
-			}
-		default:
-			return c, err
-		}
-	}
-}
-
-func connectOnce(kind Kind, to Address) (Conn, error) {
 	fd, err := syscall.Socket(to.family, int(kind)|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return Conn{-1}, err
 	}
 	if err = syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &slice); err == nil {
-		if err = syscall.Connect(fd, to.sockaddr); err == nil {
+		if err = connect(fd, to, p); err == nil {
 			err = syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &slice)
 		}
 	}
@@ -107,6 +91,24 @@ func connectOnce(kind Kind, to Address) (Conn, error) {
 		return Conn{-1}, err
 	}
 	return Conn{fd}, nil
+}
+
+// connect waits for a connection slice by slice: connect(2) honours SO_SNDTIMEO
+// on Linux, and goes on with the same attempt when it is called again.
+func connect(fd int, to Address, p Patience) error {
+	for {
+		err := syscall.Connect(fd, to.sockaddr)
+		switch err {
+		case nil, syscall.EISCONN:
+			return nil
+		case syscall.EINTR, syscall.EINPROGRESS, syscall.EALREADY, syscall.EAGAIN:
+			if err := p.spent(); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
 }
 
 // Send sends bytes that fit into the socket's buffer.
@@ -121,6 +123,10 @@ func (c Conn) Send(content []byte, p Patience) error {
 // Receive reads what there is, and waits for something. 0 bytes mean that the
 // peer has closed.
 func (c Conn) Receive(into []byte, p Patience) (int, error) {
+	// Also where bytes keep coming: a peer that drips must not hold us.
+	if err := p.spent(); err != nil {
+		return 0, err
+	}
 	return retry(p, func() (int, error) { return syscall.Read(c.fd, into) })
 }
 

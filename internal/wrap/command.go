@@ -3,9 +3,11 @@ package wrap
 import (
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // signalBacklog holds one of each signal there is, twice over, so that none is
@@ -24,6 +26,20 @@ func catchSignals() (all, children chan os.Signal) {
 	signal.Notify(all, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGPIPE)
 	signal.Notify(children, syscall.SIGCHLD)
 	return all, children
+}
+
+// letGoOfSignals gives the signals that end the wait their default action, so
+// that none is caught for nobody while exec is under way. What had been caught
+// before is in r.signals when it returns: signal.Stop waits for deliveries.
+func (r *run) letGoOfSignals() {
+	var byDefault [4]uint64 // the kernel's struct sigaction, all zero: SIG_DFL
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP} {
+		// It cannot fail: the arguments are sound.
+		_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0)
+	}
+	none := make(chan os.Signal, 1)
+	signal.Notify(none, syscall.SIGWINCH)
+	signal.Stop(none)
 }
 
 // catchTheRest subscribes to every other signal that can be caught, once there is
@@ -186,7 +202,7 @@ func lookPath(name string, env environment) (string, *startError) {
 				return path, nil
 			}
 			if unusable == nil && exists(path) && !isDir(path) {
-				unusable = &startError{code: codeNotExecutable, text: "command " + path + " is not executable"}
+				unusable = &startError{code: codeNotExecutable, text: "command " + strconv.Quote(path) + " is not executable"}
 			}
 		}
 	}
@@ -195,8 +211,8 @@ func lookPath(name string, env environment) (string, *startError) {
 	}
 	return "", &startError{
 		code: codeNotFound,
-		text: `command "` + name + `" not found in PATH`,
-		hint: "PATH is " + search,
+		text: "command " + strconv.Quote(name) + " not found in PATH",
+		hint: "give its whole path, or look at PATH in the image",
 	}
 }
 
@@ -204,6 +220,7 @@ func lookPath(name string, env environment) (string, *startError) {
 // it says of a script without its interpreter ("no such file") misleads.
 func explainStart(name, path string, err error) *startError {
 	e := &startError{code: codeNotExecutable}
+	name = strconv.Quote(name) // it may hold anything
 	switch {
 	case (err == syscall.ENOENT || err == syscall.ENOTDIR) && !exists(path):
 		e.code, e.text = codeNotFound, "command "+name+" not found"

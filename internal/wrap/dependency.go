@@ -32,8 +32,10 @@ func parseDependency(text string) (*dependency, error) {
 		d.host, d.port = d.url.Host, d.url.Port
 		return d, err
 	case ok && scheme == "https":
-		authority, _, _ := strings.Cut(rest, "/")
-		d.host, d.port, err = plainhttp.SplitHostPort(authority, 443)
+		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+			rest = rest[:i]
+		}
+		d.host, d.port, err = plainhttp.SplitHostPort(rest, 443)
 	case ok && scheme == "tcp":
 		d.host, d.port, err = plainhttp.SplitHostPort(rest, 0)
 	default:
@@ -45,6 +47,10 @@ func parseDependency(text string) (*dependency, error) {
 	return d, err
 }
 
+// lookLimit bounds one look at a dependency: a name server that does not answer
+// has five seconds by default, and then the next one is asked.
+const lookLimit = 30 * time.Second
+
 // waitForDependencies waits for each in the order given. It returns false where
 // one is not there in time or a signal ended the wait.
 func (r *run) waitForDependencies() bool {
@@ -52,7 +58,7 @@ func (r *run) waitForDependencies() bool {
 	for _, d := range r.opts.waitFor {
 		began := time.Now()
 		var last error
-		done := r.poll(remaining(r.opts.waitForTimeout, start), func(left time.Duration) bool {
+		done := r.poll(remaining(r.opts.waitForTimeout, start), lookLimit, func(left time.Duration) bool {
 			last = d.check(sock.For(left, r.interrupted), len(r.plan.proxies) > 0)
 			return last == nil
 		})

@@ -15,11 +15,29 @@ import (
 // Without /proc, or where the kernel says no, nothing is lost.
 func giveBackProgram() {
 	const dontNeed = 4 // MADV_DONTNEED; harmless on clean pages of a file
-	maps, _ := os.ReadFile("/proc/self/maps")
 	self, _ := os.Readlink("/proc/self/exe")
+	if !fixedAddresses("/proc/self/exe") {
+		return
+	}
+	maps, _ := os.ReadFile("/proc/self/maps")
 	for _, r := range readOnlyRanges(string(maps), self) {
 		_, _, _ = syscall.RawSyscall(syscall.SYS_MADVISE, r.start, r.end-r.start, dontNeed)
 	}
+}
+
+// fixedAddresses reports whether a program is linked to run at one address. One
+// that is not has pages which were written to at its start and then made
+// read-only; they would come back as they are in the file.
+func fixedAddresses(program string) bool {
+	file, err := os.Open(program)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }() // only read
+	const typeAt, executable = 16, 2    // e_type of the ELF header; ET_EXEC
+	head := make([]byte, typeAt+2)
+	n, _ := file.Read(head)
+	return n == len(head) && head[typeAt]|head[typeAt+1] == executable
 }
 
 // A memoryRange is a part of the address space.

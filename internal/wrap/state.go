@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Several wrapped containers of a pod share a folder. Each holds a lock on
@@ -21,6 +22,11 @@ const (
 	turnFile = ".turn"
 )
 
+// errNameTaken is a member whose name another running container has.
+type errNameTaken string
+
+func (e errNameTaken) Error() string { return string(e) }
+
 // A membership is this container's place among those of the pod.
 type membership struct {
 	dir, name string
@@ -35,14 +41,14 @@ func join(o *Options) (*membership, error) {
 		return nil, nil
 	}
 	m := &membership{dir: o.stateDir, name: o.member, members: o.members}
-	turn, err := lockFile(m.path(turnFile), syscall.LOCK_EX)
+	turn, err := m.takeTurn()
 	if err != nil {
 		return nil, errors.New("--state-dir " + m.dir + ": " + cause(err))
 	}
 	defer func() { _ = turn.Close() }() // drops the lock
-	lock, err := lockFile(m.path(m.name+lockSuffix), syscall.LOCK_EX|syscall.LOCK_NB)
+	lock, err := lockFile(m.path(m.name + lockSuffix))
 	if err == syscall.EWOULDBLOCK {
-		return nil, errors.New("--member " + m.name + " is taken: two containers have the same name in " + m.dir)
+		return nil, errNameTaken("--member " + m.name + " is taken: two containers have the same name in " + m.dir)
 	}
 	if err != nil {
 		return nil, errors.New("--state-dir " + m.dir + ": " + cause(err))
@@ -61,7 +67,7 @@ func (m *membership) path(file string) string { return m.dir + "/" + file }
 // is then not finished. A mark that could not be written is an error for those
 // that come after, not for the count.
 func (m *membership) leave(restarts bool) (last bool, err error) {
-	turn, err := lockFile(m.path(turnFile), syscall.LOCK_EX)
+	turn, err := m.takeTurn()
 	if err == nil {
 		defer func() { _ = turn.Close() }() // drops the lock
 		err = os.WriteFile(m.path(m.name+doneSuffix), nil, 0o644)
@@ -107,7 +113,7 @@ func (m *membership) isDead(name string) bool {
 	if name == m.name {
 		return false // it holds its own, and has its mark anyway
 	}
-	lock, err := lockFile(m.path(name+lockSuffix), syscall.LOCK_EX|syscall.LOCK_NB)
+	lock, err := lockFile(m.path(name + lockSuffix))
 	if err != nil {
 		return false
 	}
@@ -115,21 +121,34 @@ func (m *membership) isDead(name string) bool {
 	return true
 }
 
-// lockFile opens and locks a file. Containers of a pod may run as different
-// users, so anybody may lock it. os opens with O_CLOEXEC: a command that lives
-// on must not hold the lock.
-func lockFile(path string, how int) (*os.File, error) {
+// takeTurn waits for the turn. Who has it needs microseconds; one that is stopped
+// in the middle of it must not stop the others for longer than turnLimit.
+func (m *membership) takeTurn() (*os.File, error) {
+	const turnLimit = time.Second
+	for start := time.Now(); ; nap(time.Millisecond) {
+		turn, err := lockFile(m.path(turnFile))
+		if err != syscall.EWOULDBLOCK || time.Since(start) > turnLimit {
+			return turn, err
+		}
+	}
+}
+
+// lockFile opens and locks a file, or says at once that somebody else has it.
+// os opens with O_CLOEXEC: a command that lives on must not hold the lock.
+func lockFile(path string) (*os.File, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		if file, err = os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o644); err == nil {
-			err = file.Chmod(0o644) // whatever the umask
-		}
+		// Containers of a pod may run as different users, so anybody may lock
+		// it, from its first moment on.
+		mask := syscall.Umask(0)
+		file, err = os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o644)
+		syscall.Umask(mask)
 	}
 	if err != nil {
 		return nil, err
 	}
 	for {
-		err = syscall.Flock(int(file.Fd()), how)
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err != syscall.EINTR {
 			break
 		}

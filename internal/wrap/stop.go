@@ -74,65 +74,111 @@ func (r *run) checkStopSwitch() {
 	}
 }
 
-// stopProxies asks every proxy to stop and sees it gone, all within limit. What
+// A stopping is one stop request on its way.
+type stopping struct {
+	proxy   *proxy
+	request *plainhttp.Request
+	// taken is set once the proxy has accepted; then its port has to close.
+	taken bool
+	// next is when to send again.
+	next time.Time
+	// status and err are what the last try brought.
+	status int
+	err    error
+	done   bool
+}
+
+// stopProxies asks every proxy to stop and sees them gone, all within limit. What
 // goes wrong here is told and never changes the command's exit code.
 func (r *run) stopProxies(code int, limit time.Duration) {
-	deadline := time.Now().Add(limit)
+	start := time.Now()
+	deadline := start.Add(limit)
+	var all []*stopping
 	for i := range r.plan.proxies {
 		p := &r.plan.proxies[i]
 		for _, request := range p.stop {
-			r.stopByRequest(p, request, deadline)
+			all = append(all, &stopping{proxy: p, request: request, err: sock.ErrTimeout})
 		}
-		if p.stopProcess != "" {
+	}
+	r.stopByRequests(all, start, deadline)
+	for i := range r.plan.proxies {
+		if p := &r.plan.proxies[i]; p.stopProcess != "" {
 			r.stopBySignal(p, code, deadline)
 		}
 	}
 }
 
-func (r *run) stopByRequest(p *proxy, request *plainhttp.Request, deadline time.Time) {
-	start := time.Now()
-	status, err := 0, error(sock.ErrTimeout)
-	sent := false
-	for time.Until(deadline) > 0 {
-		status, err = request.Do(sock.For(min(requestLimit, time.Until(deadline)), nil))
-		v := judgeStop(status, err)
-		sent = sent || v == accepted
-		// A proxy that was there and refuses now has gone by itself, or with
-		// an earlier request whose answer got lost. One that was never seen
-		// may still come up, and would then keep the pod alive.
-		if v == again && sock.IsRefused(err) && (p.seen || sent) {
-			text := p.name + " is gone already"
-			if p.stopElsewhere != "" {
-				text = "nobody listens at " + request.URL.Text + ": " + p.stopElsewhere
+// stopByRequests sends each request in turn before it looks at any proxy for
+// longer: one that lingers, or never answers, must not keep back the next.
+func (r *run) stopByRequests(all []*stopping, start, deadline time.Time) {
+	for {
+		left := false
+		for _, s := range all {
+			if !s.done && !s.taken && !time.Now().Before(s.next) && time.Now().Before(deadline) {
+				r.send(s, start, deadline)
 			}
-			r.logEvent(event{severity: info, name: "proxy-gone", took: time.Since(start), text: text})
+			if s.taken && !s.done && s.request.Refused(min(requestLimit, max(time.Until(deadline), time.Millisecond))) {
+				s.done = true
+				took := time.Since(start)
+				r.logEvent(event{severity: info, name: "proxy-stopped", took: took,
+					text: s.proxy.name + " stopped after " + show(took)})
+			}
+			left = left || !s.done
+		}
+		if !left {
 			return
 		}
-		if v == accepted && awaitGone(deadline, request.Refused) {
-			took := time.Since(start)
-			r.logEvent(event{severity: info, name: "proxy-stopped", took: took,
-				text: p.name + " stopped after " + show(took)})
-			return
+		pause := time.Until(deadline)
+		if pause <= 0 {
+			break
 		}
-		took := time.Since(start)
-		switch {
-		case v == accepted && err == nil:
-			r.logLingering(p, request.String(), took)
-			return
-		case v == refused:
-			r.logEvent(event{severity: failure, name: "stop-failed", took: took,
-				text: p.name + " did not stop: " + request.String() + " was answered " + itoa(status),
-				hint: adviseStop(p, status)})
-			return
-		case err == nil:
-			r.logEvent(event{severity: info, name: "stop-again", took: took,
-				text: request.String() + " was answered " + itoa(status) + ", trying again"})
-		}
-		nap(min(stopPause(took), time.Until(deadline)))
+		nap(min(pause, gonePause(time.Since(start))))
 	}
+	for _, s := range all {
+		if !s.done {
+			r.logUnstopped(s, time.Since(start))
+		}
+	}
+}
+
+// send sends a stop request once and settles what the answer settles.
+func (r *run) send(s *stopping, start, deadline time.Time) {
+	s.status, s.err = s.request.Do(sock.For(min(requestLimit, time.Until(deadline)), nil))
 	took := time.Since(start)
+	s.next = time.Now().Add(stopPause(took))
+	switch judgeStop(s.status, s.err) {
+	case accepted:
+		s.taken = true
+	case refused:
+		s.done = true
+		r.logEvent(event{severity: failure, name: "stop-failed", took: took,
+			text: s.proxy.name + " did not stop: " + s.request.String() + " was answered " + itoa(s.status),
+			hint: adviseStop(s.proxy, s.status)})
+	case again:
+		switch {
+		case sock.IsRefused(s.err) && s.proxy.seen:
+			// It was there, and has gone by itself. One that was never seen may
+			// still come up, and would then keep the pod alive.
+			s.done = true
+			text := s.proxy.name + " is gone already"
+			if s.proxy.stopElsewhere != "" {
+				text = "nobody listens at " + s.request.URL.Text + ": " + s.proxy.stopElsewhere
+			}
+			r.logEvent(event{severity: info, name: "proxy-gone", took: took, text: text})
+		case s.err == nil:
+			r.logEvent(event{severity: info, name: "stop-again", took: took,
+				text: s.request.String() + " was answered " + itoa(s.status) + ", trying again"})
+		}
+	}
+}
+
+func (r *run) logUnstopped(s *stopping, took time.Duration) {
+	if s.taken && s.err == nil {
+		r.logLingering(s.proxy, s.request.String(), took)
+		return
+	}
 	r.logEvent(event{severity: failure, name: "stop-failed", took: took,
-		text: p.name + " not stopped after " + show(took) + ": " + request.String() + ": " + describe(status, err),
+		text: s.proxy.name + " not stopped after " + show(took) + ": " + s.request.String() + ": " + describe(s.status, s.err),
 		hint: "the pod stays up for as long as this proxy does; check the port with --stop"})
 }
 
@@ -162,13 +208,18 @@ func (r *run) stopBySignal(p *proxy, code int, deadline time.Time) {
 			hint: "the pod needs shareProcessNamespace: true; the name is that in /proc/PID/comm"})
 		return
 	}
+	signalled := pids[:0]
 	for _, pid := range pids {
 		if err := syscall.Kill(pid, sig); err != nil && err != syscall.ESRCH {
 			r.logEvent(event{severity: failure, name: "stop-failed",
 				text: "process " + p.stopProcess + " (" + itoa(pid) + ") not stopped: " + err.Error(),
 				hint: "the container needs the proxy's user id, or the capability KILL"})
-			return
+			continue
 		}
+		signalled = append(signalled, pid)
+	}
+	if pids = signalled; len(pids) == 0 {
+		return
 	}
 	if !awaitGone(deadline, func(time.Duration) bool { return !anyAlive(pids) }) {
 		r.logLingering(p, signalName(sig), time.Since(start))

@@ -36,15 +36,15 @@ func pollDelay(waited time.Duration) time.Duration {
 	return last
 }
 
-// poll calls try until it reports true, the limit is over (0: there is none),
+// poll calls try, which may take as long as each, until it reports true, the limit is over (0: there is none),
 // or a signal that ends the wait arrives, which is then in r.ending.
 //
 // Everything happens in this one thread, down to a sleep that bypasses the
 // scheduler: with a goroutine for each try, futex calls between threads took 4 %
 // of a core, ten times what the requests themselves do.
-func (r *run) poll(limit time.Duration, try func(left time.Duration) bool) (done bool) {
+func (r *run) poll(limit, each time.Duration, try func(left time.Duration) bool) (done bool) {
 	for start := time.Now(); ; {
-		left := requestLimit
+		left := each
 		if limit > 0 {
 			if left = min(left, limit-time.Since(start)); left <= 0 {
 				return false
@@ -115,7 +115,7 @@ func (r *run) waitReady() bool {
 			continue
 		}
 		lastAnswer := ""
-		done := r.poll(remaining(r.opts.readyTimeout, start), func(left time.Duration) bool {
+		done := r.poll(remaining(r.opts.readyTimeout, start), requestLimit, func(left time.Duration) bool {
 			for _, request := range p.ready {
 				ready, answer := p.isReady(request, sock.For(left, r.interrupted))
 				if ready {
@@ -187,7 +187,7 @@ func (r *run) detect() error {
 		candidates = append(candidates, p)
 	}
 	found := -1
-	r.poll(r.opts.detectTimeout, func(left time.Duration) bool {
+	r.poll(r.opts.detectTimeout, requestLimit, func(left time.Duration) bool {
 		for i := range candidates {
 			if answers(&candidates[i], left, r.interrupted) {
 				found = i

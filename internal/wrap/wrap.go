@@ -8,6 +8,7 @@
 package wrap
 
 import (
+	"errors"
 	"os"
 	"runtime"
 	"strings"
@@ -126,7 +127,11 @@ func (r *run) main(command []string) int {
 func (r *run) wrap(command []string) int {
 	var err error
 	if r.plan.stops(r.opts) {
-		if r.member, err = join(r.opts); err != nil {
+		r.member, err = join(r.opts)
+		if taken := errNameTaken(""); errors.As(err, &taken) {
+			return r.internal(err) // the one who has it needs the proxy
+		}
+		if err != nil {
 			return r.finish(r.internal(err))
 		}
 	}
@@ -150,8 +155,11 @@ func (r *run) command(argv []string) int {
 	}
 	env := r.env.forCommand()
 	path, failed := lookPath(argv[0], r.env)
-	if failed == nil && !r.plan.stops(r.opts) {
+	if failed == nil && !r.plan.stops(r.opts) && r.opts.killAfter == 0 {
 		r.logEvent(event{severity: info, name: "command-exec", text: "nothing to do after the command: handing over to it"})
+		if r.letGoOfSignals(); r.interrupted() {
+			return codeSignal + int(r.ending)
+		}
 		failed = explainStart(argv[0], path, syscall.Exec(path, argv, env))
 	}
 	code := 0

@@ -52,7 +52,7 @@ func TestCommandThatCannotStart(t *testing.T) {
 		code  int
 		words string
 	}{
-		"missing path":      {"/no/such/command", 127, "command /no/such/command not found"},
+		"missing path":      {"/no/such/command", 127, `command "/no/such/command" not found`},
 		"missing name":      {"no-such-command", 127, `command "no-such-command" not found in PATH`},
 		"empty name":        {"", 127, `command "" not found in PATH`},
 		"not executable":    {write("plain", "#!/bin/sh\n", 0o644), 126, "is not executable"},

@@ -139,7 +139,7 @@ func TestWaitFor(t *testing.T) {
 		p := startProxy(t, "", 0)
 		r := wrapped(t, p, []string{"--wait-for=tcp://" + listener.Addr().String(), "--wait-for-timeout=300ms"}, "true").run()
 		assert.Equal(t, 69, r.code)
-		assert.Contains(t, r.stderr, "not ready after 3")
+		assert.Contains(t, r.stderr, " not ready after ")
 		assert.Contains(t, r.stderr, "connection closed at once")
 		assert.Equal(t, 1, p.stops())
 	})
@@ -248,6 +248,41 @@ func TestTheLastMemberStopsTheProxy(t *testing.T) {
 		assert.Equal(t, 0, member(t, p, dir, "a", onFailure, "exit 0").run().code)
 		assert.Equal(t, 1, p.stops())
 	})
+	t.Run("as different users", func(t *testing.T) {
+		t.Parallel()
+		if os.Geteuid() != 0 {
+			t.Skip("needs root to become two users")
+		}
+		for range 20 {
+			p := startProxy(t, "", 0)
+			dir, err := os.MkdirTemp("", "jobmesh-state-")
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = os.RemoveAll(dir) })
+			require.NoError(t, os.Chmod(dir, 0o777))
+			var all []*process
+			for i, name := range []string{"a", "b"} {
+				m := member(t, p, dir, name, nil, "exit 0")
+				m.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(70001 + i), Gid: 70000}}
+				all = append(all, m.start())
+			}
+			for _, m := range all {
+				r := m.wait()
+				assert.Equal(t, 0, r.code, r.stderr)
+			}
+			assert.Equal(t, 1, p.stops())
+		}
+	})
+	t.Run("somebody sits on the turn", func(t *testing.T) {
+		t.Parallel()
+		p, dir := startProxy(t, "", 0), t.TempDir()
+		turn, err := os.Create(filepath.Join(dir, ".turn"))
+		require.NoError(t, err)
+		require.NoError(t, syscall.Flock(int(turn.Fd()), syscall.LOCK_EX))
+		r := member(t, p, dir, "a", nil, "true").run()
+		require.NoError(t, turn.Close())
+		assert.Equal(t, 70, r.code)
+		assert.Less(t, r.took, 4*time.Second)
+	})
 	t.Run("one has not begun yet", func(t *testing.T) {
 		t.Parallel()
 		p, dir := startProxy(t, "", 0), t.TempDir()
@@ -261,6 +296,7 @@ func TestTheLastMemberStopsTheProxy(t *testing.T) {
 		r := member(t, p, dir, "a", nil, "true").run()
 		assert.Equal(t, 70, r.code)
 		assert.Contains(t, r.stderr, "two containers have the same name")
+		assert.Zero(t, p.stops(), "the one who has the name needs the proxy")
 	})
 	t.Run("a folder that is not there", func(t *testing.T) {
 		t.Parallel()

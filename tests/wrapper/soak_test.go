@@ -64,6 +64,23 @@ func TestSoakEarlySignals(t *testing.T) {
 	t.Logf("codes: %v", seen)
 }
 
+// The same where the command takes the wrapper's place: it dies of the signal
+// (143), or the wrapper has ended by then (143). Nobody swallows it (0).
+func TestSoakSignalsAroundExec(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	notUnderRace(t)
+	for i := range 300 {
+		w := command(t, "--quiet", "--mesh=none", "--", "/bin/sleep", "0.5").start()
+		for began := time.Now(); time.Since(began) < time.Duration(i*10)*time.Microsecond; {
+			// Spin: a sleep is far longer.
+		}
+		w.signal(syscall.SIGTERM)
+		require.Equal(t, 143, w.wait().code)
+	}
+}
+
 // untilArmed waits until the process blocks or catches SIGTERM. Before its first
 // instruction the kernel drops the signal for any first process of a namespace.
 func (p *process) untilArmed() {

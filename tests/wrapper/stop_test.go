@@ -130,6 +130,34 @@ func TestSeveralStopRequestsInOrder(t *testing.T) {
 	assert.True(t, first.stopSeen[0].Before(second.stopSeen[0]))
 }
 
+// A proxy that stays, or never answers, does not keep back the next request.
+func TestALingeringProxyDoesNotKeepBackTheNext(t *testing.T) {
+	for name, change := range map[string]func(*proxy){
+		"stays":         func(p *proxy) { p.stays = true },
+		"never answers": func(p *proxy) { p.hangs = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first, second := startProxy(t, "", 0, change), startProxy(t, "", 0)
+			r := command(t, "--ready-url=http://"+first.addr+"/ready", "--stop-timeout=3s",
+				"--stop=POST http://"+first.addr+"/shutdown", "--stop=POST http://"+second.addr+"/quitquitquit", "--", "sh", "-c", "exit 4").run()
+			assert.Equal(t, 4, r.code, r.stderr)
+			assert.Positive(t, first.stops())
+			assert.Equal(t, 1, second.stops(), r.stderr)
+			assert.Less(t, r.took, 5*time.Second)
+		})
+	}
+	t.Run("two requests to one proxy", func(t *testing.T) {
+		t.Parallel()
+		p := startProxy(t, "", 0)
+		r := command(t, "--ready-url=http://"+p.addr+"/ready",
+			"--stop=POST http://"+p.addr+"/ready", "--stop=POST http://"+p.addr+"/shutdown", "--", "true").run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.Equal(t, 1, p.stops())
+		assert.Less(t, r.took, 2*time.Second)
+	})
+}
+
 func TestSignalDuringTheStopDoesNotCutItShort(t *testing.T) {
 	p := startProxy(t, "", 0, func(p *proxy) { p.stopCodes = []int{503, 503, 503, 503, 200} })
 	w := wrapped(t, p, nil, "sh", "-c", "exit 8").asInit().start().until("trying again")

@@ -51,6 +51,8 @@ func TestBadUsage(t *testing.T) {
 		"member with a path":      {args: []string{"--member=../x", "--", "true"}, words: "is not the name of a container"},
 		"wait-for without scheme": {args: []string{"--wait-for=db:5432", "--", "true"}, words: "is not of the form tcp://HOST:PORT"},
 		"wait-for without port":   {args: []string{"--wait-for=tcp://db", "--", "true"}, words: `"tcp://db" has no port`},
+		"wait-for a path":         {args: []string{"--wait-for=tcp://host/path:80", "--", "true"}, words: "neither a name nor an IP address"},
+		"wait-for a bad address":  {args: []string{"--wait-for=tcp://256.1.1.1:80", "--", "true"}, words: "neither a name nor an IP address"},
 		"variable: bad wait-for":  {args: []string{"--", "true"}, env: "JOBMESH_WAIT_FOR=tcp://db:1\nudp://db:1", words: `JOBMESH_WAIT_FOR: "udp://db:1" is not of the form`},
 		"install without DIR":     {args: []string{"install"}, words: "install wants one argument"},
 	} {
@@ -126,7 +128,7 @@ func TestQuietLeavesErrors(t *testing.T) {
 	p := startProxy(t, "", 0)
 	r := wrapped(t, p, []string{"--quiet"}, "/no/such/command").run()
 	assert.Equal(t, 127, r.code)
-	assert.Equal(t, "jobmesh-wrap: error: command /no/such/command not found\n", r.stderr)
+	assert.Equal(t, "jobmesh-wrap: error: command \"/no/such/command\" not found\n", r.stderr)
 }
 
 func TestClosedStderrIsNoReasonToFail(t *testing.T) {
