@@ -93,7 +93,7 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	}
 	result, err := out.Write(release.Release{
 		Index:     index,
-		Reference: image.Reference{Repository: repository, Tag: version},
+		Reference: image.Reference{Repository: repository, Tag: tagOf(version)},
 		Chart:     archive,
 		Toolchain: toolchain,
 	})
@@ -135,6 +135,9 @@ func compile(ctx context.Context, streams Streams, sources string, recipe image.
 	return index, compiler.Toolchain, err
 }
 
+// tagOf is the tag of a version. A tag cannot have a +; Helm has agreed on _.
+func tagOf(version string) string { return strings.ReplaceAll(version, "+", "_") }
+
 // nameOf returns what --registry says of the image's name: what to write into
 // the chart, and the image's repository.
 func nameOf(o buildOptions, recipe image.Recipe, chartDir string) (pin chart.Pin, repository string, err error) {
@@ -143,7 +146,18 @@ func nameOf(o buildOptions, recipe image.Recipe, chartDir string) (pin chart.Pin
 		return pin, repository, err
 	}
 	repo, err := repositoryUnder(o.registry, recipe.Name)
-	return chart.Pin{Registry: repo.RegistryStr(), Repository: repo.RepositoryStr()}, repo.Name(), err
+	pin = pinTo(repo)
+	return pin, pin.Registry + "/" + pin.Repository, err
+}
+
+// pinTo is the repository as a chart and a kubelet name it: what a client calls
+// index.docker.io is docker.io to them.
+func pinTo(repo name.Repository) chart.Pin {
+	registry := repo.RegistryStr()
+	if registry == name.DefaultRegistry {
+		registry = "docker.io"
+	}
+	return chart.Pin{Registry: registry, Repository: repo.RepositoryStr()}
 }
 
 // repositoryUnder returns the repository of a name under REGISTRY[/PREFIX].
@@ -153,7 +167,7 @@ func repositoryUnder(prefix, last string) (name.Repository, error) {
 	prefix = strings.TrimSuffix(prefix, "/")
 	registry, _, _ := strings.Cut(prefix, "/")
 	repo, err := name.NewRepository(prefix + "/" + last)
-	if err != nil || registry != "localhost" && !strings.ContainsAny(registry, ".:") {
+	if err != nil || strings.HasSuffix(registry, ":") || registry != "localhost" && !strings.ContainsAny(registry, ".:") {
 		return repo, fault.New(fault.Usage, fmt.Errorf("registry %q is not of the form REGISTRY[/PREFIX]", prefix),
 			"as in registry.example.com/platform")
 	}

@@ -38,6 +38,9 @@ func Run(ctx context.Context, args []string, version string, streams Streams) in
 	if err == nil {
 		return 0
 	}
+	if known := (*fault.Error)(nil); !errors.As(err, &known) && isUsage(err) {
+		err = fault.New(fault.Usage, err, "jobmesh --help lists the commands")
+	}
 	if ctx.Err() != nil {
 		err = fault.New(fault.Interrupted, errors.New("interrupted; what was there before is as it was"))
 	}
@@ -46,6 +49,11 @@ func Run(ctx context.Context, args []string, version string, streams Streams) in
 		_, _ = fmt.Fprintf(streams.Err, "hint: %s\n", hint)
 	}
 	return fault.Code(err)
+}
+
+// isUsage recognises the errors that cobra makes itself, which have no type.
+func isUsage(err error) bool {
+	return strings.HasPrefix(err.Error(), "unknown command ") || strings.HasPrefix(err.Error(), "accepts ")
 }
 
 // sentence puts the object first: of "open FILE: cause" only the name of the

@@ -2,20 +2,18 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/publish"
 	"github.com/jobmesh/jobmesh/internal/release"
+	"github.com/jobmesh/jobmesh/internal/verify"
 )
 
 type publishOptions struct {
@@ -110,44 +108,34 @@ func artifactsOf(stored release.Stored, o publishOptions) ([]publish.Artifact, e
 	if err != nil {
 		return nil, err
 	}
-	tags := append([]string{strings.ReplaceAll(stored.Result.Version, "+", "_")}, o.tags...)
+	tags := append([]string{tagOf(stored.Result.Version)}, o.tags...)
 	for _, tag := range tags {
 		if _, err := name.NewTag(imageRepo.Name() + ":" + tag); err != nil {
 			return nil, fault.New(fault.Usage, fmt.Errorf("tag %q is not a tag: letters, digits, dots, dashes and underscores, 128 at most", tag))
 		}
 	}
-	archive, err := chart.Repack(stored.Chart, chart.Pin{
-		Registry: imageRepo.RegistryStr(), Repository: imageRepo.RepositoryStr(), Digest: stored.Result.Image.Digest,
-	})
+	pin := pinTo(imageRepo)
+	pin.Digest = stored.Result.Image.Digest
+	archive, err := chart.Repack(stored.Chart, pin)
 	if err != nil {
 		return nil, err
 	}
-	created, err := createdOf(stored)
+	created, err := verify.Created(stored)
 	if err != nil {
-		return nil, err
+		return nil, fault.New(fault.Verification, fmt.Errorf("image index: %w", err))
 	}
 	m := archive.Metadata
 	packed, err := publish.Chart(chartRepo, m.Name, m.Version, m.Description, m, archive.Bytes, created)
 	if err != nil {
 		return nil, err
 	}
-	return []publish.Artifact{
-		{Repository: imageRepo, Blobs: stored.Blobs, Manifests: stored.Manifests, Tags: tags},
-		packed,
-	}, nil
-}
-
-// createdOf is the date on the image, which the chart's manifest shares.
-func createdOf(stored release.Stored) (time.Time, error) {
-	var index v1.IndexManifest
-	if err := json.Unmarshal(stored.Manifests[len(stored.Manifests)-1].Bytes, &index); err != nil {
-		return time.Time{}, fault.New(fault.Verification, fmt.Errorf("image index: %w", err))
+	img := publish.Artifact{Repository: imageRepo, Tags: tags}
+	for _, c := range stored.Children {
+		img.Blobs = append(img.Blobs, c.Layer, c.Config)
+		img.Manifests = append(img.Manifests, c.Manifest)
 	}
-	created, err := time.Parse(time.RFC3339, index.Annotations["org.opencontainers.image.created"])
-	if err != nil {
-		return time.Time{}, fault.New(fault.Verification, fmt.Errorf("image index: %w", err))
-	}
-	return created, nil
+	img.Manifests = append(img.Manifests, stored.Index)
+	return []publish.Artifact{img, packed}, nil
 }
 
 func printSteps(streams Streams, steps []publish.Step) error {

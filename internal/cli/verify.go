@@ -54,7 +54,7 @@ func runVerify(ctx context.Context, streams Streams, folder release.Folder, agai
 	}
 	found := verify.Stored(stored)
 	if again {
-		index, err := rebuildOf(ctx, streams, stored.Result)
+		index, err := rebuildOf(ctx, streams, stored)
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,12 @@ func runVerify(ctx context.Context, streams Streams, folder release.Folder, agai
 }
 
 // rebuildOf builds the image of a release again from the sources here.
-func rebuildOf(ctx context.Context, streams Streams, result release.Result) (*image.Index, error) {
+func rebuildOf(ctx context.Context, streams Streams, stored release.Stored) (*image.Index, error) {
+	result := stored.Result
+	created, err := verify.Created(stored)
+	if err != nil {
+		return nil, fault.New(fault.Verification, fmt.Errorf("image index: %w", err))
+	}
 	sources, err := findSources()
 	if err != nil {
 		return nil, err
@@ -99,6 +104,7 @@ func rebuildOf(ctx context.Context, streams Streams, result release.Result) (*im
 	if err != nil {
 		return nil, err
 	}
+	recipe.Created = created
 	index, _, err := compile(ctx, streams, sources, recipe, platforms)
 	return index, err
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/sync/errgroup"
@@ -47,6 +48,8 @@ func NewCompiler(ctx context.Context, sources string) (*Compiler, error) {
 	}
 	ask := exec.CommandContext(ctx, "go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOSUMDB", "GONOSUMDB")
 	ask.Dir = sources
+	// Here too: a setting of the caller's that this Go does not know would end it.
+	ask.Env = append(os.Environ(), "GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off", "GOTOOLCHAIN=local")
 	out, err := ask.Output()
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, fault.New(fault.Build, errors.New("go is not in PATH, and images are compiled from source"),
@@ -112,6 +115,9 @@ func (c *Compiler) compile(ctx context.Context, r Recipe, p Platform) ([]byte, e
 	arguments := append([]string{"build"}, r.GoFlags()...)
 	build := exec.CommandContext(ctx, "go", append(arguments, "-o", out, r.Package)...)
 	build.Dir = c.sources
+	// Go removes its temporary files when it is asked to stop, not when it is killed.
+	build.Cancel = func() error { return build.Process.Signal(os.Interrupt) }
+	build.WaitDelay = 5 * time.Second
 	build.Env = append(append([]string{}, c.env...), p.env...)
 	if output, err := build.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
@@ -130,7 +136,7 @@ func explain(err error, output []byte) error {
 		output = exit.Stderr
 	}
 	for line := range strings.Lines(string(output)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "go: downloading ") {
 			return errors.New(line)
 		}
 	}

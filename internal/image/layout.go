@@ -38,6 +38,15 @@ const (
 // is damaged. Each file is replaced in one step, index.json last, so a run that
 // fails half-way leaves the old image whole.
 func (x *Index) WriteLayout(dir string, ref Reference) error {
+	if err := x.WriteBlobs(dir); err != nil {
+		return err
+	}
+	return x.List(dir, ref)
+}
+
+// WriteBlobs is the first half of WriteLayout: the content, which nobody sees
+// before it is listed.
+func (x *Index) WriteBlobs(dir string) error {
 	if err := makeFolder(filepath.Join(dir, blobFolder)); err != nil {
 		return err
 	}
@@ -46,16 +55,20 @@ func (x *Index) WriteLayout(dir string, ref Reference) error {
 			return err
 		}
 	}
-	if err := WriteFile(filepath.Join(dir, layoutFileIs), []byte(layoutFile)); err != nil {
-		return err
-	}
+	return WriteFile(filepath.Join(dir, layoutFileIs), []byte(layoutFile))
+}
+
+// List is the second half: it puts the image into the layout's list, and removes
+// what no image needs any more.
+func (x *Index) List(dir string, ref Reference) error {
 	text, err := os.ReadFile(filepath.Join(dir, indexFile))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	var manifest v1.IndexManifest
-	if json.Unmarshal(text, &manifest) != nil {
-		manifest = v1.IndexManifest{} // damaged: what it named is lost already
+	damaged := json.Unmarshal(text, &manifest) != nil && len(text) > 0
+	if damaged {
+		manifest = v1.IndexManifest{}
 	}
 	others := manifest.Manifests[:0]
 	for _, d := range manifest.Manifests {
@@ -65,6 +78,9 @@ func (x *Index) WriteLayout(dir string, ref Reference) error {
 	}
 	if err := WriteFile(filepath.Join(dir, indexFile), x.layoutIndex(ref, others)); err != nil {
 		return err
+	}
+	if damaged {
+		return nil // it may have named images of others, whose content stays
 	}
 	return sweep(dir)
 }

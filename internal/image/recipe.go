@@ -38,6 +38,9 @@ type Recipe struct {
 	Labels map[string]string `json:"labels"`
 }
 
+// latestEpoch is the end of the year 9999, the last that RFC 3339 can write.
+const latestEpoch = 253402300799
+
 // LoadRecipe reads images/NAME/image.yaml below the sources. version is the
 // release; epoch is the value of SOURCE_DATE_EPOCH, which replaces the date of
 // the recipe when it is not empty.
@@ -45,7 +48,7 @@ func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 	r := Recipe{Name: name, Version: version}
 	path := filepath.Join(sources, "images", name, "image.yaml")
 	text, err := os.ReadFile(path)
-	if os.IsNotExist(err) {
+	if os.IsNotExist(err) || name != filepath.Base(name) {
 		return r, fault.New(fault.Usage, fmt.Errorf("image %q is unknown: there is no images/%s/image.yaml", name, name),
 			"the images are "+strings.Join(recipeNames(sources), ", "))
 	}
@@ -57,7 +60,7 @@ func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 	}
 	if epoch != "" {
 		seconds, err := strconv.ParseInt(epoch, 10, 64)
-		if err != nil || seconds < 0 {
+		if err != nil || seconds < 0 || seconds > latestEpoch {
 			return r, fault.New(fault.Usage, fmt.Errorf("SOURCE_DATE_EPOCH %q is not a number of seconds since 1970", epoch))
 		}
 		r.Created = time.Unix(seconds, 0)

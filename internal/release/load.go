@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -18,12 +19,17 @@ import (
 // A Stored is a release read back from its folder, every digest checked.
 type Stored struct {
 	Result Result
-	// Blobs are the layers and configurations of the image.
-	Blobs []image.Blob
-	// Manifests are those of the platforms and, last, the index.
-	Manifests []image.Blob
+	// Children are the images of the platforms, in the order of Result.
+	Children []Child
+	// Index is what they are listed in.
+	Index image.Blob
 	// Chart is the archive of the library chart.
 	Chart []byte
+}
+
+// A Child is the image of one platform.
+type Child struct {
+	Manifest, Config, Layer image.Blob
 }
 
 const rebuild = "jobmesh build writes it again"
@@ -46,28 +52,61 @@ func (f Folder) Load() (Stored, error) {
 	if s.Chart, err = f.file(s.Result.Chart.Path, s.Result.Chart.Content); err != nil {
 		return s, err
 	}
+	if _, err := f.file(s.Result.Archive.Path, s.Result.Archive.Content); err != nil {
+		return s, err
+	}
 	layout := s.Result.Image.Layout
 	for _, p := range s.Result.Image.Platforms {
-		var manifest v1.Manifest
-		m, err := f.blob(layout, p.Content, types.OCIManifestSchema1)
+		child, err := f.child(layout, p)
 		if err != nil {
 			return s, err
 		}
-		if err := json.Unmarshal(m.Bytes, &manifest); err != nil {
-			return s, fault.New(fault.Verification, fmt.Errorf("manifest of %s: %w", p.Platform, err), rebuild)
-		}
-		s.Manifests = append(s.Manifests, m)
-		for _, d := range append(manifest.Layers, manifest.Config) {
-			b, err := f.blob(layout, Content{Digest: d.Digest.String(), Size: d.Size}, d.MediaType)
-			if err != nil {
-				return s, err
-			}
-			s.Blobs = append(s.Blobs, b)
-		}
+		s.Children = append(s.Children, child)
 	}
-	index, err := f.blob(layout, s.Result.Image.Content, types.OCIImageIndex)
-	s.Manifests = append(s.Manifests, index)
-	return s, err
+	if s.Index, err = f.blob(layout, s.Result.Image.Content, types.OCIImageIndex); err != nil {
+		return s, err
+	}
+	return s, f.named(layout, s.Result.Image)
+}
+
+// child reads the image of a platform.
+func (f Folder) child(layout string, p Platform) (c Child, err error) {
+	if c.Manifest, err = f.blob(layout, p.Content, types.OCIManifestSchema1); err != nil {
+		return c, err
+	}
+	var manifest v1.Manifest
+	if err := json.Unmarshal(c.Manifest.Bytes, &manifest); err != nil {
+		return c, fault.New(fault.Verification, fmt.Errorf("manifest of %s: %w", p.Platform, err), rebuild)
+	}
+	if len(manifest.Layers) != 1 {
+		return c, fault.New(fault.Verification, fmt.Errorf("manifest of %s has %d layers, not one", p.Platform, len(manifest.Layers)), rebuild)
+	}
+	if c.Layer, err = f.described(layout, manifest.Layers[0]); err != nil {
+		return c, err
+	}
+	c.Config, err = f.described(layout, manifest.Config)
+	return c, err
+}
+
+func (f Folder) described(layout string, d v1.Descriptor) (image.Blob, error) {
+	return f.blob(layout, Content{Digest: d.Digest.String(), Size: d.Size}, d.MediaType)
+}
+
+// named checks that the layout lists the image, without which no reader finds it.
+func (f Folder) named(layout string, want Image) error {
+	path := filepath.Join(string(f), layout, "index.json")
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	var index v1.IndexManifest
+	if err == nil {
+		err = json.Unmarshal(text, &index)
+	}
+	if err == nil && slices.ContainsFunc(index.Manifests, func(d v1.Descriptor) bool { return d.Digest.String() == want.Digest }) {
+		return nil
+	}
+	return fault.New(fault.Verification, fmt.Errorf("%s does not list the image %s", path, want.Digest), rebuild)
 }
 
 func (f Folder) blob(layout string, c Content, mediaType types.MediaType) (image.Blob, error) {

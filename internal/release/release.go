@@ -5,10 +5,13 @@ package release
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/renameio/v2"
 
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/image"
@@ -112,11 +115,13 @@ func cause(err error) error {
 	return err
 }
 
-// Write writes the release: blobs, layout, archive, chart, and last the file
-// that lists them all.
+// Write writes the release. All of its content is on disk, under names that
+// nobody reads, before the first file is replaced: a full disk leaves the old
+// release whole. The file that lists everything is replaced last.
 func (f Folder) Write(r Release) (Result, error) {
 	dir := string(f)
-	if err := r.Index.WriteLayout(filepath.Join(dir, layoutFolder), r.Reference); err != nil {
+	layout := filepath.Join(dir, layoutFolder)
+	if err := r.Index.WriteBlobs(layout); err != nil {
 		return Result{}, err
 	}
 	archive, err := r.Index.Archive(r.Reference)
@@ -128,6 +133,12 @@ func (f Folder) Write(r Release) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	var pending []*renameio.PendingFile
+	defer func() {
+		for _, file := range pending {
+			_ = file.Cleanup() // nothing to do where it was replaced
+		}
+	}()
 	for _, file := range []struct {
 		path    string
 		content []byte
@@ -136,11 +147,45 @@ func (f Folder) Write(r Release) (Result, error) {
 		{result.Chart.Path, r.Chart.Bytes},
 		{resultFile, append(text, '\n')},
 	} {
-		if err := image.WriteFile(filepath.Join(dir, file.path), file.content); err != nil {
+		p, err := prepare(filepath.Join(dir, file.path), file.content)
+		if err != nil {
+			return Result{}, err
+		}
+		pending = append(pending, p)
+	}
+	if err := r.Index.List(layout, r.Reference); err != nil {
+		return Result{}, err
+	}
+	for _, file := range pending {
+		if err := file.CloseAtomicallyReplace(); err != nil {
 			return Result{}, err
 		}
 	}
 	return result, nil
+}
+
+// prepare writes a file beside the one it will replace. Leftovers of runs that
+// were killed there are removed.
+func prepare(path string, content []byte) (*renameio.PendingFile, error) {
+	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
+		return nil, &os.PathError{Op: "write", Path: path, Err: syscall.EISDIR}
+	}
+	dir, base := filepath.Split(path)
+	leftovers, _ := filepath.Glob(dir + "." + base + "[0-9]*") // the pattern is sound
+	for _, leftover := range leftovers {
+		if err := os.Remove(leftover); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
+	p, err := renameio.NewPendingFile(path, renameio.WithStaticPermissions(0o644))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.Write(content); err != nil {
+		_ = p.Cleanup() // the first error is the one to tell
+		return nil, err
+	}
+	return p, nil
 }
 
 func (r Release) result(archive []byte) Result {

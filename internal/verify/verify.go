@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -39,15 +40,15 @@ func Stored(s release.Stored) []Finding {
 	add := func(object, aspect string, err error) {
 		found = append(found, Finding{Object: object, Aspect: aspect, Err: err})
 	}
-	index, err := decode[v1.IndexManifest](s.Manifests[len(s.Manifests)-1].Bytes)
+	index, err := decode[v1.IndexManifest](s.Index.Bytes)
 	if err == nil {
 		err = samePlatforms(index, s.Result)
 	}
 	add("image index", "platforms", err)
 	for i, p := range s.Result.Image.Platforms {
-		config, layer := childOf(s, i)
-		add(p.Platform, "configuration", checkConfig(config, p))
-		program, err := theProgram(layer, config, p)
+		child := s.Children[i]
+		add(p.Platform, "configuration", checkConfig(child.Config, p))
+		program, err := theProgram(child.Layer, child.Config, p)
 		add(p.Platform, "layer", err)
 		if err == nil {
 			add(p.Platform, "program", checkProgram(program, p.Platform))
@@ -78,12 +79,6 @@ func samePlatforms(index v1.IndexManifest, r release.Result) error {
 		return fmt.Errorf("has %s, the list %s", strings.Join(indexed, ", "), strings.Join(listed, ", "))
 	}
 	return nil
-}
-
-// childOf returns the configuration and the layer of a platform: Load put them
-// in the order of the manifests, the layer first.
-func childOf(s release.Stored, i int) (config, layer image.Blob) {
-	return s.Blobs[2*i+1], s.Blobs[2*i]
 }
 
 func checkConfig(config image.Blob, p release.Platform) error {
@@ -158,7 +153,8 @@ func checkProgram(program []byte, platform string) error {
 	if err != nil {
 		return err
 	}
-	architecture := strings.Split(platform, "/")[1]
+	_, architecture, _ := strings.Cut(platform, "/")
+	architecture, _, _ = strings.Cut(architecture, "/")
 	if f.Machine != machines[architecture] {
 		return fmt.Errorf("is for %s, not %s", f.Machine, architecture)
 	}
@@ -178,13 +174,21 @@ func checkPin(s release.Stored) error {
 	return err
 }
 
+// Created is the date on the image, which a rebuild has to use again.
+func Created(s release.Stored) (time.Time, error) {
+	index, err := decode[v1.IndexManifest](s.Index.Bytes)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339, index.Annotations["org.opencontainers.image.created"])
+}
+
 // Rebuilt compares what the sources give now with a release, as deep as it takes
 // to say what differs.
 func Rebuilt(s release.Stored, index *image.Index) []Finding {
 	var found []Finding
 	for i, p := range s.Result.Image.Platforms {
-		_, layer := childOf(s, i)
-		found = append(found, Finding{Object: p.Platform, Aspect: "rebuild", Err: compareChild(p, layer, index)})
+		found = append(found, Finding{Object: p.Platform, Aspect: "rebuild", Err: compareChild(p, s.Children[i].Layer, index)})
 	}
 	var err error
 	if got := index.Blob.Descriptor.Digest.String(); got != s.Result.Image.Digest {

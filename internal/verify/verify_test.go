@@ -84,7 +84,7 @@ func TestRebuilt(t *testing.T) {
 	}
 	x := build("one", func(*image.Recipe) {})
 	child := x.Children[0]
-	stored := release.Stored{Blobs: []image.Blob{child.Layer, child.Config}, Manifests: []image.Blob{child.Manifest, x.Blob}}
+	stored := release.Stored{Children: []release.Child{{Manifest: child.Manifest, Config: child.Config, Layer: child.Layer}}, Index: x.Blob}
 	stored.Result.Image.Digest = x.Blob.Descriptor.Digest.String()
 	stored.Result.Image.Platforms = []release.Platform{{
 		Platform: "linux/amd64",

@@ -24,12 +24,13 @@ var (
 // does. It needs no shell, and no other file in its image.
 func install(args []string) int {
 	log := &logger{}
-	if len(args) != 1 {
+	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {
 		log.log(event{severity: failure, name: "usage", text: "install wants one argument, the directory to copy to"})
 		return codeUsage
 	}
 	if err := copyItself(args[0]); err != nil {
-		log.log(event{severity: failure, name: "install-failed", text: "install: " + explainInstall(err)})
+		log.log(event{severity: failure, name: "install-failed", text: "install: " + args[0] + ": " + cause(err),
+			hint: "the directory has to be there, writable, and not mounted noexec; an emptyDir is all of that"})
 		return codeInternal
 	}
 	return 0
@@ -75,20 +76,11 @@ func copyItself(dir string) (err error) {
 func refuseNoexec(dir string) error {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err != nil {
-		return &os.PathError{Op: "open", Path: dir, Err: err}
+		return err
 	}
 	const noexec = 0x8 // ST_NOEXEC
 	if int64(fs.Flags)&noexec != 0 {
-		return errors.New(dir + " is mounted noexec: nothing copied there could run")
+		return errors.New("is mounted noexec, so that nothing copied there could run")
 	}
 	return nil
-}
-
-// explainInstall puts the object first and drops the name of the system call.
-func explainInstall(err error) string {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Path + ": " + path.Err.Error()
-	}
-	return err.Error()
 }

@@ -163,8 +163,12 @@ func lockFile(path string) (*os.File, error) {
 // cause drops the name of the system call from an error.
 func cause(err error) string {
 	var path *os.PathError
-	if errors.As(err, &path) {
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
 		return path.Err.Error()
+	case errors.As(err, &link):
+		return link.Err.Error()
 	}
 	return err.Error()
 }

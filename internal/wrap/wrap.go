@@ -240,7 +240,7 @@ flags (each has the environment variable shown; the flag wins):
 	}
 	b.WriteString(`
 exit codes: the command's own; 128+n after signal n; 127 command not found;
-126 not executable; 64 usage; 69 proxy not ready in time; 70 internal.
+126 not executable; 64 usage; 69 proxy or dependency not ready in time; 70 internal.
 `)
 	return b.String()
 }

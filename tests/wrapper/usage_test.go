@@ -54,6 +54,7 @@ func TestBadUsage(t *testing.T) {
 		"wait-for a path":         {args: []string{"--wait-for=tcp://host/path:80", "--", "true"}, words: "neither a name nor an IP address"},
 		"wait-for a bad address":  {args: []string{"--wait-for=tcp://256.1.1.1:80", "--", "true"}, words: "neither a name nor an IP address"},
 		"variable: bad wait-for":  {args: []string{"--", "true"}, env: "JOBMESH_WAIT_FOR=tcp://db:1\nudp://db:1", words: `JOBMESH_WAIT_FOR: "udp://db:1" is not of the form`},
+		"install with a flag":     {args: []string{"install", "--help"}, words: "install wants one argument"},
 		"install without DIR":     {args: []string{"install"}, words: "install wants one argument"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +194,7 @@ func TestInstallAsAnyUser(t *testing.T) {
 func TestInstallThatCannot(t *testing.T) {
 	r := command(t, "install", "/no/such/dir").run()
 	assert.Equal(t, 70, r.code)
-	assert.Equal(t, "jobmesh-wrap: error: install: /no/such/dir: no such file or directory\n", r.stderr)
+	assert.Contains(t, r.stderr, "jobmesh-wrap: error: install: /no/such/dir: no such file or directory\nhint: ")
 
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
@@ -205,7 +206,7 @@ func TestInstallThatCannot(t *testing.T) {
 // Needs a mount of its own: root, or a user namespace.
 func TestInstallNamesMountsItCannotUse(t *testing.T) {
 	for _, c := range []struct{ options, words string }{
-		{"noexec", "is mounted noexec: nothing copied there could run"},
+		{"noexec", "is mounted noexec, so that nothing copied there could run"},
 		{"size=64k", "no space left on device"},
 		{"ro", "read-only file system"},
 	} {
