@@ -11,19 +11,24 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
+	"github.com/jobmesh/jobmesh/tests/e2e/envoy"
 	"github.com/jobmesh/jobmesh/tests/e2e/image"
+	"github.com/jobmesh/jobmesh/tests/e2e/settings"
 )
 
-// standIns are the images made for the tests.
-type standIns struct {
+// testImages are the images made for the tests.
+type testImages struct {
 	pause name.Tag // holds a pod's namespaces open, in a cluster of our own
 	proxy name.Tag // stands in for the meshes' proxies
+	envoy name.Tag // a real Envoy
 	shell name.Tag // what the Jobs run
+	await name.Tag // a shell, with the wrapper where linkerd-await would be
 }
 
-// pushStandIns compiles the programs into dir, makes images of them and puts those into the registry.
-func pushStandIns(ctx context.Context, registry, dir string) (standIns, error) {
-	var pushed standIns
+// pushImages compiles the programs into dir, makes images of them, of Envoy and of the wrapper in dist, and puts those into
+// the registry.
+func pushImages(ctx context.Context, given settings.Settings, dir string) (testImages, error) {
+	var pushed testImages
 	for _, s := range []struct {
 		name string
 		make func() (v1.Image, error)
@@ -31,17 +36,50 @@ func pushStandIns(ctx context.Context, registry, dir string) (standIns, error) {
 	}{
 		{"pause", ofProgram(ctx, "pause", dir), &pushed.pause},
 		{"proxy", ofProgram(ctx, "proxy", dir), &pushed.proxy},
-		{"shell", func() (v1.Image, error) { return image.OfShell(programs.Busybox) }, &pushed.shell},
+		{"envoy", ofEnvoy(ctx), &pushed.envoy},
+		{"shell", ofShell, &pushed.shell},
+		{"await", ofAwait(given.Dist), &pushed.await},
 	} {
 		made, err := s.make()
 		if err != nil {
-			return standIns{}, fmt.Errorf("image %s: %w", s.name, err)
+			return testImages{}, fmt.Errorf("image %s: %w", s.name, err)
 		}
-		if *s.to, err = image.Push(registry+"/jobmesh-e2e/"+s.name, made); err != nil {
-			return standIns{}, fmt.Errorf("image %s: %w", s.name, err)
+		if *s.to, err = image.Push(given.Registry+"/jobmesh-e2e/"+s.name, made); err != nil {
+			return testImages{}, fmt.Errorf("image %s: %w", s.name, err)
 		}
 	}
 	return pushed, nil
+}
+
+func ofShell() (v1.Image, error) { return image.OfShell(programs.Busybox) }
+
+// envoyBootstrap is where Envoy's image has its configuration.
+const envoyBootstrap = "etc/envoy.yaml"
+
+// ofEnvoy makes an image of the program in the cache.
+func ofEnvoy(ctx context.Context) func() (v1.Image, error) {
+	return func() (v1.Image, error) {
+		program, err := envoy.Provide(ctx, os.Stderr)
+		if err != nil {
+			return nil, err
+		}
+		return image.OfDynamicProgram(program, envoy.Program, map[string]string{envoyBootstrap: envoy.Bootstrap})
+	}
+}
+
+// ofAwait makes an image as somebody has it who copied linkerd-await into his own, and now takes the wrapper instead.
+func ofAwait(dist string) func() (v1.Image, error) {
+	return func() (v1.Image, error) {
+		wrapper, err := image.FileInLayout(filepath.Join(dist, "oci"), "jobmesh-wrap")
+		if err != nil {
+			return nil, err
+		}
+		shell, err := ofShell()
+		if err != nil {
+			return nil, err
+		}
+		return image.WithProgram(shell, "linkerd-await", wrapper)
+	}
 }
 
 // ofProgram makes an image of a program of this module.

@@ -74,13 +74,20 @@ func outcome(job *batchv1.Job) batchv1.JobConditionType {
 	return ""
 }
 
-// pod returns the only pod that the Job has had.
-func (s space) pod(t *testing.T, job string) *corev1.Pod {
+// pods returns all pods that the Job has had.
+func (s space) pods(t *testing.T, job string) []corev1.Pod {
 	t.Helper()
 	pods, err := s.client.CoreV1().Pods(s.name).List(s.ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job})
 	require.NoError(t, err)
-	require.Len(t, pods.Items, 1, "pods of job %s", job)
-	return &pods.Items[0]
+	return pods.Items
+}
+
+// pod returns the only pod that the Job has had.
+func (s space) pod(t *testing.T, job string) *corev1.Pod {
+	t.Helper()
+	pods := s.pods(t, job)
+	require.Len(t, pods, 1, "pods of job %s", job)
+	return &pods[0]
 }
 
 // podWhen returns the Job's pod when the condition holds.
@@ -143,7 +150,7 @@ func (s space) follow(t *testing.T, pod *corev1.Pod, container string) <-chan st
 	return lines
 }
 
-// awaitLine returns when a container has written the line.
+// awaitLine returns when a container has written a line that begins like this.
 func awaitLine(t *testing.T, lines <-chan string, want string, limit time.Duration) {
 	t.Helper()
 	late := time.After(limit)
@@ -151,7 +158,7 @@ func awaitLine(t *testing.T, lines <-chan string, want string, limit time.Durati
 	for {
 		select {
 		case line, more := <-lines:
-			if line == want {
+			if strings.HasPrefix(line, want) {
 				return
 			}
 			seen = append(seen, line)

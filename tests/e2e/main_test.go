@@ -15,6 +15,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster"
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
+	"github.com/jobmesh/jobmesh/tests/e2e/envoy"
 	"github.com/jobmesh/jobmesh/tests/e2e/image"
 	"github.com/jobmesh/jobmesh/tests/e2e/sandbox"
 	"github.com/jobmesh/jobmesh/tests/e2e/settings"
@@ -72,6 +73,9 @@ func enterSandbox(ctx context.Context) (int, error) {
 	if _, err := programs.Provide(ctx, "cluster", os.Stderr); err != nil {
 		return 0, err
 	}
+	if _, err := envoy.Provide(ctx, os.Stderr); err != nil {
+		return 0, err
+	}
 	return sandbox.Run()
 }
 
@@ -87,7 +91,7 @@ func runInSandbox(ctx context.Context, m *testing.M, given settings.Settings) (i
 	if given.Registry, err = image.Serve(); err != nil {
 		return 0, err
 	}
-	images, err := pushStandIns(ctx, given.Registry, sandboxDir)
+	images, err := pushImages(ctx, given, sandboxDir)
 	if err != nil {
 		return 0, err
 	}
@@ -121,7 +125,7 @@ func runOnCluster(ctx context.Context, m *testing.M, given settings.Settings) (c
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	images, err := pushStandIns(ctx, given.Registry, dir)
+	images, err := pushImages(ctx, given, dir)
 	if err != nil {
 		return 0, err
 	}
@@ -130,7 +134,7 @@ func runOnCluster(ctx context.Context, m *testing.M, given settings.Settings) (c
 
 // runTests prepares what all tests share, runs them and closes with the table of times.
 func runTests(
-	ctx context.Context, m *testing.M, given settings.Settings, images standIns, kubectl, dir string,
+	ctx context.Context, m *testing.M, given settings.Settings, images testImages, kubectl, dir string,
 ) (code int, err error) {
 	the, err = newSuite(ctx, given, images, kubectl, dir)
 	if err != nil {

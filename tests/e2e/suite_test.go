@@ -28,7 +28,7 @@ type suite struct {
 	ctx     context.Context
 	client  kubernetes.Interface
 	given   settings.Settings
-	images  standIns
+	images  testImages
 	digest  string // of the wrapper's image index, as built
 	kubectl string
 	charts  string // folder with the charts, each with the packaged library in it
@@ -48,7 +48,7 @@ const wrapperRepository = "jobmesh/jobmesh-wrap"
 const clusterLimit = 30 * time.Second
 
 func newSuite(
-	ctx context.Context, given settings.Settings, images standIns, kubectl, dir string,
+	ctx context.Context, given settings.Settings, images testImages, kubectl, dir string,
 ) (*suite, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", given.Kubeconfig)
 	if err != nil {

@@ -7,10 +7,10 @@ import (
 	"bytes"
 	"debug/elf"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,7 +18,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // nobody is who the images run as when a pod does not say.
@@ -38,6 +39,57 @@ func OfProgram(file, name string) (v1.Image, error) {
 		return nil, err
 	}
 	return assemble([]entry{{name: name, content: content}}, v1.Config{Entrypoint: []string{"/" + name}, User: nobody})
+}
+
+// OfDynamicProgram is an image with one program, /name, as its entrypoint, beside the shared libraries of this machine that
+// it is linked with, and more files.
+func OfDynamicProgram(file, name string, more map[string]string) (v1.Image, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	entries := []entry{{name: name, content: content}}
+	libraries, err := librariesOf(file)
+	if err != nil {
+		return nil, err
+	}
+	for _, library := range libraries {
+		if content, err = os.ReadFile(library); err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry{name: strings.TrimPrefix(library, "/"), content: content})
+	}
+	for name, content := range more {
+		entries = append(entries, entry{name: name, content: []byte(content)})
+	}
+	return assemble(entries, v1.Config{Entrypoint: []string{"/" + name}, User: nobody})
+}
+
+// loaded is a file in the output of ldd: a library where it was found, or the dynamic linker.
+var loaded = regexp.MustCompile(`(/\S+) \(0x[0-9a-f]+\)`)
+
+func librariesOf(program string) ([]string, error) {
+	output, err := exec.Command("ldd", program).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("ldd %s: %w: %s", program, err, bytes.TrimSpace(output))
+	}
+	if missing := bytes.Contains(output, []byte("not found")); missing {
+		return nil, fmt.Errorf("%s: this machine lacks a library of it:\n%s", program, output)
+	}
+	var files []string
+	for _, match := range loaded.FindAllSubmatch(output, -1) {
+		files = append(files, string(match[1]))
+	}
+	return files, nil
+}
+
+// WithProgram adds a static program, /name, to an image.
+func WithProgram(img v1.Image, name string, content []byte) (v1.Image, error) {
+	layer, err := layerOf([]entry{{name: name, content: content}})
+	if err != nil {
+		return nil, err
+	}
+	return mutate.AppendLayers(img, layer)
 }
 
 // OfShell is an image with busybox and a link in /bin for each of its programs.
@@ -111,7 +163,5 @@ func layerOf(entries []entry) (v1.Layer, error) {
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(archive.Bytes())), nil
-	})
+	return static.NewLayer(archive.Bytes(), types.DockerUncompressedLayer), nil // it does not travel far
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -65,6 +67,38 @@ func TestDynamicProgramIsRefused(t *testing.T) {
 	assert.EqualError(t, err, "/bin/sh: it is linked dynamically and would not start in an image of its own")
 }
 
+// Its libraries go where its dynamic linker looks for them: it runs with nothing else around. (To change the root takes
+// root.)
+func TestImageOfADynamicProgram(t *testing.T) {
+	img, err := image.OfDynamicProgram("/bin/sh", "bin/shell", map[string]string{"etc/motd": "hello"})
+	require.NoError(t, err)
+	config, err := img.ConfigFile()
+	require.NoError(t, err)
+	assert.Equal(t, []string{"/bin/shell"}, config.Config.Entrypoint)
+
+	root := t.TempDir()
+	for name, content := range files(t, img) {
+		require.NoError(t, os.MkdirAll(filepath.Join(root, filepath.Dir(name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(content), 0o755))
+	}
+	shell := exec.Command("/bin/shell", "-c", `read -r line < /etc/motd || echo "$line"`)
+	shell.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
+	shell.Dir = "/"
+	output, err := shell.CombinedOutput()
+	require.NoError(t, err, string(output))
+	assert.Equal(t, "hello\n", string(output))
+}
+
+func TestImageWithAProgram(t *testing.T) {
+	shell, err := image.OfShell(lister(t))
+	require.NoError(t, err)
+	img, err := image.WithProgram(shell, "linkerd-await", []byte("a program"))
+	require.NoError(t, err)
+	found := files(t, img)
+	assert.Equal(t, "a program", found["linkerd-await"])
+	assert.Equal(t, "-> busybox", found["bin/sh"])
+}
+
 func files(t *testing.T, img v1.Image) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -122,6 +156,28 @@ func TestPushLayout(t *testing.T) {
 	require.NoError(t, path.AppendIndex(empty.Index))
 	_, err = image.PushLayout(registry+"/tests/index", dir)
 	assert.ErrorContains(t, err, "want one nested image index, there are 2")
+}
+
+// Of the images of an index, one is for this machine.
+func TestFileInLayout(t *testing.T) {
+	var index v1.ImageIndex = empty.Index
+	for _, architecture := range []string{"another", runtime.GOARCH} {
+		img, err := image.WithProgram(empty.Image, "program", []byte("for "+architecture))
+		require.NoError(t, err)
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{
+			Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}},
+		})
+	}
+	dir := t.TempDir()
+	path, err := layout.Write(dir, empty.Index)
+	require.NoError(t, err)
+	require.NoError(t, path.AppendIndex(index))
+
+	content, err := image.FileInLayout(dir, "program")
+	require.NoError(t, err)
+	assert.Equal(t, "for "+runtime.GOARCH, string(content))
+	_, err = image.FileInLayout(dir, "missing")
+	assert.EqualError(t, err, dir+": no missing in the image")
 }
 
 func digest(t *testing.T, img v1.Image) v1.Hash {

@@ -6,13 +6,11 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"slices"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
@@ -42,33 +40,4 @@ func Push(repository string, img v1.Image) (name.Tag, error) {
 		return name.Tag{}, fmt.Errorf("push to %s: %w", repository, err)
 	}
 	return tag, nil
-}
-
-// PushLayout puts the one nested image index of an OCI layout into a repository, byte for byte, and returns its digest.
-func PushLayout(repository, dir string) (string, error) {
-	root, err := layout.ImageIndexFromPath(dir)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", dir, err)
-	}
-	manifest, err := root.IndexManifest()
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", dir, err)
-	}
-	indexes := slices.DeleteFunc(manifest.Manifests, func(d v1.Descriptor) bool { return !d.MediaType.IsIndex() })
-	if len(indexes) != 1 {
-		return "", fmt.Errorf("%s: want one nested image index, there are %d", dir, len(indexes))
-	}
-	digest := indexes[0].Digest
-	index, err := root.ImageIndex(digest)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", dir, err)
-	}
-	reference, err := name.NewDigest(repository + "@" + digest.String())
-	if err != nil {
-		return "", err
-	}
-	if err := remote.WriteIndex(reference, index, remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
-		return "", fmt.Errorf("push to %s: %w", repository, err)
-	}
-	return digest.String(), nil
 }

@@ -119,13 +119,22 @@ func run(address, mesh string, readyAfter time.Duration) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 
-	failed := make(chan error, 1)
-	var running []*http.Server
+	// All ports are open before any is served: who sees one of them ready may turn to another at once.
+	listeners := map[net.Listener]http.Handler{}
 	for port, handler := range handlers(admin{readyAt: time.Now().Add(readyAfter), stop: stop}) {
-		server := &http.Server{Addr: fmt.Sprintf("%s:%d", address, port), Handler: handler}
+		listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", address, port))
+		if err != nil {
+			return err
+		}
+		listeners[listener] = handler
+	}
+	failed := make(chan error, len(listeners))
+	var running []*http.Server
+	for listener, handler := range listeners {
+		server := &http.Server{Handler: handler}
 		running = append(running, server)
 		go func() {
-			if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
 			}
 		}()

@@ -6,17 +6,31 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
-// debianPackages are what the run takes from the distribution, each with a file that tells that it is there.
-var debianPackages = []struct{ name, file string }{
+// debianPackages are what the run takes from the distribution, each with a file that tells that it is there: by its full
+// name, or as a program that may be anywhere in PATH.
+var debianPackages = []debianPackage{
 	{"gcc", "/usr/bin/gcc"},                                 // to build runc
 	{"libc6-dev", "/usr/include/stdlib.h"},                  //
 	{"libseccomp-dev", "/usr/include/seccomp.h"},            //
 	{"pkg-config", "/usr/bin/pkg-config"},                   //
 	{"containernetworking-plugins", CNIPlugins + "/bridge"}, // to run pods
 	{"busybox-static", Busybox},                             // to put a shell into images
+	{"python3-pip", "pip3"},                                 // to fetch Envoy
+}
+
+type debianPackage struct{ name, file string }
+
+func (p debianPackage) installed() bool {
+	if !filepath.IsAbs(p.file) {
+		_, err := exec.LookPath(p.file)
+		return err == nil
+	}
+	_, err := os.Stat(p.file)
+	return err == nil
 }
 
 // Where Debian's packages put what the cluster needs.
@@ -29,7 +43,7 @@ const (
 func InstallPackages(ctx context.Context, progress io.Writer) error {
 	var missing []string
 	for _, p := range debianPackages {
-		if _, err := os.Stat(p.file); err != nil {
+		if !p.installed() {
 			missing = append(missing, p.name)
 		}
 	}

@@ -7,10 +7,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +16,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/modfile"
+
+	"github.com/jobmesh/jobmesh/tests/e2e/cache"
 )
 
 // source is one folder with a go.mod that pins programs by its tool directives, and how they are built.
@@ -87,14 +87,13 @@ func isExecutable(file string) bool {
 // Provide returns the folders of the programs pinned below root, building what the cache does not have. It tells on
 // progress what it is at, since a first build takes minutes.
 func Provide(ctx context.Context, root string, progress io.Writer) (Dirs, error) {
-	cache, err := os.UserCacheDir()
+	kept, err := cache.OfUser()
 	if err != nil {
-		return nil, fmt.Errorf("cache: %w", err)
+		return nil, err
 	}
-	cache = filepath.Join(cache, "jobmesh", "e2e")
 	var dirs Dirs
 	for _, s := range sources {
-		dir, err := s.provide(ctx, filepath.Join(root, s.dir), cache, progress)
+		dir, err := s.provide(ctx, filepath.Join(root, s.dir), kept, progress)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.dir, err)
 		}
@@ -103,32 +102,16 @@ func Provide(ctx context.Context, root string, progress io.Writer) (Dirs, error)
 	return dirs, nil
 }
 
-func (s source) provide(ctx context.Context, moduleDir, cache string, progress io.Writer) (string, error) {
+func (s source) provide(ctx context.Context, moduleDir string, kept cache.Dir, progress io.Writer) (string, error) {
 	recipe, err := s.recipe(moduleDir)
 	if err != nil {
 		return "", err
 	}
-	final := filepath.Join(cache, fmt.Sprintf("%s-%s-%s", s.dir, recipe.version, recipe.key))
-	if _, err := os.Stat(final); err == nil {
-		return final, nil
-	}
-
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", err
-	}
-	unfinished, err := os.MkdirTemp(cache, "."+s.dir+"-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(unfinished)
-	fmt.Fprintf(progress, "e2e: building %s %s into %s, once\n", s.dir, recipe.version, final)
-	if err := s.build(ctx, moduleDir, unfinished, recipe.arguments, progress); err != nil {
-		return "", err
-	}
-	if err := os.Rename(unfinished, final); err != nil && !errors.Is(err, fs.ErrExist) { // another run was faster
-		return "", err
-	}
-	return final, nil
+	name := fmt.Sprintf("%s-%s-%s", s.dir, recipe.version, recipe.key)
+	return kept.Folder(name, func(folder string) error {
+		fmt.Fprintf(progress, "e2e: building %s %s into %s, once\n", s.dir, recipe.version, filepath.Join(string(kept), name))
+		return s.build(ctx, moduleDir, folder, recipe.arguments, progress)
+	})
 }
 
 // recipe is all that goes into the programs of a source.

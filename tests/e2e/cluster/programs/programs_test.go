@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/tests/e2e/cache"
 )
 
 // hello is a module that pins one program: its own, so that nothing has to be downloaded.
@@ -44,9 +46,9 @@ var helloSource = source{
 }
 
 func TestBuiltOnce(t *testing.T) {
-	module, cache := written(t, hello), t.TempDir()
+	module, kept := written(t, hello), cache.Dir(t.TempDir())
 	var progress bytes.Buffer
-	dir, err := helloSource.provide(t.Context(), module, cache, &progress)
+	dir, err := helloSource.provide(t.Context(), module, kept, &progress)
 	require.NoError(t, err, progress.String())
 	assert.Contains(t, progress.String(), "building hello v1.2.3 into "+dir)
 
@@ -57,7 +59,7 @@ func TestBuiltOnce(t *testing.T) {
 	assert.Equal(t, "hello v1.2.3", string(said), "linked with the version of go.mod")
 
 	progress.Reset()
-	again, err := helloSource.provide(t.Context(), module, cache, &progress)
+	again, err := helloSource.provide(t.Context(), module, kept, &progress)
 	require.NoError(t, err)
 	assert.Equal(t, dir, again)
 	assert.Empty(t, progress.String(), "nothing is built")
@@ -85,10 +87,10 @@ func TestFailedBuild(t *testing.T) {
 		broken[name] = content
 	}
 	broken["cmd/hello/main.go"] = "package main\n\nfunc main() { undefined() }\n"
-	cache := t.TempDir()
-	_, err := helloSource.provide(t.Context(), written(t, broken), cache, &bytes.Buffer{})
+	kept := cache.Dir(t.TempDir())
+	_, err := helloSource.provide(t.Context(), written(t, broken), kept, &bytes.Buffer{})
 	require.ErrorContains(t, err, "undefined: undefined")
-	left, err := os.ReadDir(cache)
+	left, err := os.ReadDir(string(kept))
 	require.NoError(t, err)
 	assert.Empty(t, left)
 }
