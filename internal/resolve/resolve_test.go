@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -185,6 +186,18 @@ func TestLookup(t *testing.T) {
 		_, err := r.Lookup(host, sock.For(time.Second, nil))
 		assert.ErrorIs(t, err, ErrNotFound, host)
 	}
+}
+
+// The first server is silent; the second one knows.
+func TestSecondServer(t *testing.T) {
+	r := zone{"db.shop.svc.cluster.local": {"10.0.0.5"}}.serve(t)
+	silent, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.2:%d", r.port))
+	require.NoError(t, err)
+	defer func() { _ = silent.Close() }()
+	require.NoError(t, os.WriteFile(r.conf, []byte("nameserver 127.0.0.2\nnameserver 127.0.0.1\nsearch shop.svc.cluster.local\noptions ndots:5 timeout:1\n"), 0o600))
+	found, err := r.Lookup("db", sock.For(10*time.Second, nil))
+	require.NoError(t, err)
+	assert.Equal(t, ips(t, "10.0.0.5"), found)
 }
 
 func TestLookupWithoutServer(t *testing.T) {

@@ -221,9 +221,11 @@ func parseOptions(args []string, env environment) (Options, []string, error) {
 			}
 		}
 	}
-	given, command, err := splitFlags(args)
-	if err != nil {
-		return o, nil, err
+	given, command, mistake := splitFlags(args)
+	// All mistakes are told at once, and in the form that was asked for.
+	var mistakes []string
+	if mistake != nil {
+		mistakes = append(mistakes, mistake.Error())
 	}
 	for _, s := range settings {
 		values, origin := given[s.Name], "--"+s.Name
@@ -232,11 +234,19 @@ func parseOptions(args []string, env environment) (Options, []string, error) {
 		}
 		for _, v := range values {
 			if err := s.set(&o, v); err != nil {
-				return o, nil, errors.New(origin + ": " + err.Error())
+				mistakes = append(mistakes, origin+": "+err.Error())
 			}
 		}
 	}
-	return o, command, o.contradiction()
+	if len(mistakes) == 0 {
+		if err := o.contradiction(); err != nil {
+			mistakes = append(mistakes, err.Error())
+		}
+	}
+	if len(mistakes) > 0 {
+		return o, nil, errors.New(strings.Join(mistakes, "; "))
+	}
+	return o, command, nil
 }
 
 // contradiction reports settings that cannot go together.
@@ -288,26 +298,26 @@ func splitFlags(args []string) (given map[string][]string, command []string, err
 		flag, ok := strings.CutPrefix(arg, "--")
 		if !ok {
 			if strings.HasPrefix(arg, "-") {
-				return nil, nil, errors.New("unknown flag " + arg)
+				return given, nil, errors.New("unknown flag " + arg)
 			}
-			return nil, nil, errors.New("put -- before the command " + strconv.Quote(arg))
+			return given, nil, errors.New("put -- before the command " + strconv.Quote(arg))
 		}
 		name, value, hasValue := strings.Cut(flag, "=")
 		s, ok := settingNamed(name)
 		switch {
 		case !ok:
-			return nil, nil, errors.New("unknown flag --" + name)
+			return given, nil, errors.New("unknown flag --" + name)
 		case hasValue:
 		case s.Value == "":
 			value = "true"
 		case i+1 == len(args) || args[i+1] == "--":
-			return nil, nil, errors.New("--" + name + " needs a value")
+			return given, nil, errors.New("--" + name + " needs a value")
 		default:
 			i++
 			value = args[i]
 		}
 		if given[name] != nil && !s.Repeatable {
-			return nil, nil, errors.New("--" + name + " is given twice")
+			return given, nil, errors.New("--" + name + " is given twice")
 		}
 		given[name] = append(given[name], value)
 	}

@@ -11,11 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -38,7 +40,18 @@ func releaseFlags() ([]string, error) {
 	return recipe.GoFlags(), err
 }
 
+// apart is set in the process that runs the tests, in a network of its own.
+const apart = "JOBMESH_TEST_APART"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(apart) == "" {
+		if code, ok := runApart(); ok {
+			os.Exit(code)
+		}
+	} else if err := loopbackUp(); err != nil {
+		fmt.Fprintln(os.Stderr, "loopback:", err)
+		os.Exit(1)
+	}
 	code := 1
 	dir, err := buildWrapper()
 	if err != nil {
@@ -48,6 +61,52 @@ func TestMain(m *testing.M) {
 	}
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// runApart runs the tests again in a network namespace, where the meshes' ports
+// are free whatever else runs on this machine. Where nobody lets us, they run
+// here.
+func runApart() (code int, ok bool) {
+	attributes := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() != 0 {
+		return 0, false // a user of its own would change what the tests see
+	}
+	try := exec.Command("true")
+	try.SysProcAttr = attributes
+	if try.Run() != nil {
+		return 0, false
+	}
+	// Pdeathsig is about the thread that forks.
+	runtime.LockOSThread()
+	again := exec.Command("/proc/self/exe", os.Args[1:]...)
+	again.SysProcAttr = attributes
+	again.Env = append(os.Environ(), apart+"=1")
+	again.Stdin, again.Stdout, again.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if err := again.Run(); err != nil && again.ProcessState == nil {
+		fmt.Fprintln(os.Stderr, "tests in a network of their own:", err)
+		return 1, true
+	}
+	return again.ProcessState.ExitCode(), true
+}
+
+// loopbackUp does what "ip link set lo up" does, which may not be installed.
+func loopbackUp() error {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = syscall.Close(fd) }()
+	var request struct { // struct ifreq
+		name  [16]byte
+		flags uint16
+		_     [22]byte
+	}
+	copy(request.name[:], "lo")
+	request.flags = syscall.IFF_UP | syscall.IFF_RUNNING
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&request))); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func buildWrapper() (dir string, err error) {

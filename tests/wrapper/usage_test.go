@@ -69,6 +69,21 @@ func TestBadUsage(t *testing.T) {
 	}
 }
 
+func TestAllMistakesAreToldAtOnceInTheFormAskedFor(t *testing.T) {
+	r := command(t, "--log-format=json", "--mesh=x", "--stop-when=y", "--ready-timeout=z", "--", "true").run()
+	assert.Equal(t, 64, r.code)
+	var line struct{ Level, Event, Message string }
+	require.NoError(t, json.Unmarshal([]byte(r.stderr), &line), r.stderr)
+	assert.Equal(t, "error", line.Level)
+	assert.Equal(t, "usage", line.Event)
+	for _, flag := range []string{"--mesh", "--stop-when", "--ready-timeout"} {
+		assert.Contains(t, line.Message, flag)
+	}
+	r = command(t, "--nope").env("JOBMESH_LOG_FORMAT=json").run()
+	assert.Equal(t, 64, r.code)
+	require.NoError(t, json.Unmarshal([]byte(r.stderr), &line), r.stderr)
+}
+
 func TestFlagWinsOverVariableAndEmptyVariableIsUnset(t *testing.T) {
 	r := command(t, "--mesh=none", "--", "true").env("JOBMESH_MESH=linkerd").run()
 	assert.Equal(t, 0, r.code, r.stderr)
