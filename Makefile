@@ -21,6 +21,7 @@ build: bin/jobmesh ## build the CLI, the multi-arch image and the pinned chart: 
 .PHONY: test
 test: $(TOOLS) ## run every test that needs no root and no cluster
 	go test -count=1 ./...
+	cd tests/kubetypes && go test -count=1 ./...
 	ci/template-tests
 
 .PHONY: e2e e2e-check
@@ -32,7 +33,7 @@ e2e-check:
 	cd tests/e2e && go run ./check
 
 .PHONY: bench
-bench: build ## measure size, memory and time of the wrapper beside tini and a direct start
+bench: build $(TOOLS) ## measure size, memory and time of the wrapper beside tini and a direct start
 	ci/bench
 
 .PHONY: lint

@@ -1,6 +1,6 @@
 {{/*
 Everything that can be wrong with a pod spec. Params: $call with settings and
-target; stores the container to wrap as $call.container.
+target; stores the containers to wrap as $call.containers, and what _mounts finds.
 */}}
 {{- define "jobmesh._check" -}}
 {{- $call := . -}}
@@ -22,7 +22,9 @@ target; stores the container to wrap as $call.container.
   {{- else -}}
     {{- include "jobmesh._errors.add" (list $call "the pod spec has no containers") -}}
   {{- end -}}
-  {{- include "jobmesh._check.names" . -}}
+  {{- if eq .settings.mode "wrap" -}}
+    {{- include "jobmesh._check.names" . -}}
+  {{- end -}}
 {{- end -}}
 {{- range list (list "os" "name") (list "nodeSelector" "kubernetes.io/os") -}}
   {{- $field := index $spec (first .) -}}
@@ -34,7 +36,7 @@ target; stores the container to wrap as $call.container.
 {{- end -}}
 {{- end -}}
 
-{{/* Chooses the container to wrap: the named one, or the only one. */}}
+{{/* Chooses the containers to wrap: the named ones, all, or the only one. */}}
 {{- define "jobmesh._check.choose" -}}
 {{- $call := . -}}
 {{- $containers := dict -}}
@@ -51,49 +53,63 @@ target; stores the container to wrap as $call.container.
     {{- include "jobmesh._errors.add" (list $call (printf "containers[%d] has no name" $i)) -}}
   {{- end -}}
 {{- end -}}
-{{- $selected := default $names .settings.containers -}}
-{{- if gt (len $selected) 1 -}}
-  {{- if not .settings.containers -}}
-    {{- include "jobmesh._errors.add" (list $call (printf "the pod has %d containers (%s); name the one that decides when the job is done, as in containers: [%s]" (len $names) (join ", " $names) (first $names))) -}}
-  {{- end -}}
-{{- else -}}
-  {{- range $name := $selected -}}
-    {{- if hasKey $containers $name -}}
-      {{- $_ := set $call "container" (get $containers $name) -}}
-      {{- include "jobmesh._check.container" $call -}}
-    {{- else -}}
-      {{- $text := printf "no container %q; the pod has: %s" $name (join ", " $names) -}}
-      {{- range default list $call.target.initContainers -}}
-        {{- if kindIs "map" . -}}
-          {{- if toString .name | eq $name -}}
-            {{- $text = printf "%q is an init container, which is not wrapped; the pod has: %s" $name (join ", " $names) -}}
-          {{- end -}}
+{{- $selected := $names -}}
+{{- if or (kindIs "string" .settings.containers) .only -}}
+  {{- /* All of them. */ -}}
+{{- else if .settings.containers -}}
+  {{- $selected = .settings.containers -}}
+{{- else if gt (len $names) 1 -}}
+  {{- $selected = list -}}
+  {{- include "jobmesh._errors.add" (list $call (printf "the pod has %d containers (%s); name those that decide when the job is done, as in containers: [%s], or set containers: all" (len $names) (join ", " $names) (first $names))) -}}
+{{- end -}}
+{{- if and (eq .settings.mode "hook") (gt (len $selected) 1) -}}
+  {{- include "jobmesh._errors.add" (list $call (printf "mode hook wraps one container of a pod, got %d (%s)" (len $selected) (join ", " $selected))) -}}
+{{- end -}}
+{{- $chosen := list -}}
+{{- range $name := $selected -}}
+  {{- if hasKey $containers $name -}}
+    {{- $chosen = append $chosen (get $containers $name) -}}
+  {{- else -}}
+    {{- $text := printf "no container %q; the pod has: %s" $name (join ", " $names) -}}
+    {{- range default list $call.target.initContainers -}}
+      {{- if kindIs "map" . -}}
+        {{- if toString .name | eq $name -}}
+          {{- $text = printf "%q is an init container, which is not wrapped; the pod has: %s" $name (join ", " $names) -}}
         {{- end -}}
       {{- end -}}
-      {{- include "jobmesh._errors.add" (list $call $text) -}}
     {{- end -}}
+    {{- include "jobmesh._errors.add" (list $call $text) -}}
   {{- end -}}
+{{- end -}}
+{{- $_ := set $call "containers" $chosen -}}
+{{- $_ := set $call "members" (len $selected) -}}
+{{- include "jobmesh._mounts" $call -}}
+{{- range $chosen -}}
+  {{- include "jobmesh._check.container" (list $call .) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* The chosen container has a command that can be wrapped, and room for the mount. */}}
+{{/* A container has a command that can be wrapped, and room for the mounts. Params: (list $call CONTAINER). */}}
 {{- define "jobmesh._check.container" -}}
-{{- $call := . -}}
-{{- $container := .container -}}
+{{- $call := first . -}}
+{{- $container := last . -}}
 {{- $name := $container.name -}}
-{{- $command := $container.command -}}
-{{- $mountPath := .settings.mountPath -}}
-{{- if not $command -}}
-  {{- $image := default "that it does not name" $container.image -}}
-  {{- include "jobmesh._errors.add" (list $call (printf "container %q has no command, and a template cannot read the ENTRYPOINT of image %v; set command" $name $image)) -}}
-{{- else if not (kindIs "slice" $command) -}}
-  {{- include "jobmesh._errors.add" (list $call (printf "command of container %q must be a list, got %s" $name (include "jobmesh._errors.kind" $command))) -}}
-{{- else -}}
-  {{- range $i, $word := $command -}}
-    {{- if not (kindIs "string" $word) -}}
-      {{- include "jobmesh._errors.add" (list $call (printf "command[%d] of container %q is a %s, not a string; quote it" $i $name (include "jobmesh._errors.value" $word))) -}}
+{{- range $key := list "command" "args" -}}
+  {{- $words := get $container $key -}}
+  {{- if not (or $words (kindIs "slice" $words)) -}}
+    {{- /* Not set, or empty. */ -}}
+  {{- else if not (kindIs "slice" $words) -}}
+    {{- include "jobmesh._errors.add" (list $call (printf "%s of container %q must be a list, got %s" $key $name (include "jobmesh._errors.kind" $words))) -}}
+  {{- else -}}
+    {{- range $i, $word := $words -}}
+      {{- if not (kindIs "string" $word) -}}
+        {{- include "jobmesh._errors.add" (list $call (printf "%s[%d] of container %q is a %s, not a string; quote it" $key $i $name (include "jobmesh._errors.value" $word))) -}}
+      {{- end -}}
     {{- end -}}
   {{- end -}}
+{{- end -}}
+{{- if not $container.command -}}
+  {{- include "jobmesh._entrypoint" (list $call $container) -}}
 {{- end -}}
 {{- range $key := list "volumeMounts" "env" -}}
   {{- with get $container $key -}}
@@ -104,9 +120,12 @@ target; stores the container to wrap as $call.container.
 {{- end -}}
 {{- range ternary $container.volumeMounts list (kindIs "slice" $container.volumeMounts) -}}
   {{- if kindIs "map" . -}}
+    {{- $volume := toString .name -}}
     {{- $path := toString .mountPath | clean -}}
-    {{- if hasPrefix (print $mountPath "/") (print $path "/") -}}
-      {{- include "jobmesh._errors.add" (list $call (printf "container %q mounts volume %q at %s, which jobmesh needs; set mountPath" $name (toString .name) $path)) -}}
+    {{- range $call.mounts -}}
+      {{- if hasPrefix (print .mountPath "/") (print $path "/") -}}
+        {{- include "jobmesh._errors.add" (list $call (printf "container %q mounts volume %q at %s, which jobmesh needs; set mountPath" $name $volume $path)) -}}
+      {{- end -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
@@ -115,11 +134,13 @@ target; stores the container to wrap as $call.container.
 {{/* The names that injection adds are free. */}}
 {{- define "jobmesh._check.names" -}}
 {{- $call := . -}}
-{{- $volume := include "jobmesh._volumeName" .settings -}}
 {{- range default list .target.volumes -}}
   {{- if kindIs "map" . -}}
-    {{- if toString .name | eq $volume -}}
-      {{- include "jobmesh._errors.add" (list $call (printf "volume %q exists already and is not from jobmesh; rename it" $volume)) -}}
+    {{- $name := toString .name -}}
+    {{- range $call.mounts -}}
+      {{- if eq .name $name -}}
+        {{- include "jobmesh._errors.add" (list $call (printf "volume %q exists already and is not from jobmesh; rename it" $name)) -}}
+      {{- end -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}

@@ -2,147 +2,139 @@
 Injection into one pod spec.
 
 Params: $call with settings, meshes and target: a pod spec, a dict of our own that
-is changed in place. Everything is checked before anything is changed. A pod that
-has a wrapped container is done and left as it is, so that rendering twice equals
-once, also where the inner call had settings of its own.
+is changed in place. Everything is checked before anything is changed, but for a
+command that was looked up. A pod that has a wrapped container is done and left as
+it is, so that rendering twice equals once, also where the inner call had settings
+of its own.
 */}}
 {{- define "jobmesh._inject" -}}
-{{- if not (include "jobmesh._inject.done" .target) -}}
+{{- $call := . -}}
+{{- if not (include "jobmesh._inject.done" .) -}}
   {{- include "jobmesh._check" . -}}
   {{- if not .errors -}}
-    {{- include "jobmesh._inject.container" . -}}
-    {{- include "jobmesh._inject.pod" . -}}
-  {{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{/* Prints something if a container of the pod spec starts with the wrapper, wherever that is. */}}
-{{- define "jobmesh._inject.done" -}}
-{{- range ternary .containers list (kindIs "slice" .containers) -}}
-  {{- if kindIs "map" . -}}
-    {{- with .command -}}
-      {{- if kindIs "slice" . -}}
-        {{- if first . | toString | base | eq "jobmesh-wrap" -}}
-          yes
-        {{- end -}}
-      {{- end -}}
+    {{- range .containers -}}
+      {{- include "jobmesh._inject.container" (list $call .) -}}
+    {{- end -}}
+    {{- if eq .settings.mode "wrap" -}}
+      {{- include "jobmesh._inject.pod" . -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Wraps the command of $call.container, which _check has chosen; args stay. */}}
-{{- define "jobmesh._inject.container" -}}
-{{- $container := .container -}}
-{{- include "jobmesh._wrapper" . -}}
-{{- $_ := set $container "command" (concat .argv $container.command) -}}
-{{- $mount := dict "name" (include "jobmesh._volumeName" .settings) "mountPath" .settings.mountPath "readOnly" true -}}
-{{- $_ := set $container "volumeMounts" (append (default list $container.volumeMounts) $mount) -}}
-{{- $env := default list $container.env -}}
-{{- $names := list -}}
-{{- range $env -}}
+{{/* Prints something if a container of $call.target is wrapped, wherever its wrapper is. */}}
+{{- define "jobmesh._inject.done" -}}
+{{- $call := . -}}
+{{- range ternary .target.containers list (kindIs "slice" .target.containers) -}}
   {{- if kindIs "map" . -}}
-    {{- $names = append $names .name -}}
+    {{- if .command -}}
+      {{- include "jobmesh._inject.wrapped" (list $call .command) -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- range $mesh, $row := .meshes -}}
-  {{- $name := printf "JOBMESH_POD_%s" (upper $mesh) -}}
-  {{- if not (has $name $names) -}}
-    {{- $field := dict "fieldPath" (printf "metadata.annotations['%s']" $row.injected) -}}
-    {{- $env = append $env (dict "name" $name "valueFrom" (dict "fieldRef" $field)) -}}
+{{- end -}}
+
+{{/* Prints something if a command starts with the wrapper, or with the shell of mode hook. Params: (list $call COMMAND). */}}
+{{- define "jobmesh._inject.wrapped" -}}
+{{- $command := last . -}}
+{{- if kindIs "slice" $command -}}
+  {{- $first := first $command | toString -}}
+  {{- if or (hasSuffix "/jobmesh-wrap" $first) (eq $first "jobmesh-wrap" (first .).settings.wrapperPath) -}}
+    yes
+  {{- else if and (eq $first "/bin/sh") (gt (len $command) 3) -}}
+    {{- if index $command 3 | toString | eq "jobmesh-hook" -}}
+      yes
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Wraps the command of a container that _check has chosen; args stay. Params: (list $call CONTAINER). */}}
+{{- define "jobmesh._inject.container" -}}
+{{- $call := first . -}}
+{{- $container := last . -}}
+{{- include "jobmesh._wrapper" (list $call $container.name) -}}
+{{- $_ := set $container "command" (concat $call.argv $container.command) -}}
+{{- with $call.mounts -}}
+  {{- $_ := set $container "volumeMounts" (concat (default list $container.volumeMounts) .) -}}
+{{- end -}}
+{{- include "jobmesh._inject.env" $call -}}
+{{- $env := $call.env -}}
+{{- range $own := $container.env -}}
+  {{- if kindIs "map" $own -}}
+    {{- if hasPrefix "JOBMESH_POD_" (toString $own.name) -}}
+      {{- /* The author knows better. */ -}}
+      {{- $others := list -}}
+      {{- range $env -}}
+        {{- if ne .name $own.name -}}
+          {{- $others = append $others . -}}
+        {{- end -}}
+      {{- end -}}
+      {{- $env = $others -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- if $env -}}
-  {{- $_ := set $container "env" $env -}}
+  {{- $_ := set $container "env" (concat (default list $container.env) $env) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Stores the variables of a wrapped container as $call.env: what the annotations of its pod say. */}}
+{{- define "jobmesh._inject.env" -}}
+{{- $env := list -}}
+{{- range .meshes -}}
+  {{- $env = concat $env .env -}}
+{{- end -}}
+{{- $_ := set . "env" $env -}}
 {{- end -}}
 
 {{/* Brings the wrapper into the pod. */}}
 {{- define "jobmesh._inject.pod" -}}
 {{- $spec := .target -}}
 {{- $settings := .settings -}}
-{{- $image := include "jobmesh._image" $settings -}}
-{{- $name := include "jobmesh._volumeName" $settings -}}
-{{- $volume := dict "name" $name -}}
-{{- if eq $settings.delivery "imageVolume" -}}
-  {{- $source := dict "reference" $image -}}
-  {{- with $settings.image.pullPolicy -}}
-    {{- $_ := set $source "pullPolicy" . -}}
-  {{- end -}}
-  {{- $_ := set $volume "image" $source -}}
-{{- else -}}
-  {{- $_ := set $volume "emptyDir" (default dict $settings.emptyDir) -}}
-  {{- $init := dict "name" "jobmesh-install" "image" $image -}}
-  {{- $_ := set $init "args" (list "install" $settings.mountPath) -}}
-  {{- $_ := set $init "volumeMounts" (list (dict "name" $name "mountPath" $settings.mountPath)) -}}
-  {{- with $settings.image.pullPolicy -}}
-    {{- $_ := set $init "imagePullPolicy" . -}}
-  {{- end -}}
-  {{- with $settings.resources -}}
-    {{- $_ := set $init "resources" . -}}
-  {{- end -}}
-  {{- with $settings.securityContext -}}
-    {{- $context := . -}}
-    {{- if and .runAsNonRoot (not (hasKey . "runAsUser")) (kindIs "map" $spec.securityContext) -}}
-      {{- if get $spec.securityContext "runAsUser" | toString | eq "0" -}}
-        {{- /* The kubelet starts no container that inherits root and says runAsNonRoot; this is the user of the image. */ -}}
-        {{- $context = merge (dict "runAsUser" 65532) . -}}
+{{- if eq $settings.delivery "initContainer" -}}
+  {{- include "jobmesh._inject.initContainer" . -}}
+  {{- $_ := set $spec "initContainers" (prepend (default list $spec.initContainers) .initContainer) -}}
+{{- end -}}
+{{- with .volumes -}}
+  {{- $_ := set $spec "volumes" (concat (default list $spec.volumes) .) -}}
+{{- end -}}
+{{- if ne $settings.delivery "inImage" -}}
+  {{- with $settings.image.pullSecrets -}}
+    {{- $secrets := default list $spec.imagePullSecrets -}}
+    {{- range . -}}
+      {{- $secret := ternary . (dict "name" .) (kindIs "map" .) -}}
+      {{- if not (has $secret $secrets) -}}
+        {{- $secrets = append $secrets $secret -}}
       {{- end -}}
     {{- end -}}
-    {{- $_ := set $init "securityContext" $context -}}
+    {{- $_ := set $spec "imagePullSecrets" $secrets -}}
   {{- end -}}
-  {{- $_ := set $spec "initContainers" (prepend (default list $spec.initContainers) $init) -}}
-{{- end -}}
-{{- $_ := set $spec "volumes" (append (default list $spec.volumes) $volume) -}}
-{{- with $settings.image.pullSecrets -}}
-  {{- $secrets := default list $spec.imagePullSecrets -}}
-  {{- range . -}}
-    {{- $secret := ternary . (dict "name" .) (kindIs "map" .) -}}
-    {{- if not (has $secret $secrets) -}}
-      {{- $secrets = append $secrets $secret -}}
-    {{- end -}}
-  {{- end -}}
-  {{- $_ := set $spec "imagePullSecrets" $secrets -}}
 {{- end -}}
 {{- end -}}
 
-{{/*
-Name of the volume, from settings. One for each delivery: under server-side apply
-a volume that changes its kind under its old name ends up with both kinds.
-*/}}
-{{- define "jobmesh._volumeName" -}}
-{{- ternary "jobmesh-image" "jobmesh" (eq .delivery "imageVolume") -}}
+{{/* Stores the init container as $call.initContainer. */}}
+{{- define "jobmesh._inject.initContainer" -}}
+{{- $spec := .target -}}
+{{- $settings := .settings -}}
+{{- $init := dict "name" "jobmesh-install" "image" (include "jobmesh._image" $settings) -}}
+{{- $_ := set $init "args" (list "install" $settings.mountPath) -}}
+{{- $_ := set $init "volumeMounts" (list (dict "name" "jobmesh" "mountPath" $settings.mountPath)) -}}
+{{- with $settings.image.pullPolicy -}}
+  {{- $_ := set $init "imagePullPolicy" . -}}
 {{- end -}}
-
-{{/*
-Stores as $call.argv what goes before the command of a container. Flags come in the
-order below and only where they were asked for, but for two: --mesh where it is
-not auto, and --stop-when, which follows from the restartPolicy of the pod. With
-OnFailure the kubelet restarts a failed container, which needs the proxy again;
-with Always (also where it is not set) it restarts every one.
-*/}}
-{{- define "jobmesh._wrapper" -}}
-{{- $restartPolicy := toString .target.restartPolicy -}}
-{{- $stopWhen := "never" -}}
-{{- if eq $restartPolicy "Never" -}}
-  {{- $stopWhen = "" -}}
-{{- else if eq $restartPolicy "OnFailure" -}}
-  {{- $stopWhen = "success" -}}
+{{- with $settings.resources -}}
+  {{- $_ := set $init "resources" . -}}
 {{- end -}}
-{{- $wrapper := default dict .settings.wrapper -}}
-{{- $derived := dict "mesh" (eq .settings.mesh "auto" | ternary "" .settings.mesh) "stopWhen" $stopWhen -}}
-{{- $argv := list (printf "%s/jobmesh-wrap" .settings.mountPath) -}}
-{{- range $key := list "mesh" "readyUrl" "stop" "readyTimeout" "onReadyTimeout" "stopWhen" "stopTimeout" "logFormat" "quiet" -}}
-  {{- with or (get $wrapper $key) (get $derived $key) -}}
-    {{- $flag := print "--" (kebabcase $key) -}}
-    {{- if kindIs "bool" . -}}
-      {{- $argv = append $argv $flag -}}
-    {{- else -}}
-      {{- range kindIs "slice" . | ternary . (list .) -}}
-        {{- $argv = append $argv (printf "%s=%s" $flag .) -}}
-      {{- end -}}
+{{- with $settings.securityContext -}}
+  {{- $context := . -}}
+  {{- if and .runAsNonRoot (not (hasKey . "runAsUser")) (kindIs "map" $spec.securityContext) -}}
+    {{- if get $spec.securityContext "runAsUser" | toString | eq "0" -}}
+      {{- /* The kubelet starts no container that inherits root and says runAsNonRoot; this is the user of the image. */ -}}
+      {{- $context = merge (dict "runAsUser" 65532) . -}}
     {{- end -}}
   {{- end -}}
+  {{- $_ := set $init "securityContext" $context -}}
 {{- end -}}
-{{- $_ := set . "argv" (append $argv "--") -}}
+{{- $_ := set . "initContainer" $init -}}
 {{- end -}}

@@ -1,7 +1,10 @@
 {{/*
-The annotations that go with jobmesh.podSpec on the same pod: what the mesh needs
-so that the wrapper can stop its proxy, and those of the values. Nothing where
-jobmesh is disabled. jobmesh.manifests adds them by itself.
+The annotations that go with jobmesh.podSpec on the same pod: what the mode asks
+of the mesh, `skipOutboundPorts`, and those of the values. Nothing where jobmesh is
+disabled. jobmesh.manifests adds them by itself, and the labels too.
+
+In mode optOut, Kuma reads a label only, and Istio's label wins over its
+annotation: print jobmesh.podLabels there too.
 
 Usage:
     metadata:
@@ -19,28 +22,5 @@ Prints:
 Errors: no root context; unknown or ill-typed settings.
 */}}
 {{- define "jobmesh.podAnnotations" -}}
-{{- $call := dict "template" "jobmesh.podAnnotations" -}}
-{{- include "jobmesh._call.context" (list $call .) -}}
-{{- include "jobmesh._settings" $call -}}
-{{- include "jobmesh._errors.fail" $call -}}
-{{- if $call.enabled -}}
-  {{- include "jobmesh._podAnnotations" $call -}}
-  {{- with $call.podAnnotations -}}
-    {{- toYaml . -}}
-  {{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{/* Stores the annotations as $call.podAnnotations. Those of the values win. */}}
-{{- define "jobmesh._podAnnotations" -}}
-{{- $annotations := dict -}}
-{{- range .meshes -}}
-  {{- range $key, $value := .podAnnotations -}}
-    {{- $_ := set $annotations $key $value -}}
-  {{- end -}}
-{{- end -}}
-{{- range $key, $value := .settings.annotations -}}
-  {{- $_ := set $annotations $key $value -}}
-{{- end -}}
-{{- $_ := set . "podAnnotations" $annotations -}}
+{{- include "jobmesh._podMetadata.print" (list "jobmesh.podAnnotations" "annotations" .) -}}
 {{- end -}}

@@ -35,11 +35,14 @@ Prints:
   - emptyDir: {sizeLimit: 16Mi}
     name: jobmesh
 
+In the modes native and optOut, and where jobmesh is disabled, the pod spec comes
+out as it was written; jobmesh.podAnnotations and jobmesh.podLabels do the rest.
+
 Errors: all mistakes of a call in one message that names the define, the
 container and the fix: wrong arguments, unknown settings, a pod spec that is not
-one, several containers and none named, a command that is missing (a template
-cannot read the ENTRYPOINT of an image) or no list of strings, names and paths
-that are taken, Windows.
+one, several containers and none named, a command that is missing and in neither
+`entrypoints` nor jobmesh.lock.yaml, or no list of strings, names and paths that
+are taken, Windows.
 */}}
 {{- define "jobmesh.podSpec" -}}
 {{- $call := dict "template" "jobmesh.podSpec" "want" "a list or a dict" -}}
@@ -61,14 +64,14 @@ that are taken, Windows.
 {{- end -}}
 
 {{/*
-Stores the injected pod spec as $call.injected; nothing where jobmesh is disabled
-or a mistake was found. Text that is no pod spec at all is dropped, or `helm lint`,
+Stores the injected pod spec as $call.injected; nothing where the mode adds nothing
+to it, jobmesh is disabled, or a mistake was found. Text that is no pod spec at all is dropped, or `helm lint`,
 which goes on after a mistake, would complain about YAML that nobody wrote.
 */}}
 {{- define "jobmesh._podSpec.inject" -}}
 {{- $call := . -}}
 {{- $specs := list -}}
-{{- if not .enabled -}}
+{{- if not .wraps -}}
   {{- /* Printed as it was written, not even parsed. */ -}}
 {{- else if hasKey . "spec" -}}
   {{- /* A copy: the spec is often a part of .Values, which later templates read. */ -}}

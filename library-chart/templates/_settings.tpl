@@ -1,9 +1,9 @@
 {{/*
 The settings of a call: the values of the library in this chart, then
 global.jobmesh, then the settings given with the call; the last one wins. image,
-wrapper and annotations are merged key by key, everything else is replaced, and
-null removes. Stored as $call.settings, with $call.enabled and $call.meshes (the
-rows of the table that apply).
+wrapper, annotations and entrypoints are merged key by key, everything else is
+replaced, and null removes. Stored as $call.settings, with $call.enabled, $call.wraps
+(the mode changes the command) and $call.meshes (the rows of the table that apply).
 
 The schema has checked the values, but neither global nor what a call gives, and
 nothing where it is skipped; so kinds are checked here for all of them. Unknown
@@ -46,14 +46,16 @@ older templates must work with newer values.
     {{- end -}}
   {{- end -}}
   {{- /* Values of an older version of this chart, or a null, may lack what no pod can do without. */ -}}
-  {{- range list "mesh" "delivery" "mountPath" "image" -}}
+  {{- range list "mode" "mesh" "delivery" "mountPath" "wrapperPath" "image" -}}
     {{- if not (get $settings .) -}}
       {{- $_ := set $settings . (get (include "jobmesh._settings.defaults" $call | fromYaml) .) -}}
     {{- end -}}
   {{- end -}}
   {{- $_ := set $settings "mountPath" (clean $settings.mountPath) -}}
+  {{- $_ := set $settings "wrapperPath" (clean $settings.wrapperPath) -}}
   {{- /* A missing key is not a false: values of another version may not have it. */ -}}
   {{- $_ := set $call "enabled" (ne (toString $settings.enabled) "false") -}}
+  {{- $_ := set $call "wraps" (and $call.enabled (has $settings.mode (list "wrap" "hook"))) -}}
   {{- $_ := set $call "settings" $settings -}}
   {{- include "jobmesh._settings.check" $call -}}
 {{- end -}}
@@ -92,11 +94,11 @@ microsecond, and this runs for every Job.
     {{- if $value -}}
       {{- include "jobmesh._settings.merge" (list $source $call (get $into $key) $value (print $name ".")) -}}
     {{- end -}}
-  {{- else if and (contains "|" $want) (has $value (splitList "|" $want)) -}}
+  {{- else if and (contains "|" $want) (or (splitList "|" $want | first | eq $kind) (splitList "|" $want | rest | has $value)) -}}
     {{- $_ := set $into $key $value -}}
   {{- else if $want -}}
     {{- $words := dict "bool" "a boolean" "string" "a string" "slice" "a list" "map" "a map" "merged map" "a map" -}}
-    {{- $want = or (get $words $want) (trimAll "|" $want | replace "|" " or ") -}}
+    {{- $want = or (get $words $want) (trimAll "|" $want | replace "slice|" "a list|" | replace "|" " or ") -}}
     {{- include "jobmesh._errors.add" (list $call (printf "%s must be %s, got %s" (print $prefix $name) $want (include "jobmesh._errors.value" $value))) -}}
   {{- else if $source.strict -}}
     {{- include "jobmesh._errors.add" (list $call (printf "unknown setting %q" (print $prefix $name))) -}}
@@ -106,23 +108,32 @@ microsecond, and this runs for every Job.
 
 {{/*
 What each setting is: a kind, in the words of kindOf; a "merged map", which is
-merged key by key, and "*" any key of it; or one of the words between bars, or "".
+merged key by key, and "*" any key of it; or one of the words between bars, or "",
+or of the kind before the first bar.
 values.schema.json says the same, and a test holds them together.
 */}}
 {{- define "jobmesh._settings.kinds" -}}
 {
   "enabled": "bool",
-  "mode": "|wrap|",
+  "mode": "|wrap|native|optOut|hook|",
   "mesh": "string",
-  "delivery": "|initContainer|imageVolume|",
-  "containers": "slice",
+  "delivery": "|initContainer|imageVolume|inImage|",
+  "wrapperPath": "string",
+  "containers": "slice|all|",
+  "entrypoints": "merged map",
+  "entrypoints.*": "slice",
   "wrapper": "merged map",
   "wrapper.readyUrl": "string",
   "wrapper.stop": "slice",
+  "wrapper.stopProcess": "string",
   "wrapper.readyTimeout": "string",
   "wrapper.onReadyTimeout": "|fail|run|",
+  "wrapper.detectTimeout": "string",
   "wrapper.stopWhen": "|always|success|never|",
   "wrapper.stopTimeout": "string",
+  "wrapper.killAfter": "string",
+  "wrapper.waitFor": "slice",
+  "wrapper.waitForTimeout": "string",
   "wrapper.logFormat": "|text|json|",
   "wrapper.quiet": "bool",
   "image": "merged map",
@@ -132,6 +143,8 @@ values.schema.json says the same, and a test holds them together.
   "image.digest": "string",
   "image.pullPolicy": "|Always|IfNotPresent|Never|",
   "image.pullSecrets": "slice",
+  "skipOutboundPorts": "slice",
+  "kinds": "slice",
   "mountPath": "string",
   "resources": "map",
   "securityContext": "map",
@@ -142,41 +155,150 @@ values.schema.json says the same, and a test holds them together.
 {{- end -}}
 
 {{/*
-What kinds do not say: what lists hold, and what may not be empty. Stores
-$call.meshes.
+The form of strings, and of what lists hold: a pattern, and the words for it. The
+wrapper would end with a usage error, and leave the proxy running. values.schema.json
+has the same patterns.
+*/}}
+{{- define "jobmesh._settings.forms" -}}
+{
+  "wrapper": {
+    "readyUrl": ["^https?://.", "a URL such as http://127.0.0.1:4191/ready"],
+    "stop": ["^[A-Z]+ https?://.", "'METHOD URL', as in POST http://127.0.0.1:4191/shutdown"],
+    "stopProcess": ["^[^/]+$", "the name of a process, without a path"],
+    "readyTimeout": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"],
+    "detectTimeout": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"],
+    "stopTimeout": ["^[1-9][0-9]*(\\.[0-9]+)?(ms|s|m|h)([0-9]+(ms|s|m|h))*$", "a duration such as 500ms, 30s or 2m"],
+    "killAfter": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"],
+    "waitFor": ["^(tcp|https?)://.", "a URL such as tcp://database:5432 or http://queue:8080/ready"],
+    "waitForTimeout": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"]
+  },
+  "skipOutboundPorts": ["^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$", "a port"],
+  "kinds": ["^(Deployment|StatefulSet|DaemonSet)$", "Deployment, StatefulSet or DaemonSet"]
+}
+{{- end -}}
+
+{{/*
+What kinds do not say: what lists hold, what may not be empty, and what does not go
+together. Stores $call.meshes.
 */}}
 {{- define "jobmesh._settings.check" -}}
 {{- $call := . -}}
 {{- $settings := .settings -}}
+{{- $wrapper := default dict $settings.wrapper -}}
 {{- $meshes := include "jobmesh._meshes" . | fromJson -}}
-{{- $selected := eq $settings.mesh "auto" | ternary $meshes (pick $meshes $settings.mesh) -}}
-{{- $_ := set $call "meshes" $selected -}}
+{{- $selected := $meshes -}}
+{{- if ne $settings.mesh "auto" -}}
+  {{- $selected = pick $meshes $settings.mesh -}}
+{{- end -}}
 {{- if not (or $selected (eq $settings.mesh "none")) -}}
   {{- include "jobmesh._errors.add" (list $call (printf "mesh must be auto or none or %s, got %q" (keys $meshes | sortAlpha | join " or ") $settings.mesh)) -}}
 {{- end -}}
-{{- range $name, $strings := dict "containers" $settings.containers "wrapper.stop" (default dict $settings.wrapper).stop -}}
-  {{- range $strings -}}
-    {{- if not (kindIs "string" .) -}}
-      {{- include "jobmesh._errors.add" (list $call (printf "%s must hold strings, got %s" $name (include "jobmesh._errors.value" .))) -}}
-      {{- $_ := unset $settings $name -}}
+{{- $_ := set $call "meshes" $selected -}}
+{{- if ne $settings.mode "wrap" -}}
+  {{- include "jobmesh._settings.mode" $call -}}
+{{- end -}}
+{{- if or $wrapper $settings.skipOutboundPorts $settings.kinds -}}
+  {{- $forms := include "jobmesh._settings.forms" . | fromJson -}}
+  {{- range $key, $value := $wrapper -}}
+    {{- include "jobmesh._settings.form" (list $call (print "wrapper." $key) $value (get $forms.wrapper $key)) -}}
+  {{- end -}}
+  {{- range list "skipOutboundPorts" "kinds" -}}
+    {{- include "jobmesh._settings.form" (list $call . (get $settings .) (get $forms .)) -}}
+  {{- end -}}
+  {{- if and (eq $settings.mesh "none") (or $wrapper.readyUrl $wrapper.stop $wrapper.stopProcess) -}}
+    {{- include "jobmesh._errors.add" (list $call "mesh none contradicts wrapper.readyUrl, wrapper.stop and wrapper.stopProcess: without a proxy there is nothing to ask") -}}
+  {{- end -}}
+  {{- if and $wrapper.stop $wrapper.stopProcess -}}
+    {{- include "jobmesh._errors.add" (list $call "wrapper.stop contradicts wrapper.stopProcess: choose one way to stop the proxy") -}}
+  {{- end -}}
+{{- end -}}
+{{- if kindIs "slice" $settings.containers -}}
+  {{- include "jobmesh._settings.strings" (list $call "containers" $settings.containers) -}}
+  {{- /* Names are looked up in a dict, which takes no other kind. */ -}}
+  {{- $names := list -}}
+  {{- range uniq $settings.containers -}}
+    {{- if kindIs "string" . -}}
+      {{- $names = append $names . -}}
     {{- end -}}
   {{- end -}}
+  {{- $_ := set $settings "containers" $names -}}
+{{- end -}}
+{{- range $container, $words := $settings.entrypoints -}}
+  {{- include "jobmesh._settings.strings" (list $call (print "entrypoints." $container) $words) -}}
 {{- end -}}
 {{- range $settings.image.pullSecrets -}}
   {{- if not (or (kindIs "string" .) (kindIs "map" .)) -}}
     {{- include "jobmesh._errors.add" (list $call (printf "image.pullSecrets must hold names or {name: ...}, got %s" (include "jobmesh._errors.value" .))) -}}
   {{- end -}}
 {{- end -}}
-{{- if $settings.containers -}}
-  {{- if gt (len $settings.containers) 1 -}}
-    {{- include "jobmesh._errors.add" (list $call (printf "containers names %d containers (%s); one container of a pod can be wrapped" (len $settings.containers) (join ", " $settings.containers))) -}}
+{{- range list "mountPath" "wrapperPath" -}}
+  {{- $path := get $settings . -}}
+  {{- if or (not (hasPrefix "/" $path)) (eq $path "/") -}}
+    {{- include "jobmesh._errors.add" (list $call (printf "%s must be an absolute path other than /, got %q" . $path)) -}}
   {{- end -}}
-{{- end -}}
-{{- if not (regexMatch "^/[^/]" $settings.mountPath) -}}
-  {{- include "jobmesh._errors.add" (list $call (printf "mountPath must be an absolute path other than /, got %q" $settings.mountPath)) -}}
 {{- end -}}
 {{- if not $settings.image.repository -}}
   {{- include "jobmesh._errors.add" (list $call "image.repository is empty") -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The mode has something to do for the mesh. Params: $call with settings and meshes. */}}
+{{- define "jobmesh._settings.mode" -}}
+{{- $call := . -}}
+{{- $settings := .settings -}}
+{{- $mode := $settings.mode -}}
+{{- if and (has $mode (list "native" "hook")) (has $settings.mesh (list "auto" "none")) -}}
+  {{- include "jobmesh._errors.add" (list $call (printf "mode %s needs the name of a mesh, as in mesh: linkerd, got %q" $mode $settings.mesh)) -}}
+{{- else if ne $settings.mesh "auto" -}}
+  {{- range $mesh, $row := .meshes -}}
+    {{- if not (get $row $mode) -}}
+      {{- include "jobmesh._errors.add" (list $call (printf "mode %s has nothing to set on a pod for mesh %s" $mode $mesh)) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if eq $mode "hook" -}}
+  {{- range $key, $value := $settings.wrapper -}}
+    {{- if and $value (not (has $key (list "readyUrl" "stop" "readyTimeout" "onReadyTimeout" "stopWhen"))) -}}
+      {{- include "jobmesh._errors.add" (list $call (printf "wrapper.%s is not for mode hook, which has no wrapper" $key)) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- with (default dict $settings.wrapper).readyTimeout -}}
+    {{- if not (regexMatch "^(0|([0-9]+h)?([0-9]+m)?([0-9]+s)?)$" .) -}}
+      {{- include "jobmesh._errors.add" (list $call (printf "wrapper.readyTimeout must be whole seconds in mode hook, as in 1m30s, got %q" .)) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- range (default dict $settings.wrapper).stop -}}
+    {{- if not (or (hasPrefix "POST " (toString .)) (hasPrefix "GET " (toString .))) -}}
+      {{- include "jobmesh._errors.add" (list $call (printf "wrapper.stop must be POST or GET in mode hook, got %q" (toString .))) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A value, or each item of a list, has its form. "" and null are none. Params: (list $call NAME VALUE FORM). */}}
+{{- define "jobmesh._settings.form" -}}
+{{- $call := first . -}}
+{{- $name := index . 1 -}}
+{{- $value := index . 2 -}}
+{{- $form := last . -}}
+{{- if and $value $form -}}
+  {{- range kindIs "slice" $value | ternary $value (list $value) -}}
+    {{- $text := kindIs "string" . | ternary . (toJson .) -}}
+    {{- if not (regexMatch (first $form) $text) -}}
+      {{- include "jobmesh._errors.add" (list $call (printf "%s must %s %s, got %s" $name (kindIs "slice" $value | ternary "hold" "be") (last $form) (include "jobmesh._errors.value" .))) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A list holds strings. Params: (list $call NAME LIST). */}}
+{{- define "jobmesh._settings.strings" -}}
+{{- $call := first . -}}
+{{- $name := index . 1 -}}
+{{- range last . -}}
+  {{- if not (kindIs "string" .) -}}
+    {{- include "jobmesh._errors.add" (list $call (printf "%s must hold strings, got %s" $name (include "jobmesh._errors.value" .))) -}}
+  {{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -189,7 +311,9 @@ enabled: true
 mode: wrap
 mesh: auto
 delivery: initContainer
+wrapperPath: /jobmesh-wrap
 containers: []
+entrypoints: {}
 wrapper: {}
 image:
   registry: ghcr.io
@@ -198,6 +322,8 @@ image:
   digest: ""
   pullPolicy: ""
   pullSecrets: []
+skipOutboundPorts: []
+kinds: []
 mountPath: /jobmesh
 resources:
   requests:

@@ -38,7 +38,7 @@ func mistakes(t *testing.T) []mistake {
 	t.Helper()
 	dir := filepath.Join(root, "tests", "chart", "tests")
 	var all []mistake
-	for _, topic := range []string{"calls", "dict", "errors", "image", "manifests", "selection", "settings"} {
+	for _, topic := range []string{"calls", "dict", "entrypoint", "errors", "hook", "image", "kinds", "manifests", "modes", "selection", "settings"} {
 		content, err := os.ReadFile(filepath.Join(dir, topic+"_test.yaml"))
 		require.NoError(t, err)
 		for _, document := range bytes.Split(content, []byte("\n---\n")) {
@@ -85,7 +85,7 @@ func valuesFile(t *testing.T, values map[string]any) string {
 func TestMistakes(t *testing.T) {
 	programs := helms(t)
 	cases := mistakes(t)
-	require.Greater(t, len(cases), 80, "the suites are read")
+	require.Greater(t, len(cases), 130, "the suites are read")
 	for _, h := range programs {
 		chart := h.consumers(t)["consumer"]
 		for _, m := range cases {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,26 +12,36 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/rendered again, with Helm 3")
 
+// A rendering is a chart and the arguments for it.
+type rendering struct {
+	name, chart string
+	args        []string
+}
+
 // TestRendered compares what both Helm programs print with the same files.
 func TestRendered(t *testing.T) {
-	cases := []struct {
-		name, chart string
-		args        []string
-	}{
-		{"nightly-report", "nightly-report", nil},
+	cases := []rendering{
 		{"nightly-report-image-volume", "nightly-report", []string{"--set", "jobmesh.delivery=imageVolume,restartPolicy=Never"}},
 		{"nightly-report-disabled", "nightly-report", []string{"--set", "jobmesh.enabled=false"}},
 		{"nightly-report-settings", "nightly-report", []string{"-f", "testdata/values/settings.yaml"}},
-		{"database-migration", "database-migration", nil},
 		{"database-migration-istio", "database-migration", []string{"--set", "jobmesh.mesh=istio"}},
 		{"database-migration-disabled", "database-migration", []string{"--set", "jobmesh.enabled=false"}},
-		{"range", "consumer", []string{"-f", "testdata/values/range.yaml"}},
-		{"dict", "consumer", []string{"-f", "testdata/values/dict.yaml"}},
+		{"consumer-range", "consumer", []string{"-f", "testdata/values/range.yaml"}},
+		{"consumer-dict", "consumer", []string{"-f", "testdata/values/dict.yaml"}},
 		{"manifests", "consumer", []string{"-f", "testdata/values/manifests.yaml"}},
+		{"kinds", "consumer", []string{"-f", "testdata/values/kinds.yaml"}},
+		{"consumer-snippets", "consumer", []string{"-f", "testdata/values/snippets.yaml"}},
+		{"cronjobs-values", "cronjobs", []string{"-f", "testdata/values/cronjobs.yaml"}},
 		{"every-value", "consumer", []string{"-f", "testdata/values/every-value.yaml"}},
 	}
 	for _, h := range helms(t) {
 		charts := h.consumers(t)
+		cases := slices.Clone(cases)
+		for name := range charts {
+			if name != "consumer" {
+				cases = append(cases, rendering{name, name, nil})
+			}
+		}
 		for _, c := range cases {
 			t.Run(h.name+"/"+c.name, func(t *testing.T) {
 				r := h.run(t, append([]string{"template", "release", charts[c.chart]}, c.args...)...)

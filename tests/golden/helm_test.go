@@ -5,10 +5,12 @@ package golden
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -107,7 +109,9 @@ func (h helm) consumers(t testing.TB) map[string]string {
 	copyDir(t, filepath.Join(root, "library-chart"), filepath.Join(dir, "library-chart"))
 	copyDir(t, filepath.Join(root, "charts"), filepath.Join(dir, "charts"))
 	copyDir(t, filepath.Join(root, "tests", "chart"), filepath.Join(dir, "tests", "chart"))
-	for _, chart := range charts {
+	// In the order of their names: charts/umbrella depends on others of them.
+	for _, name := range slices.Sorted(maps.Keys(charts)) {
+		chart := charts[name]
 		require.NoError(t, os.RemoveAll(filepath.Join(chart, "charts")))
 		r := h.run(t, "dependency", "update", "--skip-refresh", chart)
 		require.Zero(t, r.code, r.stderr)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -49,10 +50,21 @@ func TestVersion(t *testing.T) {
 	chart := parse[struct{ Version, AppVersion string }](t, read(t, library, "Chart.yaml"))
 	require.Equal(t, chart.Version, chart.AppVersion)
 	require.Equal(t, chart.Version, printed(t, "_version.tpl", "jobmesh.version"))
-	for _, file := range []string{"charts/nightly-report", "charts/database-migration", "tests/chart"} {
-		consumer := parse[struct{ Dependencies []struct{ Version string } }](t, read(t, root, file, "Chart.yaml"))
-		require.Equal(t, chart.Version, consumer.Dependencies[0].Version, file)
+	files, err := filepath.Glob(filepath.Join(root, "charts", "*", "Chart.yaml"))
+	require.NoError(t, err)
+	uses := 0
+	for _, file := range append(files, filepath.Join(root, "tests", "chart", "Chart.yaml")) {
+		consumer := parse[struct {
+			Dependencies []struct{ Name, Version string }
+		}](t, read(t, file))
+		for _, d := range consumer.Dependencies {
+			if d.Name == "jobmesh" {
+				uses++
+				require.Equal(t, chart.Version, d.Version, file)
+			}
+		}
 	}
+	require.Greater(t, uses, 2)
 }
 
 // TestDefaults: the defaults that the templates carry are those of values.yaml.
@@ -72,6 +84,9 @@ type schema struct {
 	Enum                 []string
 	Properties           map[string]schema
 	AdditionalProperties any
+	OneOf                []schema
+	Pattern              string
+	Items                *schema
 }
 
 // kind returns the schema in the words of jobmesh._settings.kinds.
@@ -82,6 +97,8 @@ func (s schema) kind() string {
 		words := slices.DeleteFunc(slices.Clone(s.Enum), func(word string) bool { return word == "" })
 		slices.Sort(words)
 		return strings.Join(words, "|")
+	case s.OneOf != nil:
+		return s.OneOf[0].kind() + "|" + s.OneOf[1].kind()
 	case s.Properties != nil:
 		return "merged map"
 	default:
@@ -94,20 +111,15 @@ func (s schema) kind() string {
 func TestSchema(t *testing.T) {
 	kinds := parse[map[string]string](t, printed(t, "_settings.tpl", "jobmesh._settings.kinds"))
 	for name, kind := range kinds {
-		if strings.HasPrefix(kind, "|") {
-			words := strings.Split(kind[1:len(kind)-1], "|")
-			slices.Sort(words)
-			kinds[name] = strings.Join(words, "|")
+		if words, found := strings.CutSuffix(kind, "|"); found {
+			if words, found := strings.CutPrefix(words, "|"); found {
+				kinds[name] = sorted(words)
+			} else {
+				kinds[name] = words
+			}
 		}
 	}
-	var meshes map[string]any
-	require.NoError(t, json.Unmarshal([]byte(printed(t, "_meshes.tpl", "jobmesh._meshes")), &meshes))
-	words := []string{"auto", "none"}
-	for name := range meshes {
-		words = append(words, name)
-	}
-	slices.Sort(words)
-	kinds["mesh"] = strings.Join(words, "|")
+	kinds["mesh"] = sorted("auto|none|" + strings.Join(slices.Collect(maps.Keys(meshes(t))), "|"))
 
 	got := map[string]string{}
 	var walk func(prefix string, s schema)
@@ -124,9 +136,12 @@ func TestSchema(t *testing.T) {
 	walk("", top)
 	require.Contains(t, got, "global", "Helm gives global to every dependency")
 	delete(got, "global")
-	// annotations take any key, which the schema says in another way.
-	require.Equal(t, map[string]any{"type": "string"}, top.Properties["annotations"].AdditionalProperties)
-	got["annotations"], got["annotations.*"] = "merged map", "string"
+	// These take any key, which the schema says in another way.
+	for name, kind := range map[string]string{"annotations": "string", "entrypoints": "array"} {
+		additional := top.Properties[name].AdditionalProperties.(map[string]any)
+		require.Equal(t, kind, additional["type"])
+		got[name], got[name+".*"] = "merged map", schema{Type: kind}.kind()
+	}
 	require.Equal(t, kinds, got)
 
 	values := parse[map[string]any](t, read(t, library, "values.yaml"))
@@ -135,6 +150,47 @@ func TestSchema(t *testing.T) {
 			require.Contains(t, values, name)
 		}
 	}
+}
+
+// sorted sorts words between bars.
+func sorted(words string) string {
+	list := strings.Split(words, "|")
+	slices.Sort(list)
+	return strings.Join(list, "|")
+}
+
+// TestForms: the schema and the templates want the same form of strings. The
+// schema takes "" for not set, which the templates never look at.
+func TestForms(t *testing.T) {
+	var forms struct {
+		Wrapper                  map[string][]string
+		SkipOutboundPorts, Kinds []string
+	}
+	require.NoError(t, json.Unmarshal([]byte(printed(t, "_settings.tpl", "jobmesh._settings.forms")), &forms))
+	top := parse[schema](t, read(t, library, "values.schema.json"))
+	seen := 0
+	for name, p := range top.Properties["wrapper"].Properties {
+		pattern := p.Pattern
+		if p.Items != nil {
+			pattern = p.Items.Pattern
+		}
+		form, found := forms.Wrapper[name]
+		require.Equal(t, pattern != "", found, name)
+		if !found {
+			continue
+		}
+		seen++
+		ours, theirs := regexp.MustCompile(form[0]), regexp.MustCompile(pattern)
+		for _, text := range []string{
+			"0", "30", "30s", "1m30s", "1.5h", "500ms", "-1s", "5 s", "0s", "00s", "10", "1us", "1d", ".5s",
+			"envoy", "/bin/envoy", "http://a", "https://a/b", "tcp://a:1", "a:1", "POST http://a", "post http://a", "POST a", "http://",
+		} {
+			require.Equal(t, ours.MatchString(text), theirs.MatchString(text), "%s: %q", name, text)
+		}
+	}
+	require.Len(t, forms.Wrapper, seen)
+	require.Equal(t, forms.SkipOutboundPorts[0], top.Properties["skipOutboundPorts"].Items.OneOf[1].Pattern)
+	require.Equal(t, forms.Kinds[0], "^("+strings.Join(top.Properties["kinds"].Items.Enum, "|")+")$")
 }
 
 // TestPackage: what is published holds templates and no tests.
@@ -185,7 +241,7 @@ func TestEveryValue(t *testing.T) {
 		container := spec["containers"].([]any)[0].(map[string]any)
 		container["command"] = container["command"].([]any)[2:]
 		env := container["env"].([]any)
-		container["env"] = env[:len(env)-2]
+		container["env"] = env[:len(env)-len(variables(t))]
 		delete(container, "volumeMounts")
 		delete(spec, "initContainers")
 		volumes := spec["volumes"].([]any)
@@ -204,4 +260,33 @@ func exact(t *testing.T, document string) map[string]any {
 	var v map[string]any
 	require.NoError(t, decoder.Decode(&v))
 	return v
+}
+
+// TestLargeScript: a command of 1 MiB comes out as it went in.
+func TestLargeScript(t *testing.T) {
+	script := strings.Repeat("echo \"a line\" # \"another\"  \n", 1<<16)
+	require.Greater(t, len(script), 1<<20)
+	spec, err := json.Marshal(map[string]any{
+		"restartPolicy": "Never",
+		"containers":    []any{map[string]any{"name": "main", "image": "app", "command": []string{"sh", "-c", script}}},
+	})
+	require.NoError(t, err)
+	for _, h := range helms(t) {
+		for key, form := range map[string]string{
+			"podSpec":   string(spec),
+			"manifests": `{"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": {"template": {"spec": ` + string(spec) + `}}}`,
+		} {
+			r := h.run(t, "template", "release", h.consumers(t)["consumer"], "-f", valuesFile(t, map[string]any{key: form}))
+			require.Zero(t, r.code, r.stderr)
+			var job struct {
+				Spec struct {
+					Template struct {
+						Spec struct{ Containers []struct{ Command []string } }
+					}
+				}
+			}
+			require.NoError(t, yaml.Unmarshal([]byte(r.stdout), &job))
+			require.Equal(t, []string{"/jobmesh/jobmesh-wrap", "--", "sh", "-c", script}, job.Spec.Template.Spec.Containers[0].Command)
+		}
+	}
 }

@@ -1,0 +1,124 @@
+{{/*
+Mode hook: the shell of the image does what the wrapper does, with curl, wget or
+busybox. Stores as $call.argv what goes before a command. Params: $call.
+
+Odd lines, and why:
+
+  exec 3<&0   a shell gives /dev/null to a command in the background
+  got         a signal ends `wait`, not the command; then it has to wait again,
+              and 127 then says that the command was gone before
+  ask GET     a proxy may be gone before it has answered the stop request
+  http_proxy= the address is on loopback
+  limits      GNU wget tries 20 times; busybox has no such flag, and some builds
+              of it end with a segmentation fault where they are given -T
+*/}}
+{{- define "jobmesh._hook" -}}
+{{- $settings := .settings -}}
+{{- $wrapper := default dict $settings.wrapper -}}
+{{- $row := get .meshes $settings.mesh -}}
+{{- $ready := default $row.hook.ready $wrapper.readyUrl -}}
+{{- $stop := default (list $row.hook.stop) $wrapper.stop -}}
+{{- $limit := 120 -}}
+{{- with $wrapper.readyTimeout -}}
+  {{- $limit = 0 -}}
+  {{- range regexFindAll "[0-9]+[hms]" . -1 -}}
+    {{- $limit = add $limit (mul (regexFind "[0-9]+" . | atoi) (get (dict "h" 3600 "m" 60 "s" 1) (trimAll "0123456789" .))) -}}
+  {{- end -}}
+{{- end -}}
+{{- $script := list "say() { echo \"jobmesh: $*\" >&2; }" -}}
+{{- with $row.env -}}
+  {{- $variable := (first .).name -}}
+  {{- $variables := "" -}}
+  {{- range . -}}
+    {{- $variables = print $variables " " .name -}}
+  {{- end -}}
+  {{- $script = concat $script (list
+      "# Without the mark of the injector there is no proxy."
+      (printf "injected=$%s" $variable)
+      (printf "unset%s" $variables)
+      "case $injected in '' | false) exec \"$@\" ;; esac") -}}
+{{- end -}}
+{{- $script = concat $script (list
+    "client="
+    "for name in curl wget busybox; do"
+    "  [ -n \"$client\" ] || ! command -v $name >/dev/null 2>&1 || client=$name"
+    "done"
+    "if [ -z \"$client\" ]; then"
+    "  say \"mode hook needs curl, wget or busybox in the image\""
+    "  exit 127"
+    "fi"
+    "wget=wget limits="
+    "[ $client != busybox ] || wget='busybox wget'"
+    "[ $client != wget ] || ! wget --version >/dev/null 2>&1 || limits='-t 1 -T 2'"
+    "ask() {"
+    "  case $client-$1 in"
+    "  curl-GET) set -- curl -fsS -m 2 -o /dev/null \"$2\" ;;"
+    (printf "  curl-*) set -- curl -fsS -m 2 -o /dev/null -d '' -X \"$1\" %s\"$2\" ;;" (include "jobmesh._hook.token" $row))
+    "  *-GET) set -- $wget -q $limits -O /dev/null \"$2\" ;;"
+    (printf "  *) set -- $wget -q $limits -O /dev/null --post-data '' %s\"$2\" ;;" (include "jobmesh._hook.token" $row))
+    "  esac"
+    "  http_proxy= all_proxy= ALL_PROXY= \"$@\" >/dev/null 2>&1"
+    "}"
+    "stop() {") -}}
+{{- range $stop -}}
+  {{- $method := splitList " " . | first -}}
+  {{- $url := trimPrefix $method . | trim | include "jobmesh._hook.quote" -}}
+  {{- $gone := "" -}}
+  {{- with $ready -}}
+    {{- $gone = include "jobmesh._hook.quote" . | printf " || ! ask GET %s" -}}
+  {{- end -}}
+  {{- $script = append $script (printf "  ask %s %s%s || { sleep 1; ask %s %s; } ||\n    say \"the proxy was not stopped by\" %s %s" $method $url $gone $method $url $method $url) -}}
+{{- end -}}
+{{- $script = concat $script (list "}" "trap 'stop; exit 143' TERM") -}}
+{{- with $ready -}}
+  {{- $script = concat $script (list (printf "ready=%s limit=%d" (include "jobmesh._hook.quote" .) $limit)
+      "end=$(($(date +%s) + limit))"
+      "until ask GET \"$ready\"; do"
+      "  if [ $limit -gt 0 ] && [ \"$(date +%s)\" -ge $end ]; then"
+      "    say \"the proxy is not ready after ${limit}s: GET $ready\"") -}}
+  {{- if eq (default "fail" $wrapper.onReadyTimeout) "run" -}}
+    {{- $script = append $script "    break" -}}
+  {{- else -}}
+    {{- $script = concat $script (list "    stop" "    exit 69") -}}
+  {{- end -}}
+  {{- $script = concat $script (list "  fi" "  sleep 0.1 2>/dev/null || sleep 1" "done") -}}
+{{- end -}}
+{{- if eq .stopWhen "never" -}}
+  {{- $script = append $script "trap - TERM\nexec \"$@\"" -}}
+{{- else -}}
+  {{- $script = concat $script (list
+      "early="
+      "trap 'early=1' TERM"
+      "exec 3<&0"
+      "\"$@\" <&3 3<&- &"
+      "pid=$!"
+      "exec 3<&-"
+      "for signal in TERM INT HUP QUIT USR1 USR2; do"
+      "  trap \"got=1; kill -$signal $pid 2>/dev/null\" $signal"
+      "done"
+      "[ -z \"$early\" ] || kill -TERM $pid"
+      "code="
+      "while :; do"
+      "  got="
+      "  wait $pid"
+      "  new=$?"
+      "  [ -n \"$code\" ] && [ $new -eq 127 ] || code=$new"
+      "  [ -n \"$got\" ] || break"
+      "done") -}}
+  {{- $script = append $script (eq .stopWhen "success" | ternary "[ $code -ne 0 ] || stop" "stop") -}}
+  {{- $script = append $script "exit $code" -}}
+{{- end -}}
+{{- $_ := set . "argv" (list "/bin/sh" "-c" (join "\n" $script | printf "%s\n") "jobmesh-hook") -}}
+{{- end -}}
+
+{{/* The flags for a token, with a space after them. */}}
+{{- define "jobmesh._hook.token" -}}
+{{- if .hook.tokenHeader -}}
+  {{- printf "${%s:+--header \"%s: $%s\"} " .hook.tokenVariable .hook.tokenHeader .hook.tokenVariable -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Text as a word of the shell. */}}
+{{- define "jobmesh._hook.quote" -}}
+'{{ replace "'" "'\\''" . }}'
+{{- end -}}

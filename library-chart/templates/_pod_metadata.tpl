@@ -1,0 +1,87 @@
+{{/*
+What the metadata of a pod say beside its spec. Stored as $call.podMetadata: a dict
+of "annotations" and "labels". Params: $call with settings and meshes.
+*/}}
+{{- define "jobmesh._podMetadata" -}}
+{{- $call := . -}}
+{{- $settings := .settings -}}
+{{- $metadata := dict "annotations" dict "labels" dict -}}
+{{- /* The proxy that a shell stops has to let itself be stopped like any other. */ -}}
+{{- $mode := ternary "wrap" $settings.mode (eq $settings.mode "hook") -}}
+{{- $ports := list -}}
+{{- if ne $mode "optOut" -}}
+  {{- range $settings.skipOutboundPorts -}}
+    {{- /* YAML has one kind of number, and toString would print some of them as 5e+03. */ -}}
+    {{- $ports = append $ports (kindIs "string" . | ternary . (printf "%d" (int .))) -}}
+  {{- end -}}
+{{- end -}}
+{{- range .meshes -}}
+  {{- range $field, $entries := index . $mode -}}
+    {{- range $key, $value := $entries -}}
+      {{- $_ := set (get $metadata $field) $key $value -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and $ports .skipOutboundPorts -}}
+    {{- $_ := set $metadata.annotations .skipOutboundPorts (join "," $ports) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $key, $value := $settings.annotations -}}
+  {{- $_ := set $metadata.annotations $key $value -}}
+{{- end -}}
+{{- $_ := set . "podMetadata" $metadata -}}
+{{- end -}}
+
+{{/* Prints one field of it. Params: (list TEMPLATE FIELD ARGUMENTS). */}}
+{{- define "jobmesh._podMetadata.print" -}}
+{{- $call := dict "template" (first .) -}}
+{{- $field := index . 1 -}}
+{{- include "jobmesh._call.context" (list $call (last .)) -}}
+{{- include "jobmesh._settings" $call -}}
+{{- include "jobmesh._errors.fail" $call -}}
+{{- if and $call.enabled (not $call.errors) -}}
+  {{- include "jobmesh._podMetadata" $call -}}
+  {{- with get $call.podMetadata $field -}}
+    {{- toYaml . -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Adds it to a pod template. What the author has written stays, with one exception
+that cannot: a word that undoes the mode would leave a Job that hangs.
+Params: dict of call, template.
+*/}}
+{{- define "jobmesh._podMetadata.add" -}}
+{{- $call := .call -}}
+{{- $template := .template -}}
+{{- include "jobmesh._podMetadata" $call -}}
+{{- range $field, $entries := $call.podMetadata -}}
+  {{- if $entries -}}
+    {{- $parent := $template -}}
+    {{- range list "metadata" $field -}}
+      {{- if not (get $parent .) -}}
+        {{- $_ := set $parent . dict -}}
+      {{- end -}}
+      {{- if kindIs "map" (get $parent .) -}}
+        {{- $parent = get $parent . -}}
+      {{- else -}}
+        {{- include "jobmesh._errors.add" (list $call (printf "%s of the pod template must be a mapping, got %s" . (get $parent . | include "jobmesh._errors.value"))) -}}
+        {{- $parent = dict -}}
+      {{- end -}}
+    {{- end -}}
+    {{- $asked := dict -}}
+    {{- if not $call.wraps -}}
+      {{- range $call.meshes -}}
+        {{- $asked = merge $asked (get . $call.settings.mode | default dict | dig $field dict) -}}
+      {{- end -}}
+    {{- end -}}
+    {{- range $key, $value := $entries -}}
+      {{- if not (hasKey $parent $key) -}}
+        {{- $_ := set $parent $key $value -}}
+      {{- else if and (hasKey $asked $key) (ne (get $parent $key | toString) $value) -}}
+        {{- include "jobmesh._errors.add" (list $call (printf "the pod template has %s %s: %v, which contradicts mode %s; remove it" (trimSuffix "s" $field) $key (get $parent $key) $call.settings.mode)) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,26 @@
+{{/*
+What the pieces share that are printed one by one. They see no pod spec, so what
+would follow from it is asked of the caller. Stores in $call what _mounts does.
+Params: (list $call CONTEXT_OR_LIST).
+*/}}
+{{- define "jobmesh._snippet" -}}
+{{- $call := first . -}}
+{{- include "jobmesh._call.context" (list $call (last .)) -}}
+{{- include "jobmesh._snippet.settings" $call -}}
+{{- include "jobmesh._errors.fail" $call -}}
+{{- end -}}
+
+{{/* Params: $call with root and options. */}}
+{{- define "jobmesh._snippet.settings" -}}
+{{- include "jobmesh._settings" . -}}
+{{- if .settings -}}
+  {{- if kindIs "string" .settings.containers -}}
+    {{- include "jobmesh._errors.add" (list . "containers: all needs the pod spec, which this template does not see; name them") -}}
+  {{- end -}}
+  {{- if not .target -}}
+    {{- $_ := set . "target" (dict "restartPolicy" "Never") -}}
+  {{- end -}}
+  {{- $_ := set . "members" (len .settings.containers) -}}
+  {{- include "jobmesh._mounts" . -}}
+{{- end -}}
+{{- end -}}

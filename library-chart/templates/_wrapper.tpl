@@ -1,0 +1,45 @@
+{{/*
+Stores as $call.argv what goes before a command. Params: (list $call MEMBER), where
+MEMBER is the name of its container; what _mounts stores is there.
+
+Flags come in the order below, which is that of their documentation, and only where
+they were asked for, but for those that follow from the pod.
+*/}}
+{{- define "jobmesh._wrapper" -}}
+{{- $call := first . -}}
+{{- $settings := $call.settings -}}
+{{- if eq $settings.mode "hook" -}}
+  {{- include "jobmesh._hook" $call -}}
+{{- else -}}
+  {{- $derived := dict "stopWhen" $call.stopWhen -}}
+  {{- if ne $settings.mesh "auto" -}}
+    {{- $_ := set $derived "mesh" $settings.mesh -}}
+  {{- end -}}
+  {{- if $call.coordinated -}}
+    {{- $_ := set $derived "stateDir" (print $settings.mountPath "-state") -}}
+    {{- $_ := set $derived "member" (last .) -}}
+    {{- $_ := set $derived "members" (toString $call.members) -}}
+  {{- end -}}
+  {{- $path := $settings.wrapperPath -}}
+  {{- if ne $settings.delivery "inImage" -}}
+    {{- $path = print $settings.mountPath "/jobmesh-wrap" -}}
+  {{- end -}}
+  {{- $argv := list $path -}}
+  {{- $given := merge $derived (default dict $settings.wrapper) -}}
+  {{- if gt (len $given) 1 | or $call.stopWhen -}}
+    {{- range $key := list "mesh" "readyUrl" "stop" "stopProcess" "readyTimeout" "onReadyTimeout" "detectTimeout" "stopWhen" "stopTimeout" "killAfter" "waitFor" "waitForTimeout" "stateDir" "member" "members" "logFormat" "quiet" -}}
+      {{- with get $given $key -}}
+        {{- $flag := print "--" (kebabcase $key) -}}
+        {{- if kindIs "bool" . -}}
+          {{- $argv = append $argv $flag -}}
+        {{- else -}}
+          {{- range kindIs "slice" . | ternary . (list .) -}}
+            {{- $argv = append $argv (printf "%s=%s" $flag .) -}}
+          {{- end -}}
+        {{- end -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $_ := set $call "argv" (append $argv "--") -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,188 @@
+// Command bench-charts measures what the library chart costs: it renders many
+// CronJobs plain, through jobmesh.podSpec and through jobmesh.manifests, with both
+// Helm programs, and prints a table.
+//
+//	go run ./tests/bench-charts [-jobs 500,5000] [-runs 5]
+//
+// Run it at the root of the repository. JOBMESH_HELM3 and JOBMESH_HELM4 name the
+// programs; without them they are bin/helm3 and bin/helm4.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// What a Job may cost more than a plain one.
+var targets = map[string]time.Duration{
+	"podSpec":   800 * time.Microsecond,
+	"manifests": 1600 * time.Microsecond,
+}
+
+var forms = []string{"plain", "podSpec", "manifests"}
+
+func main() {
+	jobs := flag.String("jobs", "500,5000", "numbers of CronJobs, separated by commas")
+	runs := flag.Int("runs", 5, "how often each is rendered; the fastest counts")
+	flag.Parse()
+	if err := run(os.Stdout, *jobs, *runs); err != nil {
+		fmt.Fprintf(os.Stderr, "bench-charts: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(w io.Writer, jobs string, runs int) error {
+	dir, err := os.MkdirTemp("", "jobmesh-bench-charts-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := writeChart(dir); err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "helm\tCronJobs\tform\ttime\ta Job over plain\ttarget")
+	for _, version := range []string{"3", "4"} {
+		program := os.Getenv("JOBMESH_HELM" + version)
+		if program == "" {
+			program = filepath.Join("bin", "helm"+version)
+		}
+		for _, text := range strings.Split(jobs, ",") {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 1 {
+				return fmt.Errorf("-jobs %s: %q is not a number from 1 on", jobs, text)
+			}
+			var plain time.Duration
+			for _, form := range forms {
+				best, err := fastest(program, dir, form, n, runs)
+				if err != nil {
+					return err
+				}
+				if form == "plain" {
+					plain = best
+					fmt.Fprintf(table, "%s\t%d\t%s\t%.2f s\t\t\n", version, n, form, best.Seconds())
+					continue
+				}
+				over := (best - plain) / time.Duration(n)
+				verdict := "met"
+				if over > targets[form] {
+					verdict = "missed"
+				}
+				fmt.Fprintf(table, "%s\t%d\t%s\t%.2f s\t%.2f ms\t%.1f ms: %s\n", version, n, form, best.Seconds(), milliseconds(over), milliseconds(targets[form]), verdict)
+			}
+		}
+	}
+	return table.Flush()
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// fastest renders the chart several times. The others of a machine only ever add to
+// a time, so the least of them is the best estimate.
+func fastest(program, chart, form string, jobs, runs int) (time.Duration, error) {
+	var best time.Duration
+	for range max(runs, 1) {
+		var stdout, stderr bytes.Buffer
+		cmd := exec.Command(program, "template", "release", chart, "--set", fmt.Sprintf("form=%s,jobs=%d", form, jobs))
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		begin := time.Now()
+		err := cmd.Run()
+		took := time.Since(begin)
+		if err != nil {
+			return 0, fmt.Errorf("%s template: %w: %s", program, err, stderr.String())
+		}
+		// Measured is what was meant to be.
+		wrapped := strings.Count(stdout.String(), "- /jobmesh/jobmesh-wrap")
+		if got := strings.Count(stdout.String(), "kind: CronJob"); got != jobs || (wrapped == jobs) == (form == "plain") {
+			return 0, fmt.Errorf("%s %s: %d CronJobs, %d of them wrapped, want %d", program, form, got, wrapped, jobs)
+		}
+		if best == 0 || took < best {
+			best = took
+		}
+	}
+	return best, nil
+}
+
+// writeChart writes a chart that uses the library.
+func writeChart(dir string) error {
+	if err := os.CopyFS(filepath.Join(dir, "charts", "jobmesh"), os.DirFS("library-chart")); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(dir, "templates"), 0o755); err != nil {
+		return err
+	}
+	for name, content := range map[string]string{
+		"Chart.yaml":             "apiVersion: v2\nname: bench\nversion: 1.0.0\n",
+		"values.yaml":            "form: plain\njobs: 1\n",
+		"templates/cronjobs.yml": template,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const template = `{{- range $i := until (int .Values.jobs) }}
+{{- $context := dict "root" $ "i" $i }}
+---
+{{- if eq $.Values.form "manifests" }}
+{{ include "jobmesh.manifests" (list $context "bench.cronJob") }}
+{{- else }}
+{{ include "bench.cronJob" $context }}
+{{- end }}
+{{- end }}
+
+{{- define "bench.cronJob" }}
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: job-{{ .i }}
+  labels:
+    app.kubernetes.io/name: bench
+spec:
+  schedule: "0 3 * * *"
+  concurrencyPolicy: Forbid
+  jobTemplate:
+    spec:
+      backoffLimit: 3
+      template:
+        metadata:
+          labels:
+            app.kubernetes.io/name: bench
+        {{- if eq .root.Values.form "podSpec" }}
+        spec: {{- include "jobmesh.podSpec" (list . "bench.podSpec") | nindent 10 }}
+        {{- else }}
+        spec: {{- include "bench.podSpec" . | nindent 10 }}
+        {{- end }}
+{{- end }}
+
+{{- define "bench.podSpec" }}
+restartPolicy: Never
+serviceAccountName: bench
+containers:
+  - name: main
+    image: registry.example/app:1.0
+    command: ["/app", "run", "{{ .i }}"]
+    env:
+      - name: TARGET
+        value: target-{{ .i }}
+    volumeMounts:
+      - name: data
+        mountPath: /data
+    resources:
+      requests: {cpu: 100m, memory: 128Mi}
+volumes:
+  - name: data
+    emptyDir: {}
+{{- end }}
+`

@@ -1,0 +1,324 @@
+package golden
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+)
+
+// A proxy is what mode hook asks: ready after some time, and stopped by a POST.
+type proxy struct {
+	*httptest.Server
+	mutex sync.Mutex
+	ready time.Time
+	asked []string // stop requests
+	token string
+}
+
+func newProxy(t *testing.T, readyAfter time.Duration) *proxy {
+	p := &proxy{ready: time.Now().Add(readyAfter)}
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.mutex.Lock()
+		defer p.mutex.Unlock()
+		switch {
+		case r.Method == http.MethodPost:
+			p.asked = append(p.asked, r.URL.RequestURI())
+			p.token = r.Header.Get("dapr-api-token")
+		case time.Now().Before(p.ready):
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *proxy) stops() []string {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.asked
+}
+
+// tools returns a folder with links to programs of this machine.
+func tools(t *testing.T, programs ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range append(programs, "sleep", "date", "cat", "env") {
+		path, err := exec.LookPath(name)
+		require.NoError(t, err)
+		require.NoError(t, os.Symlink(path, filepath.Join(dir, name)))
+	}
+	return dir
+}
+
+// installed returns those of the programs that this machine has.
+func installed(programs ...string) []string {
+	var found []string
+	for _, name := range programs {
+		if _, err := exec.LookPath(name); err == nil {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
+// hooked returns the container of a Job that mode hook has wrapped.
+func hooked(t *testing.T, restartPolicy string, command []string, settings map[string]any) []string {
+	t.Helper()
+	h := helms(t)[0]
+	spec, err := json.Marshal(map[string]any{
+		"restartPolicy": restartPolicy,
+		"containers":    []any{map[string]any{"name": "main", "image": "app", "command": command}},
+	})
+	require.NoError(t, err)
+	options := map[string]any{"mode": "hook", "mesh": "linkerd"}
+	for key, value := range settings {
+		options[key] = value
+	}
+	values := valuesFile(t, map[string]any{"podSpec": string(spec), "options": options})
+	r := h.run(t, "template", "release", h.consumers(t)["consumer"], "-f", values)
+	require.Zero(t, r.code, r.stderr)
+	var job struct {
+		Spec struct {
+			Template struct {
+				Spec struct{ Containers []struct{ Command []string } }
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(r.stdout), &job))
+	return job.Spec.Template.Spec.Containers[0].Command
+}
+
+// at makes mode hook ask this proxy.
+func (p *proxy) at(more map[string]any) map[string]any {
+	wrapper := map[string]any{"readyUrl": p.URL + "/ready?it's", "stop": []string{"POST " + p.URL + "/shutdown?it's"}}
+	for key, value := range more {
+		wrapper[key] = value
+	}
+	return map[string]any{"wrapper": wrapper}
+}
+
+const stopped = "/shutdown?it's"
+
+// A run is a wrapped command that was started.
+type run struct {
+	*exec.Cmd
+	t       *testing.T
+	streams [2]string // files: stdout and stderr
+}
+
+// start starts a command with a shell of this machine in the place of /bin/sh.
+func start(t *testing.T, command []string, shell []string, path string, env ...string) *run {
+	t.Helper()
+	require.Equal(t, "/bin/sh", command[0])
+	program, err := exec.LookPath(shell[0])
+	require.NoError(t, err)
+	r := &run{Cmd: exec.Command(program, append(append([]string{}, shell[1:]...), command[1:]...)...), t: t}
+	r.Stdin = strings.NewReader("from stdin\n")
+	for i := range r.streams {
+		r.streams[i] = filepath.Join(t.TempDir(), "stream")
+		f, err := os.Create(r.streams[i])
+		require.NoError(t, err)
+		defer f.Close()
+		if i == 0 {
+			r.Stdout = f
+		} else {
+			r.Stderr = f
+		}
+	}
+	r.Env = append([]string{"PATH=" + path, "JOBMESH_POD_LINKERD=edge-26.1.1", "http_proxy=http://127.0.0.1:1", "ALL_PROXY=http://127.0.0.1:1"}, env...)
+	require.NoError(t, r.Start())
+	t.Cleanup(func() { _ = r.Process.Kill() }) // for a test that failed
+	return r
+}
+
+func (r *run) stdout() string { return read(r.t, r.streams[0]) }
+func (r *run) stderr() string { return read(r.t, r.streams[1]) }
+
+// code waits for the end.
+func (r *run) code() int {
+	r.t.Helper()
+	err := r.Wait()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		require.NoError(r.t, err)
+	}
+	return r.ProcessState.ExitCode()
+}
+
+// says waits until the command has printed something.
+func (r *run) says(text string) {
+	r.t.Helper()
+	require.Eventually(r.t, func() bool { return strings.Contains(r.stdout(), text) }, 20*time.Second, 10*time.Millisecond)
+}
+
+// TestHookShells runs what mode hook writes in each shell and with each client of
+// this machine: it waits, passes stdin, arguments and exit code, and stops the
+// proxy once.
+func TestHookShells(t *testing.T) {
+	shells := [][]string{{"sh"}}
+	for _, name := range installed("dash", "bash", "ksh") {
+		shells = append(shells, []string{name})
+	}
+	for range installed("busybox") {
+		shells = append(shells, []string{"busybox", "sh"})
+	}
+	clients := installed("curl", "wget", "busybox")
+	require.NotEmpty(t, clients, "hint: install curl, wget or busybox")
+	args := []string{"sh", "-c", `cat; printf '%s|' "$@"; env; exit 3`, "name", "", "two words", `"$HOME"`, "a\nb", "it's"}
+	for _, shell := range shells {
+		for _, client := range clients {
+			t.Run(strings.Join(shell, " ")+" "+client, func(t *testing.T) {
+				p := newProxy(t, 300*time.Millisecond)
+				begin := time.Now()
+				r := start(t, hooked(t, "Never", args, p.at(nil)), shell, tools(t, "sh", client))
+				require.Equal(t, 3, r.code(), r.stderr())
+				require.Greater(t, time.Since(begin), 300*time.Millisecond)
+				require.Contains(t, r.stdout(), "from stdin\n|two words|\"$HOME\"|a\nb|it's|")
+				require.NotContains(t, r.stdout(), "JOBMESH_POD")
+				require.Contains(t, r.stdout(), "http_proxy=http://127.0.0.1:1")
+				require.Equal(t, []string{stopped}, p.stops())
+				require.Empty(t, r.stderr())
+			})
+		}
+	}
+}
+
+// TestHookSignals: a signal reaches the command, whose own answer counts.
+func TestHookSignals(t *testing.T) {
+	for _, shell := range installed("dash", "bash") {
+		for script, want := range map[string]int{
+			`trap "exit 5" TERM; echo up; while :; do sleep 0.05; done`:                            5,
+			`trap "sleep 0.5; exit 0" TERM; echo up; while :; do sleep 0.05; done`:                 0,
+			`trap "trap - TERM; kill -TERM $$" TERM; echo up; while :; do sleep 0.05; done`:        143,
+			`trap "kill -KILL $$" TERM; echo up; while :; do sleep 0.05; done`:                     137,
+			`trap "echo once" TERM; echo up; for i in 1 2 3 4 5 6 7 8; do sleep 0.1; done; exit 7`: 7,
+		} {
+			t.Run(shell+" "+script, func(t *testing.T) {
+				t.Parallel()
+				p := newProxy(t, 0)
+				r := start(t, hooked(t, "Never", []string{"sh", "-c", script}, p.at(nil)), []string{shell}, os.Getenv("PATH"))
+				r.says("up\n")
+				require.Empty(t, p.stops())
+				require.NoError(t, r.Process.Signal(syscall.SIGTERM))
+				require.Equal(t, want, r.code(), r.stderr())
+				require.Equal(t, []string{stopped}, p.stops())
+			})
+		}
+	}
+}
+
+// TestHookWaits: what happens while the proxy is not ready.
+func TestHookWaits(t *testing.T) {
+	path := os.Getenv("PATH")
+	never := time.Hour
+	echo := []string{"echo", "ran"}
+
+	t.Run("a signal ends the wait", func(t *testing.T) {
+		t.Parallel()
+		p := newProxy(t, never)
+		r := start(t, hooked(t, "Never", echo, p.at(nil)), []string{"sh"}, path)
+		time.Sleep(300 * time.Millisecond)
+		require.NoError(t, r.Process.Signal(syscall.SIGTERM))
+		require.Equal(t, 143, r.code(), r.stderr())
+		require.Empty(t, r.stdout())
+		require.Equal(t, []string{stopped}, p.stops())
+	})
+	t.Run("a time limit fails", func(t *testing.T) {
+		t.Parallel()
+		p := newProxy(t, never)
+		r := start(t, hooked(t, "Never", echo, p.at(map[string]any{"readyTimeout": "1s"})), []string{"sh"}, path)
+		require.Equal(t, 69, r.code())
+		require.Empty(t, r.stdout())
+		require.Equal(t, "jobmesh: the proxy is not ready after 1s: GET "+p.URL+"/ready?it's\n", r.stderr())
+		require.Equal(t, []string{stopped}, p.stops())
+	})
+	t.Run("or runs all the same", func(t *testing.T) {
+		t.Parallel()
+		p := newProxy(t, never)
+		r := start(t, hooked(t, "Never", echo, p.at(map[string]any{"readyTimeout": "1s", "onReadyTimeout": "run"})), []string{"sh"}, path)
+		require.Zero(t, r.code())
+		require.Equal(t, "ran\n", r.stdout())
+		require.Equal(t, []string{stopped}, p.stops())
+	})
+	t.Run("no limit", func(t *testing.T) {
+		t.Parallel()
+		p := newProxy(t, 1500*time.Millisecond)
+		r := start(t, hooked(t, "Never", echo, p.at(map[string]any{"readyTimeout": "0"})), []string{"sh"}, path)
+		require.Zero(t, r.code())
+		require.Equal(t, "ran\n", r.stdout())
+	})
+	t.Run("no client", func(t *testing.T) {
+		t.Parallel()
+		p := newProxy(t, 0)
+		r := start(t, hooked(t, "Never", echo, p.at(nil)), []string{"sh"}, tools(t))
+		require.Equal(t, 127, r.code())
+		require.Equal(t, "jobmesh: mode hook needs curl, wget or busybox in the image\n", r.stderr())
+	})
+}
+
+// TestHookStops: when the proxy is stopped, and how.
+func TestHookStops(t *testing.T) {
+	path := os.Getenv("PATH")
+	for name, c := range map[string]struct {
+		restartPolicy string
+		command       []string
+		wrapper       map[string]any
+		env           []string
+		code          int
+		stops         []string
+	}{
+		"after a failure that is final":    {"Never", []string{"false"}, nil, nil, 1, []string{stopped}},
+		"not after one that is tried anew": {"OnFailure", []string{"false"}, nil, nil, 1, nil},
+		"after a success":                  {"OnFailure", []string{"true"}, nil, nil, 0, []string{stopped}},
+		"never where it runs for ever":     {"Always", []string{"sh", "-c", "exit 4"}, nil, nil, 4, nil},
+		"when the author says":             {"OnFailure", []string{"false"}, map[string]any{"stopWhen": "always"}, nil, 1, []string{stopped}},
+		"a command that is not there":      {"Never", []string{"/no/such/command"}, nil, nil, 127, []string{stopped}},
+		"without a proxy":                  {"Never", []string{"true"}, nil, []string{"JOBMESH_POD_LINKERD="}, 0, nil},
+		"without a proxy in so many words": {"Never", []string{"true"}, nil, []string{"JOBMESH_POD_LINKERD=false"}, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProxy(t, 0)
+			r := start(t, hooked(t, c.restartPolicy, c.command, p.at(c.wrapper)), []string{"sh"}, path, c.env...)
+			require.Equal(t, c.code, r.code(), r.stderr())
+			require.Equal(t, c.stops, p.stops())
+		})
+	}
+	t.Run("several requests of which one fails", func(t *testing.T) {
+		t.Parallel()
+		p := newProxy(t, 0)
+		settings := p.at(map[string]any{"stop": []string{"POST http://127.0.0.1:1/gone", "POST " + p.URL + "/two"}})
+		r := start(t, hooked(t, "Never", []string{"sh", "-c", "exit 9"}, settings), []string{"sh"}, path)
+		require.Equal(t, 9, r.code())
+		require.Equal(t, []string{"/two"}, p.stops())
+		require.Equal(t, "jobmesh: the proxy was not stopped by POST http://127.0.0.1:1/gone\n", r.stderr())
+	})
+	for _, client := range installed("curl", "wget", "busybox") {
+		t.Run("with the token of Dapr by "+client, func(t *testing.T) {
+			t.Parallel()
+			p := newProxy(t, 0)
+			settings := p.at(nil)
+			settings["mesh"] = "dapr"
+			command := hooked(t, "Never", []string{"true"}, settings)
+			r := start(t, command, []string{"sh"}, tools(t, client, "true"), "JOBMESH_POD_DAPR=true", "DAPR_API_TOKEN=a secret")
+			require.Zero(t, r.code(), r.stderr())
+			require.Equal(t, []string{stopped}, p.stops())
+			require.Equal(t, "a secret", p.token)
+
+			r = start(t, command, []string{"sh"}, tools(t, client, "true"), "JOBMESH_POD_DAPR=true")
+			require.Zero(t, r.code(), r.stderr())
+			require.Empty(t, p.token)
+		})
+	}
+}
