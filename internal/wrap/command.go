@@ -70,6 +70,10 @@ func becomeReaper() {
 	}
 }
 
+// startTime is how long it takes a command to be able to catch a signal: no
+// program has begun before. One that has ended by then is not kept waiting.
+const startTime = 2 * time.Millisecond
+
 // settleTime is how long a command has to run before it is worth tidying up
 // beside it.
 const settleTime = 100 * time.Millisecond
@@ -88,11 +92,12 @@ func (r *run) runCommand(path string, argv, env []string) (code int, failed *sta
 	}
 	r.started = true
 	r.logEvent(event{severity: info, name: "command-started", text: "command started"})
-	go catchTheRest(r.signals)
-	settled := time.After(settleTime)
+	started, settled := time.After(startTime), time.After(settleTime)
 	var killTime <-chan time.Time
 	for {
 		select {
+		case <-started:
+			go catchTheRest(r.signals)
 		case <-settled:
 			giveBackProgram()
 		case s := <-r.signals:

@@ -146,7 +146,7 @@ func TestIgnoredSignalsAreDefaultForTheCommand(t *testing.T) {
 	}
 }
 
-// A container's limit on processes counts threads too. The Go runtime has six at
+// A container's limit on processes counts threads too. The Go runtime has eight at
 // rest, and nine at times.
 func TestTwelveProcessesAreEnough(t *testing.T) {
 	notUnderRace(t)
