@@ -132,3 +132,65 @@ func TestShow(t *testing.T) {
 		assert.Equal(t, want, show(d))
 	}
 }
+
+func TestAwaitDuration(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"0": 0, "0s": 0, "1ms": time.Millisecond, " 12s ": 12 * time.Second, "10m": 10 * time.Minute, "10h": 10 * time.Hour,
+		"10d": 240 * time.Hour, "999999999999d": 1<<63 - 1,
+	} {
+		got, ok := awaitDuration(text)
+		assert.True(t, ok, text)
+		assert.Equal(t, want, got, text)
+	}
+	for _, text := range []string{"", " ", "x", "1", "0x", "123x", "+1s", "-1s", "1.5s", "99999999999999999999s"} {
+		_, ok := awaitDuration(text)
+		assert.False(t, ok, text)
+	}
+}
+
+func FuzzDurations(f *testing.F) {
+	f.Add("12s")
+	f.Add("1h2m")
+	f.Fuzz(func(t *testing.T, text string) {
+		if d, ok := awaitDuration(text); ok {
+			assert.GreaterOrEqual(t, d, time.Duration(0))
+		}
+		var d time.Duration
+		if duration(&d, text, 0) == nil {
+			assert.GreaterOrEqual(t, d, time.Duration(0))
+		}
+	})
+}
+
+func TestProcessNames(t *testing.T) {
+	assert.True(t, isNamed("envoy", "envoy\n", "/usr/bin/x\x00-c\x00"))
+	assert.True(t, isNamed("pilot-agent", "main\n", "/usr/local/bin/pilot-agent\x00proxy\x00"))
+	assert.True(t, isNamed("a-name-longer-than-comm", "a-name-longer-t\n", "./a-name-longer-than-comm\x00"))
+	assert.False(t, isNamed("a-name-longer-t-and-more", "a-name-longer-t\n", ""))
+	assert.False(t, isNamed("envoy", "envoy2\n", "/envoy/x\x00envoy\x00"))
+	assert.True(t, isZombie("7 (sh) Z 1 7"))
+	assert.True(t, isZombie("7 (a) Z (b) Z 1"))
+	assert.False(t, isZombie("7 (x) Z) S 1 7"))
+	assert.False(t, isZombie(""))
+}
+
+// What a process may call itself, and what the kernel may say of memory.
+func FuzzProc(f *testing.F) {
+	f.Add("7 (a) b) Z 1", "00400000-004d3000 r-xp 00000000 fe:00 12 /w")
+	f.Fuzz(func(t *testing.T, text, maps string) {
+		isZombie(text)
+		isNamed(text, maps, text)
+		for _, r := range readOnlyRanges(maps, "/w") {
+			assert.Less(t, r.start, r.end)
+		}
+	})
+}
+
+func TestReadOnlyRanges(t *testing.T) {
+	const maps = "00400000-004d3000 r-xp 00000000 fe:00 12  /w\n" +
+		"004d3000-005d7000 r--p 000d3000 fe:00 12  /w\n" +
+		"005d7000-005e5000 rw-p 001d7000 fe:00 12  /w\n" +
+		"7f000000-7f001000 r--p 00000000 fe:00 13  /lib/other\n" +
+		"7fff0000-7fff1000 r-xp 00000000 00:00 0   [vdso]\n"
+	assert.Equal(t, []memoryRange{{0x400000, 0x4d3000}, {0x4d3000, 0x5d7000}}, readOnlyRanges(maps, "/w"))
+}
