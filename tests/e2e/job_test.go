@@ -172,11 +172,31 @@ func awaitLine(t *testing.T, lines <-chan string, want string, limit time.Durati
 // assertUndisturbed holds when the proxy ran once, to the end of the command, and ended well.
 func assertUndisturbed(t *testing.T, pod *corev1.Pod, proxy string) {
 	t.Helper()
+	assertOutlived(t, pod, proxy, "main")
+}
+
+// assertOutlived holds when the proxy ran once, to the end of these containers, and ended well.
+func assertOutlived(t *testing.T, pod *corev1.Pod, proxy string, commands ...string) {
+	t.Helper()
 	assert.Zero(t, container(pod, proxy).RestartCount, "restarts of the proxy")
 	ended := terminated(t, pod, proxy)
 	assert.Zero(t, ended.ExitCode, "exit code of the proxy")
-	// The wrapper ends a moment after the proxy it has stopped, and a status counts in seconds.
-	command := terminated(t, pod, "main")
-	assert.False(t, ended.FinishedAt.Add(time.Second).Before(command.FinishedAt.Time),
-		"the proxy ended at %s, the command at %s", ended.FinishedAt, command.FinishedAt)
+	for _, name := range commands {
+		// The wrapper ends a moment after the proxy it has stopped, and a status counts in seconds.
+		command := terminated(t, pod, name)
+		assert.False(t, ended.FinishedAt.Add(time.Second).Before(command.FinishedAt.Time),
+			"the proxy ended at %s, the command of %s at %s", ended.FinishedAt, name, command.FinishedAt)
+	}
+}
+
+// stopRequest is what a proxy that stands in for one of a mesh says when it is asked to stop.
+var stopRequest = map[string]string{
+	"linkerd": "proxy: POST /shutdown\n",
+	"istio":   "proxy: POST /quitquitquit\n",
+}
+
+// assertStoppedOnce holds when the proxy of the mesh was asked to stop, and not a second time.
+func (s space) assertStoppedOnce(t *testing.T, pod *corev1.Pod, mesh string) {
+	t.Helper()
+	assert.Equal(t, 1, strings.Count(s.logs(t, pod, mesh+"-proxy"), stopRequest[mesh]), "stop requests")
 }

@@ -163,23 +163,33 @@ func TestNoMesh(t *testing.T) {
 	assert.Contains(t, strings.Split(s.logs(t, pod, "main"), "\n"), "cat")
 }
 
-// Deleting a Job asks its command to stop, through the wrapper, long before the grace period of 30 s is over.
+// Deleting a Job asks its command to stop, through the wrapper or the shell that is in its place, long before the grace
+// period of 30 s is over.
 func TestDeletedJobIsAskedToStop(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, mesh{name: "linkerd"})
-	s.release(t, "deleted", shell(`trap "echo asked to stop; exit 0" TERM; echo started; while :; do sleep 0.1; done`), nil)
-	pod := s.podWhen(t, "deleted", "its command runs", func(pod *corev1.Pod) bool {
-		return container(pod, "main").State.Running != nil
-	})
-	lines := s.follow(t, pod, "main")
-	awaitLine(t, lines, "started", jobLimit)
+	for name, jobmesh := range map[string]values{
+		"wrap": the.jobmesh(nil),
+		"hook": {"mode": "hook", "mesh": "linkerd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSpace(t, mesh{name: "linkerd"})
+			s.release(t, "deleted", shell(`trap "echo asked to stop; exit 0" TERM; echo started; while :; do sleep 0.1; done`),
+				values{"jobmesh": jobmesh})
+			pod := s.podWhen(t, "deleted", "its command runs", func(pod *corev1.Pod) bool {
+				return container(pod, "main").State.Running != nil
+			})
+			lines := s.follow(t, pod, "main")
+			awaitLine(t, lines, "started", jobLimit)
 
-	require.NoError(t, s.run("", s.kubectl, "delete", "job", "deleted", "--namespace", s.name, "--wait=false"))
-	awaitLine(t, lines, "asked to stop", 10*time.Second)
-	require.Eventually(t, func() bool {
-		pods, err := s.client.CoreV1().Pods(s.name).List(s.ctx, metav1.ListOptions{})
-		return err == nil && len(pods.Items) == 0
-	}, 15*time.Second, 100*time.Millisecond, "the pod is gone")
+			require.NoError(t, s.run("", s.kubectl, "delete", "job", "deleted", "--namespace", s.name, "--wait=false"))
+			awaitLine(t, lines, "asked to stop", 10*time.Second)
+			require.Eventually(t, func() bool {
+				pods, err := s.client.CoreV1().Pods(s.name).List(s.ctx, metav1.ListOptions{})
+				return err == nil && len(pods.Items) == 0
+			}, 15*time.Second, 100*time.Millisecond, "the pod is gone")
+		})
+	}
 }
 
 // The chart of a nightly report, as a user installs it, in a namespace of a mesh.

@@ -93,11 +93,13 @@ func (s *suite) copyCharts() error {
 	if err != nil {
 		return err
 	}
-	for _, from := range []string{
-		"charts/job",
-		filepath.Join(repository, "charts", "nightly-report"),
-		filepath.Join(repository, "charts", "database-migration"),
+	from := []string{"charts/job"}
+	for _, name := range []string{
+		"cronjobs", "database-migration", "native", "nightly-report", "opt-out", "shell-hook", "two-containers",
 	} {
+		from = append(from, filepath.Join(repository, "charts", name))
+	}
+	for _, from := range from {
 		to := filepath.Join(s.charts, filepath.Base(from))
 		if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 			return fmt.Errorf("chart: %w", err)

@@ -79,6 +79,7 @@ func (a admin) shutdown(w http.ResponseWriter, r *http.Request, reply string) {
 		return
 	}
 	fmt.Fprint(w, reply)
+	fmt.Println("proxy: "+r.Method, r.URL.Path) // the tests count them
 	a.stop()
 }
 
