@@ -36,17 +36,13 @@ app.kubernetes.io/component: {{ .job.name }}
 {{- end }}
 template:
   metadata:
-    labels:
-      {{- include "cronjobs.labels" . | nindent 6 }}
-      {{- include "jobmesh.podLabels" (list .root .job.jobmesh) | nindent 6 }}
-      {{- with .job.podLabels }}
-      {{- toYaml . | nindent 6 }}
-      {{- end }}
-    annotations:
-      {{- include "jobmesh.podAnnotations" (list .root .job.jobmesh) | nindent 6 }}
-      {{- with .job.podAnnotations }}
-      {{- toYaml . | nindent 6 }}
-      {{- end }}
+    {{- /* Merged as maps, the user's word first: text after text would print a key twice. */ -}}
+    {{- $labels := include "cronjobs.labels" . | fromYaml -}}
+    {{- $labels = merge dict (default dict .job.podLabels) $labels (include "jobmesh.podLabels" (list .root .job.jobmesh) | fromYaml) }}
+    labels: {{- toYaml $labels | nindent 6 }}
+    {{- with merge dict (default dict .job.podAnnotations) (include "jobmesh.podAnnotations" (list .root .job.jobmesh) | fromYaml) }}
+    annotations: {{- toYaml . | nindent 6 }}
+    {{- end }}
   spec: {{- include "jobmesh.podSpec" (list . "cronjobs.podSpec" .job.jobmesh) | nindent 4 }}
 {{- end -}}
 
