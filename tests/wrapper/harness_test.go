@@ -301,8 +301,12 @@ func (p *process) asInit() *process {
 // nobody else sees.
 func (p *process) withMounts() *process {
 	p.t.Helper()
-	flags := p.asInit().cmd.SysProcAttr.Cloneflags
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags | syscall.CLONE_NEWNS, Unshareflags: syscall.CLONE_NEWNS}
+	attributes := *p.asInit().cmd.SysProcAttr
+	attributes.Cloneflags |= syscall.CLONE_NEWNS
+	if os.Geteuid() == 0 {
+		attributes.Unshareflags = syscall.CLONE_NEWNS // makes the mounts private
+	}
+	p.cmd.SysProcAttr = &attributes
 	return p
 }
 
@@ -310,7 +314,10 @@ func (p *process) withMounts() *process {
 var initAttributes = sync.OnceValue(func() *syscall.SysProcAttr {
 	attributes := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	if os.Geteuid() != 0 {
+		// Root of a user namespace may mount in it, as some tests do.
 		attributes.Cloneflags |= syscall.CLONE_NEWUSER
+		attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+		attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
 	try := exec.Command("true")
 	try.SysProcAttr = attributes
