@@ -44,6 +44,8 @@ func TestScenarios(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SOURCES", sources)
+			// Helm keeps a cache there.
+			env.Setenv("HOME", env.WorkDir)
 			program, err := exec.LookPath("jobmesh")
 			if err != nil {
 				return err

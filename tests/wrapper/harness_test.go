@@ -235,6 +235,17 @@ func (p *proxy) looks() int {
 	return len(p.readySeen)
 }
 
+// waitedFor asserts that somebody looked until the proxy was ready. Its clock
+// starts before the wrapper's, so how long the wrapper took says little.
+func (p *proxy) waitedFor() {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.readySeen) == 0 || p.readySeen[len(p.readySeen)-1].Before(p.readyAt) {
+		p.t.Error("nobody waited for the proxy to be ready")
+	}
+}
+
 // flags are what make the wrapper use this proxy.
 func (p *proxy) flags() []string {
 	return []string{"--ready-url=http://" + p.addr + "/ready", "--stop=POST http://" + p.addr + "/shutdown"}
