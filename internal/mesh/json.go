@@ -1,7 +1,7 @@
 package mesh
 
 // The wrapper has to read two JSON values that others wrote. encoding/json would
-// add 0.3 MB to it, so there is a scanner here that knows just enough JSON.
+// add 0.5 MB to it, so there is a scanner here that knows just enough JSON.
 // Whatever it cannot read counts as absent.
 
 // A value is a JSON value: for a string what stands between its quotes, for

@@ -2,6 +2,7 @@ package wrap
 
 import (
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -74,15 +75,12 @@ func (l *logger) format(e event, now time.Time) string {
 	return line
 }
 
-// milliseconds writes a duration as a number with three decimals, without the
-// 25 kB that come with the formatting of floats.
+// milliseconds writes a duration as a number with three decimals.
 func milliseconds(d time.Duration) string {
-	us := d.Microseconds()
-	decimals := itoa(int(1000 + us%1000))
-	return itoa(int(us/1000)) + "." + decimals[1:]
+	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 3, 64)
 }
 
-// quoteJSON writes a JSON string. encoding/json would add 0.3 MB.
+// quoteJSON writes a JSON string. encoding/json would add 0.5 MB.
 func quoteJSON(s string) string {
 	const hex = "0123456789abcdef"
 	out := make([]byte, 0, len(s)+2)
