@@ -59,8 +59,12 @@ func (r *run) waitForDependencies() bool {
 		began := time.Now()
 		var last error
 		done := r.poll(remaining(r.opts.waitForTimeout, start), lookLimit, func(left time.Duration) bool {
-			last = d.check(sock.For(left, r.interrupted), len(r.plan.proxies) > 0)
-			return last == nil
+			err := d.check(sock.For(left, r.interrupted), len(r.plan.proxies) > 0)
+			// A try that the limit cut short says nothing about the server.
+			if last == nil || err != sock.ErrTimeout {
+				last = err
+			}
+			return err == nil
 		})
 		took := time.Since(began)
 		switch {

@@ -121,7 +121,10 @@ func (r *run) waitReady() bool {
 				if ready {
 					return true
 				}
-				lastAnswer = answer
+				// A try that the limit cut short says nothing about the proxy.
+				if lastAnswer == "" || left == requestLimit || answer != sock.ErrTimeout.Error() {
+					lastAnswer = answer
+				}
 			}
 			return false
 		})
