@@ -1,4 +1,5 @@
-// Package chart packs the library chart, pinned to the image it was built with.
+// Package chart packs the library chart, pinned to the image it was built with,
+// and the application charts that carry it.
 package chart
 
 import (
@@ -7,6 +8,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -73,15 +75,24 @@ func Pack(dir string, pin Pin, modified time.Time) (Archive, error) {
 
 // Repack pins a packed chart to another image, and leaves the rest as it is.
 func Repack(archive []byte, pin Pin) (Archive, error) {
+	c, modified, err := unpack(archive)
+	if err != nil {
+		return Archive{}, err
+	}
+	return pack(c, pin, modified)
+}
+
+// unpack loads a packed chart, with the time on its files.
+func unpack(archive []byte) (*helm.Chart, time.Time, error) {
 	c, err := loader.LoadArchive(bytes.NewReader(archive))
 	if err != nil {
-		return Archive{}, fault.New(fault.Input, fmt.Errorf("chart archive: %w", err))
+		return nil, time.Time{}, fault.New(fault.Input, fmt.Errorf("chart archive: %w", err))
 	}
 	modified, err := firstModified(archive)
 	if err != nil {
-		return Archive{}, fault.New(fault.Input, fmt.Errorf("chart archive: %w", err))
+		return nil, time.Time{}, fault.New(fault.Input, fmt.Errorf("chart archive: %w", err))
 	}
-	return pack(c, pin, modified)
+	return c, modified, nil
 }
 
 // firstModified is the time on the archive's files, which all have the same.
@@ -97,41 +108,61 @@ func firstModified(archive []byte) (time.Time, error) {
 	return header.ModTime, nil
 }
 
-// pack writes the files of a loaded chart as they stand, those of .helmignore
-// left out.
+// pack writes the files of a loaded library chart as they stand, but for the pin.
 func pack(c *helm.Chart, pin Pin, modified time.Time) (Archive, error) {
-	a := Archive{Metadata: c.Metadata}
-	files := append([]*helm.File{}, c.Raw...)
-	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
+	files, err := edited(c.Raw, map[string]edit{"values.yaml": pin.apply})
+	if err != nil {
+		return Archive{}, err
+	}
+	a, err := write(c.Metadata, files, modified)
+	if err != nil {
+		return a, err
+	}
+	return a, a.check(pin)
+}
+
+// An edit changes the text of a file.
+type edit func([]byte) ([]byte, error)
+
+// edited returns the files, those that have an edit changed by it.
+func edited(files []*helm.File, edits map[string]edit) ([]*helm.File, error) {
+	var out []*helm.File
+	for _, f := range files {
+		if change, ok := edits[f.Name]; ok {
+			data, err := change(f.Data)
+			if err != nil {
+				return nil, err
+			}
+			f = &helm.File{Name: f.Name, Data: data}
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+// write makes an archive of the files.
+func write(metadata *helm.Metadata, files []*helm.File, modified time.Time) (Archive, error) {
+	a := Archive{Metadata: metadata}
+	files = slices.SortedFunc(slices.Values(files), func(x, y *helm.File) int { return strings.Compare(x.Name, y.Name) })
 	var content bytes.Buffer
 	w := tar.NewWriter(&content)
 	for _, f := range files {
-		data := f.Data
-		if f.Name == "values.yaml" {
-			var err error
-			if data, err = pin.apply(data); err != nil {
-				return a, err
-			}
-		}
 		header := &tar.Header{
-			Name: c.Name() + "/" + f.Name, Mode: 0o644, Size: int64(len(data)),
+			Name: metadata.Name + "/" + f.Name, Mode: 0o644, Size: int64(len(f.Data)),
 			ModTime: modified, Typeflag: tar.TypeReg, Format: tar.FormatPAX,
 		}
 		if err := w.WriteHeader(header); err != nil {
 			return a, err
 		}
-		if _, err := w.Write(data); err != nil {
+		if _, err := w.Write(f.Data); err != nil {
 			return a, err
 		}
 	}
-	if err := w.Close(); err != nil {
-		return a, err
+	err := w.Close()
+	if err == nil {
+		a.Bytes, err = image.Compress(content.Bytes())
 	}
-	var err error
-	if a.Bytes, err = image.Compress(content.Bytes()); err != nil {
-		return a, err
-	}
-	return a, a.check(pin)
+	return a, err
 }
 
 // check reads the archive back the way Helm will.

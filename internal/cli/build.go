@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -33,9 +34,9 @@ func newBuild(streams Streams) *cobra.Command {
 		Use:   "build",
 		Short: "Build the multi-arch image and the chart that is pinned to it",
 		Long: `Build compiles the wrapper, assembles its multi-arch image and packs the
-library chart, pinned to the image by digest. It needs the sources and Go, and
-neither a container daemon nor a network. The same sources give the same
-digests on any machine.
+library chart, pinned to the image by digest, and the charts that carry it. It
+needs the sources and Go, and neither a container daemon nor a network. The same
+sources give the same digests on any machine.
 
 It writes below the output folder: oci/ (an OCI layout), NAME-VERSION.oci.tar
 (the same as one file), charts/ and result.json (every digest and size). The
@@ -91,11 +92,21 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	if err != nil {
 		return err
 	}
+	library := chart.Library{Archive: archive, Repository: chartRepository(path.Dir(repository))}
+	var packed []chart.Archive
+	for _, name := range applications {
+		a, err := chart.PackApplication(filepath.Join(sources, "charts", name), library, recipe.Created)
+		if err != nil {
+			return err
+		}
+		packed = append(packed, a)
+	}
 	result, err := out.Write(release.Release{
-		Index:     index,
-		Reference: image.Reference{Repository: repository, Tag: tagOf(version)},
-		Chart:     archive,
-		Toolchain: toolchain,
+		Index:        index,
+		Reference:    image.Reference{Repository: repository, Tag: tagOf(version)},
+		Chart:        archive,
+		Applications: packed,
+		Toolchain:    toolchain,
 	})
 	if err != nil {
 		return fault.New(fault.LocalIO, err)
@@ -104,6 +115,13 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	_, err = fmt.Fprintln(streams.Out, result.Image.Digest)
 	return err
 }
+
+// applications are the charts of charts/ that are released with the library. The
+// others there are examples.
+var applications = []string{"cronjobs"}
+
+// chartRepository is the registry and prefix of charts as Helm names it.
+func chartRepository(prefix string) string { return "oci://" + prefix }
 
 func chartFolder(sources string) string { return filepath.Join(sources, "library-chart") }
 
@@ -220,6 +238,8 @@ func printTable(streams Streams, r release.Result) {
 		row(p.Platform, p.Program.Size, p.Layer.Size, p.Digest)
 	}
 	row("image index", "", "", r.Image.Digest)
-	row("chart "+r.Chart.Version, "", r.Chart.Size, r.Chart.Digest)
+	for _, c := range append([]release.Packed{r.Chart}, r.Applications...) {
+		row("chart "+c.Name+" "+c.Version, "", c.Size, c.Digest)
+	}
 	_ = w.Flush()
 }

@@ -28,10 +28,11 @@ func newPublish(streams Streams) *cobra.Command {
 	var o publishOptions
 	cmd := &cobra.Command{
 		Use:   "publish REGISTRY/PREFIX",
-		Short: "Push the image and the chart, the tags last",
-		Long: `Publish pushes what build made: the image to REGISTRY/PREFIX/jobmesh-wrap and
-the chart to REGISTRY/PREFIX/jobmesh, each under its version. The chart that is
-pushed names the image where it was pushed to, by the same digest.
+		Short: "Push the image and the charts, the tags last",
+		Long: `Publish pushes what build made: the image to REGISTRY/PREFIX/jobmesh-wrap, the
+library chart to REGISTRY/PREFIX/jobmesh and the charts that carry it beside it,
+each under its version. The charts that are pushed name the image where it was
+pushed to, by the same digest.
 
 Everything is sent and read back before a tag moves. A run that fails leaves the
 tags as they were; run it again, and it goes on where it stopped. A published
@@ -98,13 +99,9 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 	return nil
 }
 
-// artifactsOf returns the image and the chart as a registry will have them.
+// artifactsOf returns the image and the charts as a registry will have them.
 func artifactsOf(stored release.Stored, o publishOptions) ([]publish.Artifact, error) {
 	imageRepo, err := repositoryUnder(o.prefix, stored.Result.Image.Name)
-	if err != nil {
-		return nil, err
-	}
-	chartRepo, err := repositoryUnder(o.prefix, stored.Result.Chart.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -120,14 +117,18 @@ func artifactsOf(stored release.Stored, o publishOptions) ([]publish.Artifact, e
 	if err != nil {
 		return nil, err
 	}
+	library := chart.Library{Archive: archive, Repository: chartRepository(o.prefix)}
+	archives := []chart.Archive{archive}
+	for _, a := range stored.Applications {
+		repacked, err := chart.RepackApplication(a, library)
+		if err != nil {
+			return nil, err
+		}
+		archives = append(archives, repacked)
+	}
 	created, err := verify.Created(stored)
 	if err != nil {
 		return nil, fault.New(fault.Verification, fmt.Errorf("image index: %w", err))
-	}
-	m := archive.Metadata
-	packed, err := publish.Chart(chartRepo, m.Name, m.Version, m.Description, m, archive.Bytes, created)
-	if err != nil {
-		return nil, err
 	}
 	img := publish.Artifact{Repository: imageRepo, Tags: tags}
 	for _, c := range stored.Children {
@@ -135,7 +136,19 @@ func artifactsOf(stored release.Stored, o publishOptions) ([]publish.Artifact, e
 		img.Manifests = append(img.Manifests, c.Manifest)
 	}
 	img.Manifests = append(img.Manifests, stored.Index)
-	return []publish.Artifact{img, packed}, nil
+	artifacts := []publish.Artifact{img}
+	for _, a := range archives {
+		repo, err := repositoryUnder(o.prefix, a.Metadata.Name)
+		if err != nil {
+			return nil, err
+		}
+		packed, err := publish.Chart(repo, a.Metadata, a.Bytes, created)
+		if err != nil {
+			return nil, err
+		}
+		artifacts = append(artifacts, packed)
+	}
+	return artifacts, nil
 }
 
 func printSteps(streams Streams, steps []publish.Step) error {

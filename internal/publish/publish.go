@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	helm "helm.sh/helm/v3/pkg/chart"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
@@ -248,7 +249,7 @@ const (
 
 // Chart is a packed chart as an artifact. metadata is its Chart.yaml, created the
 // date of its annotations.
-func Chart(repo name.Repository, chartName, version, description string, metadata any, archive []byte, created time.Time) (Artifact, error) {
+func Chart(repo name.Repository, metadata *helm.Metadata, archive []byte, created time.Time) (Artifact, error) {
 	config, err := json.Marshal(metadata)
 	if err != nil {
 		return Artifact{}, err
@@ -260,9 +261,9 @@ func Chart(repo name.Repository, chartName, version, description string, metadat
 		Config:        blobs[0].Descriptor,
 		Layers:        []v1.Descriptor{blobs[1].Descriptor},
 		Annotations: map[string]string{
-			"org.opencontainers.image.title":       chartName,
-			"org.opencontainers.image.version":     version,
-			"org.opencontainers.image.description": description,
+			"org.opencontainers.image.title":       metadata.Name,
+			"org.opencontainers.image.version":     metadata.Version,
+			"org.opencontainers.image.description": metadata.Description,
 			"org.opencontainers.image.created":     created.UTC().Format(time.RFC3339),
 		},
 	})
@@ -274,7 +275,7 @@ func Chart(repo name.Repository, chartName, version, description string, metadat
 		Blobs:      blobs,
 		Manifests:  []image.Blob{image.NewBlob(types.OCIManifestSchema1, manifest)},
 		// A tag cannot have the + of a version; Helm has agreed on _.
-		Tags:  []string{strings.ReplaceAll(version, "+", "_")},
+		Tags:  []string{strings.ReplaceAll(metadata.Version, "+", "_")},
 		Fixed: true,
 	}, nil
 }

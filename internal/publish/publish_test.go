@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	helm "helm.sh/helm/v3/pkg/chart"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
@@ -97,7 +98,7 @@ func (s *server) artifacts(t *testing.T, content string) []Artifact {
 	img.Manifests = append(img.Manifests, x.Blob)
 	chartRepo, err := name.NewRepository(s.host + "/team/chart")
 	require.NoError(t, err)
-	chart, err := Chart(chartRepo, "chart", "1.2.3+4", "a chart", map[string]string{"name": "chart"}, []byte("archive "+content), recipe.Created)
+	chart, err := Chart(chartRepo, &helm.Metadata{Name: "chart", Version: "1.2.3+4", Description: "a chart"}, []byte("archive "+content), recipe.Created)
 	require.NoError(t, err)
 	return []Artifact{img, chart}
 }

@@ -25,6 +25,9 @@ type Stored struct {
 	Index image.Blob
 	// Chart is the archive of the library chart.
 	Chart []byte
+	// Applications are the archives of the charts that carry it, in the order of
+	// Result.
+	Applications [][]byte
 }
 
 // A Child is the image of one platform.
@@ -51,6 +54,13 @@ func (f Folder) Load() (Stored, error) {
 	}
 	if s.Chart, err = f.file(s.Result.Chart.Path, s.Result.Chart.Content); err != nil {
 		return s, err
+	}
+	for _, a := range s.Result.Applications {
+		archive, err := f.file(a.Path, a.Content)
+		if err != nil {
+			return s, err
+		}
+		s.Applications = append(s.Applications, archive)
 	}
 	if _, err := f.file(s.Result.Archive.Path, s.Result.Archive.Content); err != nil {
 		return s, err

@@ -35,7 +35,9 @@ type Release struct {
 	Index     *image.Index
 	Reference image.Reference
 	Chart     chart.Archive
-	Toolchain string
+	// Applications are charts that carry the library chart.
+	Applications []chart.Archive
+	Toolchain    string
 }
 
 // A Result is the content of result.json, whose schema is
@@ -47,6 +49,8 @@ type Result struct {
 	Image         Image  `json:"image"`
 	Archive       File   `json:"archive"`
 	Chart         Packed `json:"chart"`
+	// Applications are charts that carry the library chart.
+	Applications []Packed `json:"applications"`
 }
 
 // An Image is the multi-arch image.
@@ -69,7 +73,7 @@ type Platform struct {
 	Program Content `json:"program"`
 }
 
-// A Packed is the chart's archive.
+// A Packed is the archive of a chart.
 type Packed struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
@@ -139,14 +143,15 @@ func (f Folder) Write(r Release) (Result, error) {
 			_ = file.Cleanup() // nothing to do where it was replaced
 		}
 	}()
-	for _, file := range []struct {
+	type file struct {
 		path    string
 		content []byte
-	}{
-		{result.Archive.Path, archive},
-		{result.Chart.Path, r.Chart.Bytes},
-		{resultFile, append(text, '\n')},
-	} {
+	}
+	files := []file{{result.Archive.Path, archive}, {result.Chart.Path, r.Chart.Bytes}}
+	for i, a := range r.Applications {
+		files = append(files, file{result.Applications[i].Path, a.Bytes})
+	}
+	for _, file := range append(files, file{resultFile, append(text, '\n')}) {
 		p, err := prepare(filepath.Join(dir, file.path), file.content)
 		if err != nil {
 			return Result{}, err
@@ -201,10 +206,12 @@ func (r Release) result(archive []byte) Result {
 			Content:   described(r.Index.Blob),
 		},
 		Archive: File{Path: recipe.Name + "-" + recipe.Version + ".oci.tar", Content: content(archive)},
-		Chart: Packed{
-			Name: r.Chart.Metadata.Name, Version: r.Chart.Metadata.Version,
-			File: File{Path: chartFolder + "/" + r.Chart.FileName(), Content: content(r.Chart.Bytes)},
-		},
+		Chart:   packed(r.Chart),
+		// A list even where it is empty: readers need no case for it.
+		Applications: []Packed{},
+	}
+	for _, a := range r.Applications {
+		result.Applications = append(result.Applications, packed(a))
 	}
 	for _, c := range r.Index.Children {
 		result.Image.Platforms = append(result.Image.Platforms, Platform{
@@ -217,6 +224,13 @@ func (r Release) result(archive []byte) Result {
 		})
 	}
 	return result
+}
+
+func packed(a chart.Archive) Packed {
+	return Packed{
+		Name: a.Metadata.Name, Version: a.Metadata.Version,
+		File: File{Path: chartFolder + "/" + a.FileName(), Content: content(a.Bytes)},
+	}
 }
 
 func described(b image.Blob) Content {

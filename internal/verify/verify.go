@@ -55,6 +55,9 @@ func Stored(s release.Stored) []Finding {
 		}
 	}
 	add("chart", "pin", checkPin(s))
+	for i, a := range s.Result.Applications {
+		add("chart "+a.Name, "library", checkLibrary(s.Applications[i], s.Chart))
+	}
 	return found
 }
 
@@ -170,6 +173,16 @@ func checkPin(s release.Stored) error {
 	pinned, err := chart.PinnedDigest(s.Chart)
 	if err == nil && pinned != s.Result.Image.Digest {
 		err = fmt.Errorf("is to %q, not to %s", pinned, s.Result.Image.Digest)
+	}
+	return err
+}
+
+// checkLibrary looks whether an application chart carries the library chart of
+// the same release, and with it the pin.
+func checkLibrary(archive, library []byte) error {
+	carried, err := chart.LibraryIn(archive)
+	if err == nil && !bytes.Equal(carried, library) {
+		err = errors.New("is not the library chart of this release")
 	}
 	return err
 }

@@ -1,0 +1,114 @@
+package chart
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	helm "helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+)
+
+// A Library is the packed library chart as an application chart carries it.
+type Library struct {
+	Archive
+	// Repository is where Helm finds it, such as oci://ghcr.io/jobmesh.
+	Repository string
+}
+
+// PackApplication packs the application chart of a folder with the library in
+// it, so that nothing has to be fetched to install it.
+func PackApplication(dir string, library Library, modified time.Time) (Archive, error) {
+	c, err := load(dir)
+	if err != nil {
+		return Archive{}, err
+	}
+	return packApplication(c, library, modified)
+}
+
+// RepackApplication puts another library into a packed application chart, and
+// leaves the rest as it is.
+func RepackApplication(archive []byte, library Library) (Archive, error) {
+	c, modified, err := unpack(archive)
+	if err != nil {
+		return Archive{}, err
+	}
+	return packApplication(c, library, modified)
+}
+
+// LibraryIn returns the archive of the library that a packed application chart
+// carries.
+func LibraryIn(archive []byte) ([]byte, error) {
+	c, err := loader.LoadArchive(bytes.NewReader(archive))
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range c.Raw {
+		if isDependency(f) {
+			return f.Data, nil
+		}
+	}
+	return nil, errors.New("carries no library chart")
+}
+
+// packApplication leaves out what Helm may have put into the folder for its own
+// use: a lock file, and charts that were built for a rendering.
+func packApplication(c *helm.Chart, library Library, modified time.Time) (Archive, error) {
+	wrong := func(err error) error { return fault.New(fault.Build, fmt.Errorf("chart %s: %w", c.Name(), err)) }
+	if err := dependsOnlyOn(c, library.Metadata); err != nil {
+		return Archive{}, wrong(err)
+	}
+	var files []*helm.File
+	for _, f := range c.Raw {
+		if f.Name != "Chart.lock" && !isDependency(f) {
+			files = append(files, f)
+		}
+	}
+	files, err := edited(files, map[string]edit{"Chart.yaml": library.nameRepository})
+	if err != nil {
+		return Archive{}, wrong(err)
+	}
+	files = append(files, &helm.File{Name: "charts/" + library.FileName(), Data: library.Bytes})
+	a, err := write(c.Metadata, files, modified)
+	if err != nil {
+		return a, err
+	}
+	// Read back the way Helm will: its metadata goes into the registry beside it.
+	packed, err := loader.LoadArchive(bytes.NewReader(a.Bytes))
+	if err != nil {
+		return a, wrong(fmt.Errorf("the packed archive does not load: %w", err))
+	}
+	if len(packed.Dependencies()) != 1 {
+		return a, wrong(errors.New("the packed archive has not the library in it"))
+	}
+	a.Metadata = packed.Metadata
+	return a, nil
+}
+
+func isDependency(f *helm.File) bool { return strings.HasPrefix(f.Name, "charts/") }
+
+func dependsOnlyOn(c *helm.Chart, library *helm.Metadata) error {
+	if len(c.Metadata.Dependencies) != 1 || c.Metadata.Dependencies[0].Name != library.Name {
+		return fmt.Errorf("Chart.yaml has to have one dependency, %s", library.Name)
+	}
+	if version := c.Metadata.Dependencies[0].Version; version != library.Version {
+		return fmt.Errorf("Chart.yaml wants %s %s, and %s is what is packed with it", library.Name, version, library.Version)
+	}
+	return nil
+}
+
+var repositoryLine = regexp.MustCompile(`(?m)^( +repository: ).*$`)
+
+// nameRepository writes where the library is found into the text of a Chart.yaml:
+// a path beside the sources means nothing to those who download the chart.
+func (l Library) nameRepository(text []byte) ([]byte, error) {
+	if n := len(repositoryLine.FindAll(text, -1)); n != 1 {
+		return nil, fmt.Errorf("Chart.yaml has %d lines with the repository of a dependency, not one", n)
+	}
+	return repositoryLine.ReplaceAll(text, []byte("${1}"+l.Repository)), nil
+}
