@@ -4,10 +4,11 @@ SHELL       := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION := $(shell sed -n 's/^version: //p' library-chart/Chart.yaml)
-TOOLS   := bin/helm3 bin/helm4 bin/helm-unittest bin/staticcheck
+TOOLS   := bin/helm3 bin/helm4 bin/helm-unittest bin/kustomize bin/staticcheck
 
 export JOBMESH_HELM3 := $(CURDIR)/bin/helm3
 export JOBMESH_HELM4 := $(CURDIR)/bin/helm4
+export JOBMESH_KUSTOMIZE := $(CURDIR)/bin/kustomize
 export JOBMESH_DIST  := $(CURDIR)/dist
 
 .PHONY: help
