@@ -1,0 +1,159 @@
+package sbom
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	cdx "github.com/CycloneDX/cyclonedx-go"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	spdxjson "github.com/spdx/tools-golang/json"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// sample is an index of two platforms, with a Go program that has a dependency,
+// and with a file that was downloaded.
+func sample(t *testing.T) Image {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "program")
+	out, err := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", program, "./testdata/program").CombinedOutput()
+	require.NoError(t, err, string(out))
+	content, err := os.ReadFile(program)
+	require.NoError(t, err)
+	base := Image{
+		Name: "sample", Version: "1.2.3+4", Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		License: "Apache-2.0", Source: "https://example.com/sample", Supplier: "Example",
+	}
+	index := base
+	index.Digest = "sha256:" + strings.Repeat("a", 64)
+	first := base
+	first.Platform, first.Digest = "linux/amd64", "sha256:"+strings.Repeat("b", 64)
+	first.Files = []File{{Path: "/sample", Content: content}}
+	third := base
+	third.Platform, third.Digest = "linux/arm/v7", "sha256:"+strings.Repeat("c", 64)
+	third.Files = []File{{Path: "/other", Content: []byte("not made by Go"), Origin: &Origin{
+		URL: "https://example.com/other%2F1.0/other-arm", Version: "v1.0", License: "MIT",
+	}}}
+	index.Children = []Image{first, third}
+	return index
+}
+
+// schemas are the official ones: of SPDX as its repository has it at v2.3, of
+// CycloneDX as the module that writes it has them.
+func schemas(t *testing.T) (spdx, cyclone *jsonschema.Schema) {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/CycloneDX/cyclonedx-go").Output()
+	require.NoError(t, err)
+	dir := filepath.Join(strings.TrimSpace(string(out)), "schema")
+	c := jsonschema.NewCompiler()
+	for id, file := range map[string]string{
+		"http://spdx.org/rdf/terms/2.3":                    "testdata/spdx-2.3.schema.json",
+		"http://cyclonedx.org/schema/bom-1.6.schema.json":  filepath.Join(dir, "bom-1.6.schema.json"),
+		"http://cyclonedx.org/schema/spdx.schema.json":     filepath.Join(dir, "spdx.schema.json"),
+		"http://cyclonedx.org/schema/jsf-0.82.schema.json": filepath.Join(dir, "jsf-0.82.schemax.json"),
+	} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		require.NoError(t, err)
+		require.NoError(t, c.AddResource(id, value))
+	}
+	spdx, err = c.Compile("http://spdx.org/rdf/terms/2.3")
+	require.NoError(t, err)
+	cyclone, err = c.Compile("http://cyclonedx.org/schema/bom-1.6.schema.json")
+	require.NoError(t, err)
+	return spdx, cyclone
+}
+
+// Case 58: the bills of the index and of each child pass their schema, are the
+// same bytes each time, and name version, modules and Go release.
+func TestBills(t *testing.T) {
+	spdxSchema, cycloneSchema := schemas(t)
+	index := sample(t)
+	for _, x := range append([]Image{index}, index.Children...) {
+		spdx, err := WriteSPDX(x)
+		require.NoError(t, err)
+		cyclone, err := WriteCycloneDX(x)
+		require.NoError(t, err)
+		for _, bill := range []struct {
+			text   []byte
+			schema *jsonschema.Schema
+		}{{spdx, spdxSchema}, {cyclone, cycloneSchema}} {
+			value, err := jsonschema.UnmarshalJSON(bytes.NewReader(bill.text))
+			require.NoError(t, err)
+			require.NoError(t, bill.schema.Validate(value))
+			text := string(bill.text)
+			assert.Contains(t, text, strings.TrimPrefix(x.Digest, "sha256:"))
+			assert.Contains(t, text, "2026-01-02T03:04:05Z")
+			if x.Platform == "linux/arm/v7" {
+				assert.Contains(t, text, "https://example.com/other%2F1.0/other-arm")
+				assert.NotContains(t, text, "stdlib")
+				continue
+			}
+			assert.Contains(t, text, `"v1.2.3+4"`, "the version of the program, which is stamped on no module")
+			assert.Contains(t, text, "pkg:golang/stdlib@"+strings.TrimPrefix(runtime.Version(), "go"))
+			assert.Contains(t, text, "pkg:golang/github.com/google/uuid@v1.")
+			assert.Contains(t, text, "h1:")
+		}
+		again, err := WriteSPDX(x)
+		require.NoError(t, err)
+		assert.Equal(t, string(spdx), string(again))
+		again, err = WriteCycloneDX(x)
+		require.NoError(t, err)
+		assert.Equal(t, string(cyclone), string(again))
+
+		// Read with the libraries of both formats.
+		doc, err := spdxjson.Read(bytes.NewReader(spdx))
+		require.NoError(t, err)
+		assert.Equal(t, "sample", doc.Packages[0].PackageName)
+		var bom cdx.BOM
+		require.NoError(t, cdx.NewBOMDecoder(bytes.NewReader(cyclone), cdx.BOMFileFormatJSON).Decode(&bom))
+		assert.Equal(t, "1.2.3+4", bom.Metadata.Component.Version)
+		assert.True(t, strings.HasPrefix(bom.SerialNumber, "urn:uuid:"))
+	}
+}
+
+// Every reference is to something that is there, once.
+func TestReferencesResolve(t *testing.T) {
+	for _, x := range append(sample(t).Children, sample(t)) {
+		b := billOf(x)
+		there := map[string]bool{}
+		for _, p := range append([]part{b.subject}, b.others...) {
+			assert.False(t, there[p.ref], p.ref)
+			there[p.ref] = true
+		}
+		for _, r := range b.relations {
+			assert.True(t, there[r.from] && there[r.to], r)
+		}
+	}
+}
+
+// Another image has another serial number.
+func TestSerialFollowsTheDigest(t *testing.T) {
+	x := sample(t)
+	one := billOf(x).id
+	x.Digest = "sha256:" + strings.Repeat("d", 64)
+	assert.NotEqual(t, one, billOf(x).id)
+}
+
+// The bills hold nothing of the machine they were made on.
+func TestNothingOfTheMachine(t *testing.T) {
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	text, err := WriteSPDX(sample(t))
+	require.NoError(t, err)
+	require.True(t, json.Valid(text))
+	if len(host) > 6 { // a short one may be part of a word
+		assert.NotContains(t, string(text), host)
+	}
+	assert.NotContains(t, string(text), here)
+}
