@@ -15,9 +15,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/modfile"
 
+	"github.com/jobmesh/jobmesh/internal/attest"
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/provenance"
 	"github.com/jobmesh/jobmesh/internal/release"
 )
 
@@ -83,8 +85,11 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	if err := out.Prepare(); err != nil {
 		return fault.New(fault.LocalIO, err, "choose another folder with --output")
 	}
-	index, toolchain, err := compile(ctx, streams, sources, recipe, platforms)
+	index, compiler, err := compile(ctx, streams, sources, recipe, platforms)
 	if err != nil {
+		return err
+	}
+	if index.Attachments, err = attachments(ctx, sources, index, compiler); err != nil {
 		return err
 	}
 	pin.Digest = index.Blob.Descriptor.Digest.String()
@@ -106,7 +111,7 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 		Reference:    image.Reference{Repository: repository, Tag: tagOf(version)},
 		Chart:        archive,
 		Applications: packed,
-		Toolchain:    toolchain,
+		Toolchain:    compiler.Toolchain,
 	})
 	if err != nil {
 		return fault.New(fault.LocalIO, err)
@@ -139,18 +144,32 @@ func plan(sources, name, version string, names []string) (image.Recipe, []image.
 	return recipe, platforms, err
 }
 
-// compile makes the image, and returns it with the compiler's release.
-func compile(ctx context.Context, streams Streams, sources string, recipe image.Recipe, platforms []image.Platform) (*image.Index, string, error) {
+// compile makes the image, and returns it with the compiler that was used.
+func compile(ctx context.Context, streams Streams, sources string, recipe image.Recipe, platforms []image.Platform) (*image.Index, *image.Compiler, error) {
 	compiler, err := image.NewCompiler(ctx, sources)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	binaries, err := compiler.CompileAll(ctx, recipe, platforms, progress(streams, len(platforms)))
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	index, err := image.Assemble(recipe, binaries)
-	return index, compiler.Toolchain, err
+	return index, compiler, err
+}
+
+// attachments makes the documents about an image.
+func attachments(ctx context.Context, sources string, index *image.Index, compiler *image.Compiler) ([]image.Attachment, error) {
+	modules, err := attest.Modules(sources)
+	if err != nil {
+		return nil, fault.New(fault.Build, err)
+	}
+	return attest.Image(index, attest.Facts{
+		Toolchain:   compiler.Toolchain,
+		Environment: compiler.Environment(),
+		Revision:    provenance.RevisionOf(ctx, sources),
+		Modules:     modules,
+	})
 }
 
 // tagOf is the tag of a version. A tag cannot have a +; Helm has agreed on _.

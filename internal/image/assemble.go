@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,9 @@ type Index struct {
 	Recipe   Recipe
 	Children []Child
 	Blob     Blob
+	// Attachments are documents about the index and its children. The image is the
+	// same without them.
+	Attachments []Attachment
 }
 
 // Assemble makes the image. It is a pure function: nothing of the machine or
@@ -173,12 +177,22 @@ func NewBlob(mediaType types.MediaType, content []byte) Blob {
 	return Blob{Descriptor: v1.Descriptor{MediaType: mediaType, Size: size, Digest: digest}, Bytes: content}
 }
 
-// Blobs returns the content of the image, the index last: what is stored in
-// this order is never pointed to before it is there.
+// Blobs returns the content of the image, the index last, and that of its
+// attachments, each once: what is stored in this order is never pointed to before
+// it is there.
 func (x *Index) Blobs() []Blob {
 	var all []Blob
 	for _, c := range x.Children {
 		all = append(all, c.Layer, c.Config, c.Manifest)
 	}
-	return append(all, x.Blob)
+	all = append(all, x.Blob)
+	for _, a := range x.Attachments {
+		all = append(all, a.Blobs()...)
+	}
+	seen := map[v1.Hash]bool{}
+	return slices.DeleteFunc(all, func(b Blob) bool {
+		again := seen[b.Descriptor.Digest]
+		seen[b.Descriptor.Digest] = true
+		return again
+	})
 }

@@ -74,11 +74,17 @@ func NewCompiler(ctx context.Context, sources string) (*Compiler, error) {
 	for name, value := range caches {
 		c.env = append(c.env, name+"="+value)
 	}
-	c.env = append(c.env,
+	c.env = append(c.env, c.Environment()...)
+	return c, nil
+}
+
+// Environment are the settings that every compile has, whoever runs it.
+func (c *Compiler) Environment() []string {
+	return []string{
 		"GOENV=off", "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=", "GOFIPS140=off",
 		"GO111MODULE=on", "CGO_ENABLED=0", "GOOS=linux",
-		"GOTOOLCHAIN="+c.Toolchain)
-	return c, nil
+		"GOTOOLCHAIN=" + c.Toolchain,
+	}
 }
 
 // CompileAll compiles the recipe's program for each platform, as many at a time

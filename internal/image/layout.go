@@ -70,13 +70,7 @@ func (x *Index) List(dir string, ref Reference) error {
 	if damaged {
 		manifest = v1.IndexManifest{}
 	}
-	others := manifest.Manifests[:0]
-	for _, d := range manifest.Manifests {
-		if d.Annotations[containerdName] != ref.String() {
-			others = append(others, d)
-		}
-	}
-	if err := WriteFile(filepath.Join(dir, indexFile), x.layoutIndex(ref, others)); err != nil {
+	if err := WriteFile(filepath.Join(dir, indexFile), x.layoutIndex(dir, ref, manifest.Manifests)); err != nil {
 		return err
 	}
 	if damaged {
@@ -87,14 +81,19 @@ func (x *Index) List(dir string, ref Reference) error {
 
 // layoutIndex is the content of index.json: one nested, named index, and what
 // else the layout holds. A flat index.json is refused by skopeo, and an unnamed
-// one imports as nothing into containerd.
-func (x *Index) layoutIndex(ref Reference, others []v1.Descriptor) []byte {
+// one imports as nothing into containerd. Attachments follow the images, unnamed:
+// oras and its kin find referrers in a layout by this list.
+func (x *Index) layoutIndex(dir string, ref Reference, listed []v1.Descriptor) []byte {
 	descriptor := x.Blob.Descriptor
 	descriptor.Annotations = map[string]string{refName: ref.Tag, containerdName: ref.String()}
+	images, attachments := x.others(dir, ref, listed, descriptor)
+	for _, a := range x.Attachments {
+		attachments = append(attachments, a.Descriptor())
+	}
 	text, err := json.MarshalIndent(v1.IndexManifest{
 		SchemaVersion: 2,
 		MediaType:     types.OCIImageIndex,
-		Manifests:     append(append([]v1.Descriptor{}, others...), descriptor),
+		Manifests:     append(images, attachments...),
 	}, "", indexIndented)
 	if err != nil {
 		panic(err) // strings and numbers always encode
@@ -116,7 +115,7 @@ func (x *Index) Archive(ref Reference) ([]byte, error) {
 	if err := add(layoutFileIs, []byte(layoutFile)); err != nil {
 		return nil, err
 	}
-	if err := add(indexFile, x.layoutIndex(ref, nil)); err != nil {
+	if err := add(indexFile, x.layoutIndex("", ref, nil)); err != nil {
 		return nil, err
 	}
 	blobs := x.Blobs()

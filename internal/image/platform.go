@@ -6,6 +6,7 @@ package image
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -31,6 +32,9 @@ var platforms = []Platform{
 	{Name: "linux/s390x", env: []string{"GOARCH=s390x"}},
 	{Name: "linux/riscv64", env: []string{"GOARCH=riscv64", "GORISCV64=rva20u64"}},
 }
+
+// Environment is what selects the platform for the Go compiler.
+func (p Platform) Environment() []string { return slices.Clone(p.env) }
 
 // PlatformNames returns all platforms in the order of the index.
 func PlatformNames() []string {

@@ -23,6 +23,9 @@ type Stored struct {
 	Children []Child
 	// Index is what they are listed in.
 	Index image.Blob
+	// Attachments are documents about the index and its children, in the order of
+	// Result.
+	Attachments []image.Attachment
 	// Chart is the archive of the library chart.
 	Chart []byte
 	// Applications are the archives of the charts that carry it, in the order of
@@ -76,7 +79,31 @@ func (f Folder) Load() (Stored, error) {
 	if s.Index, err = f.blob(layout, s.Result.Image.Content, types.OCIImageIndex); err != nil {
 		return s, err
 	}
+	for _, r := range s.Result.Image.Referrers {
+		a, err := f.attachment(layout, r)
+		if err != nil {
+			return s, err
+		}
+		s.Attachments = append(s.Attachments, a)
+	}
 	return s, f.named(layout, s.Result.Image)
+}
+
+// attachment reads a document about a manifest.
+func (f Folder) attachment(layout string, r Referrer) (image.Attachment, error) {
+	manifest, err := f.blob(layout, r.Content, types.OCIManifestSchema1)
+	if err != nil {
+		return image.Attachment{}, err
+	}
+	a, err := image.ReadAttachment(manifest.Bytes)
+	if err == nil && (a.Subject.String() != r.Subject || string(a.Type) != r.ArtifactType) {
+		err = fmt.Errorf("%s is %s about %s, and is listed as %s about %s", manifest.Descriptor.Digest, a.Type, a.Subject, r.ArtifactType, r.Subject)
+	}
+	if err != nil {
+		return a, fault.New(fault.Verification, err, rebuild)
+	}
+	a.Content, err = f.described(layout, a.Content.Descriptor)
+	return a, err
 }
 
 // child reads the image of a platform.

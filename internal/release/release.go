@@ -60,6 +60,19 @@ type Image struct {
 	Layout    string `json:"layout"`
 	Content
 	Platforms []Platform `json:"platforms"`
+	// Referrers are documents about the index and the platforms: bills of
+	// materials, provenance, signatures.
+	Referrers []Referrer `json:"referrers"`
+}
+
+// A Referrer is a document about a manifest. Its own digest and size are those of
+// its manifest.
+type Referrer struct {
+	// Subject is the digest of what it is about.
+	Subject      string `json:"subject"`
+	ArtifactType string `json:"artifactType"`
+	Content
+	Document Content `json:"document"`
 }
 
 // A Platform is the image of one platform. Its own digest and size are those of
@@ -221,6 +234,12 @@ func (r Release) result(archive []byte) Result {
 			Layer:    described(c.Layer),
 			DiffID:   c.DiffID.String(),
 			Program:  content(c.Program),
+		})
+	}
+	result.Image.Referrers = []Referrer{}
+	for _, a := range r.Index.Attachments {
+		result.Image.Referrers = append(result.Image.Referrers, Referrer{
+			Subject: a.Subject.String(), ArtifactType: string(a.Type), Content: described(a.Manifest), Document: described(a.Content),
 		})
 	}
 	return result

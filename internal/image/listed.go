@@ -1,0 +1,69 @@
+package image
+
+import (
+	"os"
+	"path/filepath"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// others returns what a layout lists after the image was put in the place of what
+// had its name: the images, and the attachments of others. An attachment stays as
+// long as its subject does, but for those that a build makes itself.
+func (x *Index) others(dir string, ref Reference, listed []v1.Descriptor, own v1.Descriptor) (images, attachments []v1.Descriptor) {
+	var candidates []Attachment
+	placed := false
+	for _, d := range listed {
+		if d.Annotations[containerdName] == ref.String() {
+			if !placed {
+				images, placed = append(images, own), true
+			}
+			continue
+		}
+		if a, ok := attachmentAt(dir, d); ok {
+			candidates = append(candidates, a)
+			continue
+		}
+		images = append(images, d)
+	}
+	if !placed {
+		images = append(images, own)
+	}
+	there := map[string]bool{}
+	complete := true
+	for _, d := range images {
+		there[d.Digest.Hex] = true
+		if reach(dir, filepath.Join(dir, blobFolder, d.Digest.Hex), there) != nil {
+			complete = false // whose attachments these are cannot be said
+		}
+	}
+	for _, a := range candidates {
+		if !x.replaces(a) && (there[a.Subject.Hex] || !complete) {
+			attachments = append(attachments, a.Descriptor())
+		}
+	}
+	return images, attachments
+}
+
+// replaces reports whether a build of this image makes such an attachment itself.
+func (x *Index) replaces(a Attachment) bool {
+	for _, own := range x.Attachments {
+		if own.Subject == a.Subject && own.Type == a.Type {
+			return true
+		}
+	}
+	return false
+}
+
+// attachmentAt reads what a layout lists, if it is an attachment.
+func attachmentAt(dir string, d v1.Descriptor) (Attachment, bool) {
+	if d.Annotations[refName] != "" || !d.MediaType.IsImage() {
+		return Attachment{}, false
+	}
+	text, err := os.ReadFile(filepath.Join(dir, blobFolder, d.Digest.Hex))
+	if err != nil {
+		return Attachment{}, false
+	}
+	a, err := ReadAttachment(text)
+	return a, err == nil
+}
