@@ -1,0 +1,129 @@
+// Package signature signs statements with a local key and checks such signatures.
+// What it writes is what cosign 3 writes: a sigstore bundle, version 0.3, around a
+// DSSE envelope around an in-toto statement.
+package signature
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+)
+
+// A Key signs.
+type Key struct{ private *ecdsa.PrivateKey }
+
+const generate = "cosign generate-key-pair makes one"
+
+// ReadKey reads a private key, ECDSA P-256, in PEM: PKCS #8, SEC 1, or what cosign
+// generate-key-pair writes. name is what errors call it; passphrase is called for
+// an encrypted key.
+func ReadKey(name string, text []byte, passphrase func() ([]byte, error)) (*Key, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fault.New(fault.Usage, fmt.Errorf("key %s is not a private key in PEM", name), generate)
+	}
+	der := block.Bytes
+	switch block.Type {
+	case "ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY":
+		secret, err := passphrase()
+		if err != nil {
+			return nil, err
+		}
+		if der, err = encrypted.Decrypt(block.Bytes, secret); err != nil {
+			return nil, fault.New(fault.Auth, fmt.Errorf("key %s does not open with this passphrase", name),
+				"COSIGN_PASSWORD is the passphrase, where it is set")
+		}
+	case "EC PRIVATE KEY":
+		private, err := x509.ParseECPrivateKey(der)
+		if err != nil {
+			return nil, fault.New(fault.Usage, fmt.Errorf("key %s: %w", name, err), generate)
+		}
+		return newKey(name, private)
+	case "PRIVATE KEY":
+	case "ENCRYPTED PRIVATE KEY":
+		return nil, fault.New(fault.Usage, fmt.Errorf("key %s is encrypted in PKCS #8, which is not read", name),
+			"cosign import-key-pair --key "+name+" turns it into one that is")
+	default:
+		return nil, fault.New(fault.Usage, fmt.Errorf("key %s is a %s, not a private key", name, block.Type), generate)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, fault.New(fault.Usage, fmt.Errorf("key %s: %w", name, err), generate)
+	}
+	return newKey(name, parsed)
+}
+
+func newKey(name string, private any) (*Key, error) {
+	k, ok := private.(*ecdsa.PrivateKey)
+	if !ok || k.Curve != elliptic.P256() {
+		return nil, fault.New(fault.Usage, fmt.Errorf("key %s is %s, and signatures are made with ECDSA P-256", name, describe(private)), generate)
+	}
+	return &Key{private: k}, nil
+}
+
+func describe(key any) string {
+	if k, ok := key.(*ecdsa.PrivateKey); ok {
+		return "ECDSA " + k.Params().Name
+	}
+	if k, ok := key.(*ecdsa.PublicKey); ok {
+		return "ECDSA " + k.Params().Name
+	}
+	return fmt.Sprintf("of type %T", key)
+}
+
+// Public returns the key that checks its signatures.
+func (k *Key) Public() PublicKey { return PublicKey{key: &k.private.PublicKey} }
+
+// sign is deterministic (RFC 6979): no source of randomness is passed in. The same
+// key and statement give the same bundle, so signing again adds nothing.
+func (k *Key) sign(data []byte) ([]byte, error) {
+	digest := sha256.Sum256(data)
+	return k.private.Sign(nil, digest[:], crypto.SHA256)
+}
+
+// A PublicKey checks signatures.
+type PublicKey struct{ key *ecdsa.PublicKey }
+
+// ReadPublicKey reads a public key in PEM, as cosign generate-key-pair writes it
+// beside the private one.
+func ReadPublicKey(name string, text []byte) (PublicKey, error) {
+	block, _ := pem.Decode(text)
+	if block == nil || block.Type != "PUBLIC KEY" {
+		return PublicKey{}, fault.New(fault.Usage, fmt.Errorf("key %s is not a public key in PEM", name), "cosign public-key --key cosign.key prints it")
+	}
+	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return PublicKey{}, fault.New(fault.Usage, fmt.Errorf("key %s: %w", name, err))
+	}
+	k, ok := parsed.(*ecdsa.PublicKey)
+	if !ok || k.Curve != elliptic.P256() {
+		return PublicKey{}, fault.New(fault.Usage, fmt.Errorf("key %s is %s, and signatures are checked with ECDSA P-256", name, describe(parsed)))
+	}
+	return PublicKey{key: k}, nil
+}
+
+// Hint names the key in bundles: what sigstore's own tools write there.
+func (p PublicKey) Hint() string {
+	der, err := x509.MarshalPKIXPublicKey(p.key)
+	if err != nil {
+		panic(err) // it is on the curve, or it would not have been read
+	}
+	digest := sha256.Sum256(der)
+	return base64.StdEncoding.EncodeToString(digest[:])
+}
+
+// Reasons why a bundle is not accepted.
+var (
+	ErrOtherKey = errors.New("was signed with another key")
+	ErrAltered  = errors.New("was altered after it was signed")
+)
