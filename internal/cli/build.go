@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/modfile"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/provenance"
 	"github.com/jobmesh/jobmesh/internal/release"
+	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
 type buildOptions struct {
@@ -28,6 +30,7 @@ type buildOptions struct {
 	platforms []string
 	registry  string
 	output    string
+	signKey   string
 }
 
 func newBuild(streams Streams) *cobra.Command {
@@ -44,10 +47,15 @@ It writes below the output folder: oci/ (an OCI layout), NAME-VERSION.oci.tar
 (the same as one file), charts/ and result.json (every digest and size). The
 digest of the image index goes to stdout, a table to stderr.
 
+Beside the image, in the layout and in the one file, are bills of materials (SPDX
+and CycloneDX) and provenance of the index and of each platform, as OCI referrers;
+with --sign-key also their signatures. Only the provenance names the commit.
+
 SOURCE_DATE_EPOCH (seconds since 1970) replaces the date in images/NAME/image.yaml.`,
 		Example: `  jobmesh build
   jobmesh build --platform linux/amd64 --platform linux/arm64
-  jobmesh build --registry registry.example.com/platform --output /tmp/dist`,
+  jobmesh build --registry registry.example.com/platform --output /tmp/dist
+  jobmesh build --sign-key cosign.key`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runBuild(cmd.Context(), streams, o) },
 	}
@@ -56,6 +64,7 @@ SOURCE_DATE_EPOCH (seconds since 1970) replaces the date in images/NAME/image.ya
 	flags.StringArrayVar(&o.platforms, "platform", nil, "platform to build for, such as linux/amd64; repeatable (default all of the image)")
 	flags.StringVar(&o.registry, "registry", "", "registry and prefix of the image's name, also written into the chart (default that of the chart)")
 	flags.StringVarP(&o.output, "output", "o", "dist", "folder to write to")
+	flags.StringVar(&o.signKey, "sign-key", "", "private key to sign the image with, in PEM, or of cosign generate-key-pair (passphrase in COSIGN_PASSWORD)")
 	_ = cmd.RegisterFlagCompletionFunc("platform", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return image.PlatformNames(), cobra.ShellCompDirectiveNoFileComp
 	}) // fails only for a flag that is not there
@@ -81,6 +90,10 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	if err != nil {
 		return err
 	}
+	key, err := signingKey(streams, o.signKey)
+	if err != nil {
+		return err
+	}
 	out := release.Folder(o.output)
 	if err := out.Prepare(); err != nil {
 		return fault.New(fault.LocalIO, err, "choose another folder with --output")
@@ -89,7 +102,7 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	if err != nil {
 		return err
 	}
-	if index.Attachments, err = attachments(ctx, sources, index, compiler); err != nil {
+	if index.Attachments, err = attachments(ctx, sources, index, compiler, key); err != nil {
 		return err
 	}
 	pin.Digest = index.Blob.Descriptor.Digest.String()
@@ -158,18 +171,28 @@ func compile(ctx context.Context, streams Streams, sources string, recipe image.
 	return index, compiler, err
 }
 
-// attachments makes the documents about an image.
-func attachments(ctx context.Context, sources string, index *image.Index, compiler *image.Compiler) ([]image.Attachment, error) {
+// attachments makes the documents about an image, and signs them if there is a
+// key.
+func attachments(ctx context.Context, sources string, index *image.Index, compiler *image.Compiler, key *signature.Key) ([]image.Attachment, error) {
 	modules, err := attest.Modules(sources)
 	if err != nil {
 		return nil, fault.New(fault.Build, err)
 	}
-	return attest.Image(index, attest.Facts{
+	all, err := attest.Image(index, attest.Facts{
 		Toolchain:   compiler.Toolchain,
 		Environment: compiler.Environment(),
 		Revision:    provenance.RevisionOf(ctx, sources),
 		Modules:     modules,
 	})
+	if err != nil || key == nil {
+		return all, err
+	}
+	subjects := []v1.Descriptor{index.Blob.Descriptor}
+	for _, c := range index.Children {
+		subjects = append(subjects, c.Manifest.Descriptor)
+	}
+	signed, err := attest.Sign(key, subjects, all)
+	return append(all, signed...), err
 }
 
 // tagOf is the tag of a version. A tag cannot have a +; Helm has agreed on _.

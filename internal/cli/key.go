@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"golang.org/x/term"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/signature"
+)
+
+// signingKey reads the key of --sign-key, nil where the flag is not given. An
+// encrypted one is opened with COSIGN_PASSWORD, as by cosign, or by asking.
+func signingKey(streams Streams, path string) (*signature.Key, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if stat, err := os.Stat(path); err == nil && stat.Mode().Perm()&0o044 != 0 {
+		_, _ = fmt.Fprintf(streams.Err, "warning: key %s can be read by others (mode %04o)\nhint: chmod 600 %s\n", path, stat.Mode().Perm(), path) // a courtesy
+	}
+	return signature.ReadKey(path, text, func() ([]byte, error) { return passphrase(streams, path) })
+}
+
+func passphrase(streams Streams, path string) ([]byte, error) {
+	// Set but empty is a passphrase too: cosign has keys with none.
+	if value, ok := os.LookupEnv("COSIGN_PASSWORD"); ok {
+		return []byte(value), nil
+	}
+	terminal := int(os.Stdin.Fd())
+	if !term.IsTerminal(terminal) {
+		return nil, fault.New(fault.Auth, fmt.Errorf("key %s is encrypted, and there is no passphrase", path), "set COSIGN_PASSWORD to it")
+	}
+	_, _ = fmt.Fprintf(streams.Err, "passphrase of %s: ", path) // a prompt
+	defer func() { _, _ = fmt.Fprintln(streams.Err) }()         // the line that was not echoed
+	return term.ReadPassword(terminal)
+}
+
+// publicKey reads the key of --key, nil where the flag is not given.
+func publicKey(path string) (*signature.PublicKey, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := signature.ReadPublicKey(path, text)
+	return &key, err
+}
+
+// cosignProgram finds the program that keyless signing is left to.
+func cosignProgram() (string, error) {
+	path, err := exec.LookPath("cosign")
+	if err != nil {
+		return "", fault.New(fault.Usage, errors.New("cosign is not in PATH, and keyless signatures are made with it"),
+			"install cosign 3 from https://github.com/sigstore/cosign/releases",
+			"or sign with a key: --sign-key cosign.key")
+	}
+	return path, nil
+}
