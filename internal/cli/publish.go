@@ -12,6 +12,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/publish"
+	"github.com/jobmesh/jobmesh/internal/registry"
 	"github.com/jobmesh/jobmesh/internal/release"
 	"github.com/jobmesh/jobmesh/internal/verify"
 )
@@ -75,7 +76,7 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 	if o.dryRun {
 		return printSteps(streams, publish.Steps(artifacts))
 	}
-	p := publish.New(o.plainHTTP)
+	p := publish.New(registry.New(o.plainHTTP))
 	if streams.Terminal {
 		p.Progress = func(done, total int, s publish.Step) {
 			_, _ = fmt.Fprintf(streams.Err, "\r\x1b[K%d/%d %s %s", done+1, total, s.Phase, s.Object) // only progress

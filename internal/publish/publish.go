@@ -23,6 +23,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/registry"
 )
 
 // An Artifact is something that a registry keeps under a tag.
@@ -93,10 +94,14 @@ var limits = map[string]time.Duration{
 
 // A Publisher pushes artifacts.
 type Publisher struct {
-	options []remote.Option
-	keys    *keychain
+	client *registry.Client
 	// Progress is called before each step.
 	Progress func(done, total int, s Step)
+}
+
+// New returns a publisher to the registries of a client.
+func New(client *registry.Client) *Publisher {
+	return &Publisher{client: client, Progress: func(int, int, Step) {}}
 }
 
 // Publish pushes the artifacts and returns whether anything was new.
@@ -119,7 +124,7 @@ func (p *Publisher) Publish(ctx context.Context, artifacts []Artifact) (changed 
 		}
 		for _, m := range a.Manifests {
 			if err := next("manifest", a, func(ctx context.Context) error {
-				return remote.Put(a.Repository.Digest(m.Descriptor.Digest.String()), taggable{m}, p.with(ctx)...)
+				return remote.Put(a.Repository.Digest(m.Descriptor.Digest.String()), taggable{m}, p.client.Options(ctx)...)
 			}); err != nil {
 				return true, err
 			}
@@ -134,7 +139,7 @@ func (p *Publisher) Publish(ctx context.Context, artifacts []Artifact) (changed 
 	for _, a := range artifacts {
 		for _, tag := range a.Tags {
 			if err := next("tag", a, func(ctx context.Context) error {
-				return remote.Put(a.Repository.Tag(tag), taggable{a.Top()}, p.with(ctx)...)
+				return remote.Put(a.Repository.Tag(tag), taggable{a.Top()}, p.client.Options(ctx)...)
 			}); err != nil {
 				return true, err
 			}
@@ -152,8 +157,8 @@ func (p *Publisher) missingTags(ctx context.Context, artifacts []Artifact) ([]st
 			ref := a.Repository.Tag(tag)
 			var there *v1.Descriptor
 			err := p.step(ctx, "check", a.Repository, func(ctx context.Context) (err error) {
-				there, err = remote.Head(ref, p.with(ctx)...)
-				return ignoreMissing(err)
+				there, err = remote.Head(ref, p.client.Options(ctx)...)
+				return registry.IgnoreMissing(err)
 			})
 			want := a.Top().Descriptor.Digest
 			switch {
@@ -186,15 +191,11 @@ func (p *Publisher) step(ctx context.Context, phase string, repo name.Repository
 		return fault.New(fault.Registry, fmt.Errorf("%s: no answer within %s (%s)", repo.Name(), limits[phase], phase),
 			"run the command again: it goes on where it stopped")
 	}
-	return explain(repo, phase, err, p.keys.source())
-}
-
-func (p *Publisher) with(ctx context.Context) []remote.Option {
-	return append([]remote.Option{remote.WithContext(ctx)}, p.options...)
+	return p.client.Explain(repo, phase, err)
 }
 
 func (p *Publisher) putBlob(ctx context.Context, a Artifact, b image.Blob) error {
-	return remote.WriteLayer(a.Repository, static.NewLayer(b.Bytes, b.Descriptor.MediaType), p.with(ctx)...)
+	return remote.WriteLayer(a.Repository, static.NewLayer(b.Bytes, b.Descriptor.MediaType), p.client.Options(ctx)...)
 }
 
 // readBack fetches what was pushed: a registry that says 201 and stores nothing,
@@ -215,13 +216,13 @@ func (p *Publisher) readBack(ctx context.Context, a Artifact, b image.Blob, isMa
 
 func (p *Publisher) fetch(ctx context.Context, ref name.Digest, isManifest bool) ([]byte, error) {
 	if isManifest {
-		d, err := remote.Get(ref, p.with(ctx)...)
+		d, err := remote.Get(ref, p.client.Options(ctx)...)
 		if err != nil {
 			return nil, err
 		}
 		return d.Manifest, nil
 	}
-	layer, err := remote.Layer(ref, p.with(ctx)...)
+	layer, err := remote.Layer(ref, p.client.Options(ctx)...)
 	if err != nil {
 		return nil, err
 	}

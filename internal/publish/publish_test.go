@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log"
 	"net/http"
@@ -16,7 +15,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
+	memory "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
@@ -26,6 +25,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/registry"
 )
 
 // A server is a real registry behind something that can go wrong.
@@ -41,7 +41,7 @@ type server struct {
 func startServer(t *testing.T) *server {
 	t.Helper()
 	s := &server{wrong: func(http.ResponseWriter, *http.Request, int) bool { return false }}
-	behind := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	behind := memory.New(memory.Logger(log.New(io.Discard, "", 0)))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.requests = append(s.requests, r.Method+" "+r.URL.Path)
@@ -107,7 +107,7 @@ func (s *server) artifacts(t *testing.T, content string) []Artifact {
 func tagged(t *testing.T, a Artifact, tag string) string {
 	t.Helper()
 	d, err := remote.Head(a.Repository.Tag(tag))
-	require.NoError(t, ignoreMissing(err))
+	require.NoError(t, registry.IgnoreMissing(err))
 	if d == nil {
 		return ""
 	}
@@ -117,7 +117,7 @@ func tagged(t *testing.T, a Artifact, tag string) string {
 func TestPublish(t *testing.T) {
 	s := startServer(t)
 	artifacts := s.artifacts(t, "one")
-	changed, err := New(false).Publish(context.Background(), artifacts)
+	changed, err := New(registry.New(false)).Publish(context.Background(), artifacts)
 	require.NoError(t, err)
 	assert.True(t, changed)
 	for _, a := range artifacts {
@@ -132,7 +132,7 @@ func TestPublish(t *testing.T) {
 
 	// Again: nothing is sent.
 	s.fail(s.wrong)
-	changed, err = New(false).Publish(context.Background(), artifacts)
+	changed, err = New(registry.New(false)).Publish(context.Background(), artifacts)
 	require.NoError(t, err)
 	assert.False(t, changed)
 	assert.Zero(t, s.sent("PUT")+s.sent("POST")+s.sent("PATCH"))
@@ -140,11 +140,11 @@ func TestPublish(t *testing.T) {
 	// Another image may take over its tags; another chart of that version may
 	// not, and is refused before anything is sent.
 	s.fail(s.wrong)
-	_, err = New(false).Publish(context.Background(), s.artifacts(t, "two"))
+	_, err = New(registry.New(false)).Publish(context.Background(), s.artifacts(t, "two"))
 	assert.ErrorContains(t, err, "is there already with other content")
 	assert.Equal(t, fault.Registry, fault.Code(err))
 	assert.Zero(t, s.sent("PUT")+s.sent("POST")+s.sent("PATCH"))
-	_, err = New(false).Publish(context.Background(), s.artifacts(t, "two")[:1])
+	_, err = New(registry.New(false)).Publish(context.Background(), s.artifacts(t, "two")[:1])
 	assert.NoError(t, err)
 }
 
@@ -222,8 +222,7 @@ func TestFaultsLeaveTheTagsAlone(t *testing.T) {
 			s := startServer(t)
 			artifacts := s.artifacts(t, "one")
 			s.fail(c.wrong)
-			p := New(false)
-			p.keys.from = fixed{}
+			p := New(registry.NewWith(fixed{}, false))
 			_, err := p.Publish(context.Background(), artifacts)
 			require.ErrorContains(t, err, c.words)
 			assert.Equal(t, c.code, fault.Code(err), err)
@@ -232,7 +231,7 @@ func TestFaultsLeaveTheTagsAlone(t *testing.T) {
 			for _, a := range artifacts {
 				assert.Empty(t, tagged(t, a, a.Tags[0]))
 			}
-			_, err = New(false).Publish(context.Background(), artifacts)
+			_, err = New(registry.New(false)).Publish(context.Background(), artifacts)
 			require.NoError(t, err, "and a later run goes on")
 			for _, a := range artifacts {
 				assert.NotEmpty(t, tagged(t, a, a.Tags[0]))
@@ -266,7 +265,7 @@ func TestPassingFaults(t *testing.T) {
 				return first
 			})
 			start := time.Now()
-			_, err := New(false).Publish(context.Background(), s.artifacts(t, "one"))
+			_, err := New(registry.New(false)).Publish(context.Background(), s.artifacts(t, "one"))
 			require.NoError(t, err)
 			assert.GreaterOrEqual(t, time.Since(start), c.least)
 		})
@@ -292,39 +291,13 @@ func TestInterruptionEndsAtOnce(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 			defer cancel()
 			start := time.Now()
-			_, err := New(false).Publish(ctx, artifacts)
+			_, err := New(registry.New(false)).Publish(ctx, artifacts)
 			assert.Error(t, err)
 			assert.Less(t, time.Since(start), 1500*time.Millisecond)
 			s.fail(func(http.ResponseWriter, *http.Request, int) bool { return false })
 			assert.Empty(t, tagged(t, artifacts[0], "latest"))
 		})
 	}
-}
-
-func TestPlainHTTPIsForThisMachineOnly(t *testing.T) {
-	request, err := http.NewRequest(http.MethodGet, "http://registry.example/v2/", nil)
-	require.NoError(t, err)
-	for _, c := range []struct {
-		host    string
-		allowed bool
-		want    bool
-	}{
-		{"registry.example", false, false}, {"10.0.0.1:5000", false, false}, {"localhost.example", false, false},
-		{"registry.example", true, true}, {"127.0.0.1:5000", false, true}, {"[::1]:5000", false, true}, {"localhost", false, true},
-	} {
-		request.URL.Host = c.host
-		reached := false
-		_, err := guarded{roundTrip(func() { reached = true }), c.allowed}.RoundTrip(request)
-		assert.Equal(t, c.want, reached, c.host)
-		assert.Equal(t, !c.want, errors.Is(err, errPlainHTTP), c.host)
-	}
-}
-
-type roundTrip func()
-
-func (f roundTrip) RoundTrip(*http.Request) (*http.Response, error) {
-	f()
-	return nil, nil
 }
 
 // The files of docker, as a user has them.
@@ -341,14 +314,14 @@ func TestCredentialsOfDocker(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("DOCKER_CONFIG", dir)
 	artifacts := s.artifacts(t, "one")
-	_, err := New(false).Publish(context.Background(), artifacts)
+	_, err := New(registry.New(false)).Publish(context.Background(), artifacts)
 	require.ErrorContains(t, err, "no credentials were found for it")
 	assert.Equal(t, fault.Auth, fault.Code(err))
 	assert.Contains(t, fault.Hints(err)[0], "docker login "+s.host)
 
 	config := `{"auths":{"` + s.host + `":{"username":"team","password":"hunter2"}}}`
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600))
-	_, err = New(false).Publish(context.Background(), artifacts)
+	_, err = New(registry.New(false)).Publish(context.Background(), artifacts)
 	require.NoError(t, err)
 }
 

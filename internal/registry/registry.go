@@ -1,4 +1,7 @@
-package publish
+// Package registry is how jobmesh speaks to container registries: with the
+// credentials that docker and podman keep, in plain HTTP to this machine only,
+// trying again what may pass, and with one sentence for what does not.
+package registry
 
 import (
 	"context"
@@ -20,10 +23,21 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// New returns a publisher that finds credentials where docker and podman keep
+// A Client speaks to registries.
+type Client struct {
+	options []remote.Option
+	keys    *keychain
+}
+
+// New returns a client that finds credentials where docker and podman keep
 // them. plainHTTP allows it for registries that are not on this machine.
-func New(plainHTTP bool) *Publisher {
-	keys := &keychain{from: authn.DefaultKeychain}
+func New(plainHTTP bool) *Client {
+	return NewWith(authn.DefaultKeychain, plainHTTP)
+}
+
+// NewWith returns a client that takes its credentials from a keychain.
+func NewWith(from authn.Keychain, plainHTTP bool) *Client {
+	keys := &keychain{from: from}
 	base := remote.DefaultTransport.(*http.Transport).Clone()
 	base.ResponseHeaderTimeout = time.Minute
 	// oras's transport honours Retry-After and ends with its context, which
@@ -38,9 +52,8 @@ func New(plainHTTP bool) *Publisher {
 			MaxRetry:  4,
 		}
 	}
-	return &Publisher{
-		keys:     keys,
-		Progress: func(int, int, Step) {},
+	return &Client{
+		keys: keys,
 		options: []remote.Option{
 			remote.WithTransport(retrying),
 			remote.WithAuthFromKeychain(keys),
@@ -48,6 +61,11 @@ func New(plainHTTP bool) *Publisher {
 			remote.WithUserAgent("jobmesh"),
 		},
 	}
+}
+
+// Options are what go-containerregistry's calls need, for requests under ctx.
+func (c *Client) Options(ctx context.Context) []remote.Option {
+	return append([]remote.Option{remote.WithContext(ctx)}, c.options...)
 }
 
 // worthAnotherTry adds to oras's predicate the connections that break off.
@@ -85,8 +103,9 @@ func isLoopback(host string) bool {
 type keychain struct {
 	from authn.Keychain
 
-	mu        sync.Mutex
-	anonymous bool
+	mu sync.Mutex
+	// anonymous has the registries for which there were none.
+	anonymous map[string]bool
 }
 
 func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
@@ -98,21 +117,29 @@ func (k *keychain) ResolveContext(ctx context.Context, target authn.Resource) (a
 	found, err := authn.Resolve(ctx, k.from, target)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.anonymous = err == nil && found == authn.Anonymous
+	if k.anonymous == nil {
+		k.anonymous = map[string]bool{}
+	}
+	k.anonymous[target.RegistryStr()] = err == nil && found == authn.Anonymous
 	return found, err
 }
 
-// source says which credentials were used, never the credentials.
-func (k *keychain) source() string {
+// source says which credentials a registry got, never the credentials.
+func (k *keychain) source(registry string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.anonymous {
+	if k.anonymous[registry] {
 		return "no credentials were found for it in the files of docker and podman"
 	}
 	return "with the credentials that the files of docker or podman have for it"
 }
 
-// explain turns an error of the client into one sentence with an exit code.
+// Explain turns an error of a call into one sentence with an exit code. phase is
+// what was asked, such as manifest.
+func (c *Client) Explain(repo name.Repository, phase string, err error) error {
+	return explain(repo, phase, err, c.keys.source(repo.RegistryStr()))
+}
+
 func explain(repo name.Repository, phase string, err error, source string) error {
 	var known *fault.Error
 	if errors.As(err, &known) {
@@ -136,11 +163,12 @@ func explain(repo name.Repository, phase string, err error, source string) error
 		}
 		return fault.New(fault.Registry, fmt.Errorf("%s refused the %s with %d%s", repo.Name(), phase, answer.StatusCode, said))
 	}
-	return fault.New(fault.Registry, fmt.Errorf("%s: %s: %w", repo.Name(), phase, err))
+	reason, hints := cause(err)
+	return fault.New(fault.Registry, fmt.Errorf("%s: %s: %w", repo.Name(), phase, reason), hints...)
 }
 
-// ignoreMissing takes "not there" for an answer.
-func ignoreMissing(err error) error {
+// IgnoreMissing takes "not there" for an answer.
+func IgnoreMissing(err error) error {
 	var answer *transport.Error
 	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
 		return nil
