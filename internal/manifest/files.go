@@ -1,0 +1,103 @@
+package manifest
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+)
+
+// extensions are those of the files that a folder is searched for.
+var extensions = []string{".yaml", ".yml", ".json"}
+
+// Stdin is the argument that stands for the standard input.
+const Stdin = "-"
+
+// Files returns the files that arguments stand for, in their order: of a folder all
+// *.yaml, *.yml and *.json below it, sorted, those in folders whose name begins with
+// a dot left out. A file named as such may have any name.
+func Files(args []string) ([]string, error) {
+	var files []string
+	seenStdin := false
+	for _, arg := range args {
+		if arg == Stdin {
+			if seenStdin {
+				return nil, fault.New(fault.Usage, fmt.Errorf("argument - is given twice, and stdin can be read once"))
+			}
+			seenStdin = true
+			files = append(files, arg)
+			continue
+		}
+		info, err := os.Stat(arg)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			files = append(files, arg)
+			continue
+		}
+		found, err := below(arg)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return nil, fault.New(fault.Usage, fmt.Errorf("folder %s: holds no %s", arg, "*"+strings.Join(extensions, ", *")))
+		}
+		files = append(files, found...)
+	}
+	return files, nil
+}
+
+func below(dir string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir():
+			if path != dir && strings.HasPrefix(entry.Name(), ".") {
+				return fs.SkipDir
+			}
+			return nil
+		case !slices.Contains(extensions, filepath.Ext(path)):
+			return nil
+		}
+		// A link to a folder would have to be followed for ever; one to a file is a file.
+		if info, err := os.Stat(path); err != nil {
+			return err
+		} else if info.Mode().IsRegular() {
+			files = append(files, path)
+		}
+		return nil
+	})
+	slices.Sort(files)
+	return files, err
+}
+
+// Read scans files one after the other; "-" is stdin. A file that cannot be opened
+// comes as a document that has Err set. The error returned is that of visit.
+func Read(files []string, stdin io.Reader, visit func(*Document) error) error {
+	for _, name := range files {
+		if err := readFile(name, stdin, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readFile(name string, stdin io.Reader, visit func(*Document) error) error {
+	if name == Stdin {
+		return Scan("stdin", stdin, visit)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return visit(&Document{File: name, Err: err})
+	}
+	defer f.Close()
+	return Scan(name, f, visit)
+}

@@ -1,0 +1,82 @@
+// Package manifest reads streams of Kubernetes manifests as people write them, and
+// loses no byte of them: the documents of a stream, put together again, are the
+// stream. Each document knows its text, where that stands in which file, and its
+// tree of nodes, and what is wrong with one keeps no other from being read.
+//
+// Lines and columns count from 1, as editors do; the Line of a node is that of its
+// file. Nothing here changes a document.
+package manifest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A Document is one document of a stream.
+type Document struct {
+	// File is the name as the user gave it, or "stdin".
+	File string
+	// Number counts the documents of the file from 1; those without content count too.
+	Number int
+	// Offset is where Text begins in the file, in bytes, and Line is the line of that.
+	Offset int64
+	Line   int
+	// Text is everything from the separator that opens the document up to the next one.
+	Text []byte
+	// Root is the value of the document. Nil where it has none, and where Err is set.
+	Root *yaml.Node
+	// JSON says that the document is JSON, which is YAML too.
+	JSON bool
+	// Err says why the document, or its whole file, could not be read. It is an
+	// *Error unless the file could not be opened.
+	Err error
+
+	lines []int // offsets of lines in Text, made when needed
+}
+
+// An Error is a mistake at a place in a file.
+type Error struct {
+	File  string
+	Line  int
+	Cause string
+}
+
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return e.File + ": " + e.Cause
+	}
+	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Cause)
+}
+
+// A Path leads to a node: keys are strings, indices of lists are ints.
+type Path []any
+
+// Join returns a longer path, which shares nothing with p.
+func (p Path) Join(steps ...any) Path {
+	return append(append(make(Path, 0, len(p)+len(steps)), p...), steps...)
+}
+
+// String writes the path as in spec.template.spec.containers[0].command. A key with
+// dots or slashes is quoted, as in metadata.annotations["linkerd.io/inject"].
+func (p Path) String() string {
+	var b strings.Builder
+	for _, step := range p {
+		switch step := step.(type) {
+		case int:
+			b.WriteString("[" + strconv.Itoa(step) + "]")
+		case string:
+			if step == "" || strings.ContainsAny(step, "./[]\" \n") {
+				b.WriteString("[" + strconv.Quote(step) + "]")
+				continue
+			}
+			if b.Len() > 0 {
+				b.WriteByte('.')
+			}
+			b.WriteString(step)
+		}
+	}
+	return b.String()
+}
