@@ -44,7 +44,9 @@ func Run(ctx context.Context, args []string, version string, streams Streams) in
 	if ctx.Err() != nil {
 		err = fault.New(fault.Interrupted, errors.New("interrupted; what was there before is as it was"))
 	}
-	_, _ = fmt.Fprintf(streams.Err, "jobmesh: %s\n", sentence(err)) // nobody is left to tell
+	for line := range strings.Lines(sentence(err)) {
+		_, _ = fmt.Fprintf(streams.Err, "jobmesh: %s\n", strings.TrimSuffix(line, "\n")) // nobody is left to tell
+	}
 	for _, hint := range fault.Hints(err) {
 		_, _ = fmt.Fprintf(streams.Err, "hint: %s\n", hint)
 	}
@@ -101,7 +103,7 @@ pinned to it.`,
 	root.SetVersionTemplate("jobmesh {{.Version}}\n")
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	root.AddCommand(newBuild(streams), newPublish(streams), newVerify(streams))
+	root.AddCommand(newBuild(streams), newPublish(streams), newVerify(streams), newResolve(streams))
 	return root
 }
 

@@ -13,25 +13,25 @@ import (
 // cause says in a few words why a request got no answer, with what to try. The
 // errors of Go's client open with the whole URL, which for a blob is a signed
 // address of somebody's storage.
-func cause(err error) (reason error, hints []string) {
+func cause(err error) (hints []string, reason error) {
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var timeout net.Error
 	var request *url.Error
 	switch {
 	case errors.As(err, &name) && name.IsNotFound:
-		return errors.New("host " + name.Name + " is not known to the DNS"), nil
+		return nil, errors.New("host " + name.Name + " is not known to the DNS")
 	case errors.As(err, &certificate):
-		return errors.New("its certificate is not trusted: " + certificate.Err.Error()),
-			[]string{"SSL_CERT_FILE=/path/to/ca.pem names the authorities to trust"}
+		return []string{"SSL_CERT_FILE=/path/to/ca.pem names the authorities to trust"},
+			errors.New("its certificate is not trusted: " + certificate.Err.Error())
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return errors.New("it does not speak TLS"), []string{"a registry that is not on this machine has to be reached by HTTPS"}
+		return []string{"allow it with --plain-http"}, errors.New("it does not speak TLS")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return errors.New("nothing listens there (connection refused)"), nil
+		return nil, errors.New("nothing listens there (connection refused)")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return errors.New("no answer in time"), nil
+		return nil, errors.New("no answer in time")
 	case errors.As(err, &request):
-		return request.Err, nil
+		return nil, request.Err
 	}
-	return err, nil
+	return nil, err
 }

@@ -25,6 +25,9 @@ import (
 
 // A Client speaks to registries.
 type Client struct {
+	// PlainHTTP allows it for registries that are not on this machine.
+	PlainHTTP bool
+
 	options []remote.Option
 	keys    *keychain
 }
@@ -53,7 +56,8 @@ func NewWith(from authn.Keychain, plainHTTP bool) *Client {
 		}
 	}
 	return &Client{
-		keys: keys,
+		PlainHTTP: plainHTTP,
+		keys:      keys,
 		options: []remote.Option{
 			remote.WithTransport(retrying),
 			remote.WithAuthFromKeychain(keys),
@@ -163,7 +167,7 @@ func explain(repo name.Repository, phase string, err error, source string) error
 		}
 		return fault.New(fault.Registry, fmt.Errorf("%s refused the %s with %d%s", repo.Name(), phase, answer.StatusCode, said))
 	}
-	reason, hints := cause(err)
+	hints, reason := cause(err)
 	return fault.New(fault.Registry, fmt.Errorf("%s: %s: %w", repo.Name(), phase, reason), hints...)
 }
 

@@ -67,7 +67,7 @@ func TestCauses(t *testing.T) {
 		_, err = (&http.Client{Transport: &http.Transport{}}).Do(request)
 		cancel()
 		require.Error(t, err)
-		reason, _ := cause(err)
+		_, reason := cause(err)
 		assert.EqualError(t, reason, want)
 	}
 }

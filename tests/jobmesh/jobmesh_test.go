@@ -61,8 +61,12 @@ func TestScenarios(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"answer":      answerWith,
 			"copysources": copySources,
 			"exitcode":    exitCode,
+			"hits":        countHits,
+			"images":      startImages,
+			"push":        pushImage,
 			"registry":    startRegistry,
 			"schema":      checkSchema,
 		},

@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/jobmesh/jobmesh/internal/entrypoint"
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/registry"
+)
+
+type resolveOptions struct {
+	images    []string
+	kinds     []string
+	output    string
+	update    bool
+	check     bool
+	plainHTTP bool
+}
+
+func newResolve(streams Streams) *cobra.Command {
+	var o resolveOptions
+	cmd := &cobra.Command{
+		Use:   "resolve [FILE|DIR|-]...",
+		Short: "Write down what the images of Jobs run",
+		Long: `Resolve reads manifests and looks up, for each container that has no command,
+what its image runs: ENTRYPOINT and CMD, on every Linux platform that it has. A
+wrapper in front of the command needs to know, and neither a template nor
+jobmesh inject asks a registry.
+
+The answers go to jobmesh.lock.yaml, with the digest that was looked at. Put the
+file into the chart, beside Chart.yaml, and commit it. An image that is in the
+file is not asked for again unless --update is given, so that a second run needs
+no network; entries that have no digest are written by hand and stay as they are.
+
+With --check nothing is written: exit code 3 says that an image is not in the
+file, or that its tag has another digest by now.
+
+Credentials are those of docker and podman. Nothing is written unless every image
+could be resolved. Without arguments the manifests come from stdin.`,
+		Example: `  helm template . --set jobmesh.enabled=false | jobmesh resolve
+  jobmesh resolve --check manifests/
+  jobmesh resolve --image redis:7 --output charts/shop/jobmesh.lock.yaml`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runResolve(cmd.Context(), streams, cmd.InOrStdin(), args, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVar(&o.images, "image", nil, "an image to resolve, with or without manifests; repeatable")
+	flags.StringSliceVar(&o.kinds, "kinds", nil, "further kinds whose containers are resolved, such as Deployment")
+	flags.StringVarP(&o.output, "output", "o", entrypoint.FileName, "lock file; - writes it to stdout, and reads none")
+	flags.BoolVar(&o.update, "update", false, "ask for the images in the lock file again")
+	flags.BoolVar(&o.check, "check", false, "write nothing; exit code 3 if the lock file is not up to date")
+	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
+	_ = cmd.MarkFlagFilename("output", "yaml", "yml") // fails only for a flag that is not there
+	return cmd
+}
+
+func runResolve(ctx context.Context, streams Streams, stdin io.Reader, args []string, o resolveOptions) error {
+	if o.check && o.update {
+		return fault.New(fault.Usage, errors.New("--check contradicts --update: it writes nothing"))
+	}
+	if o.check && o.output == "-" {
+		return fault.New(fault.Usage, errors.New("--check wants the lock file that --output names, not -"))
+	}
+	lock := &entrypoint.Lock{}
+	if o.output != "-" {
+		var err error
+		if lock, err = entrypoint.Load(o.output); err != nil {
+			return err
+		}
+	}
+	uses, mistakes, err := usesIn(stdin, args, o)
+	if err != nil {
+		return err
+	}
+	lookup, err := entrypoint.NewLookup(registry.New(o.plainHTTP))
+	if err != nil {
+		return err
+	}
+	progress := func(done, total int, image string) {
+		if streams.Terminal {
+			_, _ = fmt.Fprintf(streams.Err, "\r\x1b[K%d/%d %s", done, total, image) // only progress
+		}
+	}
+	var outcomes []entrypoint.Outcome
+	var failed []error
+	if o.check {
+		outcomes, failed = entrypoint.Check(ctx, lock, lookup, uses, progress)
+	} else {
+		outcomes, failed = entrypoint.Resolve(ctx, lock, lookup, uses, o.update, progress)
+	}
+	if streams.Terminal {
+		_, _ = fmt.Fprint(streams.Err, "\r\x1b[K") // the progress line
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(failed) > 0 || len(mistakes) > 0 {
+		return together(append(mistakes, failed...), waysOut(failed, o)...)
+	}
+	if o.check {
+		return printOutcomes(streams.Out, outcomes)
+	}
+	return writeLock(streams, lock, outcomes, o.output)
+}
+
+// usesIn reads the manifests. Mistakes in documents come beside the uses in the
+// others.
+func usesIn(stdin io.Reader, args []string, o resolveOptions) (uses []entrypoint.Use, mistakes []error, err error) {
+	if len(args) == 0 && len(o.images) == 0 {
+		if file, ok := stdin.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+			return nil, nil, fault.New(fault.Usage, errors.New("no manifests given, and stdin is a terminal"),
+				"jobmesh resolve FILE, or jobmesh resolve --image IMAGE")
+		}
+		args = []string{manifest.Stdin}
+	}
+	for _, image := range o.images {
+		uses = append(uses, entrypoint.Use{Image: image})
+	}
+	files, err := manifest.Files(args)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = manifest.Read(files, stdin, func(d *manifest.Document) error {
+		if d.Err != nil {
+			code := fault.LocalIO
+			if wrong := (*manifest.Error)(nil); errors.As(d.Err, &wrong) {
+				code = fault.Usage
+			}
+			mistakes = append(mistakes, fault.New(code, d.Err))
+		}
+		for _, object := range d.Objects() {
+			uses = append(uses, entrypoint.Uses(object, o.kinds)...)
+		}
+		return nil
+	})
+	return uses, mistakes, err
+}
+
+// waysOut are hints for images that could not be resolved.
+func waysOut(failed []error, o resolveOptions) []string {
+	if len(failed) == 0 {
+		return nil
+	}
+	if o.check && slices.ContainsFunc(failed, func(err error) bool { return fault.Code(err) == fault.Input }) {
+		return []string{"jobmesh resolve --update with the same arguments writes " + o.output + " anew"}
+	}
+	file := o.output
+	if file == "-" {
+		file = entrypoint.FileName
+	}
+	return []string{
+		`set command in the container, as in command: ["/app", "serve"]`,
+		"or write it into " + file + `, as in {image: registry.example.com/app:1, entrypoint: ["/app"], cmd: ["serve"]}`,
+	}
+}
+
+// severity is the order in which exit codes count where several apply: what is
+// certain comes before what could not be found out.
+var severity = []int{fault.Input, fault.Auth, fault.Registry, fault.LocalIO, fault.Usage}
+
+// together makes one error of several, each on its line.
+func together(errs []error, hints ...string) error {
+	code := fault.Code(errs[0])
+	var all []string
+	var lines []error
+	for _, err := range errs {
+		lines = append(lines, errors.New(sentence(err)))
+		if slices.Index(severity, fault.Code(err)) < slices.Index(severity, code) {
+			code = fault.Code(err)
+		}
+		all = append(all, fault.Hints(err)...)
+	}
+	var once []string
+	for _, hint := range append(all, hints...) {
+		if !slices.Contains(once, hint) {
+			once = append(once, hint)
+		}
+	}
+	return fault.New(code, errors.Join(lines...), once...)
+}
+
+func writeLock(streams Streams, lock *entrypoint.Lock, outcomes []entrypoint.Outcome, output string) error {
+	if output == "-" {
+		text, err := lock.Encode()
+		if err != nil {
+			return err
+		}
+		_, err = streams.Out.Write(text)
+		return err
+	}
+	changed, err := lock.Write(output)
+	if err != nil {
+		return fault.New(fault.LocalIO, err, "choose another file with --output")
+	}
+	if !changed {
+		_, _ = fmt.Fprintln(streams.Err, output+" is up to date: nothing to do") // a courtesy
+	}
+	return printOutcomes(streams.Out, outcomes)
+}
+
+// printOutcomes prints one line for each image: what came of it, its name, its
+// digest, and what it runs.
+func printOutcomes(out io.Writer, outcomes []entrypoint.Outcome) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, i := range outcomes {
+		digest := i.Digest
+		if digest == "" {
+			digest = "by hand"
+		}
+		if _, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", i.Status, i.Image, digest, strings.TrimSpace(i.Command.String())); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}

@@ -1,0 +1,320 @@
+package entrypoint
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/google/renameio/v2"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+)
+
+// FileName is the name under which the library chart finds the lock file in a
+// chart.
+const FileName = "jobmesh.lock.yaml"
+
+// heading opens a lock file that is new.
+const heading = `What images run, so that a chart can put the wrapper in front of it.
+Written by jobmesh resolve; read by the library chart and by jobmesh inject.
+An entry without a digest is written by hand: resolve leaves it as it is.`
+
+// An Entry is what is known of one image.
+type Entry struct {
+	// Image as pod specs name it, to the letter.
+	Image string
+	// Digest of what that name stood for, an index where there is one; empty in
+	// an entry that was written by hand.
+	Digest string
+	Command
+}
+
+// A Lock is the content of a lock file. It keeps the comments of the file that it
+// was read from.
+type Lock struct {
+	entries  []Entry
+	document *yaml.Node
+	// nodes are those of the entries.
+	nodes []*yaml.Node
+}
+
+// Entries are those of the lock, sorted by image once it is encoded.
+func (l *Lock) Entries() []Entry { return slices.Clone(l.entries) }
+
+// Find returns the entry of an image as a pod spec names it.
+func (l *Lock) Find(image string) (Entry, bool) {
+	i := slices.IndexFunc(l.entries, func(e Entry) bool { return e.Image == image })
+	if i < 0 {
+		return Entry{}, false
+	}
+	return l.entries[i], true
+}
+
+// Set puts an entry in, in the place of the image's former one. It returns
+// whether that changed anything.
+func (l *Lock) Set(e Entry) bool {
+	i := slices.IndexFunc(l.entries, func(old Entry) bool { return old.Image == e.Image })
+	if i >= 0 && l.entries[i].Equal(e) {
+		return false
+	}
+	node := e.node()
+	if i < 0 {
+		l.entries, l.nodes = append(l.entries, e), append(l.nodes, node)
+		return true
+	}
+	node.HeadComment, node.FootComment = l.nodes[i].HeadComment, l.nodes[i].FootComment
+	l.entries[i], l.nodes[i] = e, node
+	return true
+}
+
+// node is the entry as it is written.
+func (e Entry) node() *yaml.Node {
+	text := func(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
+	// The chart's parser takes a bare on for true, and 1.0 for a number.
+	quoted := func(s string) *yaml.Node {
+		n := text(s)
+		n.Style = yaml.DoubleQuotedStyle
+		return n
+	}
+	list := func(words []string) *yaml.Node {
+		n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+		for _, w := range words {
+			n.Content = append(n.Content, quoted(w))
+		}
+		return n
+	}
+	image := quoted(e.Image)
+	if plainImage.MatchString(e.Image) {
+		image = text(e.Image)
+	}
+	content := []*yaml.Node{text("image"), image}
+	if e.Digest != "" {
+		content = append(content, text("digest"), text(e.Digest))
+	}
+	content = append(content, text("entrypoint"), list(e.Entrypoint), text("cmd"), list(e.Cmd))
+	return &yaml.Node{Kind: yaml.MappingNode, Content: content}
+}
+
+// Encode returns the file: entries sorted by image, comments where they were. The
+// same entries give the same bytes.
+func (l *Lock) Encode() ([]byte, error) {
+	order := make([]int, len(l.entries))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(l.entries[a].Image, l.entries[b].Image) })
+	var sorted []Entry
+	var kept, plain []*yaml.Node
+	for _, i := range order {
+		sorted = append(sorted, l.entries[i])
+		kept = append(kept, l.nodes[i])
+		plain = append(plain, l.entries[i].node())
+	}
+	if l.document != nil {
+		text, err := encode(l.document.HeadComment, l.document.Content[0], kept)
+		// The writer puts some comments where the reader cannot have them, as
+		// between "images:" and "[]". What a file says counts more.
+		if back, failed := Parse(text); err == nil && failed == nil && slices.EqualFunc(back.entries, sorted, Entry.Equal) {
+			return text, nil
+		}
+	}
+	return encode(comment(heading), nil, plain)
+}
+
+// Equal tells whether both say the same.
+func (e Entry) Equal(other Entry) bool {
+	return e.Image == other.Image && e.Digest == other.Digest && e.Command.Equal(other.Command)
+}
+
+// encode writes a file; root is where comments at its key come from, or nil.
+func encode(heading string, root *yaml.Node, images []*yaml.Node) ([]byte, error) {
+	key, list := &yaml.Node{Kind: yaml.ScalarNode, Value: "images"}, &yaml.Node{Kind: yaml.SequenceNode, Content: images}
+	mapping := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{key, list}}
+	if root != nil {
+		mapping.HeadComment, mapping.FootComment = root.HeadComment, root.FootComment
+		for to, from := range map[*yaml.Node]*yaml.Node{key: root.Content[0], list: root.Content[1]} {
+			to.HeadComment, to.LineComment, to.FootComment = from.HeadComment, from.LineComment, from.FootComment
+		}
+	}
+	var out bytes.Buffer
+	w := yaml.NewEncoder(&out)
+	w.SetIndent(2)
+	if err := w.Encode(&yaml.Node{Kind: yaml.DocumentNode, HeadComment: heading, Content: []*yaml.Node{mapping}}); err != nil {
+		return nil, err
+	}
+	err := w.Close()
+	return out.Bytes(), err
+}
+
+func comment(text string) string { return "# " + strings.ReplaceAll(text, "\n", "\n# ") }
+
+// Load reads a lock file; one that is not there is empty.
+func Load(path string) (*Lock, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return &Lock{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	l, err := Parse(text)
+	if err != nil {
+		var lines []error
+		for _, line := range strings.Split(err.Error(), "\n") {
+			lines = append(lines, fmt.Errorf("%s:%s", path, line))
+		}
+		return nil, fault.New(fault.Usage, errors.Join(lines...), "mend it, or remove it and run jobmesh resolve again")
+	}
+	return l, nil
+}
+
+// Write writes the lock in one step; a file that is that already is left alone.
+func (l *Lock) Write(path string) (changed bool, err error) {
+	text, err := l.Encode()
+	if err != nil {
+		return false, err
+	}
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return false, nil
+	}
+	return true, renameio.WriteFile(path, text, 0o644)
+}
+
+// plainImage is what no parser takes for anything but a string.
+var plainImage = regexp.MustCompile(`^([a-z][A-Za-z0-9._-]*:|[a-z0-9][A-Za-z0-9._:-]*[/@])[A-Za-z0-9._:/@-]+$`)
+
+var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// Parse reads the text of a lock file. All mistakes are told, one a line, each
+// with the number of its line.
+func Parse(text []byte) (*Lock, error) {
+	document := &yaml.Node{}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	switch err := decoder.Decode(document); {
+	case errors.Is(err, io.EOF):
+		return &Lock{}, nil
+	case err != nil:
+		return nil, errors.New(" " + strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, errors.New(" has more than one document")
+	}
+	p := &parser{lock: &Lock{document: document}}
+	p.root(document.Content[0])
+	return p.lock, errors.Join(p.mistakes...)
+}
+
+// A parser collects entries and mistakes.
+type parser struct {
+	lock     *Lock
+	mistakes []error
+}
+
+func (p *parser) mistake(n *yaml.Node, format string, args ...any) {
+	p.mistakes = append(p.mistakes, fmt.Errorf("%d: "+format, append([]any{n.Line}, args...)...))
+}
+
+func (p *parser) root(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		p.lock.document = nil // comments alone
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		p.mistake(n, "want a mapping with the key images")
+		return
+	}
+	found := false
+	for i := 0; i < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch {
+		case key.Value != "images":
+			p.mistake(key, "key %q is unknown; there is only images", key.Value)
+		case found:
+			p.mistake(key, "images is there twice")
+		case value.Kind == yaml.SequenceNode:
+			for _, item := range value.Content {
+				p.entry(item)
+			}
+		case value.Kind != yaml.ScalarNode || value.Tag != "!!null":
+			p.mistake(value, "images must be a list")
+		}
+		found = found || key.Value == "images"
+	}
+	if !found && len(p.mistakes) == 0 {
+		p.mistake(n, "want a mapping with the key images")
+	}
+}
+
+func (p *parser) entry(n *yaml.Node) {
+	if n.Kind != yaml.MappingNode {
+		p.mistake(n, "an entry must be a mapping with image, entrypoint and cmd")
+		return
+	}
+	var e Entry
+	before, seen := len(p.mistakes), map[string]bool{}
+	for i := 0; i < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if seen[key.Value] {
+			p.mistake(key, "%s is there twice", key.Value)
+		}
+		seen[key.Value] = true
+		switch key.Value {
+		case "image":
+			e.Image = p.text(key.Value, value)
+		case "digest":
+			e.Digest = p.text(key.Value, value)
+			if e.Digest != "" && !digestForm.MatchString(e.Digest) {
+				p.mistake(value, "digest %q is not sha256: and 64 hexadecimal digits", e.Digest)
+			}
+		case "entrypoint":
+			e.Entrypoint = p.words(key.Value, value)
+		case "cmd":
+			e.Cmd = p.words(key.Value, value)
+		default:
+			p.mistake(key, "key %q is unknown; an entry has image, digest, entrypoint and cmd", key.Value)
+		}
+	}
+	if e.Image == "" && len(p.mistakes) == before {
+		p.mistake(n, "an entry has no image")
+	}
+	if _, twice := p.lock.Find(e.Image); twice && e.Image != "" {
+		p.mistake(n, "image %s is listed twice", e.Image)
+	}
+	p.lock.entries, p.lock.nodes = append(p.lock.entries, e), append(p.lock.nodes, n)
+}
+
+func (p *parser) text(key string, n *yaml.Node) string {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" && n.Tag != "!!null" {
+		p.mistake(n, "%s must be a string", key)
+		return ""
+	}
+	if n.Tag == "!!null" {
+		return ""
+	}
+	return n.Value
+}
+
+func (p *parser) words(key string, n *yaml.Node) []string {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		return nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		p.mistake(n, "%s must be a list of strings", key)
+		return nil
+	}
+	var words []string
+	for _, item := range n.Content {
+		if item.Kind != yaml.ScalarNode || item.Tag != "!!str" {
+			p.mistake(item, "%s must be a list of strings: quote %q", key, item.Value)
+			return nil
+		}
+		words = append(words, item.Value)
+	}
+	return words
+}
