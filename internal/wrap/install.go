@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -21,34 +22,73 @@ var (
 )
 
 // install copies the running program to a directory, as the init container
-// does. It needs no shell, and no other file in its image.
+// does, or with --from another program of its image under that one's name. It
+// needs no shell, and no other file in its image.
 func install(args []string) int {
 	log := &logger{}
-	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {
-		log.log(event{severity: failure, name: "usage", text: "install wants one argument, the directory to copy to"})
+	dir, from, err := parseInstall(args)
+	if err != nil {
+		log.log(event{severity: failure, name: "usage", text: err.Error()})
 		return codeUsage
 	}
-	if err := copyItself(args[0]); err != nil {
-		log.log(event{severity: failure, name: "install-failed", text: "install: " + args[0] + ": " + cause(err),
+	source, name := "/proc/self/exe", InstalledName
+	if from != "" {
+		source, name = from, from[strings.LastIndexByte(from, '/')+1:]
+	}
+	in, err := openProgram(source)
+	if err != nil {
+		log.log(event{severity: failure, name: "install-failed", text: "install: " + source + ": " + cause(err)})
+		return codeInternal
+	}
+	defer func() { _ = in.Close() }() // only read
+	if err := copyProgram(in, dir, name); err != nil {
+		log.log(event{severity: failure, name: "install-failed", text: "install: " + dir + ": " + cause(err),
 			hint: "the directory has to be there, writable, and not mounted noexec; an emptyDir is all of that"})
 		return codeInternal
 	}
 	return 0
 }
 
-// copyItself writes under a temporary name and renames, so that the target is
+// parseInstall reads [--from FILE] DIR.
+func parseInstall(args []string) (dir, from string, err error) {
+	for len(args) > 0 && (args[0] == "--from" || strings.HasPrefix(args[0], "--from=")) {
+		_, value, hasValue := strings.Cut(args[0], "=")
+		args = args[1:]
+		if !hasValue && len(args) > 0 {
+			value, args = args[0], args[1:]
+		}
+		if value == "" || value[len(value)-1] == '/' || from != "" {
+			return "", "", errors.New("install: --from wants one file, as in --from /linkerd-await")
+		}
+		from = value
+	}
+	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {
+		return "", "", errors.New("install wants one argument, the directory to copy to")
+	}
+	return args[0], from, nil
+}
+
+// openProgram opens what is to be copied, which has to be a file: a directory
+// opens too, and a pipe would be waited for.
+func openProgram(path string) (*os.File, error) {
+	stat, err := os.Stat(path)
+	if err == nil && !stat.Mode().IsRegular() {
+		err = errors.New("is not a file")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(path)
+}
+
+// copyProgram writes under a temporary name and renames, so that the target is
 // complete or absent at any moment, and a second run replaces it in one step.
-func copyItself(dir string) (err error) {
+func copyProgram(in *os.File, dir, name string) (err error) {
 	if err := refuseNoexec(dir); err != nil {
 		return err
 	}
-	self, err := os.Open("/proc/self/exe")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = self.Close() }() // only read
 	// Two init containers may share the directory, and both be PID 1.
-	temp := dir + "/." + InstalledName + "." + strconv.FormatInt(time.Now().UnixNano(), 36)
+	temp := dir + "/." + name + "." + strconv.FormatInt(time.Now().UnixNano(), 36)
 	out, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -58,7 +98,7 @@ func copyItself(dir string) (err error) {
 			_ = os.Remove(temp) // the first error is the one to tell
 		}
 	}()
-	_, err = io.Copy(out, self)
+	_, err = io.Copy(out, in)
 	if err == nil {
 		err = out.Chmod(installMode) // after the write, and whatever the umask
 	}
@@ -68,7 +108,7 @@ func copyItself(dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	return os.Rename(temp, dir+"/"+InstalledName)
+	return os.Rename(temp, dir+"/"+name)
 }
 
 // refuseNoexec finds out now what the Job's container would otherwise meet as a

@@ -224,6 +224,9 @@ the command's code.
 usage:
   jobmesh-wrap [flags] -- COMMAND [ARG...]
   jobmesh-wrap install DIR    copy itself to DIR/jobmesh-wrap
+  jobmesh-wrap install --from FILE DIR
+                              copy another program of the image to DIR, under
+                              the name of FILE
   jobmesh-wrap probe [flags]  print which proxies it sees and how it would stop
                               them; stops nothing (--log-format json for JSON)
   jobmesh-wrap version

@@ -56,6 +56,12 @@ func TestBadUsage(t *testing.T) {
 		"variable: bad wait-for":  {args: []string{"--", "true"}, env: "JOBMESH_WAIT_FOR=tcp://db:1\nudp://db:1", words: `JOBMESH_WAIT_FOR: "udp://db:1" is not of the form`},
 		"install with a flag":     {args: []string{"install", "--help"}, words: "install wants one argument"},
 		"install without DIR":     {args: []string{"install"}, words: "install wants one argument"},
+		"install from nothing":    {args: []string{"install", "--from"}, words: "--from wants one file"},
+		"install from empty":      {args: []string{"install", "--from=", "/tmp"}, words: "--from wants one file"},
+		"install from a folder":   {args: []string{"install", "--from", "/bin/", "/tmp"}, words: "--from wants one file"},
+		"install from two":        {args: []string{"install", "--from=/a", "--from=/b", "/tmp"}, words: "--from wants one file"},
+		"install from, no DIR":    {args: []string{"install", "--from", "/a"}, words: "install wants one argument"},
+		"install --fromage":       {args: []string{"install", "--fromage", "/tmp"}, words: "install wants one argument"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -216,6 +222,42 @@ func TestInstallThatCannot(t *testing.T) {
 	r = command(t, "install", file).run()
 	assert.Equal(t, 70, r.code)
 	assert.Contains(t, r.stderr, "not a directory")
+}
+
+// Another program of the image, such as the one of linkerd-await, is copied with
+// the same promises.
+func TestInstallFrom(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "linkerd-await")
+	dir := t.TempDir()
+	for _, content := range []string{"#!/bin/sh\necho one\n", "#!/bin/sh\necho longer\n", "#!/bin/sh\n"} {
+		require.NoError(t, os.WriteFile(program, []byte(content), 0o600))
+		for _, args := range [][]string{{"install", "--from", program, dir}, {"install", "--from=" + program, dir}} {
+			r := command(t, args...).run()
+			require.Equal(t, 0, r.code, r.stderr)
+			got, err := os.ReadFile(filepath.Join(dir, "linkerd-await"))
+			require.NoError(t, err)
+			assert.Equal(t, content, string(got))
+			stat, err := os.Stat(filepath.Join(dir, "linkerd-await"))
+			require.NoError(t, err)
+			assert.Equal(t, os.FileMode(0o555), stat.Mode(), "whatever the mode of the original")
+		}
+	}
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, files, 1, "and nothing beside it")
+
+	for from, words := range map[string]string{
+		"/no/such/file": "install: /no/such/file: no such file or directory",
+		dir:             "install: " + dir + ": is not a file",
+		"/dev/null":     "install: /dev/null: is not a file",
+	} {
+		r := command(t, "install", "--from", from, dir).run()
+		assert.Equal(t, 70, r.code)
+		assert.Contains(t, r.stderr, words)
+	}
+	r := command(t, "install", "--from", program, "/no/such/dir").run()
+	assert.Equal(t, 70, r.code)
+	assert.Contains(t, r.stderr, "install: /no/such/dir: no such file or directory\nhint: ")
 }
 
 // Needs a mount of its own: root, or a user namespace.
