@@ -156,14 +156,16 @@ func buildOf(x *image.Index, facts Facts, parts []part, byproducts []provenance.
 	perPlatform := map[string]any{}
 	for _, c := range x.Children {
 		platforms = append(platforms, c.Platform.Name)
-		perPlatform[c.Platform.Name] = list(c.Platform.Environment())
+		perPlatform[c.Platform.Name] = map[string]any{
+			"environment": list(c.Platform.Environment()), "goFlags": list(x.Recipe.GoFlags(c.Platform.Architecture())),
+		}
 	}
 	b.External = map[string]any{
 		"image": x.Recipe.Name, "platforms": platforms, "created": provenance.Date(x.Recipe.Created),
 	}
 	b.Internal = map[string]any{
-		"package": x.Recipe.Package, "goFlags": list(x.Recipe.GoFlags()),
-		"environment": list(facts.Environment), "platformEnvironment": perPlatform,
+		"package": x.Recipe.Package, "environment": list(facts.Environment), "platforms": perPlatform,
+		"compression": string(x.Recipe.Compression),
 	}
 	for _, p := range parts {
 		b.Subjects = append(b.Subjects, provenance.Subject{Name: p.name, Digest: p.descriptor.Digest.String()})

@@ -26,11 +26,12 @@ import (
 )
 
 type buildOptions struct {
-	image     string
-	platforms []string
-	registry  string
-	output    string
-	signKey   string
+	image       string
+	platforms   []string
+	compression string
+	registry    string
+	output      string
+	signKey     string
 }
 
 func newBuild(streams Streams) *cobra.Command {
@@ -62,6 +63,7 @@ SOURCE_DATE_EPOCH (seconds since 1970) replaces the date in images/NAME/image.ya
 	flags := cmd.Flags()
 	flags.StringVar(&o.image, "image", "jobmesh-wrap", "image to build: a folder of images/")
 	flags.StringArrayVar(&o.platforms, "platform", nil, "platform to build for, such as linux/amd64; repeatable (default all of the image)")
+	flags.StringVar(&o.compression, "compression", string(image.Gzip), "compression of the layers: gzip or zstd")
 	flags.StringVar(&o.registry, "registry", "", "registry and prefix of the image's name, also written into the chart (default that of the chart)")
 	flags.StringVarP(&o.output, "output", "o", "dist", "folder to write to")
 	flags.StringVar(&o.signKey, "sign-key", "", "private key to sign the image with, in PEM, or of cosign generate-key-pair (passphrase in COSIGN_PASSWORD)")
@@ -84,6 +86,9 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	}
 	recipe, platforms, err := plan(sources, o.image, version, o.platforms)
 	if err != nil {
+		return err
+	}
+	if recipe.Compression, err = image.ParseCompression(o.compression); err != nil {
 		return err
 	}
 	pin, repository, err := nameOf(o, recipe, chartDir)
@@ -223,10 +228,10 @@ func pinTo(repo name.Repository) chart.Pin {
 // repositoryUnder returns the repository of a name under REGISTRY[/PREFIX].
 // Without a dot, a colon or "localhost" in front, a client would take the prefix
 // for one of Docker Hub.
-func repositoryUnder(prefix, last string) (name.Repository, error) {
+func repositoryUnder(prefix, last string, options ...name.Option) (name.Repository, error) {
 	prefix = strings.TrimSuffix(prefix, "/")
 	registry, _, _ := strings.Cut(prefix, "/")
-	repo, err := name.NewRepository(prefix + "/" + last)
+	repo, err := name.NewRepository(prefix+"/"+last, options...)
 	if err != nil || strings.HasSuffix(registry, ":") || registry != "localhost" && !strings.ContainsAny(registry, ".:") {
 		return repo, fault.New(fault.Usage, fmt.Errorf("registry %q is not of the form REGISTRY[/PREFIX]", prefix),
 			"as in registry.example.com/platform")

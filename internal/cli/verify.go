@@ -105,6 +105,9 @@ func rebuildOf(ctx context.Context, streams Streams, stored release.Stored) (*im
 		return nil, err
 	}
 	recipe.Created = created
+	if len(stored.Children) > 0 {
+		recipe.Compression = image.CompressionOf(stored.Children[0].Layer.Descriptor.MediaType)
+	}
 	index, _, err := compile(ctx, streams, sources, recipe, platforms)
 	return index, err
 }

@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"encoding/json"
-	"io"
 	"path"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"github.com/klauspost/compress/gzip"
 )
 
 // A Blob is content under its digest.
@@ -76,11 +74,11 @@ func assembleChild(r Recipe, b Binary) (Child, error) {
 	if child.DiffID, _, err = v1.SHA256(bytes.NewReader(content)); err != nil {
 		return child, err
 	}
-	packed, err := Compress(content)
+	packed, err := r.Compression.pack(content)
 	if err != nil {
 		return child, err
 	}
-	child.Layer = NewBlob(types.OCILayer, packed)
+	child.Layer = NewBlob(r.Compression.mediaType(), packed)
 	platform := b.Platform.oci()
 	child.Config, err = Encode(types.OCIConfigJSON, v1.ConfigFile{
 		Architecture: platform.Architecture,
@@ -144,22 +142,6 @@ func header(name string, mode int64, size int, modified time.Time) *tar.Header {
 		h.Typeflag = tar.TypeDir
 	}
 	return h
-}
-
-// Compress packs with gzip so that the same content gives the same bytes for
-// any Go release: the standard library's deflate changed in Go 1.27, this
-// pinned one did not.
-func Compress(content []byte) ([]byte, error) {
-	var out bytes.Buffer
-	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := io.Copy(w, bytes.NewReader(content)); err != nil {
-		return nil, err
-	}
-	err = w.Close()
-	return out.Bytes(), err
 }
 
 // Encode describes a value as JSON.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/mod/modfile"
@@ -118,13 +119,16 @@ func (c *Compiler) compile(ctx context.Context, r Recipe, p Platform) ([]byte, e
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary folder harms nobody
 	out := filepath.Join(dir, "program")
-	arguments := append([]string{"build"}, r.GoFlags()...)
+	arguments := append([]string{"build"}, r.GoFlags(p.Architecture())...)
 	build := exec.CommandContext(ctx, "go", append(arguments, "-o", out, r.Package)...)
 	build.Dir = c.sources
-	// Go removes its temporary files when it is asked to stop, not when it is killed.
-	build.Cancel = func() error { return build.Process.Signal(os.Interrupt) }
-	build.WaitDelay = 5 * time.Second
-	build.Env = append(append([]string{}, c.env...), p.env...)
+	// The Go command waits for its compilers before it ends, which can be seconds;
+	// in a group of their own all of them can be stopped at once. What they leave
+	// behind is in the folder that is removed.
+	build.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	build.Cancel = func() error { return syscall.Kill(-build.Process.Pid, syscall.SIGKILL) }
+	build.WaitDelay = time.Second
+	build.Env = append(append([]string{"GOTMPDIR=" + dir}, c.env...), p.env...)
 	if output, err := build.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,13 +32,18 @@ func TestSelectPlatforms(t *testing.T) {
 	assert.Equal(t, "v7", selected[1].oci().Variant)
 
 	for names, want := range map[string]string{
-		"linux/amd46":             "platform linux/amd46 is unknown, linux/amd64?",
-		"linux/arm":               "platform linux/arm is unknown, linux/arm64?",
-		"arm64":                   "platform arm64 is unknown, linux/arm64?",
-		"linux/s390":              "platform linux/s390 is unknown, linux/s390x?",
-		"":                        "platform  is unknown",
-		"linux/amd64 linux/amd64": "platform linux/amd64 is given twice",
-		"linux/x linux/amd46":     "platform linux/x is unknown, linux/s390x?; platform linux/amd46 is unknown, linux/amd64?",
+		"linux/amd46":                "platform linux/amd46 is unknown, linux/amd64?",
+		"linux/arm":                  "platform linux/arm is unknown, linux/arm/v7?",
+		"arm64":                      "platform arm64 is unknown, linux/arm64?",
+		"linux/s390":                 "platform linux/s390 is unknown, linux/s390x?",
+		"":                           "platform  is unknown",
+		"linux/amd64 linux/amd64":    "platform linux/amd64 is given twice",
+		"linux/arm64 linux/arm64/v8": "platforms linux/arm64 and linux/arm64/v8 are the same",
+		"linux/amd64/v1 linux/amd64": "platforms linux/amd64/v1 and linux/amd64 are the same",
+		"linux/arm/v8":               "platform linux/arm/v8 is unknown, linux/arm/v7?",
+		"linux/mips64el":             "platform linux/mips64el is unknown, linux/mips64le?",
+		"windows/amd64":              "platform windows/amd64 is unknown, linux/amd64?",
+		"linux/x linux/amd46":        "platform linux/x is unknown, linux/386?; platform linux/amd46 is unknown, linux/amd64?",
 	} {
 		_, err := SelectPlatforms(strings.Split(names, " "))
 		require.ErrorContains(t, err, want)
@@ -61,6 +68,44 @@ func TestLayerBytesAreGolden(t *testing.T) {
 	assert.Equal(t, "sha256:26a3ce4fb341c331f3d1362264ce932694984088e576cff490ec15cf257ef136", digest.String())
 }
 
+// The same for zstd.
+func TestZstdLayerBytesAreGolden(t *testing.T) {
+	content, err := layerTar(sample(), bytes.Repeat([]byte("jobmesh "), 4096))
+	require.NoError(t, err)
+	for _, cores := range []int{1, 4} {
+		before := runtime.GOMAXPROCS(cores)
+		packed, err := Zstd.pack(content)
+		runtime.GOMAXPROCS(before)
+		require.NoError(t, err)
+		assert.Equal(t, "sha256:c05d01884e41875ef46757dc7ff5f5840e3730a946e7f68901846f74c258d4a2", NewBlob(types.OCILayerZStd, packed).Descriptor.Digest.String())
+		back, err := Unpack(types.OCILayerZStd, packed)
+		require.NoError(t, err)
+		assert.Equal(t, content, back)
+	}
+	_, err = ParseCompression("xz")
+	assert.Equal(t, fault.Usage, fault.Code(err))
+}
+
+// Whatever Linux this Go compiles for can be asked for.
+func TestPlatformsAreThoseOfTheToolchain(t *testing.T) {
+	out, err := exec.Command("go", "tool", "dist", "list").Output()
+	require.NoError(t, err)
+	ours := map[string]bool{}
+	for _, p := range platforms {
+		ours["linux/"+p.Architecture()] = true
+	}
+	for _, line := range strings.Fields(string(out)) {
+		if strings.HasPrefix(line, "linux/") {
+			assert.True(t, ours[line], "%s is missing", line)
+			delete(ours, line)
+		}
+	}
+	assert.Empty(t, ours, "not known to this Go")
+	selected, err := SelectPlatforms([]string{"linux/arm64/v8", "linux/386", "linux/arm/v5"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"linux/arm64", "linux/arm/v5", "linux/386"}, []string{selected[0].Name, selected[1].Name, selected[2].Name})
+}
+
 func sample() Recipe {
 	return Recipe{
 		Name: "sample", Version: "1.2.3", Path: "/bin/program", Entrypoint: []string{"/bin/program"}, User: "65532:65532",
@@ -71,9 +116,11 @@ func sample() Recipe {
 
 func assembled(t *testing.T, programs ...string) *Index {
 	t.Helper()
+	selected, err := SelectPlatforms([]string{"linux/amd64", "linux/arm64", "linux/arm/v7"})
+	require.NoError(t, err)
 	var binaries []Binary
 	for i, p := range programs {
-		binaries = append(binaries, Binary{Platform: platforms[i], Bytes: []byte(p)})
+		binaries = append(binaries, Binary{Platform: selected[i], Bytes: []byte(p)})
 	}
 	x, err := Assemble(sample(), binaries)
 	require.NoError(t, err)

@@ -24,17 +24,35 @@ type Platform struct {
 	env []string
 }
 
+// platforms are those of Linux that Go compiles for, in the order of the index.
 var platforms = []Platform{
 	{Name: "linux/amd64", env: []string{"GOARCH=amd64", "GOAMD64=v1"}},
+	{Name: "linux/amd64/v2", env: []string{"GOARCH=amd64", "GOAMD64=v2"}},
+	{Name: "linux/amd64/v3", env: []string{"GOARCH=amd64", "GOAMD64=v3"}},
+	{Name: "linux/amd64/v4", env: []string{"GOARCH=amd64", "GOAMD64=v4"}},
 	{Name: "linux/arm64", env: []string{"GOARCH=arm64", "GOARM64=v8.0"}},
 	{Name: "linux/arm/v7", env: []string{"GOARCH=arm", "GOARM=7"}},
+	{Name: "linux/arm/v6", env: []string{"GOARCH=arm", "GOARM=6"}},
+	{Name: "linux/arm/v5", env: []string{"GOARCH=arm", "GOARM=5"}},
 	{Name: "linux/ppc64le", env: []string{"GOARCH=ppc64le", "GOPPC64=power8"}},
 	{Name: "linux/s390x", env: []string{"GOARCH=s390x"}},
 	{Name: "linux/riscv64", env: []string{"GOARCH=riscv64", "GORISCV64=rva20u64"}},
+	{Name: "linux/386", env: []string{"GOARCH=386", "GO386=sse2"}},
+	{Name: "linux/loong64", env: []string{"GOARCH=loong64"}},
+	{Name: "linux/mips", env: []string{"GOARCH=mips", "GOMIPS=hardfloat"}},
+	{Name: "linux/mipsle", env: []string{"GOARCH=mipsle", "GOMIPS=hardfloat"}},
+	{Name: "linux/mips64", env: []string{"GOARCH=mips64", "GOMIPS64=hardfloat"}},
+	{Name: "linux/mips64le", env: []string{"GOARCH=mips64le", "GOMIPS64=hardfloat"}},
+	{Name: "linux/ppc64", env: []string{"GOARCH=ppc64", "GOPPC64=power8"}},
 }
 
 // Environment is what selects the platform for the Go compiler.
 func (p Platform) Environment() []string { return slices.Clone(p.env) }
+
+// aliases are further names of a platform: the image specification leaves the
+// variant of arm64 and of amd64 out where it is the first, and readers take both
+// for the same.
+var aliases = map[string]string{"linux/arm64/v8": "linux/arm64", "linux/amd64/v1": "linux/amd64"}
 
 // PlatformNames returns all platforms in the order of the index.
 func PlatformNames() []string {
@@ -45,27 +63,35 @@ func PlatformNames() []string {
 	return names
 }
 
-// SelectPlatforms returns the named platforms in the order of the index. All
-// unknown names are told in one error, each with the nearest known one.
+// SelectPlatforms returns the named platforms in the order of the index. All that
+// is wrong with the names is told in one error: those that are unknown, each with
+// the nearest known one, and those that mean the same platform.
 func SelectPlatforms(names []string) ([]Platform, error) {
 	var selected []Platform
 	var wrong []string
-	asked := map[string]bool{}
+	asked := map[string]string{} // the names by what they mean
 	for _, name := range names {
+		meant := name
+		if is, ok := aliases[name]; ok {
+			meant = is
+		}
+		before, twice := asked[meant]
 		switch {
-		case asked[name]:
+		case twice && before == name:
 			wrong = append(wrong, fmt.Sprintf("platform %s is given twice", name))
-		case !known(name):
+		case twice:
+			wrong = append(wrong, fmt.Sprintf("platforms %s and %s are the same", before, name))
+		case !known(meant):
 			wrong = append(wrong, fmt.Sprintf("platform %s is unknown, %s?", name, nearest(name)))
 		}
-		asked[name] = true
+		asked[meant] = name
 	}
 	if len(wrong) > 0 {
 		return nil, fault.New(fault.Usage, errors.New(strings.Join(wrong, "; ")),
 			"the platforms are "+strings.Join(PlatformNames(), ", "))
 	}
 	for _, p := range platforms {
-		if asked[p.Name] {
+		if _, ok := asked[p.Name]; ok {
 			selected = append(selected, p)
 		}
 	}
@@ -73,18 +99,17 @@ func SelectPlatforms(names []string) ([]Platform, error) {
 }
 
 func known(name string) bool {
-	for _, p := range platforms {
-		if p.Name == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(platforms, func(p Platform) bool { return p.Name == name })
 }
 
-// nearest returns the platform whose name takes the fewest edits.
+// nearest returns the platform whose name takes the fewest edits, or the first
+// whose name goes on where this one ends: linux/arm lacks a variant only.
 func nearest(name string) string {
 	best, least := "", -1
 	for _, p := range platforms {
+		if strings.HasPrefix(p.Name, name+"/") {
+			return p.Name
+		}
 		if d := distance(name, p.Name); least < 0 || d < least {
 			best, least = p.Name, d
 		}
@@ -127,3 +152,7 @@ func (p Platform) oci() *v1.Platform {
 	}
 	return platform
 }
+
+// architecture is the one that Go compiles for.
+// Architecture is that of the image specification, as Go names it.
+func (p Platform) Architecture() string { return p.oci().Architecture }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -24,6 +25,8 @@ type Recipe struct {
 	Package string `json:"package"`
 	// LinkerFlags are given to Go's linker beside those of every release.
 	LinkerFlags string `json:"linkerFlags"`
+	// LinkerFlagsFor are the architectures that LinkerFlags are for; none are all.
+	LinkerFlagsFor []string `json:"linkerFlagsFor"`
 	// Path is where the program stands in the image.
 	Path string `json:"path"`
 	// Entrypoint is the image's ENTRYPOINT.
@@ -34,6 +37,8 @@ type Recipe struct {
 	Platforms []string `json:"platforms"`
 	// Created is the date stamped on the image and its files.
 	Created time.Time `json:"created"`
+	// Compression is that of the layers. It belongs to the call, not to the file.
+	Compression Compression `json:"-"`
 	// Labels become labels of the image and annotations of its manifests.
 	Labels map[string]string `json:"labels"`
 }
@@ -69,10 +74,11 @@ func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 	return r, nil
 }
 
-// GoFlags are the flags with which the Go command builds the program.
-func (r Recipe) GoFlags() []string {
+// GoFlags are the flags with which the Go command builds the program for an
+// architecture.
+func (r Recipe) GoFlags(architecture string) []string {
 	linker := "-s -w -buildid= -X main.version=" + r.Version
-	if r.LinkerFlags != "" {
+	if r.LinkerFlags != "" && (len(r.LinkerFlagsFor) == 0 || slices.Contains(r.LinkerFlagsFor, architecture)) {
 		linker += " " + r.LinkerFlags
 	}
 	return []string{"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags=" + linker}

@@ -6,7 +6,6 @@ package verify
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"debug/elf"
 	"encoding/json"
 	"errors"
@@ -105,11 +104,7 @@ func checkConfig(config image.Blob, p release.Platform) error {
 
 // theProgram unpacks the layer and returns the file that the entrypoint starts.
 func theProgram(layer, config image.Blob, p release.Platform) ([]byte, error) {
-	unpacked, err := gzip.NewReader(bytes.NewReader(layer.Bytes))
-	if err != nil {
-		return nil, err
-	}
-	content, err := io.ReadAll(unpacked)
+	content, err := image.Unpack(layer.Descriptor.MediaType, layer.Bytes)
 	if err != nil {
 		return nil, err
 	}
@@ -144,9 +139,28 @@ func theProgram(layer, config image.Blob, p release.Platform) ([]byte, error) {
 	}
 }
 
-// machines are the ELF machines of the architectures.
-var machines = map[string]elf.Machine{
-	"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "arm": elf.EM_ARM, "ppc64le": elf.EM_PPC64, "s390x": elf.EM_S390, "riscv64": elf.EM_RISCV,
+// A machine is what the header of a program says of the processor it is for.
+type machine struct {
+	of    elf.Machine
+	class elf.Class
+	order elf.Data
+}
+
+// machines are those of the architectures.
+var machines = map[string]machine{
+	"386":      {elf.EM_386, elf.ELFCLASS32, elf.ELFDATA2LSB},
+	"amd64":    {elf.EM_X86_64, elf.ELFCLASS64, elf.ELFDATA2LSB},
+	"arm":      {elf.EM_ARM, elf.ELFCLASS32, elf.ELFDATA2LSB},
+	"arm64":    {elf.EM_AARCH64, elf.ELFCLASS64, elf.ELFDATA2LSB},
+	"loong64":  {elf.EM_LOONGARCH, elf.ELFCLASS64, elf.ELFDATA2LSB},
+	"mips":     {elf.EM_MIPS, elf.ELFCLASS32, elf.ELFDATA2MSB},
+	"mipsle":   {elf.EM_MIPS, elf.ELFCLASS32, elf.ELFDATA2LSB},
+	"mips64":   {elf.EM_MIPS, elf.ELFCLASS64, elf.ELFDATA2MSB},
+	"mips64le": {elf.EM_MIPS, elf.ELFCLASS64, elf.ELFDATA2LSB},
+	"ppc64":    {elf.EM_PPC64, elf.ELFCLASS64, elf.ELFDATA2MSB},
+	"ppc64le":  {elf.EM_PPC64, elf.ELFCLASS64, elf.ELFDATA2LSB},
+	"riscv64":  {elf.EM_RISCV, elf.ELFCLASS64, elf.ELFDATA2LSB},
+	"s390x":    {elf.EM_S390, elf.ELFCLASS64, elf.ELFDATA2MSB},
 }
 
 // checkProgram looks whether a program is for its platform and needs no other
@@ -158,8 +172,8 @@ func checkProgram(program []byte, platform string) error {
 	}
 	_, architecture, _ := strings.Cut(platform, "/")
 	architecture, _, _ = strings.Cut(architecture, "/")
-	if f.Machine != machines[architecture] {
-		return fmt.Errorf("is for %s, not %s", f.Machine, architecture)
+	if got := (machine{f.Machine, f.Class, f.Data}); got != machines[architecture] {
+		return fmt.Errorf("is for %s %s %s, not %s", got.of, got.class, got.order, architecture)
 	}
 	for _, segment := range f.Progs {
 		if segment.Type == elf.PT_INTERP || segment.Type == elf.PT_DYNAMIC {

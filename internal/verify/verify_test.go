@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"maps"
 	"os"
 	"runtime"
 	"strings"
@@ -32,10 +33,13 @@ func TestCheckProgram(t *testing.T) {
 func TestEveryPlatformHasItsMachine(t *testing.T) {
 	platforms, err := image.SelectPlatforms(image.PlatformNames())
 	require.NoError(t, err)
+	unused := maps.Clone(machines)
 	for _, p := range platforms {
-		assert.ErrorContains(t, checkProgram(nil, p.Name), "EOF")
+		architecture := strings.Split(p.Name, "/")[1]
+		assert.Contains(t, machines, architecture)
+		delete(unused, architecture)
 	}
-	assert.Len(t, machines, len(platforms))
+	assert.Empty(t, unused)
 }
 
 func TestCheckConfig(t *testing.T) {

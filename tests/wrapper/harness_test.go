@@ -37,7 +37,7 @@ var underRace = os.Getenv("JOBMESH_TEST_RACE") != ""
 // releaseFlags are those with which the release is built.
 func releaseFlags() ([]string, error) {
 	recipe, err := image.LoadRecipe("../..", "jobmesh-wrap", "1.2.3", "")
-	return recipe.GoFlags(), err
+	return recipe.GoFlags(runtime.GOARCH), err
 }
 
 // apart is set in the process that runs the tests, in a network of its own.

@@ -1,0 +1,91 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+)
+
+// program makes a module of those files.
+func program(t *testing.T, files map[string]string) *Compiler {
+	t.Helper()
+	dir := t.TempDir()
+	files["go.mod"] = "module sample\n\ngo 1.26.0\n\ntoolchain " + toolchain(t) + "\n"
+	for name, text := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	c, err := NewCompiler(context.Background(), dir)
+	require.NoError(t, err)
+	return c
+}
+
+// toolchain is that of this repository.
+func toolchain(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../go.mod")
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(text), "\ntoolchain ")
+	name, _, _ := strings.Cut(rest, "\n")
+	return name
+}
+
+// slow takes a compiler half a minute or more.
+func slow() string {
+	var text strings.Builder
+	text.WriteString("package main\n\nfunc slow(x, y int) int {\n")
+	for i := range 60_000 {
+		fmt.Fprintf(&text, "if x > %d { y += x ^ %d } else { x -= y }\n", i, i*3)
+	}
+	text.WriteString("return x + y\n}\n\nfunc init() { println(slow(1, 2)) }\n")
+	return text.String()
+}
+
+const empty = "package main\n\nfunc main() {}\n"
+
+// One program that does not compile ends the others, compilers that are at work
+// included.
+func TestFirstFailureStopsTheOthers(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	broken := "package main\n\nvar _ = nothing\n"
+	platforms, err := SelectPlatforms([]string{"linux/amd64", "linux/arm64"})
+	require.NoError(t, err)
+	recipe := Recipe{Package: "."}
+	none := func(Platform) {}
+
+	start := time.Now()
+	_, err = program(t, map[string]string{"main.go": empty, "broken_arm64.go": broken}).CompileAll(context.Background(), recipe, platforms[1:], none)
+	require.ErrorContains(t, err, ". for linux/arm64: ./broken_arm64.go:3:9: undefined: nothing")
+	assert.Equal(t, fault.Build, fault.Code(err))
+	alone := time.Since(start)
+
+	both := program(t, map[string]string{"main.go": empty, "broken_arm64.go": broken, "slow_amd64.go": slow()})
+	start = time.Now()
+	_, err = both.CompileAll(context.Background(), recipe, platforms, none)
+	assert.ErrorContains(t, err, "linux/arm64: ./broken_arm64.go:3:9: undefined: nothing")
+	assert.Less(t, time.Since(start), 2*alone+time.Second, "alone it took %s", alone)
+
+	left, err := os.ReadDir(os.Getenv("TMPDIR"))
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+func TestInterruptedCompileEndsAtOnce(t *testing.T) {
+	platforms, err := SelectPlatforms([]string{"linux/amd64"})
+	require.NoError(t, err)
+	c := program(t, map[string]string{"main.go": empty, "slow_amd64.go": slow()})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	start := time.Now()
+	_, err = c.CompileAll(ctx, Recipe{Package: "."}, platforms, func(Platform) {})
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Less(t, time.Since(start), 2*time.Second)
+}
