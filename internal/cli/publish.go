@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ type publishOptions struct {
 	tags      []string
 	dryRun    bool
 	plainHTTP bool
+	timeouts  map[string]string
 }
 
 func newPublish(streams Streams) *cobra.Command {
@@ -61,10 +63,29 @@ to in plain HTTP, others in HTTPS. The references go to stdout, by digest.`,
 	flags.StringArrayVar(&o.tags, "tag", nil, "one more tag for the image, such as latest; repeatable")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "list what would be sent, and send nothing")
 	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
+	flags.StringToStringVar(&o.timeouts, "timeout", nil, "limit of one step of a phase, as in tag=10m, repetitions included: check (30s), blob (5m), manifest (1m), read-back (2m), tag (2m)")
 	return cmd
 }
 
+// limits are those of the phases, with the ones that were asked for.
+func (o publishOptions) limits() (map[string]time.Duration, error) {
+	limits := publish.DefaultLimits()
+	for key, value := range o.timeouts {
+		phase := strings.ReplaceAll(key, "-", " ")
+		limit, err := time.ParseDuration(value)
+		if _, known := limits[phase]; !known || err != nil || limit <= 0 {
+			return nil, fault.New(fault.Usage, fmt.Errorf("timeout %s=%s is not a phase and a duration", key, value), "as in --timeout tag=10m; jobmesh publish --help lists the phases")
+		}
+		limits[phase] = limit
+	}
+	return limits, nil
+}
+
 func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
+	limits, err := o.limits()
+	if err != nil {
+		return err
+	}
 	stored, err := release.Folder(o.from).Load()
 	if err != nil {
 		return err
@@ -77,6 +98,7 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 		return printSteps(streams, publish.Steps(artifacts))
 	}
 	p := publish.New(registry.New(o.plainHTTP))
+	p.Limits = limits
 	if streams.Terminal {
 		p.Progress = func(done, total int, s publish.Step) {
 			_, _ = fmt.Fprintf(streams.Err, "\r\x1b[K%d/%d %s %s", done+1, total, s.Phase, s.Object) // only progress
@@ -102,7 +124,12 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 
 // artifactsOf returns the image and the charts as a registry will have them.
 func artifactsOf(stored release.Stored, o publishOptions) ([]publish.Artifact, error) {
-	imageRepo, err := repositoryUnder(o.prefix, stored.Result.Image.Name)
+	var named []name.Option
+	if o.plainHTTP {
+		// Without it the client tries plain HTTP with private addresses only.
+		named = append(named, name.Insecure)
+	}
+	imageRepo, err := repositoryUnder(o.prefix, stored.Result.Image.Name, named...)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +166,7 @@ func artifactsOf(stored release.Stored, o publishOptions) ([]publish.Artifact, e
 	img.Manifests = append(img.Manifests, stored.Index)
 	artifacts := []publish.Artifact{img}
 	for _, a := range archives {
-		repo, err := repositoryUnder(o.prefix, a.Metadata.Name)
+		repo, err := repositoryUnder(o.prefix, a.Metadata.Name, named...)
 		if err != nil {
 			return nil, err
 		}

@@ -153,6 +153,5 @@ func (p Platform) oci() *v1.Platform {
 	return platform
 }
 
-// architecture is the one that Go compiles for.
-// Architecture is that of the image specification, as Go names it.
+// Architecture is the one that Go compiles for.
 func (p Platform) Architecture() string { return p.oci().Architecture }

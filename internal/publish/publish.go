@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,22 +87,28 @@ func (a Artifact) content() []image.Blob {
 	return append(append([]image.Blob{}, a.Blobs...), a.Manifests...)
 }
 
-// Limits of one step. Uploads are under a megabyte; a registry may take its time
-// over a tag, on which it runs its scanners.
-var limits = map[string]time.Duration{
-	"check": 30 * time.Second, "blob": 5 * time.Minute, "manifest": time.Minute, "read back": 2 * time.Minute, "tag": 2 * time.Minute,
+// DefaultLimits are the times that one step of each phase may take, repetitions
+// and waits between them included. Uploads are under a megabyte; a registry may
+// take its time over a tag, on which it runs its scanners.
+func DefaultLimits() map[string]time.Duration {
+	return map[string]time.Duration{
+		"check": 30 * time.Second, "blob": 5 * time.Minute, "manifest": time.Minute, "read back": 2 * time.Minute, "tag": 2 * time.Minute,
+	}
 }
 
 // A Publisher pushes artifacts.
 type Publisher struct {
-	client *registry.Client
+	// Limits are those of DefaultLimits, or others.
+	Limits map[string]time.Duration
 	// Progress is called before each step.
 	Progress func(done, total int, s Step)
+
+	client *registry.Client
 }
 
 // New returns a publisher to the registries of a client.
 func New(client *registry.Client) *Publisher {
-	return &Publisher{client: client, Progress: func(int, int, Step) {}}
+	return &Publisher{client: client, Limits: DefaultLimits(), Progress: func(int, int, Step) {}}
 }
 
 // Publish pushes the artifacts and returns whether anything was new.
@@ -114,7 +121,7 @@ func (p *Publisher) Publish(ctx context.Context, artifacts []Artifact) (changed 
 	next := func(phase string, a Artifact, do func(context.Context) error) error {
 		p.Progress(done, len(steps), steps[done])
 		done++
-		return p.step(ctx, phase, a.Repository, do)
+		return p.step(ctx, phase, a, do)
 	}
 	for _, a := range artifacts {
 		for _, b := range a.Blobs {
@@ -138,9 +145,7 @@ func (p *Publisher) Publish(ctx context.Context, artifacts []Artifact) (changed 
 	}
 	for _, a := range artifacts {
 		for _, tag := range a.Tags {
-			if err := next("tag", a, func(ctx context.Context) error {
-				return remote.Put(a.Repository.Tag(tag), taggable{a.Top()}, p.client.Options(ctx)...)
-			}); err != nil {
+			if err := next("tag", a, func(ctx context.Context) error { return p.tag(ctx, a, tag) }); err != nil {
 				return true, err
 			}
 		}
@@ -156,9 +161,9 @@ func (p *Publisher) missingTags(ctx context.Context, artifacts []Artifact) ([]st
 		for _, tag := range a.Tags {
 			ref := a.Repository.Tag(tag)
 			var there *v1.Descriptor
-			err := p.step(ctx, "check", a.Repository, func(ctx context.Context) (err error) {
-				there, err = remote.Head(ref, p.client.Options(ctx)...)
-				return registry.IgnoreMissing(err)
+			err := p.step(ctx, "check", a, func(ctx context.Context) (err error) {
+				there, err = p.tagged(ctx, ref)
+				return err
 			})
 			want := a.Top().Descriptor.Digest
 			switch {
@@ -179,19 +184,72 @@ func (p *Publisher) missingTags(ctx context.Context, artifacts []Artifact) ([]st
 	return missing, nil
 }
 
+// tagged returns what a tag names, nil where there is no such tag. It is a GET:
+// the answer to a HEAD has no text that says why it is a refusal.
+func (p *Publisher) tagged(ctx context.Context, ref name.Tag) (*v1.Descriptor, error) {
+	there, err := remote.Get(ref, p.client.Options(ctx)...)
+	if err != nil {
+		return nil, registry.IgnoreMissing(err)
+	}
+	return &there.Descriptor, nil
+}
+
+// tag moves a tag and looks whether it has moved. Of one that the registry does
+// not let move the error says what it names.
+func (p *Publisher) tag(ctx context.Context, a Artifact, tag string) error {
+	ref, want := a.Repository.Tag(tag), a.Top().Descriptor.Digest
+	err := remote.Put(ref, taggable{a.Top()}, p.client.Options(ctx)...)
+	if err != nil && !registry.IsRefusal(err) {
+		return err
+	}
+	there, lookErr := p.tagged(ctx, ref)
+	switch {
+	case err == nil && lookErr != nil:
+		return lookErr
+	case err == nil && there == nil:
+		return fault.New(fault.Verification, fmt.Errorf("%s was pushed but is not there", ref.Name()), "the registry is at fault")
+	case err == nil && there.Digest != want:
+		return fault.New(fault.Verification, fmt.Errorf("%s was pushed as %s but names %s", ref.Name(), want, there.Digest),
+			"the registry is at fault, or somebody else moves the same tag")
+	case err == nil:
+		return nil
+	case lookErr != nil || there == nil:
+		return err
+	}
+	return fault.New(fault.Registry, fmt.Errorf("%s stays at %s, the registry does not let it move to %s: %w", ref.Name(), there.Digest, want, err),
+		"publish under another tag or version, or allow tags to move in the registry")
+}
+
 // step runs one step under its limit and explains what went wrong in it.
-func (p *Publisher) step(ctx context.Context, phase string, repo name.Repository, do func(context.Context) error) error {
-	limited, cancel := context.WithTimeout(ctx, limits[phase])
+func (p *Publisher) step(ctx context.Context, phase string, a Artifact, do func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, p.Limits[phase])
 	defer cancel()
 	err := do(limited)
 	if err == nil || ctx.Err() != nil {
 		return errors.Join(ctx.Err())
 	}
 	if limited.Err() != nil {
-		return fault.New(fault.Registry, fmt.Errorf("%s: no answer within %s (%s)", repo.Name(), limits[phase], phase),
-			"run the command again: it goes on where it stopped")
+		return fault.New(fault.Registry, fmt.Errorf("%s: no answer within %s (%s)", a.Repository.Name(), p.Limits[phase], phase),
+			"run the command again: it goes on where it stopped", "a slower registry: "+limitHint(phase))
 	}
-	return p.client.Explain(repo, phase, err)
+	var hints []string
+	if phase == "manifest" {
+		hints = append(hints, a.manifestHint())
+	}
+	return p.client.Explain(a.Repository, phase, err, hints...)
+}
+
+// limitHint is how to give a phase more time.
+func limitHint(phase string) string {
+	return "--timeout " + strings.ReplaceAll(phase, " ", "-") + "=30m"
+}
+
+// manifestHint is what to try where a registry does not take a manifest.
+func (a Artifact) manifestHint() string {
+	if slices.ContainsFunc(a.Blobs, func(b image.Blob) bool { return b.Descriptor.MediaType == types.OCILayerZStd }) {
+		return "a registry that does not know layers in zstd takes those of jobmesh build --compression gzip"
+	}
+	return "the registry has to accept OCI images and indexes (application/vnd.oci.image.index.v1+json)"
 }
 
 func (p *Publisher) putBlob(ctx context.Context, a Artifact, b image.Blob) error {
@@ -202,7 +260,10 @@ func (p *Publisher) putBlob(ctx context.Context, a Artifact, b image.Blob) error
 // or something else, has been seen.
 func (p *Publisher) readBack(ctx context.Context, a Artifact, b image.Blob, isManifest bool) error {
 	ref := a.Repository.Digest(b.Descriptor.Digest.String())
-	got, err := p.fetch(ctx, ref, isManifest)
+	got, err := p.fetch(ctx, ref, b.Descriptor.Size, isManifest)
+	if err != nil && !registry.IsMissing(err) && registry.IsTransport(err) {
+		return err // nobody knows what the registry has
+	}
 	if err != nil || !bytes.Equal(got, b.Bytes) {
 		reason := "other content"
 		if err != nil {
@@ -214,7 +275,8 @@ func (p *Publisher) readBack(ctx context.Context, a Artifact, b image.Blob, isMa
 	return nil
 }
 
-func (p *Publisher) fetch(ctx context.Context, ref name.Digest, isManifest bool) ([]byte, error) {
+// fetch returns what the registry has, at most one byte more than it should.
+func (p *Publisher) fetch(ctx context.Context, ref name.Digest, size int64, isManifest bool) ([]byte, error) {
 	if isManifest {
 		d, err := remote.Get(ref, p.client.Options(ctx)...)
 		if err != nil {
@@ -231,7 +293,7 @@ func (p *Publisher) fetch(ctx context.Context, ref name.Digest, isManifest bool)
 		return nil, err
 	}
 	defer func() { _ = content.Close() }() // only read
-	return io.ReadAll(content)
+	return io.ReadAll(io.LimitReader(content, size+1))
 }
 
 // taggable is a manifest as go-containerregistry wants it.

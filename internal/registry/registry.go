@@ -6,27 +6,22 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"oras.land/oras-go/v2/registry/remote/retry"
-
-	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
 // A Client speaks to registries.
 type Client struct {
 	// PlainHTTP allows it for registries that are not on this machine.
 	PlainHTTP bool
+	// Backoff is the wait between tries where a server asks for none.
+	Backoff retry.Backoff
 
 	options []remote.Option
 	keys    *keychain
@@ -40,44 +35,30 @@ func New(plainHTTP bool) *Client {
 
 // NewWith returns a client that takes its credentials from a keychain.
 func NewWith(from authn.Keychain, plainHTTP bool) *Client {
-	keys := &keychain{from: from}
-	base := remote.DefaultTransport.(*http.Transport).Clone()
-	base.ResponseHeaderTimeout = time.Minute
-	// oras's transport honours Retry-After and ends with its context, which
-	// go-containerregistry's own retry does not; so that one is off.
-	retrying := retry.NewTransport(guarded{base, plainHTTP})
-	retrying.Policy = func() retry.Policy {
-		return &retry.GenericPolicy{
-			Retryable: worthAnotherTry,
-			Backoff:   retry.ExponentialBackoff(250*time.Millisecond, 2, 0.1),
-			MinWait:   200 * time.Millisecond,
-			MaxWait:   30 * time.Second,
-			MaxRetry:  4,
-		}
-	}
-	return &Client{
+	c := &Client{
 		PlainHTTP: plainHTTP,
-		keys:      keys,
-		options: []remote.Option{
-			remote.WithTransport(retrying),
-			remote.WithAuthFromKeychain(keys),
-			remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
-			remote.WithUserAgent("jobmesh"),
-		},
+		Backoff:   retry.ExponentialBackoff(250*time.Millisecond, 2, 0.1),
+		keys:      &keychain{from: from},
 	}
+	// oras's transport ends with its context, which go-containerregistry's own
+	// retry does not; so that one is off. There is no limit for the headers of an
+	// answer: that of the context holds, and some registries scan before they answer.
+	transport := &retry.Transport{
+		Base:   guarded{remote.DefaultTransport.(*http.Transport).Clone(), plainHTTP},
+		Policy: func() retry.Policy { return patience{backoff: c.Backoff, now: time.Now} },
+	}
+	c.options = []remote.Option{
+		remote.WithTransport(transport),
+		remote.WithAuthFromKeychain(c.keys),
+		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
+		remote.WithUserAgent("jobmesh"),
+	}
+	return c
 }
 
 // Options are what go-containerregistry's calls need, for requests under ctx.
 func (c *Client) Options(ctx context.Context) []remote.Option {
 	return append([]remote.Option{remote.WithContext(ctx)}, c.options...)
-}
-
-// worthAnotherTry adds to oras's predicate the connections that break off.
-func worthAnotherTry(answer *http.Response, err error) (bool, error) {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
-		return true, nil
-	}
-	return retry.DefaultPredicate(answer, err)
 }
 
 // guarded refuses plain HTTP to anything but this machine. The client below it
@@ -136,46 +117,4 @@ func (k *keychain) source(registry string) string {
 		return "no credentials were found for it in the files of docker and podman"
 	}
 	return "with the credentials that the files of docker or podman have for it"
-}
-
-// Explain turns an error of a call into one sentence with an exit code. phase is
-// what was asked, such as manifest.
-func (c *Client) Explain(repo name.Repository, phase string, err error) error {
-	return explain(repo, phase, err, c.keys.source(repo.RegistryStr()))
-}
-
-func explain(repo name.Repository, phase string, err error, source string) error {
-	var known *fault.Error
-	if errors.As(err, &known) {
-		return err
-	}
-	if errors.Is(err, errPlainHTTP) {
-		return fault.New(fault.Registry, fmt.Errorf("registry %s speaks plain HTTP only", repo.RegistryStr()), "allow it with --plain-http")
-	}
-	var answer *transport.Error
-	if errors.As(err, &answer) {
-		said := ""
-		for _, d := range answer.Errors {
-			said = ": " + string(d.Code) + " " + d.Message
-		}
-		switch answer.StatusCode {
-		case http.StatusUnauthorized, http.StatusForbidden:
-			return fault.New(fault.Auth, fmt.Errorf("%s refused the %s with %d, %s%s", repo.Name(), phase, answer.StatusCode, source, said),
-				"docker login "+repo.RegistryStr())
-		case http.StatusTooManyRequests:
-			return fault.New(fault.Registry, fmt.Errorf("%s wants fewer requests (429)%s", repo.Name(), said), "try again later; it goes on where it stopped")
-		}
-		return fault.New(fault.Registry, fmt.Errorf("%s refused the %s with %d%s", repo.Name(), phase, answer.StatusCode, said))
-	}
-	hints, reason := cause(err)
-	return fault.New(fault.Registry, fmt.Errorf("%s: %s: %w", repo.Name(), phase, reason), hints...)
-}
-
-// IgnoreMissing takes "not there" for an answer.
-func IgnoreMissing(err error) error {
-	var answer *transport.Error
-	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
-		return nil
-	}
-	return err
 }

@@ -1,0 +1,92 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+
+	"oras.land/oras-go/v2/registry/remote/retry"
+)
+
+// tries is how often a request is sent at most.
+const tries = 5
+
+// patience decides whether a request is sent again, and when. A server that says
+// how long it wants to be left alone is left alone that long: more often than not
+// it counts the requests that come earlier.
+type patience struct {
+	backoff retry.Backoff
+	now     func() time.Time
+}
+
+// Retry returns how long to wait before the next try, and less than nothing where
+// there is to be none.
+func (p patience) Retry(attempt int, answer *http.Response, err error) (time.Duration, error) {
+	if again, err := worthAnotherTry(answer, err); err != nil || !again {
+		return -1, err
+	}
+	last := attempt+1 >= tries
+	if wait, asked := askedWait(answer, p.now()); asked {
+		left := p.left(answer)
+		if last || wait > left {
+			return -1, &busyError{status: answer.StatusCode, wait: wait, tries: attempt + 1}
+		}
+		return wait, nil
+	}
+	if last {
+		return -1, nil
+	}
+	return p.backoff(attempt, nil), nil
+}
+
+// left is the time that the step of this request still has.
+func (p patience) left(answer *http.Response) time.Duration {
+	if answer.Request != nil {
+		if deadline, ok := answer.Request.Context().Deadline(); ok {
+			return deadline.Sub(p.now())
+		}
+	}
+	return time.Hour
+}
+
+// askedWait reads Retry-After in both of its forms, seconds and a date.
+func askedWait(answer *http.Response, now time.Time) (time.Duration, bool) {
+	if answer == nil {
+		return 0, false
+	}
+	value := answer.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second, true
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, date.Sub(now)), true
+	}
+	return 0, false
+}
+
+// busyError is a server that wants to be left alone for longer than there is time.
+type busyError struct {
+	status int
+	wait   time.Duration
+	tries  int
+}
+
+func (e *busyError) Error() string {
+	times := "once"
+	if e.tries > 1 {
+		times = fmt.Sprintf("%d times", e.tries)
+	}
+	return fmt.Sprintf("answered %d %s and asks to wait %s", e.status, times, e.wait.Round(time.Second))
+}
+
+// worthAnotherTry adds to oras's predicate the connections that break off.
+func worthAnotherTry(answer *http.Response, err error) (bool, error) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+		return true, nil
+	}
+	return retry.DefaultPredicate(answer, err)
+}
