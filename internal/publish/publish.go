@@ -34,7 +34,9 @@ type Artifact struct {
 	Blobs []image.Blob
 	// Manifests come after what they point to; the last one is what is tagged.
 	Manifests []image.Blob
-	Tags      []string
+	// Attachments are documents about the manifests, which come before them.
+	Attachments []image.Attachment
+	Tags        []string
 	// Fixed says that a tag which is there already may not move.
 	Fixed bool
 }
@@ -49,7 +51,7 @@ func (a Artifact) Reference() string {
 
 // A Step is one thing that Publish does, for progress and dry runs.
 type Step struct {
-	// Phase is check, blob, manifest, read back or tag.
+	// Phase is check, blob, manifest, attachment, read back, referrers, sign or tag.
 	Phase string
 	// Object is a digest or a reference.
 	Object string
@@ -67,8 +69,14 @@ func Steps(artifacts []Artifact) []Step {
 		for _, m := range a.Manifests {
 			steps = append(steps, Step{"manifest", a.at(m), m.Descriptor.Size})
 		}
+		for _, doc := range a.Attachments {
+			steps = append(steps, Step{"attachment", a.at(doc.Manifest), doc.Content.Descriptor.Size})
+		}
 		for _, b := range a.content() {
-			steps = append(steps, Step{"read back", a.at(b), b.Descriptor.Size})
+			steps = append(steps, Step{"read back", a.at(b.Blob), b.Descriptor.Size})
+		}
+		if len(a.Attachments) > 0 {
+			steps = append(steps, Step{"referrers", a.Repository.Name(), 0})
 		}
 	}
 	for _, a := range artifacts {
@@ -83,8 +91,30 @@ func (a Artifact) at(b image.Blob) string {
 	return a.Repository.Name() + "@" + b.Descriptor.Digest.String()
 }
 
-func (a Artifact) content() []image.Blob {
-	return append(append([]image.Blob{}, a.Blobs...), a.Manifests...)
+// A stored is content as it is read back.
+type stored struct {
+	image.Blob
+	manifest bool
+}
+
+// content is all that a registry has to have, each once.
+func (a Artifact) content() []stored {
+	var all []stored
+	for _, b := range a.Blobs {
+		all = append(all, stored{b, false})
+	}
+	for _, m := range a.Manifests {
+		all = append(all, stored{m, true})
+	}
+	for _, doc := range a.Attachments {
+		all = append(all, stored{doc.Content, false}, stored{doc.Manifest, true})
+	}
+	seen := map[v1.Hash]bool{}
+	return slices.DeleteFunc(all, func(s stored) bool {
+		again := seen[s.Descriptor.Digest]
+		seen[s.Descriptor.Digest] = true
+		return again
+	})
 }
 
 // DefaultLimits are the times that one step of each phase may take, repetitions
@@ -92,7 +122,8 @@ func (a Artifact) content() []image.Blob {
 // take its time over a tag, on which it runs its scanners.
 func DefaultLimits() map[string]time.Duration {
 	return map[string]time.Duration{
-		"check": 30 * time.Second, "blob": 5 * time.Minute, "manifest": time.Minute, "read back": 2 * time.Minute, "tag": 2 * time.Minute,
+		"check": 30 * time.Second, "blob": 5 * time.Minute, "manifest": time.Minute, "attachment": 2 * time.Minute,
+		"read back": 2 * time.Minute, "referrers": 2 * time.Minute, "sign": 5 * time.Minute, "tag": 2 * time.Minute,
 	}
 }
 
@@ -102,6 +133,9 @@ type Publisher struct {
 	Limits map[string]time.Duration
 	// Progress is called before each step.
 	Progress func(done, total int, s Step)
+	// Sign, where it is set, is called for each artifact that was read back, before
+	// a tag moves. It returns whether it added anything.
+	Sign func(context.Context, Artifact) (bool, error)
 
 	client *registry.Client
 }
@@ -114,9 +148,17 @@ func New(client *registry.Client) *Publisher {
 // Publish pushes the artifacts and returns whether anything was new.
 func (p *Publisher) Publish(ctx context.Context, artifacts []Artifact) (changed bool, err error) {
 	missing, err := p.missingTags(ctx, artifacts)
-	if err != nil || len(missing) == 0 {
+	if err != nil {
 		return false, err
 	}
+	all := artifacts
+	if len(missing) == 0 {
+		// The content is there; documents about it may have been added since.
+		if artifacts, err = p.lacking(ctx, artifacts); err != nil {
+			return false, err
+		}
+	}
+	changed = len(artifacts) > 0
 	steps, done := Steps(artifacts), 0
 	next := func(phase string, a Artifact, do func(context.Context) error) error {
 		p.Progress(done, len(steps), steps[done])
@@ -126,31 +168,52 @@ func (p *Publisher) Publish(ctx context.Context, artifacts []Artifact) (changed 
 	for _, a := range artifacts {
 		for _, b := range a.Blobs {
 			if err := next("blob", a, func(ctx context.Context) error { return p.putBlob(ctx, a, b) }); err != nil {
-				return true, err
+				return changed, err
 			}
 		}
 		for _, m := range a.Manifests {
 			if err := next("manifest", a, func(ctx context.Context) error {
 				return remote.Put(a.Repository.Digest(m.Descriptor.Digest.String()), taggable{m}, p.client.Options(ctx)...)
 			}); err != nil {
-				return true, err
+				return changed, err
 			}
 		}
-		for i, b := range a.content() {
-			isManifest := i >= len(a.Blobs)
-			if err := next("read back", a, func(ctx context.Context) error { return p.readBack(ctx, a, b, isManifest) }); err != nil {
-				return true, err
+		for _, doc := range a.Attachments {
+			if err := next("attachment", a, func(ctx context.Context) error { return p.attach(ctx, a, doc) }); err != nil {
+				return changed, err
+			}
+		}
+		for _, b := range a.content() {
+			if err := next("read back", a, func(ctx context.Context) error { return p.readBack(ctx, a, b.Blob, b.manifest) }); err != nil {
+				return changed, err
+			}
+		}
+		if len(a.Attachments) > 0 {
+			if err := next("referrers", a, func(ctx context.Context) error { return p.confirm(ctx, a) }); err != nil {
+				return changed, err
+			}
+		}
+	}
+	if p.Sign != nil {
+		for _, a := range all {
+			err := p.step(ctx, "sign", a, func(ctx context.Context) error {
+				added, err := p.Sign(ctx, a)
+				changed = changed || added
+				return err
+			})
+			if err != nil {
+				return changed, err
 			}
 		}
 	}
 	for _, a := range artifacts {
 		for _, tag := range a.Tags {
 			if err := next("tag", a, func(ctx context.Context) error { return p.tag(ctx, a, tag) }); err != nil {
-				return true, err
+				return changed, err
 			}
 		}
 	}
-	return true, nil
+	return changed, nil
 }
 
 // missingTags returns the tags that do not name their artifact yet. A fixed tag

@@ -44,6 +44,9 @@ func (c *Client) Explain(repo name.Repository, phase string, err error, hints ..
 		return fault.New(fault.Registry, fmt.Errorf("registry %s: its certificate is not accepted: %w", repo.RegistryStr(), certificate.Err), hint)
 	case errors.Is(err, errPlainHTTP):
 		return fault.New(fault.Registry, fmt.Errorf("registry %s speaks plain HTTP only", repo.RegistryStr()), "allow it with --plain-http")
+	case errors.Is(err, errNoReferrers):
+		return fault.New(fault.Registry, fmt.Errorf("registry %s has no referrers API, and --referrers required wants one", repo.RegistryStr()),
+			"without that flag their list is kept under a tag")
 	case errors.As(err, &answer):
 		return c.refused(repo, phase, answer, hints)
 	case errors.Is(err, http.ErrSchemeMismatch):

@@ -23,8 +23,9 @@ type Client struct {
 	// Backoff is the wait between tries where a server asks for none.
 	Backoff retry.Backoff
 
-	options []remote.Option
-	keys    *keychain
+	options   []remote.Option
+	keys      *keychain
+	referrers *referrersTransport
 }
 
 // New returns a client that finds credentials where docker and podman keep
@@ -47,8 +48,9 @@ func NewWith(from authn.Keychain, plainHTTP bool) *Client {
 		Base:   guarded{remote.DefaultTransport.(*http.Transport).Clone(), plainHTTP},
 		Policy: func() retry.Policy { return patience{backoff: c.Backoff, now: time.Now} },
 	}
+	c.referrers = &referrersTransport{next: transport}
 	c.options = []remote.Option{
-		remote.WithTransport(transport),
+		remote.WithTransport(c.referrers),
 		remote.WithAuthFromKeychain(c.keys),
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
 		remote.WithUserAgent("jobmesh"),

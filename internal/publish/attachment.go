@@ -1,0 +1,107 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/image"
+)
+
+// attach pushes a document about a manifest that is there.
+func (p *Publisher) attach(ctx context.Context, a Artifact, doc image.Attachment) error {
+	for _, b := range []image.Blob{image.EmptyConfig, doc.Content} {
+		if err := p.putBlob(ctx, a, b); err != nil {
+			return err
+		}
+	}
+	return remote.Put(a.Repository.Digest(doc.Manifest.Descriptor.Digest.String()), taggable{doc.Manifest}, p.client.Options(ctx)...)
+}
+
+// lacking returns the artifacts with the attachments alone that the registry does
+// not list, and leaves out those that lack none.
+func (p *Publisher) lacking(ctx context.Context, artifacts []Artifact) ([]Artifact, error) {
+	var found []Artifact
+	for _, a := range artifacts {
+		var missing []image.Attachment
+		err := p.step(ctx, "check", a, func(ctx context.Context) (err error) {
+			missing, err = p.unlisted(ctx, a)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(missing) > 0 {
+			found = append(found, Artifact{Repository: a.Repository, Attachments: missing})
+		}
+	}
+	return found, nil
+}
+
+// unlisted returns the attachments that the registry does not list.
+func (p *Publisher) unlisted(ctx context.Context, a Artifact) ([]image.Attachment, error) {
+	lists := map[v1.Hash][]v1.Descriptor{}
+	var missing []image.Attachment
+	for _, doc := range a.Attachments {
+		list, asked := lists[doc.Subject]
+		if !asked {
+			var err error
+			if list, err = p.client.Referrers(ctx, a.Repository, doc.Subject); err != nil {
+				return nil, err
+			}
+			lists[doc.Subject] = list
+		}
+		if !slices.ContainsFunc(list, func(d v1.Descriptor) bool { return d.Digest == doc.Manifest.Descriptor.Digest }) {
+			missing = append(missing, doc)
+		}
+	}
+	return missing, nil
+}
+
+// Of a list under a tag the last writer wins, and drops what another wrote since
+// it read. So it is read again until it has held everything for so many times in
+// a row; whoever lost an entry puts it there again.
+const (
+	listRounds = 12
+	listHeld   = 2
+)
+
+// confirm makes sure that the registry lists all attachments.
+func (p *Publisher) confirm(ctx context.Context, a Artifact) error {
+	for round, held := 0, 0; ; round++ {
+		missing, err := p.unlisted(ctx, a)
+		if err != nil {
+			return err
+		}
+		if len(missing) == 0 {
+			held++
+			if held == listHeld || !p.client.ListsUnderTags() {
+				return nil
+			}
+		} else {
+			held = 0
+			if round >= listRounds {
+				return fault.New(fault.Registry, fmt.Errorf("%s does not list %s as a referrer of %s after it was pushed",
+					a.Repository.Name(), missing[0].Manifest.Descriptor.Digest, missing[0].Subject),
+					"the registry keeps no referrers; publish without them: --referrers none")
+			}
+			for _, doc := range missing {
+				if err := p.attach(ctx, a, doc); err != nil {
+					return err
+				}
+			}
+		}
+		// Not all at the same time: two that wait equally long collide again.
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50*time.Millisecond + rand.N(200*time.Millisecond)):
+		}
+	}
+}
