@@ -84,7 +84,7 @@ to in plain HTTP, others in HTTPS. The references go to stdout, by digest.`,
 	flags.StringVar(&o.referrers, "referrers", "auto", "auto; required, to refuse a registry without the referrers API; none, to publish no attestations")
 	_ = cmd.RegisterFlagCompletionFunc("referrers", cobra.FixedCompletions(referrerModes, cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that is not there
 	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
-	flags.StringToStringVar(&o.timeouts, "timeout", nil, "limit of one step of a phase, as in tag=10m, repetitions included: check (30s), blob (5m), manifest (1m), read-back (2m), tag (2m)")
+	flags.StringToStringVar(&o.timeouts, "timeout", nil, "limit of one step of a phase, as in tag=10m, repetitions included: check (30s), blob (5m), manifest (1m), attachment (2m), read-back (2m), referrers (2m), sign (5m), tag (2m)")
 	return cmd
 }
 
