@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -22,7 +23,8 @@ const (
 )
 
 const (
-	layoutFile    = `{"imageLayoutVersion":"1.0.0"}`
+	// LayoutFile is the content of oci-layout.
+	LayoutFile    = `{"imageLayoutVersion":"1.0.0"}`
 	layoutFileIs  = "oci-layout"
 	indexFile     = "index.json"
 	blobFolder    = "blobs/sha256"
@@ -55,7 +57,11 @@ func (x *Index) WriteBlobs(dir string) error {
 			return err
 		}
 	}
-	return WriteFile(filepath.Join(dir, layoutFileIs), []byte(layoutFile))
+	path := filepath.Join(dir, layoutFileIs)
+	if err := RemoveLeftovers(path); err != nil {
+		return err
+	}
+	return WriteFile(path, []byte(LayoutFile))
 }
 
 // List is the second half: it puts the image into the layout's list, and removes
@@ -69,6 +75,9 @@ func (x *Index) List(dir string, ref Reference) error {
 	damaged := json.Unmarshal(text, &manifest) != nil && len(text) > 0
 	if damaged {
 		manifest = v1.IndexManifest{}
+	}
+	if err := RemoveLeftovers(filepath.Join(dir, indexFile)); err != nil {
+		return err
 	}
 	if err := WriteFile(filepath.Join(dir, indexFile), x.layoutIndex(dir, ref, manifest.Manifests)); err != nil {
 		return err
@@ -84,8 +93,7 @@ func (x *Index) List(dir string, ref Reference) error {
 // one imports as nothing into containerd. Attachments follow the images, unnamed:
 // oras and its kin find referrers in a layout by this list.
 func (x *Index) layoutIndex(dir string, ref Reference, listed []v1.Descriptor) []byte {
-	descriptor := x.Blob.Descriptor
-	descriptor.Annotations = map[string]string{refName: ref.Tag, containerdName: ref.String()}
+	descriptor := ref.Listed(x.Blob.Descriptor)
 	images, attachments := x.others(dir, ref, listed, descriptor)
 	for _, a := range x.Attachments {
 		attachments = append(attachments, a.Descriptor())
@@ -112,7 +120,7 @@ func (x *Index) Archive(ref Reference) ([]byte, error) {
 		_, err := w.Write(content)
 		return err
 	}
-	if err := add(layoutFileIs, []byte(layoutFile)); err != nil {
+	if err := add(layoutFileIs, []byte(LayoutFile)); err != nil {
 		return nil, err
 	}
 	if err := add(indexFile, x.layoutIndex("", ref, nil)); err != nil {
@@ -146,7 +154,45 @@ func WriteFile(path string, content []byte) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
 		return os.Chmod(path, fileMode)
 	}
-	return renameio.WriteFile(path, content, fileMode, renameio.WithStaticPermissions(fileMode))
+	return ErrorAt(path, renameio.WriteFile(path, content, fileMode, renameio.WithStaticPermissions(fileMode)))
+}
+
+// RemoveLeftovers removes what runs that were killed left beside a file: the
+// temporary ones of renameio and of os.CreateTemp.
+func RemoveLeftovers(path string) error {
+	dir, base := filepath.Split(path)
+	leftovers, _ := filepath.Glob(dir + "." + base + "[0-9]*") // the pattern is sound
+	for _, leftover := range leftovers {
+		if err := os.Remove(leftover); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// ErrorAt names the file that could not be written in the place of the temporary
+// one beside it, which is gone by then and means nothing to anybody.
+func ErrorAt(path string, err error) error {
+	var at *os.PathError
+	if errors.As(err, &at) {
+		return &os.PathError{Op: "write", Path: path, Err: at.Err}
+	}
+	return err
+}
+
+// Listed is the entry of the image in a layout's list.
+func (r Reference) Listed(index v1.Descriptor) v1.Descriptor {
+	index.Annotations = map[string]string{refName: r.Tag, containerdName: r.String()}
+	return index
+}
+
+// ParseReference is the opposite of Reference.String.
+func ParseReference(text string) Reference {
+	colon := strings.LastIndex(text, ":")
+	if colon < 0 {
+		return Reference{Repository: text}
+	}
+	return Reference{Repository: text[:colon], Tag: text[colon+1:]}
 }
 
 // makeFolder makes a folder that everybody may read, whatever the umask.

@@ -1,11 +1,13 @@
 package release
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -52,8 +54,8 @@ func (f Folder) Load() (Stored, error) {
 	if err != nil {
 		return s, err
 	}
-	if err := json.Unmarshal(text, &s.Result); err != nil || s.Result.SchemaVersion != schemaVersion {
-		return s, fault.New(fault.Verification, fmt.Errorf("%s is not a result of this version of jobmesh", path), rebuild)
+	if err := s.Result.parse(text); err != nil {
+		return s, fault.New(fault.Verification, fmt.Errorf("%s %w", path, err), rebuild)
 	}
 	if s.Chart, err = f.file(s.Result.Chart.Path, s.Result.Chart.Content); err != nil {
 		return s, err
@@ -121,8 +123,33 @@ func (f Folder) child(layout string, p Platform) (c Child, err error) {
 	if c.Layer, err = f.described(layout, manifest.Layers[0]); err != nil {
 		return c, err
 	}
-	c.Config, err = f.described(layout, manifest.Config)
-	return c, err
+	if c.Config, err = f.described(layout, manifest.Config); err != nil {
+		return c, err
+	}
+	if described(c.Layer) != p.Layer || described(c.Config) != p.Config {
+		return c, fault.New(fault.Verification, fmt.Errorf("manifest of %s has layer %s and configuration %s, the list %s and %s",
+			p.Platform, c.Layer.Descriptor.Digest, c.Config.Descriptor.Digest, p.Layer.Digest, p.Config.Digest), rebuild)
+	}
+	return c, nil
+}
+
+// parse reads the text of a result, in which nothing is guarded by a digest: it
+// has to be, byte for byte, what is written for what it says.
+func (r *Result) parse(text []byte) error {
+	if err := json.Unmarshal(text, r); err != nil || r.SchemaVersion != schemaVersion {
+		return errors.New("is not a result of this version of jobmesh")
+	}
+	if again, err := r.encode(); err != nil || !bytes.Equal(again, text) {
+		return errors.New("is damaged: it has more than jobmesh wrote")
+	}
+	agree := r.Archive.Path == archivePath(r.Image.Name, r.Version)
+	for _, p := range append([]Packed{r.Chart}, r.Applications...) {
+		agree = agree && p.Path == chartFolder+"/"+p.Name+"-"+p.Version+".tgz"
+	}
+	if !agree {
+		return errors.New("is damaged: names and versions do not agree")
+	}
+	return nil
 }
 
 func (f Folder) described(layout string, d v1.Descriptor) (image.Blob, error) {
@@ -140,10 +167,16 @@ func (f Folder) named(layout string, want Image) error {
 	if err == nil {
 		err = json.Unmarshal(text, &index)
 	}
-	if err == nil && slices.ContainsFunc(index.Manifests, func(d v1.Descriptor) bool { return d.Digest.String() == want.Digest }) {
-		return nil
+	_, hex, _ := strings.Cut(want.Digest, ":")
+	entry := image.ParseReference(want.Reference).Listed(v1.Descriptor{
+		MediaType: types.OCIImageIndex, Size: want.Size, Digest: v1.Hash{Algorithm: "sha256", Hex: hex},
+	})
+	if err != nil || index.SchemaVersion != 2 || index.MediaType != types.OCIImageIndex ||
+		!slices.ContainsFunc(index.Manifests, func(d v1.Descriptor) bool { return reflect.DeepEqual(d, entry) }) {
+		return fault.New(fault.Verification, fmt.Errorf("%s does not list the image %s as %s", path, want.Digest, want.Reference), rebuild)
 	}
-	return fault.New(fault.Verification, fmt.Errorf("%s does not list the image %s", path, want.Digest), rebuild)
+	_, err = f.file(filepath.Join(layout, "oci-layout"), content([]byte(image.LayoutFile)))
+	return err
 }
 
 func (f Folder) blob(layout string, c Content, mediaType types.MediaType) (image.Blob, error) {

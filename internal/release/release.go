@@ -110,6 +110,9 @@ type Content struct {
 func (f Folder) Prepare() error {
 	for _, dir := range []string{string(f), filepath.Join(string(f), chartFolder)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return dangling(dir, err)
+		}
+		if err := image.RemoveLeftovers(filepath.Join(dir, "probe")); err != nil {
 			return err
 		}
 		probe, err := os.CreateTemp(dir, ".probe")
@@ -122,6 +125,18 @@ func (f Folder) Prepare() error {
 		}
 	}
 	return nil
+}
+
+// dangling explains what MkdirAll calls a file that exists: a link that leads
+// nowhere.
+func dangling(dir string, err error) error {
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		target, linkErr := os.Readlink(dir)
+		if _, statErr := os.Stat(dir); linkErr == nil && errors.Is(statErr, os.ErrNotExist) {
+			return &os.PathError{Op: "write", Path: dir, Err: errors.New("is a symbolic link to " + target + ", which is not there")}
+		}
+	}
+	return err
 }
 
 // cause drops the name of the temporary file, which means nothing to anybody.
@@ -146,7 +161,7 @@ func (f Folder) Write(r Release) (Result, error) {
 		return Result{}, err
 	}
 	result := r.result(archive)
-	text, err := json.MarshalIndent(result, "", "  ")
+	text, err := result.encode()
 	if err != nil {
 		return Result{}, err
 	}
@@ -164,7 +179,7 @@ func (f Folder) Write(r Release) (Result, error) {
 	for i, a := range r.Applications {
 		files = append(files, file{result.Applications[i].Path, a.Bytes})
 	}
-	for _, file := range append(files, file{resultFile, append(text, '\n')}) {
+	for _, file := range append(files, file{resultFile, text}) {
 		p, err := prepare(filepath.Join(dir, file.path), file.content)
 		if err != nil {
 			return Result{}, err
@@ -182,26 +197,21 @@ func (f Folder) Write(r Release) (Result, error) {
 	return result, nil
 }
 
-// prepare writes a file beside the one it will replace. Leftovers of runs that
-// were killed there are removed.
+// prepare writes a file beside the one it will replace.
 func prepare(path string, content []byte) (*renameio.PendingFile, error) {
 	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
 		return nil, &os.PathError{Op: "write", Path: path, Err: syscall.EISDIR}
 	}
-	dir, base := filepath.Split(path)
-	leftovers, _ := filepath.Glob(dir + "." + base + "[0-9]*") // the pattern is sound
-	for _, leftover := range leftovers {
-		if err := os.Remove(leftover); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
+	if err := image.RemoveLeftovers(path); err != nil {
+		return nil, err
 	}
 	p, err := renameio.NewPendingFile(path, renameio.WithStaticPermissions(0o644))
 	if err != nil {
-		return nil, err
+		return nil, image.ErrorAt(path, err)
 	}
 	if _, err := p.Write(content); err != nil {
 		_ = p.Cleanup() // the first error is the one to tell
-		return nil, err
+		return nil, image.ErrorAt(path, err)
 	}
 	return p, nil
 }
@@ -218,7 +228,7 @@ func (r Release) result(archive []byte) Result {
 			Layout:    layoutFolder,
 			Content:   described(r.Index.Blob),
 		},
-		Archive: File{Path: recipe.Name + "-" + recipe.Version + ".oci.tar", Content: content(archive)},
+		Archive: File{Path: archivePath(recipe.Name, recipe.Version), Content: content(archive)},
 		Chart:   packed(r.Chart),
 		// A list even where it is empty: readers need no case for it.
 		Applications: []Packed{},
@@ -251,6 +261,13 @@ func packed(a chart.Archive) Packed {
 		File: File{Path: chartFolder + "/" + a.FileName(), Content: content(a.Bytes)},
 	}
 }
+
+func (r Result) encode() ([]byte, error) {
+	text, err := json.MarshalIndent(r, "", "  ")
+	return append(text, '\n'), err
+}
+
+func archivePath(name, version string) string { return name + "-" + version + ".oci.tar" }
 
 func described(b image.Blob) Content {
 	return Content{Digest: b.Descriptor.Digest.String(), Size: b.Descriptor.Size}

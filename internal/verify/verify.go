@@ -6,6 +6,7 @@ package verify
 import (
 	"archive/tar"
 	"bytes"
+	"debug/buildinfo"
 	"debug/elf"
 	"encoding/json"
 	"errors"
@@ -50,7 +51,7 @@ func Stored(s release.Stored) []Finding {
 		program, err := theProgram(child.Layer, child.Config, p)
 		add(p.Platform, "layer", err)
 		if err == nil {
-			add(p.Platform, "program", checkProgram(program, p.Platform))
+			add(p.Platform, "program", errors.Join(checkProgram(program, p.Platform), checkToolchain(program, s.Result.Toolchain)))
 		}
 	}
 	add("chart", "pin", checkPin(s))
@@ -132,8 +133,9 @@ func theProgram(layer, config image.Blob, p release.Platform) ([]byte, error) {
 			return nil, fmt.Errorf("/%s has mode %#o, not 0555", path, header.Mode)
 		}
 		program, err := io.ReadAll(files)
-		if got := image.NewBlob("", program).Descriptor.Digest.String(); err == nil && got != p.Program.Digest {
-			err = fmt.Errorf("/%s is %s, the list says %s", path, got, p.Program.Digest)
+		got := release.Content{Digest: image.NewBlob("", program).Descriptor.Digest.String(), Size: int64(len(program))}
+		if err == nil && got != p.Program {
+			err = fmt.Errorf("/%s is %s of %d bytes, the list says %s of %d", path, got.Digest, got.Size, p.Program.Digest, p.Program.Size)
 		}
 		return program, err
 	}
@@ -181,6 +183,16 @@ func checkProgram(program []byte, platform string) error {
 		}
 	}
 	return nil
+}
+
+// checkToolchain compares the release of Go that a program carries with the one
+// that the list names.
+func checkToolchain(program []byte, want string) error {
+	info, err := buildinfo.Read(bytes.NewReader(program))
+	if err == nil && info.GoVersion != want {
+		err = fmt.Errorf("was compiled by %s, the list says %s", info.GoVersion, want)
+	}
+	return err
 }
 
 func checkPin(s release.Stored) error {
