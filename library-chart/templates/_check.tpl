@@ -26,10 +26,9 @@ target; stores the containers to wrap as $call.containers, and what _mounts find
     {{- include "jobmesh._check.names" . -}}
   {{- end -}}
 {{- end -}}
-{{- range list (list "os" "name") (list "nodeSelector" "kubernetes.io/os") -}}
-  {{- $field := index $spec (first .) -}}
+{{- range $key, $field := dict "name" $spec.os "kubernetes.io/os" $spec.nodeSelector -}}
   {{- if kindIs "map" $field -}}
-    {{- if get $field (last .) | toString | eq "windows" -}}
+    {{- if get $field $key | toString | eq "windows" -}}
       {{- include "jobmesh._errors.add" (list $call "the pod asks for windows nodes; jobmesh has no Windows binary; set enabled: false for it") -}}
     {{- end -}}
   {{- end -}}

@@ -23,7 +23,7 @@ Errors: no root context; unknown or ill-typed settings.
 {{- include "jobmesh._snippet" (list $call .) -}}
 {{- if and $call.wraps (not $call.errors) -}}
   {{- include "jobmesh._inject.env" $call -}}
-  {{- with $call.env -}}
+  {{- with $call.kept.env -}}
     {{- toYaml . -}}
   {{- end -}}
 {{- end -}}

@@ -1,11 +1,11 @@
 {{/*
 Injection into one pod spec.
 
-Params: $call with settings, meshes and target: a pod spec, a dict of our own that
-is changed in place. Everything is checked before anything is changed, but for a
-command that was looked up. A pod that has a wrapped container is done and left as
-it is, so that rendering twice equals once, also where the inner call had settings
-of its own.
+Params: $call with settings, meshes, kept and target: a pod spec, a dict of our own
+that is changed in place; with standIns, the words of jobmesh._podSpec.print go into
+it. Everything is checked before anything is changed, but for a command that was
+looked up. A pod that has a wrapped container is done and left as it is, so that
+rendering twice equals once, also where the inner call had settings of its own.
 */}}
 {{- define "jobmesh._inject" -}}
 {{- $call := . -}}
@@ -59,33 +59,40 @@ of its own.
   {{- $_ := set $container "volumeMounts" (concat (default list $container.volumeMounts) .) -}}
 {{- end -}}
 {{- include "jobmesh._inject.env" $call -}}
-{{- $env := $call.env -}}
-{{- range $own := $container.env -}}
-  {{- if kindIs "map" $own -}}
-    {{- if hasPrefix "JOBMESH_POD_" (toString $own.name) -}}
-      {{- /* The author knows better. */ -}}
-      {{- $others := list -}}
-      {{- range $env -}}
-        {{- if ne .name $own.name -}}
-          {{- $others = append $others . -}}
-        {{- end -}}
-      {{- end -}}
-      {{- $env = $others -}}
+{{- $own := list -}}
+{{- range $container.env -}}
+  {{- if kindIs "map" . -}}
+    {{- if hasPrefix "JOBMESH_POD_" (toString .name) -}}
+      {{- $own = append $own .name -}}
     {{- end -}}
   {{- end -}}
+{{- end -}}
+{{- $env := $call.kept.env -}}
+{{- if $own -}}
+  {{- /* The author knows better. */ -}}
+  {{- $env = list -}}
+  {{- range $call.kept.env -}}
+    {{- if not (has .name $own) -}}
+      {{- $env = append $env . -}}
+    {{- end -}}
+  {{- end -}}
+{{- else if and $env $call.standIns -}}
+  {{- $env = list "jobmesh.podSpec/env" -}}
 {{- end -}}
 {{- if $env -}}
   {{- $_ := set $container "env" (concat (default list $container.env) $env) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Stores the variables of a wrapped container as $call.env: what the annotations of its pod say. */}}
+{{/* Stores the variables of a wrapped container as $call.kept.env: what the annotations of its pod say. */}}
 {{- define "jobmesh._inject.env" -}}
-{{- $env := list -}}
-{{- range .meshes -}}
-  {{- $env = concat $env .env -}}
+{{- if not (hasKey .kept "env") -}}
+  {{- $env := list -}}
+  {{- range .meshes -}}
+    {{- $env = concat $env .env -}}
+  {{- end -}}
+  {{- $_ := set .kept "env" $env -}}
 {{- end -}}
-{{- $_ := set . "env" $env -}}
 {{- end -}}
 
 {{/* Brings the wrapper into the pod. */}}
@@ -117,24 +124,32 @@ of its own.
 {{- define "jobmesh._inject.initContainer" -}}
 {{- $spec := .target -}}
 {{- $settings := .settings -}}
-{{- $init := dict "name" "jobmesh-install" "image" (include "jobmesh._image" $settings) -}}
-{{- $_ := set $init "args" (list "install" $settings.mountPath) -}}
-{{- $_ := set $init "volumeMounts" (list (dict "name" "jobmesh" "mountPath" $settings.mountPath)) -}}
-{{- with $settings.image.pullPolicy -}}
-  {{- $_ := set $init "imagePullPolicy" . -}}
-{{- end -}}
-{{- with $settings.resources -}}
-  {{- $_ := set $init "resources" . -}}
-{{- end -}}
-{{- with $settings.securityContext -}}
-  {{- $context := . -}}
-  {{- if and .runAsNonRoot (not (hasKey . "runAsUser")) (kindIs "map" $spec.securityContext) -}}
-    {{- if get $spec.securityContext "runAsUser" | toString | eq "0" -}}
-      {{- /* The kubelet starts no container that inherits root and says runAsNonRoot; this is the user of the image. */ -}}
-      {{- $context = merge (dict "runAsUser" 65532) . -}}
-    {{- end -}}
+{{- if not (hasKey .kept "initContainers") -}}
+  {{- $init := dict "name" "jobmesh-install" "image" (include "jobmesh._image" $settings) -}}
+  {{- $_ := set $init "args" (list "install" $settings.mountPath) -}}
+  {{- $_ := set $init "volumeMounts" (list (dict "name" "jobmesh" "mountPath" $settings.mountPath)) -}}
+  {{- with $settings.image.pullPolicy -}}
+    {{- $_ := set $init "imagePullPolicy" . -}}
   {{- end -}}
-  {{- $_ := set $init "securityContext" $context -}}
+  {{- with $settings.resources -}}
+    {{- $_ := set $init "resources" . -}}
+  {{- end -}}
+  {{- with $settings.securityContext -}}
+    {{- $_ := set $init "securityContext" . -}}
+  {{- end -}}
+  {{- $_ := set .kept "initContainers" (list $init) -}}
+{{- end -}}
+{{- $init := first .kept.initContainers -}}
+{{- $root := false -}}
+{{- if kindIs "map" $spec.securityContext -}}
+  {{- $root = get $spec.securityContext "runAsUser" | toString | eq "0" -}}
+{{- end -}}
+{{- $context := default dict $settings.securityContext -}}
+{{- if and $root $context.runAsNonRoot (not (hasKey $context "runAsUser")) -}}
+  {{- /* The kubelet starts no container that inherits root and says runAsNonRoot; this is the user of the image. */ -}}
+  {{- $init = set (omit $init "securityContext") "securityContext" (merge (dict "runAsUser" 65532) $context) -}}
+{{- else if .standIns -}}
+  {{- $init = "jobmesh.podSpec/initContainers" -}}
 {{- end -}}
 {{- $_ := set . "initContainer" $init -}}
 {{- end -}}

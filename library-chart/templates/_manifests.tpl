@@ -36,9 +36,12 @@ native and optOut, an annotation or label of the author that undoes the mode.
 {{- include "jobmesh._call.define" (list $call .) -}}
 {{- include "jobmesh._settings" $call -}}
 {{- if and $call.enabled (hasKey $call "text") -}}
-  {{- $_ := set $call "kinds" (include "jobmesh._manifests.kinds" $call | fromJson) -}}
-  {{- range $call.settings.kinds -}}
-    {{- $_ := set $call.kinds (print "apps/" .) (get $call.kinds "batch/Job") -}}
+  {{- if not (hasKey $call.kept "kinds") -}}
+    {{- $kinds := include "jobmesh._manifests.kinds" $call | fromJson -}}
+    {{- range $call.settings.kinds -}}
+      {{- $_ := set $kinds (print "apps/" .) (get $kinds "batch/Job") -}}
+    {{- end -}}
+    {{- $_ := set $call.kept "kinds" $kinds -}}
   {{- end -}}
   {{- /* Parsing costs most, and only these names can be of interest. */ -}}
   {{- $names := concat (list "Job" "Pod" "List" "Workflow") (default list $call.settings.kinds) | join "|" -}}
@@ -116,12 +119,12 @@ one container and the volumes of a pod, but no pod spec.
       {{- include "jobmesh._manifests.object" (list $call $item (printf "items[%d] of %s" $i $place)) -}}
     {{- end -}}
   {{- end -}}
-{{- else if not (hasKey $call.kinds $kind) -}}
+{{- else if not (hasKey $call.kept.kinds $kind) -}}
   {{- /* Not ours. */ -}}
 {{- else if and (eq $kind "./Pod") (not (hasKey $annotations "helm.sh/hook")) -}}
   {{- /* A Pod of its own is a long-running one; helm tests are hooks. */ -}}
 {{- else -}}
-  {{- $path := get $call.kinds $kind -}}
+  {{- $path := get $call.kept.kinds $kind -}}
   {{- $name := printf "%s %q" $object.kind (default $metadata.generateName $metadata.name | default "" | toString) -}}
   {{- $found := dict "templates" list -}}
   {{- include "jobmesh._manifests.find" (list $found $path $object $name) -}}

@@ -16,9 +16,11 @@ changes its kind under its old name ends up with both kinds.
 {{- $volumes := list -}}
 {{- /* With OnFailure the kubelet restarts a failed container, which needs the proxy again; with Always, also where it is not set, it restarts every one. */ -}}
 {{- $restartPolicy := toString .target.restartPolicy -}}
-{{- $stopWhen := get (dict "Never" "" "OnFailure" "success") $restartPolicy -}}
-{{- if not (has $restartPolicy (list "Never" "OnFailure")) -}}
-  {{- $stopWhen = "never" -}}
+{{- $stopWhen := "never" -}}
+{{- if eq $restartPolicy "Never" -}}
+  {{- $stopWhen = "" -}}
+{{- else if eq $restartPolicy "OnFailure" -}}
+  {{- $stopWhen = "success" -}}
 {{- end -}}
 {{- with $settings.wrapper -}}
   {{- $stopWhen = default $stopWhen .stopWhen -}}

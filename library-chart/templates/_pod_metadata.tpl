@@ -1,8 +1,14 @@
 {{/*
-What the metadata of a pod say beside its spec. Stored as $call.podMetadata: a dict
-of "annotations" and "labels". Params: $call with settings and meshes.
+What the metadata of a pod say beside its spec. Stored as $call.kept.podMetadata: a
+dict of "annotations" and "labels". Params: $call with settings, meshes and kept.
 */}}
 {{- define "jobmesh._podMetadata" -}}
+{{- if not (hasKey .kept "podMetadata") -}}
+  {{- include "jobmesh._podMetadata.find" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "jobmesh._podMetadata.find" -}}
 {{- $call := . -}}
 {{- $settings := .settings -}}
 {{- $metadata := dict "annotations" dict "labels" dict -}}
@@ -28,7 +34,7 @@ of "annotations" and "labels". Params: $call with settings and meshes.
 {{- range $key, $value := $settings.annotations -}}
   {{- $_ := set $metadata.annotations $key $value -}}
 {{- end -}}
-{{- $_ := set . "podMetadata" $metadata -}}
+{{- $_ := set .kept "podMetadata" $metadata -}}
 {{- end -}}
 
 {{/* Prints one field of it. Params: (list TEMPLATE FIELD ARGUMENTS). */}}
@@ -40,7 +46,7 @@ of "annotations" and "labels". Params: $call with settings and meshes.
 {{- include "jobmesh._errors.fail" $call -}}
 {{- if and $call.enabled (not $call.errors) -}}
   {{- include "jobmesh._podMetadata" $call -}}
-  {{- with get $call.podMetadata $field -}}
+  {{- with get $call.kept.podMetadata $field -}}
     {{- toYaml . -}}
   {{- end -}}
 {{- end -}}
@@ -55,7 +61,7 @@ Params: dict of call, template.
 {{- $call := .call -}}
 {{- $template := .template -}}
 {{- include "jobmesh._podMetadata" $call -}}
-{{- range $field, $entries := $call.podMetadata -}}
+{{- range $field, $entries := $call.kept.podMetadata -}}
   {{- if $entries -}}
     {{- $parent := $template -}}
     {{- range list "metadata" $field -}}

@@ -3,62 +3,86 @@ The settings of a call: the values of the library in this chart, then
 global.jobmesh, then the settings given with the call; the last one wins. image,
 wrapper, annotations and entrypoints are merged key by key, everything else is
 replaced, and null removes. Stored as $call.settings, with $call.enabled, $call.wraps
-(the mode changes the command) and $call.meshes (the rows of the table that apply).
+(the mode changes the command), $call.meshes (the rows of the table that apply) and
+$call.kept: a dict for what follows from the settings alone.
 
 The schema has checked the values, but neither global nor what a call gives, and
 nothing where it is skipped; so kinds are checked here for all of them. Unknown
 keys are refused in global and in calls only: two charts of a release may bring
 two versions of this library, Helm then uses the templates of one for both, and
 older templates must work with newer values.
+
+Merging costs more than all the rest, and a chart has one set of settings for most
+of its Jobs. So what came out is kept in the root context of the dependency, which
+belongs to this library and ends with the rendering, under all that went in: a
+value that somebody changes between two calls is not missed.
 */}}
 {{- define "jobmesh._settings" -}}
 {{- $call := . -}}
 {{- with .root -}}
-  {{- $sources := list -}}
   {{- /* An alias hides the name of the dependency, but not its annotations. */ -}}
   {{- $keys := list -}}
+  {{- $library := dict -}}
   {{- range $key, $chart := default dict .Subcharts -}}
     {{- if index $chart.Chart.Annotations "jobmesh/library" -}}
       {{- $keys = append $keys $key -}}
-      {{- $sources = append $sources (dict "from" $chart.Values) -}}
+      {{- $library = $chart -}}
     {{- end -}}
   {{- end -}}
-  {{- if gt (len $keys) 1 -}}
-    {{- include "jobmesh._errors.add" (list $call (printf "more than one dependency of this chart is jobmesh (%s)" (join ", " $keys))) -}}
-  {{- else if not $keys -}}
-    {{- /* Another chart of the release brought these templates, so Helm has merged no defaults here. */ -}}
-    {{- $sources = list (dict "from" (include "jobmesh._settings.defaults" . | fromYaml)) (dict "from" .Values.jobmesh "name" "values of jobmesh") -}}
-  {{- end -}}
-  {{- if kindIs "map" .Values.global -}}
-    {{- with .Values.global.imageRegistry -}}
-      {{- $sources = append $sources (dict "from" (dict "image" (dict "registry" .)) "prefix" "global.imageRegistry: ") -}}
+  {{- $global := kindIs "map" .Values.global | ternary .Values.global dict -}}
+  {{- $input := toJson (list (omit (default dict $library.Values) "global") $global.imageRegistry $global.jobmesh $call.options) -}}
+  {{- $known := get (default dict $library.known) $input -}}
+  {{- if and $known $input -}}
+    {{- range $key, $value := $known -}}
+      {{- $_ := set $call $key $value -}}
     {{- end -}}
-    {{- $sources = append $sources (dict "from" .Values.global.jobmesh "name" "global.jobmesh" "prefix" "global.jobmesh." "strict" true) -}}
-  {{- end -}}
-  {{- $sources = append $sources (dict "from" $call.options "strict" true) -}}
-  {{- $settings := dict -}}
-  {{- $kinds := include "jobmesh._settings.kinds" . | fromJson -}}
-  {{- range $sources -}}
-    {{- if kindIs "map" .from -}}
-      {{- include "jobmesh._settings.merge" (list (set . "kinds" $kinds) $call $settings .from "") -}}
-    {{- else if not (kindIs "invalid" .from) -}}
-      {{- include "jobmesh._errors.add" (list $call (printf "%s must be a map, got %s" .name (include "jobmesh._errors.kind" .from))) -}}
+  {{- else -}}
+    {{- include "jobmesh._settings.resolve" (dict "call" $call "root" . "keys" $keys "library" $library "global" $global) -}}
+    {{- if not $call.errors -}}
+      {{- $_ := set $library "known" (set (default dict $library.known) $input (pick $call "settings" "enabled" "wraps" "meshes" "kept")) -}}
     {{- end -}}
   {{- end -}}
-  {{- /* Values of an older version of this chart, or a null, may lack what no pod can do without. */ -}}
-  {{- range list "mode" "mesh" "delivery" "mountPath" "wrapperPath" "image" -}}
-    {{- if not (get $settings .) -}}
-      {{- $_ := set $settings . (get (include "jobmesh._settings.defaults" $call | fromYaml) .) -}}
-    {{- end -}}
-  {{- end -}}
-  {{- $_ := set $settings "mountPath" (clean $settings.mountPath) -}}
-  {{- $_ := set $settings "wrapperPath" (clean $settings.wrapperPath) -}}
-  {{- /* A missing key is not a false: values of another version may not have it. */ -}}
-  {{- $_ := set $call "enabled" (ne (toString $settings.enabled) "false") -}}
-  {{- $_ := set $call "wraps" (and $call.enabled (has $settings.mode (list "wrap" "hook"))) -}}
-  {{- $_ := set $call "settings" $settings -}}
-  {{- include "jobmesh._settings.check" $call -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Params: dict of call, root, keys (of the dependencies that are this library), library (root context of the last), global. */}}
+{{- define "jobmesh._settings.resolve" -}}
+{{- $call := .call -}}
+{{- $sources := list (dict "from" .library.Values) -}}
+{{- if gt (len .keys) 1 -}}
+  {{- include "jobmesh._errors.add" (list $call (printf "more than one dependency of this chart is jobmesh (%s)" (join ", " .keys))) -}}
+{{- else if not .keys -}}
+  {{- /* Another chart of the release brought these templates, so Helm has merged no defaults here. */ -}}
+  {{- $sources = list (dict "from" (include "jobmesh._settings.defaults" . | fromYaml)) (dict "from" .root.Values.jobmesh "name" "values of jobmesh") -}}
+{{- end -}}
+{{- with .global.imageRegistry -}}
+  {{- $sources = append $sources (dict "from" (dict "image" (dict "registry" .)) "prefix" "global.imageRegistry: ") -}}
+{{- end -}}
+{{- $sources = append $sources (dict "from" .global.jobmesh "name" "global.jobmesh" "prefix" "global.jobmesh." "strict" true) -}}
+{{- $sources = append $sources (dict "from" $call.options "strict" true) -}}
+{{- $settings := dict -}}
+{{- $kinds := include "jobmesh._settings.kinds" . | fromJson -}}
+{{- range $sources -}}
+  {{- if kindIs "map" .from -}}
+    {{- include "jobmesh._settings.merge" (list (set . "kinds" $kinds) $call $settings .from "") -}}
+  {{- else if not (kindIs "invalid" .from) -}}
+    {{- include "jobmesh._errors.add" (list $call (printf "%s must be a map, got %s" .name (include "jobmesh._errors.kind" .from))) -}}
+  {{- end -}}
+{{- end -}}
+{{- /* Values of an older version of this chart, or a null, may lack what no pod can do without. */ -}}
+{{- range list "mode" "mesh" "delivery" "mountPath" "wrapperPath" "image" -}}
+  {{- if not (get $settings .) -}}
+    {{- $_ := set $settings . (get (include "jobmesh._settings.defaults" $call | fromYaml) .) -}}
+  {{- end -}}
+{{- end -}}
+{{- $_ := set $settings "mountPath" (clean $settings.mountPath) -}}
+{{- $_ := set $settings "wrapperPath" (clean $settings.wrapperPath) -}}
+{{- /* A missing key is not a false: values of another version may not have it. */ -}}
+{{- $_ := set $call "enabled" (ne (toString $settings.enabled) "false") -}}
+{{- $_ := set $call "wraps" (and $call.enabled (has $settings.mode (list "wrap" "hook"))) -}}
+{{- $_ := set $call "settings" $settings -}}
+{{- $_ := set $call "kept" dict -}}
+{{- include "jobmesh._settings.check" $call -}}
 {{- end -}}
 
 {{/*
