@@ -11,12 +11,16 @@ import (
 	"github.com/jobmesh/jobmesh/internal/cli"
 )
 
-// version is set by the build.
-var version = "devel"
+// These are set by the build; imageDigest is that of the image built beside, empty
+// where there is none.
+var (
+	version     = "devel"
+	imageDigest string
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Run(ctx, os.Args[1:], version, cli.SystemStreams())
+	code := cli.Run(ctx, os.Args[1:], version, cli.SystemStreams(), cli.ImageDigest(imageDigest))
 	stop()
 	os.Exit(code)
 }

@@ -17,28 +17,43 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// Streams are where a verb writes.
+// Streams are where a verb reads and writes.
 type Streams struct {
+	In  io.Reader
 	Out io.Writer
 	Err io.Writer
+	// InTerminal is set when In is one, so that nothing is waited for there.
+	InTerminal bool
 	// Terminal is set when Err is one, so that progress may be shown on it.
 	Terminal bool
 }
 
 // SystemStreams are those of the process.
 func SystemStreams() Streams {
-	return Streams{Out: os.Stdout, Err: os.Stderr, Terminal: term.IsTerminal(int(os.Stderr.Fd()))}
+	return Streams{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		InTerminal: term.IsTerminal(int(os.Stdin.Fd())),
+		Terminal:   term.IsTerminal(int(os.Stderr.Fd())),
+	}
 }
 
+// An Option is something the build knows that not every build does.
+type Option func(*options)
+
+type options struct{ imageDigest string }
+
+// ImageDigest pins the image that inject writes, as the packed chart pins it.
+func ImageDigest(digest string) Option { return func(o *options) { o.imageDigest = digest } }
+
 // Run runs the command line and returns the exit code.
-func Run(ctx context.Context, args []string, version string, streams Streams) int {
-	root := New(version, streams)
+func Run(ctx context.Context, args []string, version string, streams Streams, known ...Option) int {
+	root := New(version, streams, known...)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
 	}
-	if known := (*fault.Error)(nil); !errors.As(err, &known) && isUsage(err) {
+	if typed := (*fault.Error)(nil); !errors.As(err, &typed) && isUsage(err) {
 		err = fault.New(fault.Usage, err, "jobmesh --help lists the commands")
 	}
 	if ctx.Err() != nil {
@@ -73,13 +88,17 @@ func sentence(err error) string {
 }
 
 // New returns the root command. The reference in docs is generated from it.
-func New(version string, streams Streams) *cobra.Command {
+func New(version string, streams Streams, known ...Option) *cobra.Command {
+	var o options
+	for _, option := range known {
+		option(&o)
+	}
 	root := &cobra.Command{
 		Use:   "jobmesh",
 		Short: "Any Job, in any mesh, finishes",
 		Long: `jobmesh builds what makes Kubernetes Jobs finish in a service mesh: the image
 of a small wrapper around the Job's command, and a Helm library chart that is
-pinned to it.`,
+pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -103,7 +122,7 @@ pinned to it.`,
 	root.SetVersionTemplate("jobmesh {{.Version}}\n")
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	root.AddCommand(newBuild(streams), newPublish(streams), newVerify(streams), newResolve(streams))
+	root.AddCommand(newBuild(streams), newPublish(streams), newVerify(streams), newResolve(streams), newInject(streams, o.imageDigest))
 	return root
 }
 

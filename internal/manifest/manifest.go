@@ -34,7 +34,7 @@ type Document struct {
 	// *Error unless the file could not be opened.
 	Err error
 
-	lines []int // offsets of lines in Text, made when needed
+	lines []textLine // of Text, made when needed
 }
 
 // An Error is a mistake at a place in a file.

@@ -14,38 +14,76 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 // that has none, is where it would be: behind the colon.
 func (d *Document) OffsetOf(n *yaml.Node) int {
 	if d.lines == nil {
-		d.lines = lineOffsets(d.Text)
+		d.lines = textLines(d.Text)
 	}
-	line := n.Line - d.Line
-	if line < 0 || line >= len(d.lines) {
+	i := n.Line - d.Line
+	if i < 0 || i >= len(d.lines) {
 		return len(d.Text)
 	}
-	at := d.lines[line]
-	for range n.Column - 1 {
-		_, size := utf8.DecodeRune(d.Text[at:])
+	return min(d.lines[i].offset(d.Text, n.Column-1), len(d.Text))
+}
+
+// A textLine is a line as the parser counts them: it takes NEL, LS and PS of Unicode
+// for line breaks too, and does not count a byte order mark. It counts characters;
+// marks are the offsets of every markDistance-th of them, and nil where each is a byte.
+// JSON of a megabyte often has one line.
+type textLine struct {
+	start int
+	marks []int
+}
+
+const markDistance = 256
+
+func (l textLine) offset(text []byte, characters int) int {
+	if l.marks == nil {
+		return l.start + characters
+	}
+	if characters/markDistance >= len(l.marks) {
+		return len(text)
+	}
+	at := l.marks[characters/markDistance]
+	for range characters % markDistance {
+		_, size := utf8.DecodeRune(text[at:])
 		at += size
 	}
 	return at
 }
 
-// lineOffsets are the starts of the lines as the parser counts them: it takes NEL,
-// LS and PS of Unicode for line breaks too, and does not count a byte order mark.
-func lineOffsets(text []byte) []int {
+func textLines(text []byte) []textLine {
 	start := 0
 	if bytes.HasPrefix(text, byteOrderMark) {
 		start = len(byteOrderMark)
 	}
-	offsets := []int{start}
-	for i := start; i < len(text); {
-		size := breakSize(text[i:])
-		if size > 0 {
-			offsets = append(offsets, i+size)
-			i += size
+	var lines []textLine
+	for i := start; ; {
+		if size := breakSize(text[i:]); size > 0 || i == len(text) {
+			lines = append(lines, textLine{start, marks(text[start:i], start)})
+			if i == len(text) {
+				return lines
+			}
+			start = i + size
+			i = start
 			continue
 		}
 		i++
 	}
-	return offsets
+}
+
+// marks returns nil for a line of ASCII.
+func marks(line []byte, start int) []int {
+	if bytes.IndexFunc(line, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return nil
+	}
+	marks := []int{}
+	count := 0
+	for i := 0; i < len(line); count++ {
+		if count%markDistance == 0 {
+			marks = append(marks, start+i)
+		}
+		_, size := utf8.DecodeRune(line[i:])
+		i += size
+	}
+	return append(marks, start+len(line))
 }
 
 // breakSize is the length of the line break that text begins with, 0 for none.

@@ -20,6 +20,13 @@ const (
 	maxNodes = 4 << 20
 )
 
+// Parse reads the text of one document that begins on a line of a file.
+func Parse(file string, line int, text []byte) *Document {
+	d := &Document{File: file, Number: 1, Line: line, Text: text, JSON: len(jsonEnds(text)) == 1}
+	d.parse()
+	return d
+}
+
 // parse sets Root, or Err.
 func (d *Document) parse() {
 	text := d.Text

@@ -1,0 +1,249 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	library "github.com/jobmesh/jobmesh"
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/inject"
+	"github.com/jobmesh/jobmesh/internal/manifest"
+)
+
+type injectOptions struct {
+	values   []string
+	set      []string
+	lock     string
+	report   string
+	uninject bool
+	strict   bool
+}
+
+// lockFile is read from the current folder where --lock names no other.
+const lockFile = "jobmesh.lock.yaml"
+
+func newInject(streams Streams, imageDigest string) *cobra.Command {
+	var o injectOptions
+	cmd := &cobra.Command{
+		Use:   "inject [FILE|DIR|-]...",
+		Short: "Make the Jobs of any manifests finish in a mesh",
+		Long: `Inject reads Kubernetes manifests and writes them to stdout, with the wrapper in
+every Job, CronJob and other pod that ends. It does what the library chart does
+and takes its values. Everything else stays to the byte: comments, order, quotes,
+indentation, other documents. Injecting twice is injecting once, and --uninject
+gives the input back.
+
+Files, folders (their *.yaml, *.yml and *.json) and - for stdin are read in their
+order; without any, stdin. What is left as it is, because its pods opt out, use
+the host's network or run on Windows, is named on stderr. After a mistake nothing
+is written, and all mistakes are listed. Neither a cluster nor a registry is asked.`,
+		Example: `  jobmesh inject job.yaml | kubectl apply -f -
+  helm template shop | jobmesh inject --set mesh=linkerd | kubectl apply -f -
+  jobmesh inject --uninject injected.yaml`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runInject(cmd.Context(), streams, imageDigest, args, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&o.values, "values", "f", nil, "file with values of the library chart, or of a chart that uses it; repeatable")
+	flags.StringArrayVar(&o.set, "set", nil, "value, as in mesh=linkerd; repeatable")
+	flags.StringVar(&o.lock, "lock", "", "file with the commands of images, as jobmesh resolve writes it (default "+lockFile+" of this folder, if it is there)")
+	flags.BoolVar(&o.uninject, "uninject", false, "take out what inject has put in")
+	flags.BoolVar(&o.strict, "strict", false, "exit with 1 where something was left as it is")
+	flags.StringVar(&o.report, "report", "", "say on stderr what became of each object: text, or json, a line each")
+	_ = cmd.RegisterFlagCompletionFunc("report", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("set", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return settingNames(), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	})
+	_ = cmd.MarkFlagFilename("values", "yaml", "yml", "json") // these fail only for a flag that is not there
+	_ = cmd.MarkFlagFilename("lock", "yaml")
+	return cmd
+}
+
+// settingNames are the values of the library chart, for completion.
+func settingNames() []string {
+	text, err := fs.ReadFile(library.LibraryChart, "library-chart/values.schema.json")
+	var schema struct {
+		Properties map[string]any `json:"properties"`
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &schema)
+	}
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for name := range schema.Properties {
+		if name != "global" {
+			names = append(names, name+"=")
+		}
+	}
+	return names
+}
+
+func runInject(ctx context.Context, streams Streams, imageDigest string, args []string, o injectOptions) error {
+	if o.report != "" && o.report != "text" && o.report != "json" {
+		return fault.New(fault.Usage, fmt.Errorf("--report %q is neither text nor json", o.report))
+	}
+	if len(args) == 0 {
+		if streams.InTerminal {
+			return fault.New(fault.Usage, errors.New("no manifests: name a file or a folder, or send them to stdin"),
+				"jobmesh inject job.yaml", "helm template . | jobmesh inject")
+		}
+		args = []string{manifest.Stdin}
+	}
+	files, err := manifest.Files(args)
+	if err != nil {
+		return err
+	}
+	settings, err := inject.ReadValues(o.values, o.set)
+	if err != nil {
+		return err
+	}
+	lock, err := readLock(o.lock)
+	if err != nil {
+		return err
+	}
+	injector, err := inject.New(inject.Options{
+		Library: library.LibraryChart, ImageDigest: imageDigest, Settings: settings, Lock: lock, Uninject: o.uninject,
+	})
+	if err != nil {
+		return err
+	}
+	spool := &spool{}
+	defer spool.remove()
+	result, err := injector.Run(ctx, files, streams.In, spool)
+	if err != nil {
+		return err
+	}
+	if len(result.Mistakes) > 0 {
+		return reportMistakes(streams, result.Mistakes)
+	}
+	skipped := reportNotes(streams, result.Notes, o.report)
+	if err := spool.copyTo(streams.Out); err != nil && !errors.Is(err, syscall.EPIPE) {
+		return fault.New(fault.LocalIO, fmt.Errorf("stdout: %w", err))
+	}
+	if o.strict && skipped > 0 {
+		return fault.New(fault.Findings, fmt.Errorf("--strict: %d left as they are", skipped))
+	}
+	return nil
+}
+
+func readLock(name string) ([]byte, error) {
+	if name != "" {
+		return os.ReadFile(name)
+	}
+	lock, err := os.ReadFile(lockFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return lock, err
+}
+
+// reportMistakes lists all mistakes but the last, which is the error.
+func reportMistakes(streams Streams, mistakes []inject.Mistake) error {
+	code := 0
+	for _, m := range mistakes {
+		_, _ = fmt.Fprintf(streams.Err, "jobmesh inject: %s\n", mistakeText(m)) // nobody is left to tell
+		var place *manifest.Error
+		if errors.As(m.Err, &place) || m.Object != "" {
+			code = fault.Usage
+		}
+	}
+	if code == 0 {
+		code = fault.LocalIO
+	}
+	return fault.New(code, fmt.Errorf("inject: %s; nothing was written", count(len(mistakes), "mistake")))
+}
+
+// mistakeText adds the place to a mistake of an object; others open with it.
+func mistakeText(m inject.Mistake) string {
+	if m.Object == "" {
+		return sentence(m.Err)
+	}
+	return fmt.Sprintf("%s (%s:%d)", m, m.File, m.Line)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// reportNotes writes the notes, and returns how many objects were left as they are.
+func reportNotes(streams Streams, notes []inject.Note, format string) int {
+	skipped := 0
+	w := bufio.NewWriter(streams.Err)
+	for _, note := range notes {
+		if note.Action == inject.Skipped {
+			skipped++
+		}
+		switch {
+		case format == "json":
+			line, err := json.Marshal(note)
+			if err == nil { // strings and a number
+				fmt.Fprintf(w, "%s\n", line)
+			}
+		case format == "text", note.Action == inject.Skipped, note.Action == inject.Noted:
+			fmt.Fprintf(w, "jobmesh inject: %s\n", note)
+		}
+	}
+	_ = w.Flush() // notes are a courtesy
+	return skipped
+}
+
+// A spool holds the output until it is known to be complete: in memory, and from
+// spoolMemory on in a file.
+type spool struct {
+	memory strings.Builder
+	file   *os.File
+}
+
+const spoolMemory = 16 << 20
+
+func (s *spool) Write(p []byte) (int, error) {
+	if s.file == nil && s.memory.Len()+len(p) <= spoolMemory {
+		return s.memory.Write(p)
+	}
+	if s.file == nil {
+		var err error
+		if s.file, err = os.CreateTemp("", "jobmesh-inject-"); err != nil {
+			return 0, err
+		}
+		if _, err := s.file.WriteString(s.memory.String()); err != nil {
+			return 0, err
+		}
+		s.memory.Reset()
+	}
+	return s.file.Write(p)
+}
+
+func (s *spool) copyTo(w io.Writer) error {
+	if s.file == nil {
+		_, err := io.WriteString(w, s.memory.String())
+		return err
+	}
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := io.Copy(w, s.file)
+	return err
+}
+
+func (s *spool) remove() {
+	if s.file != nil {
+		_ = s.file.Close()
+		_ = os.Remove(s.file.Name()) // the system clears its temporary folder too
+	}
+}

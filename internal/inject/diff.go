@@ -1,0 +1,76 @@
+package inject
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/patch"
+)
+
+// diff returns what makes one tree of another. The chart adds; it takes nothing away.
+func diff(into []patch.Change, before, after any, path manifest.Path, base int) ([]patch.Change, error) {
+	if reflect.DeepEqual(before, after) {
+		return into, nil
+	}
+	switch after := after.(type) {
+	case map[string]any:
+		if before, isMap := before.(map[string]any); isMap {
+			return diffMaps(into, before, after, path, base)
+		}
+		if before == nil {
+			for _, key := range sorted(after) {
+				into = append(into, patch.Change{Op: patch.AddKey, Path: path, Base: base, Key: key, Value: after[key]})
+			}
+			return into, nil
+		}
+	case []any:
+		before, isList := before.([]any)
+		if isList && len(before) == len(after) {
+			return diffItems(into, before, after, path, base)
+		}
+		if isList && len(before) == 0 {
+			return append(into, patch.Change{Op: patch.Append, Path: path, Base: base, Value: after}), nil
+		}
+		if isList && len(after) > len(before) {
+			added := len(after) - len(before)
+			if reflect.DeepEqual(after[added:], before) {
+				return append(into, patch.Change{Op: patch.Prepend, Path: path, Base: base, Value: after[:added]}), nil
+			}
+			if reflect.DeepEqual(after[:len(before)], before) {
+				return append(into, patch.Change{Op: patch.Append, Path: path, Base: base, Value: after[len(before):]}), nil
+			}
+		}
+	}
+	return append(into, patch.Change{Op: patch.Set, Path: path, Base: base, Value: after}), nil
+}
+
+func diffMaps(into []patch.Change, before, after map[string]any, path manifest.Path, base int) ([]patch.Change, error) {
+	for key := range before {
+		if _, stays := after[key]; !stays {
+			return nil, fmt.Errorf("the library chart removed %s", path.Join(key))
+		}
+	}
+	var err error
+	for _, key := range sorted(after) {
+		old, had := before[key]
+		if !had {
+			into = append(into, patch.Change{Op: patch.AddKey, Path: path, Base: base, Key: key, Value: after[key]})
+			continue
+		}
+		if into, err = diff(into, old, after[key], path.Join(key), base); err != nil {
+			return nil, err
+		}
+	}
+	return into, nil
+}
+
+func diffItems(into []patch.Change, before, after []any, path manifest.Path, base int) ([]patch.Change, error) {
+	var err error
+	for i := range after {
+		if into, err = diff(into, before[i], after[i], path.Join(i), base); err != nil {
+			return nil, err
+		}
+	}
+	return into, nil
+}

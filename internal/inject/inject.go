@@ -1,0 +1,218 @@
+// Package inject puts the wrapper into manifests that nobody wrote for it. It does not
+// know what injection looks like: it has the library chart inject each object, sees
+// what that changed, and makes the same change in the text of the user.
+package inject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+)
+
+// Options say how to inject.
+type Options struct {
+	// Library holds the library chart, in the folder library-chart.
+	Library fs.FS
+	// ImageDigest pins the wrapper's image, as a packed chart pins it. Empty leaves the tag.
+	ImageDigest string
+	// Settings are values of the library chart.
+	Settings map[string]any
+	// Lock is the content of a jobmesh.lock.yaml, nil for none.
+	Lock []byte
+	// Uninject takes out what was injected, instead.
+	Uninject bool
+}
+
+// An Action is what became of an object.
+type Action string
+
+// The actions there are. Objects that are of no interest have none.
+const (
+	Injected  Action = "injected"
+	Unchanged Action = "unchanged" // it is as it would be
+	Skipped   Action = "skipped"   // left as it is, for a reason
+	Restored  Action = "restored"
+	Noted     Action = "note" // something to know, beside one of the others
+)
+
+// A Note says what became of one object.
+type Note struct {
+	Object string `json:"object"`
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Action Action `json:"action"`
+	Reason string `json:"reason,omitempty"`
+
+	object manifest.Object
+}
+
+func (n Note) String() string {
+	switch n.Action {
+	case Skipped:
+		return fmt.Sprintf("%s: left as it is: %s", n.Object, n.Reason)
+	case Noted:
+		return n.Object + ": " + n.Reason
+	case Unchanged:
+		return n.Object + ": as it should be already"
+	}
+	return fmt.Sprintf("%s: %s", n.Object, n.Action)
+}
+
+// A Mistake is why an object, a document or a file could not be handled.
+type Mistake struct {
+	Object string // "" where there is none
+	File   string
+	Line   int
+	Err    error
+}
+
+func (m Mistake) Error() string {
+	if m.Object == "" {
+		return m.Err.Error()
+	}
+	return fmt.Sprintf("%s: %v", m.Object, m.Err)
+}
+
+func (m Mistake) Unwrap() error { return m.Err }
+
+// An Injector handles streams.
+type Injector struct {
+	options  Options
+	renderer *renderer
+}
+
+// New checks the settings.
+func New(o Options) (*Injector, error) {
+	r, err := newRenderer(o, o.Settings)
+	if err != nil {
+		return nil, err
+	}
+	return &Injector{options: o, renderer: r}, nil
+}
+
+// A Result is what became of a stream.
+type Result struct {
+	Notes    []Note
+	Mistakes []Mistake
+}
+
+// window is how much text is worked on at once.
+const window = 1 << 20
+
+// Run writes the files, injected, to out, one stream of them all. It knows no mistake
+// before it has read everything, so out must be something that can be thrown away.
+// Memory is bounded by the longest document. The error is that of out.
+func (in *Injector) Run(ctx context.Context, files []string, stdin io.Reader, out io.Writer) (Result, error) {
+	var result Result
+	w := &joiner{out: out}
+	windows := make(chan chan []unit, runtime.GOMAXPROCS(0))
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.Go(func() error {
+		defer close(windows)
+		var now []unit
+		size, objects := 0, 0
+		flush := func() error {
+			units := now
+			done := make(chan []unit, 1)
+			now, size, objects = nil, 0, 0
+			select {
+			case windows <- done:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			workers.Go(func() error {
+				err := in.handle(units)
+				done <- units
+				return err
+			})
+			return nil
+		}
+		err := manifest.Read(files, stdin, func(d *manifest.Document) error {
+			if len(now) > 0 && (size > window || objects >= batch) {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+			now = append(now, unit{document: d})
+			size += len(d.Text)
+			objects += len(d.Objects())
+			return ctx.Err()
+		})
+		if err != nil || len(now) == 0 {
+			return err
+		}
+		return flush()
+	})
+	var failed error
+	for done := range windows {
+		select {
+		case units := <-done:
+			for _, u := range units {
+				result.Notes = append(result.Notes, u.notes...)
+				result.Mistakes = append(result.Mistakes, u.mistakes...)
+				if failed == nil {
+					failed = w.write(u.document, u.text)
+				}
+			}
+		case <-ctx.Done():
+		}
+	}
+	if err := workers.Wait(); err != nil {
+		return result, err
+	}
+	return result, failed
+}
+
+// A joiner makes one stream of the documents of several files.
+type joiner struct {
+	out   io.Writer
+	file  *string
+	last  byte // that was written
+	wrote bool
+}
+
+func (j *joiner) write(d *manifest.Document, text []byte) error {
+	if j.file != nil && *j.file != d.File && j.wrote && len(text) > 0 {
+		text = append(j.separator(text), trimMark(text)...)
+	}
+	j.file = &d.File
+	if len(text) == 0 {
+		return nil
+	}
+	j.wrote, j.last = true, text[len(text)-1]
+	_, err := j.out.Write(text)
+	return err
+}
+
+// separator is what the text of another file needs before it.
+func (j *joiner) separator(text []byte) []byte {
+	var s []byte
+	if j.last != '\n' {
+		s = append(s, '\n')
+	}
+	switch text = trimMark(text); {
+	case len(text) >= 3 && string(text[:3]) == "---":
+	case text[0] == '%':
+		s = append(s, "...\n"...)
+	default:
+		s = append(s, "---\n"...)
+	}
+	return s
+}
+
+func trimMark(text []byte) []byte {
+	if len(text) >= 3 && string(text[:3]) == "\ufeff" {
+		return text[3:]
+	}
+	return text
+}
+
+// errLost says that a result could not be undone to the byte.
+var errLost = errors.New("cannot be injected so that --uninject gives it back to the byte")

@@ -1,0 +1,113 @@
+package inject
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	library "github.com/jobmesh/jobmesh"
+)
+
+// lock stands for what jobmesh resolve writes.
+const lock = `images:
+  - image: cache:7
+    entrypoint: [docker-entrypoint.sh]
+    cmd: [cache-server]
+`
+
+func injector(t testing.TB, settings map[string]any, uninject bool) *Injector {
+	t.Helper()
+	in, err := New(Options{Library: library.LibraryChart, Settings: settings, Lock: []byte(lock), Uninject: uninject})
+	require.NoError(t, err)
+	return in
+}
+
+// run returns what comes out, and the mistakes.
+func run(t testing.TB, in *Injector, input string) (string, Result) {
+	t.Helper()
+	var out bytes.Buffer
+	result, err := in.Run(context.Background(), []string{"-"}, strings.NewReader(input), &out)
+	require.NoError(t, err, "input: %s", input)
+	return out.String(), result
+}
+
+// shapes are the ways people write a Job that testdata/shapes holds.
+func shapes(t testing.TB) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/shapes/*")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	all := map[string]string{}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		all[filepath.Base(name)] = string(text)
+	}
+	return all
+}
+
+// TestShapes shows for each shape, with each kind of line end, that it is injected,
+// once, and restored to the byte.
+func TestShapes(t *testing.T) {
+	for _, settings := range []map[string]any{
+		nil,
+		{"mesh": "istio", "delivery": "imageVolume"},
+		{"mode": "hook", "mesh": "linkerd", "containers": []any{"main"}},
+		{"mode": "native", "mesh": "linkerd"},
+		{"containers": "all", "image": map[string]any{"pullSecrets": []any{"secret"}}, "annotations": map[string]any{"on": "yes"}},
+	} {
+		in, out := injector(t, settings, false), injector(t, settings, true)
+		for name, shape := range shapes(t) {
+			for end, text := range map[string]string{"LF": shape, "CRLF": strings.ReplaceAll(shape, "\n", "\r\n"), "open": strings.TrimSuffix(shape, "\n")} {
+				t.Run(name+"/"+end, func(t *testing.T) {
+					once, result := run(t, in, text)
+					require.Empty(t, result.Mistakes)
+					require.NotEqual(t, text, once)
+					twice, _ := run(t, in, once)
+					require.Equal(t, once, twice)
+					back, result := run(t, out, once)
+					require.Empty(t, result.Mistakes)
+					require.Equal(t, text, back)
+					if end == "CRLF" {
+						require.Equal(t, strings.Count(once, "\n"), strings.Count(once, "\r\n"))
+					}
+				})
+			}
+		}
+	}
+}
+
+// FuzzInject shows for arbitrary streams that nothing panics, that what comes out is
+// injected once, and that it is restored to the byte.
+func FuzzInject(f *testing.F) {
+	for _, shape := range shapes(f) {
+		f.Add(shape)
+		f.Add(strings.ReplaceAll(shape, "\n", "\r\n"))
+	}
+	settings := map[string]any{"mesh": "linkerd", "containers": "all"}
+	in, out := injector(f, settings, false), injector(f, settings, true)
+	f.Fuzz(func(t *testing.T, text string) {
+		once, result := run(t, in, text)
+		if len(result.Mistakes) > 0 {
+			for _, m := range result.Mistakes {
+				if m.Err == errLost {
+					t.Fatal(m)
+				}
+			}
+			return
+		}
+		twice, result := run(t, in, once)
+		require.Empty(t, result.Mistakes)
+		require.Equal(t, once, twice)
+		back, result := run(t, out, once)
+		require.Empty(t, result.Mistakes)
+		if !strings.Contains(text, "jobmesh/injected") && !strings.Contains(text, `jobmesh\`) {
+			require.Equal(t, text, back)
+		}
+	})
+}

@@ -1,0 +1,201 @@
+package inject
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+	"sigs.k8s.io/yaml"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+)
+
+// A renderer asks the library chart what it makes of objects. It is a chart that
+// uses the library, as any other does, made in memory.
+type renderer struct {
+	chart   *chart.Chart
+	values  chartutil.Values
+	version string
+	enabled bool
+	kinds   []string
+	mode    string
+	mesh    string
+}
+
+// batch is how many objects are rendered in one run of the engine, which parses all
+// templates anew each time.
+const batch = 64
+
+// settingsCall is a call that fails for wrong settings only.
+const settingsCall = `{{- $_ := include "jobmesh.podAnnotations" $ -}}`
+
+// template renders each object through jobmesh.manifests, and prints each result as a
+// line of JSON. Each has a define of its own, whose name tells the mistakes apart.
+func template() string {
+	var b strings.Builder
+	b.WriteString(settingsCall)
+	b.WriteString(`{{- range $i, $text := .Values.objects -}}
+{{- include "jobmesh.manifests" (list (dict "root" $ "text" $text) (printf "object-%d" $i)) | toJson }}
+{{ end -}}
+`)
+	for i := range batch {
+		fmt.Fprintf(&b, "{{- define \"object-%d\" }}{{ .text }}{{ end -}}\n", i)
+	}
+	return b.String()
+}
+
+func newRenderer(o Options, settings map[string]any) (*renderer, error) {
+	library, err := loadLibrary(o.Library)
+	if err != nil {
+		return nil, err
+	}
+	if o.ImageDigest != "" {
+		image, _ := library.Values["image"].(map[string]any)
+		library.Values["image"] = merge(image, map[string]any{"digest": o.ImageDigest})
+	}
+	parent := &chart.Chart{
+		Metadata:  &chart.Metadata{APIVersion: chart.APIVersionV2, Name: "inject", Version: library.Metadata.Version},
+		Templates: []*chart.File{{Name: "templates/objects.yaml", Data: []byte(template())}},
+	}
+	if o.Lock != nil {
+		parent.Files = []*chart.File{{Name: "jobmesh.lock.yaml", Data: o.Lock}}
+	}
+	parent.AddDependency(library)
+	values, err := chartutil.ToRenderValues(parent, map[string]any{"jobmesh": merge(settings, nil)},
+		chartutil.ReleaseOptions{Name: "inject", Namespace: "default"}, chartutil.DefaultCapabilities)
+	if err != nil {
+		return nil, explainValues(err)
+	}
+	r := &renderer{chart: parent, values: values, version: library.Metadata.Version}
+	if _, err := r.render(nil); err != nil {
+		return nil, err
+	}
+	effective, _ := values["Values"].(chartutil.Values)["jobmesh"].(map[string]any)
+	r.enabled = effective["enabled"] != false
+	r.mode, _ = effective["mode"].(string)
+	r.mesh, _ = effective["mesh"].(string)
+	kinds, _ := effective["kinds"].([]any)
+	for _, kind := range kinds {
+		r.kinds = append(r.kinds, fmt.Sprint(kind))
+	}
+	return r, nil
+}
+
+func loadLibrary(files fs.FS) (*chart.Chart, error) {
+	const root = "library-chart"
+	var buffered []*loader.BufferedFile
+	err := fs.WalkDir(files, root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(files, path)
+		buffered = append(buffered, &loader.BufferedFile{Name: strings.TrimPrefix(path, root+"/"), Data: data})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return loader.LoadFiles(buffered)
+}
+
+// A rendering is what the chart made of one object: its tree, or what it complains
+// about.
+type rendering struct {
+	object   any
+	mistakes []string
+}
+
+var (
+	chartMistake    = regexp.MustCompile(`(?s)jobmesh\.manifests \(object-(\d+)\): (.*)$`)
+	settingsMistake = regexp.MustCompile(`(?s)jobmesh\.podAnnotations: (.*)$`)
+)
+
+// render renders objects, given as JSON on one line each. An object with mistakes does
+// not keep the others from being rendered.
+func (r *renderer) render(objects []string) ([]rendering, error) {
+	results := make([]rendering, len(objects))
+	left := make([]int, len(objects))
+	for i := range left {
+		left[i] = i
+	}
+	for first := true; first || len(left) > 0; first = false {
+		now := left[:min(len(left), batch)]
+		texts := make([]any, len(now))
+		for i, index := range now {
+			texts[i] = objects[index]
+		}
+		printed, err := r.run(texts)
+		if err == nil {
+			if err := decode(printed, now, results); err != nil {
+				return nil, err
+			}
+			left = left[len(now):]
+			continue
+		}
+		if m := settingsMistake.FindStringSubmatch(err.Error()); m != nil {
+			return nil, fault.New(fault.Usage, fmt.Errorf("values: %s", m[1]), "docs/chart.md lists the settings")
+		}
+		m := chartMistake.FindStringSubmatch(err.Error())
+		if m == nil {
+			return nil, fmt.Errorf("library chart: %w", err)
+		}
+		slot, _ := strconv.Atoi(m[1]) // digits
+		results[now[slot]].mistakes = splitMistakes(m[2])
+		left = append(append([]int{}, left[:slot]...), left[slot+1:]...)
+	}
+	return results, nil
+}
+
+func (r *renderer) run(texts []any) (string, error) {
+	values := chartutil.Values{}
+	for key, value := range r.values {
+		values[key] = value
+	}
+	own := chartutil.Values{}
+	for key, value := range r.values["Values"].(chartutil.Values) {
+		own[key] = value
+	}
+	own["objects"] = texts
+	values["Values"] = own
+	printed, err := engine.Render(r.chart, values)
+	return printed["inject/templates/objects.yaml"], err
+}
+
+func decode(printed string, indices []int, results []rendering) error {
+	lines := strings.Split(strings.TrimSpace(printed), "\n")
+	for i, index := range indices {
+		var text string
+		if err := json.Unmarshal([]byte(lines[i]), &text); err != nil {
+			return fmt.Errorf("library chart: %w", err)
+		}
+		if err := yaml.Unmarshal([]byte(text), &results[index].object); err != nil {
+			return fmt.Errorf("library chart: %w", err)
+		}
+	}
+	return nil
+}
+
+// nextMistake matches where one mistake of an object ends and the next begins: each
+// opens with kind and name.
+var nextMistake = regexp.MustCompile(`; ([A-Z][A-Za-z]* "(?:[^"\\]|\\.)*"(?:, [^:;]*)?: )`)
+
+// splitMistakes takes the chart's message apart. The object is known to the reader.
+func splitMistakes(message string) []string {
+	lines := strings.Split(nextMistake.ReplaceAllString(message, "\n$1"), "\n")
+	for i, line := range lines {
+		if m := opening.FindStringSubmatch(line); m != nil {
+			lines[i] = strings.TrimPrefix(m[1]+line[len(m[0]):], ", ")
+		}
+		lines[i] = strings.TrimPrefix(lines[i], "document 1 is ")
+	}
+	return lines
+}
+
+var opening = regexp.MustCompile(`^[A-Z][A-Za-z]* "(?:[^"\\]|\\.)*"(|, [^:;]*: )(?:: )?`)

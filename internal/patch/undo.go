@@ -1,0 +1,417 @@
+package patch
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+)
+
+// An Undo says what was added to a document, or replaced in it.
+type Undo struct {
+	Path Pointer
+	// Replaced says that Text stood where now something else does. Without, what Path
+	// leads to was added; Text is then the first of several strings that were.
+	Replaced bool
+	Text     string
+}
+
+// A Pointer leads to a place of a document, as RFC 6901 has it, but for the items of
+// lists: name=NAME is the item of that name, and :N the first N items. It so survives
+// that others add to the list.
+type Pointer []step
+
+type step struct {
+	name   string
+	isName bool // of an item of a list
+	first  int  // the first items of a list; not with a name
+}
+
+func (p Pointer) join(s step) Pointer { return append(append(Pointer{}, p...), s) }
+
+// itemStep names an item of a list by its name, or by its index where it has none.
+func itemStep(list *yaml.Node, i int) step {
+	name := manifest.Text(manifest.Get(list.Content[i], "name"))
+	if name != "" && indexOf(list, name) == i {
+		return step{name: name, isName: true}
+	}
+	return step{name: strconv.Itoa(i)}
+}
+
+func indexOf(list *yaml.Node, name string) int {
+	for i, item := range manifest.Items(list) {
+		if manifest.Text(manifest.Get(item, "name")) == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Format writes undos, a line each; items of one list share a line.
+func Format(undos []Undo) string {
+	var lines []string
+	var list Pointer // of the last line, nil if it names no item
+	for _, u := range undos {
+		parent, last := u.Path[:len(u.Path)-1], u.Path[len(u.Path)-1]
+		named := last.isName && !u.Replaced && u.Text == ""
+		switch {
+		case named && slices.Equal(list, parent) && list != nil:
+			lines[len(lines)-1] += "," + escape(last.name)
+		case u.Replaced:
+			lines = append(lines, "= "+u.Path.String()+" "+strconv.Quote(u.Text))
+		case u.Text != "":
+			lines = append(lines, "+ "+u.Path.String()+" "+strconv.Quote(u.Text))
+		default:
+			lines = append(lines, "+ "+u.Path.String())
+		}
+		list = nil
+		if named {
+			list = parent
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Parse reads what Format wrote.
+func Parse(text string) ([]Undo, error) {
+	var undos []Undo
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" {
+			continue
+		}
+		parsed, ok := parseLine(line)
+		if !ok {
+			return nil, fmt.Errorf("%q is no line of a record", line)
+		}
+		undos = append(undos, parsed...)
+	}
+	return undos, nil
+}
+
+func parseLine(line string) ([]Undo, bool) {
+	op, rest, _ := strings.Cut(line, " ")
+	path, quotedText, hasText := strings.Cut(rest, " ")
+	u := Undo{Replaced: op == "="}
+	if op != "+" && op != "=" || !strings.HasPrefix(path, "/") || u.Replaced && !hasText {
+		return nil, false
+	}
+	if hasText {
+		var err error
+		if u.Text, err = strconv.Unquote(quotedText); err != nil {
+			return nil, false
+		}
+	}
+	words := strings.Split(path[1:], "/")
+	var names []string
+	for i, word := range words {
+		switch {
+		case strings.HasPrefix(word, "name="):
+			names = strings.Split(word[len("name="):], ",")
+			if len(names) > 1 && (i < len(words)-1 || u.Replaced || hasText) {
+				return nil, false
+			}
+			u.Path = append(u.Path, step{name: unescape(names[0]), isName: true})
+		case strings.HasPrefix(word, ":"):
+			first, err := strconv.Atoi(word[1:])
+			if err != nil || first < 1 || i < len(words)-1 || u.Replaced {
+				return nil, false
+			}
+			u.Path = append(u.Path, step{first: first})
+		default:
+			u.Path = append(u.Path, step{name: unescape(word)})
+		}
+	}
+	undos := []Undo{u}
+	if last := len(u.Path) - 1; u.Path[last].isName {
+		for _, name := range names[1:] {
+			undos = append(undos, Undo{Path: u.Path[:last].join(step{name: unescape(name), isName: true})})
+		}
+	}
+	return undos, true
+}
+
+func (p Pointer) String() string {
+	var b strings.Builder
+	for _, s := range p {
+		switch {
+		case s.first > 0:
+			b.WriteString("/:" + strconv.Itoa(s.first))
+		case s.isName:
+			b.WriteString("/name=" + escape(s.name))
+		default:
+			b.WriteString("/" + escape(s.name))
+		}
+	}
+	return b.String()
+}
+
+var (
+	escaper   = strings.NewReplacer("~", "~0", "/", "~1", " ", "~2", "=", "~3", ":", "~4", "\n", "~5", "\r", "~6", ",", "~7")
+	unescaper = strings.NewReplacer("~0", "~", "~1", "/", "~2", " ", "~3", "=", "~4", ":", "~5", "\n", "~6", "\r", "~7", ",")
+)
+
+func escape(text string) string   { return escaper.Replace(text) }
+func unescape(text string) string { return unescaper.Replace(text) }
+
+// undoParts are the undos of what is in an added value, as far as others may add
+// something beside it: then only ours goes.
+func undoParts(path Pointer, value any) []Undo {
+	var parts []Undo
+	switch value := value.(type) {
+	case map[string]any:
+		switch path[len(path)-1].name {
+		case "metadata", "annotations", "labels":
+		default:
+			return nil
+		}
+		for _, key := range sortedKeys(value) {
+			below := path.join(step{name: key})
+			parts = append(parts, Undo{Path: below})
+			parts = append(parts, undoParts(below, value[key])...)
+		}
+	case []any:
+		names, named := namesOf(value)
+		if !named {
+			return nil
+		}
+		for _, name := range names {
+			parts = append(parts, Undo{Path: path.join(step{name: name, isName: true})})
+		}
+	}
+	return parts
+}
+
+// namesOf returns the names of the items of a list, false unless each has its own.
+func namesOf(value any) ([]string, bool) {
+	items, _ := value.([]any)
+	var names []string
+	seen := map[string]bool{}
+	for _, item := range items {
+		m, _ := item.(map[string]any)
+		name, _ := m["name"].(string)
+		if name == "" || seen[name] {
+			return nil, false
+		}
+		seen[name] = true
+		names = append(names, name)
+	}
+	return names, len(names) > 0
+}
+
+// ErrChanged says that what was added is no longer what was added.
+var ErrChanged = errors.New("is not what was added there; it was changed since")
+
+// An Addition is what was added below one node of a document.
+type Addition struct {
+	// Node is the object that the pointers start from.
+	Node  *yaml.Node
+	Undos []Undo
+}
+
+// Revert returns the text of a document without what was added to it. It is not parsed
+// again.
+func Revert(d *manifest.Document, additions []Addition) ([]byte, error) {
+	r := &reverter{
+		writer: writer{text: newText(d), added: map[*yaml.Node]int{}},
+		gone:   map[*yaml.Node]map[int]bool{},
+		seen:   map[*yaml.Node]bool{},
+	}
+	for _, addition := range additions {
+		root := &trie{}
+		for _, u := range addition.Undos {
+			root.add(u.Path, u)
+		}
+		if err := r.mark(addition.Node, root); err != nil {
+			return nil, err
+		}
+	}
+	for _, n := range r.order {
+		r.cut(n)
+	}
+	return r.result()
+}
+
+// A trie holds undos by their paths.
+type trie struct {
+	undo *Undo
+	keys []step
+	next []*trie
+}
+
+func (t *trie) add(path Pointer, u Undo) {
+	if len(path) == 0 {
+		t.undo = &u
+		return
+	}
+	for i, key := range t.keys {
+		if key == path[0] {
+			t.next[i].add(path[1:], u)
+			return
+		}
+	}
+	child := &trie{}
+	t.keys, t.next = append(t.keys, path[0]), append(t.next, child)
+	child.add(path[1:], u)
+}
+
+// A reverter collects what goes.
+type reverter struct {
+	writer
+	gone  map[*yaml.Node]map[int]bool // children of collections
+	order []*yaml.Node
+	seen  map[*yaml.Node]bool // values that were put back
+}
+
+func (r *reverter) drop(parent *yaml.Node, i int) {
+	if r.gone[parent] == nil {
+		r.gone[parent] = map[int]bool{}
+		r.order = append(r.order, parent)
+	}
+	r.gone[parent][i] = true
+}
+
+// mark finds what a trie names below a node. What is no longer there is no mistake.
+func (r *reverter) mark(n *yaml.Node, t *trie) error {
+	n = manifest.Resolve(n)
+	if n == nil {
+		return nil
+	}
+	for i, key := range t.keys {
+		child, index := t.next[i], -1
+		var value *yaml.Node
+		switch {
+		case key.first > 0:
+			if n.Kind != yaml.SequenceNode || len(n.Content) < key.first || manifest.Text(n.Content[0]) != child.undo.Text {
+				return ErrChanged
+			}
+			for j := range key.first {
+				r.drop(n, j)
+			}
+			continue
+		case key.isName:
+			if n.Kind == yaml.SequenceNode {
+				index = indexOf(n, key.name)
+			}
+		case n.Kind == yaml.SequenceNode:
+			if j, err := strconv.Atoi(key.name); err == nil && j < len(n.Content) {
+				index = j
+			}
+		case n.Kind == yaml.MappingNode:
+			if k, v := manifest.Field(n, key.name); v != nil {
+				value = v
+				for j := 0; j < len(n.Content); j += 2 {
+					if n.Content[j] == k {
+						index = j / 2
+					}
+				}
+			}
+		}
+		if index < 0 {
+			continue
+		}
+		if value == nil {
+			value = n.Content[index]
+		}
+		switch {
+		case child.undo != nil && child.undo.Replaced:
+			r.putBack(n, index, value, child.undo.Text)
+		case child.undo != nil && r.all(value, child):
+			r.drop(n, index)
+		default:
+			if err := r.mark(value, child); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// all says whether a collection that was added holds nothing but what was added.
+func (r *reverter) all(n *yaml.Node, t *trie) bool {
+	if len(t.keys) == 0 {
+		return true
+	}
+	n = manifest.Resolve(n)
+	named := 0
+	for i, key := range t.keys {
+		var value *yaml.Node
+		if key.isName && n.Kind == yaml.SequenceNode {
+			if j := indexOf(n, key.name); j >= 0 {
+				value = n.Content[j]
+			}
+		} else if n.Kind == yaml.MappingNode {
+			_, value = manifest.Field(n, key.name)
+		}
+		if value == nil {
+			continue
+		}
+		if !r.all(value, t.next[i]) {
+			return false
+		}
+		named++
+	}
+	return named == children(n)
+}
+
+// putBack puts the text back that stood behind a key.
+func (r *reverter) putBack(parent *yaml.Node, i int, value *yaml.Node, old string) {
+	if r.seen[value] {
+		return
+	}
+	r.seen[value] = true
+	from := r.text.OffsetOf(value)
+	to := r.text.end(value, -1)
+	if old == "" {
+		// There was nothing behind the colon.
+		from = r.text.end(parent.Content[2*i], -1)
+		for from < to && r.text.Text[from] != ':' {
+			from++
+		}
+		from++
+	}
+	r.edit(from, to, old, 0)
+}
+
+// cut takes children out of a collection, the reverse of how they were put in.
+func (r *reverter) cut(n *yaml.Node) {
+	gone := r.gone[n]
+	count := children(n)
+	indent := -1
+	if !isFlow(n) {
+		indent = r.text.indent(n)
+	}
+	survivor := false
+	for i := range count {
+		if !gone[i] {
+			survivor = true
+			continue
+		}
+		from, to := r.text.start(n, i), r.text.childEnd(n, i, indent)
+		switch {
+		case survivor && isFlow(n):
+			from = r.text.childEnd(n, i-1, indent)
+		case survivor:
+			from = r.lineBreakBefore(from)
+			to = r.text.lineEnd(to)
+		case i+1 < count:
+			to = r.text.start(n, i+1)
+		}
+		r.edit(from, to, "", 0)
+	}
+}
+
+// lineBreakBefore returns where the line break before the line of an offset begins.
+func (r *reverter) lineBreakBefore(at int) int {
+	i := bytes.LastIndexByte(r.text.Text[:at], '\n')
+	if i > 0 && r.text.Text[i-1] == '\r' {
+		i--
+	}
+	return max(i, 0)
+}
