@@ -1,0 +1,165 @@
+package script
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+func TestScripts(t *testing.T) {
+	const quit = "curl -fsS -X POST http://localhost:15020/quitquitquit"
+	env := map[string]string{"QUIT": "http://localhost:15020/quitquitquit", "CODE": "python app.py; " + quit}
+	for _, c := range []struct {
+		name, script string
+		outcome      Outcome
+		loses        bool
+		opaque       string
+	}{
+		{"no stop", "python app.py", Never, false, ""},
+		{"after it", "python app.py; " + quit, Always, true, ""},
+		{"on the next line", "python app.py\n" + quit + "\n", Always, true, ""},
+		{"only on success", "python app.py && " + quit, OnSuccess, false, ""},
+		{"under set -e", "set -e\npython app.py\n" + quit, OnSuccess, false, ""},
+		{"under set -o errexit", "set -euo pipefail\npython app.py | tee log\n" + quit, OnSuccess, false, ""},
+		{"if it succeeds", "if python app.py; then " + quit + "; fi", OnSuccess, false, ""},
+		{"if the code is 0", "python app.py\nif [ $? -eq 0 ]; then\n" + quit + "\nfi", OnSuccess, false, ""},
+		{"either way", "if python app.py; then " + quit + "; else " + quit + "; exit 1; fi", Always, false, ""},
+		{"code kept", "python app.py; rc=$?; " + quit + "; exit $rc", Always, false, ""},
+		{"code kept in a substitution", "python app.py\nEXIT=$(echo $?)\n" + quit + "\nexit $EXIT", Always, false, ""},
+		{"code kept by ||", "rc=0; python app.py || rc=$?; " + quit + "; exit $rc", Always, false, ""},
+		{"code kept with a default", "python app.py || rc=$?; " + quit + "; exit ${rc:-0}", Always, false, ""},
+		{"the code of curl kept", "python app.py; " + quit + "; exit $?", Always, true, ""},
+		{"curl may fail", "python app.py; " + quit + " || true", Always, true, ""},
+		{"trap", "trap '" + quit + "' EXIT\npython app.py", Always, false, ""},
+		{"trap with set -e", "set -e\ntrap '" + quit + "' EXIT\npython one.py\npython two.py", Always, false, ""},
+		{"trap that exits", "trap '" + quit + "; exit 0' EXIT\npython app.py", Always, true, ""},
+		{"trap and function", "stop() { rc=$?; " + quit + "; exit $rc; }\ntrap stop EXIT\npython app.py", Always, false, ""},
+		{"trap lost to exec", "trap '" + quit + "' EXIT\nexec python app.py", Never, false, ""},
+		{"behind exec", "exec python app.py; " + quit, Never, false, ""},
+		{"waits first", "until curl -fs http://localhost:15021/healthz/ready; do sleep 1; done; python app.py; " + quit, Always, true, ""},
+		{"waits first, keeps", "until curl -fs http://localhost:15021/healthz/ready; do sleep 1; done; python app.py; x=$?; " + quit + "; exit $x", Always, false, ""},
+		{"background", "python app.py & pid=$!\nwait $pid\nrc=$?\n" + quit + "\nexit $rc", Always, false, ""},
+		{"pilot-agent", "python app.py; pilot-agent request POST quitquitquit", Always, true, ""},
+		{"wget", "python app.py && wget --post-data= http://127.0.0.1:15020/quitquitquit -O-", OnSuccess, false, ""},
+		{"only sleeps", "sleep 10; " + quit, Always, true, ""},
+		{"from a variable of the container", "python app.py; curl -X POST $QUIT", Always, true, ""},
+		{"from a variable of the script", "U=http://localhost:4191; python app.py; curl -X POST $U/shutdown", Always, true, ""},
+		{"exits with 0", "python app.py; " + quit + "; exit 0", Always, true, ""},
+		{"author's own || true", "python app.py || true; " + quit, Always, false, ""},
+		{"unknown script", `"$SCRIPT"`, Never, false, `"$SCRIPT"`},
+		{"eval of unknown", `eval "$SCRIPT"`, Never, false, `eval "$SCRIPT"`},
+		{"known script by eval", `eval "$CODE"`, Always, true, ""},
+		{"sourced", ". /etc/profile; python app.py; x=$?; " + quit + "; exit $x", Always, false, ". /etc/profile"},
+		{"depends", "python app.py; rc=$?; if [ -n \"$MESH\" ]; then " + quit + "; fi; exit $rc", CannotTell, false, ""},
+		{"nested shell", "sh -c 'python app.py; " + quit + "'", Always, true, ""},
+		{"nested wrapper", "linkerd-await --shutdown -- python app.py", Always, false, ""},
+		{"not a call", "echo 'remember http://localhost:15020/quitquitquit'; python app.py", Never, false, ""},
+		{"pkill", "python app.py; pkill -f pilot-agent", Always, true, ""},
+		{"kill of pgrep", "python app.py; kill $(pgrep envoy)", Always, true, ""},
+		{"a loop", "for i in 1 2 3; do python app.py && break; sleep 1; done; rc=$?; " + quit + "; exit $rc", Always, false, ""},
+		{"case", "python app.py; rc=$?; case $rc in 0) " + quit + ";; *) exit $rc;; esac", OnSuccess, false, ""},
+		{"arithmetic", "python app.py; rc=$?; if (( rc == 0 )); then " + quit + "; fi; exit $rc", OnSuccess, false, ""},
+		{"double brackets", "python app.py; rc=$?; [[ $rc -ne 0 ]] && exit $rc; " + quit, OnSuccess, false, ""},
+		{"not shell", "{{ .Values.script }} (((", Never, false, "{{ .Values.script }} ((("},
+		{"calls itself", "f() { f; }; f; " + quit, CannotTell, false, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := Read([]string{"/bin/sh", "-c", c.script}, env)
+			require.True(t, r.Shell)
+			if c.name == "calls itself" {
+				require.NotEmpty(t, r.Opaque)
+				return
+			}
+			require.Equal(t, c.outcome, r.Outcome, "outcome")
+			require.Equal(t, c.loses, r.LosesCode, "loses the code")
+			require.Equal(t, c.opaque, r.Opaque, "opaque")
+		})
+	}
+}
+
+func TestWrappers(t *testing.T) {
+	for _, c := range []struct {
+		argv string
+		env  map[string]string
+		want Wrapper
+	}{
+		{"/jobmesh/jobmesh-wrap -- sh -c true", nil, Wrapper{Name: "jobmesh-wrap", Stops: Always, Bound: "2m"}},
+		{"jobmesh-wrap --mesh linkerd --stop-when=success -- a", nil, Wrapper{Name: "jobmesh-wrap", Mesh: "linkerd", Stops: OnSuccess, Bound: "2m", Waits: true}},
+		{"jobmesh-wrap --mesh=linkerd -- a", map[string]string{"JOBMESH_POD_LINKERD": ""}, Wrapper{Name: "jobmesh-wrap", Mesh: "linkerd", Stops: Always, Bound: "2m"}},
+		{"jobmesh-wrap --mesh=none -- a", nil, Wrapper{Name: "jobmesh-wrap", Mesh: "none", Bound: "2m"}},
+		{"jobmesh-wrap a", map[string]string{"JOBMESH_STOP_WHEN": "never", "JOBMESH_READY_TIMEOUT": "0"}, Wrapper{Name: "jobmesh-wrap"}},
+		{"jobmesh-wrap --state-dir=/s --member=a --members=2 -- a", nil, Wrapper{Name: "jobmesh-wrap", Stops: Always, Bound: "2m", Coordinated: true}},
+		{"linkerd-await -S -t 5m -- a b", nil, Wrapper{Name: "linkerd-await", Mesh: "linkerd", Stops: Always, Bound: "5m", Waits: true}},
+		{"linkerd-await -- a", nil, Wrapper{Name: "linkerd-await", Mesh: "linkerd", Waits: true}},
+		{"linkerd-await --shutdown -- a", map[string]string{"LINKERD_AWAIT_DISABLED": "yes"}, Wrapper{Name: "linkerd-await", Mesh: "linkerd"}},
+		{"scuttle a", map[string]string{"ENVOY_ADMIN_API": "http://127.0.0.1:15000"}, Wrapper{Name: "scuttle", Stops: Always, Waits: true}},
+		{"scuttle a", nil, Wrapper{Name: "scuttle"}},
+		{"scuttle a", map[string]string{"ENVOY_ADMIN_API": "x", "NEVER_KILL_ISTIO_ON_FAILURE": "true", "START_WITHOUT_ENVOY": "true"}, Wrapper{Name: "scuttle", Stops: OnSuccess}},
+		{"envoy-preflight a", map[string]string{"ENVOY_ADMIN_API": "x"}, Wrapper{Name: "envoy-preflight", Stops: OnSuccess, Waits: true}},
+		{"tini -- scuttle a", nil, Wrapper{Name: "scuttle"}},
+	} {
+		t.Run(c.argv, func(t *testing.T) {
+			r := Read(strings.Fields(c.argv), c.env)
+			require.NotNil(t, r.Wrapper)
+			got := *r.Wrapper
+			got.Command = nil
+			require.Equal(t, c.want, got)
+		})
+	}
+	require.Nil(t, Read([]string{"/jobmesh-wrap", "install", "/jobmesh"}, nil).Wrapper)
+}
+
+func TestPrograms(t *testing.T) {
+	r := Read([]string{"python", "-c", "requests.post('http://localhost:15020/quitquitquit')"}, nil)
+	require.Equal(t, CannotTell, r.Outcome)
+	require.Equal(t, []Stop{{Tool: "python", Mesh: "istio", Post: true}}, r.Stops)
+
+	r = Read([]string{"sh", "/scripts/run.sh"}, nil)
+	require.Equal(t, "sh /scripts/run.sh", r.Opaque)
+
+	r = Read([]string{"sh", "-c", "$(SCRIPT)"}, map[string]string{"SCRIPT": "a; curl -d '' localhost:15020/quitquitquit"})
+	require.True(t, r.LosesCode)
+
+	require.True(t, Read([]string{"sh", "-c", "until nc -z db 5432; do sleep 1; done"}, nil).Network())
+	require.False(t, Read([]string{"cp", "a", "b"}, nil).Network())
+	require.Empty(t, Read(nil, nil).Programs)
+	require.Equal(t, []string{"until curl -s localhost:15021/healthz/ready; do :; done"},
+		Read([]string{"sh", "-c", "until curl -s localhost:15021/healthz/ready; do :; done; a"}, nil).WaitsFor)
+
+	get := Read([]string{"sh", "-c", "a; curl -s http://localhost:4191/shutdown"}, nil)
+	require.Equal(t, []Stop{{Tool: "curl", Mesh: "linkerd"}}, get.Stops)
+}
+
+// The script of the chart's mode hook stops the proxy whatever happens, and keeps
+// the code.
+func TestHookOfTheChart(t *testing.T) {
+	text, err := os.ReadFile("../../tests/golden/testdata/rendered/shell-hook.yaml")
+	require.NoError(t, err)
+	var job struct {
+		Spec struct {
+			Template struct {
+				Spec struct {
+					Containers []struct{ Command []string }
+				}
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(text, &job))
+	r := Read(job.Spec.Template.Spec.Containers[0].Command, nil)
+	require.NotEqual(t, Never, r.Outcome)
+	require.NotEqual(t, OnSuccess, r.Outcome)
+	require.False(t, r.LosesCode)
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("python app.py; curl -X POST http://localhost:15020/quitquitquit")
+	f.Add("set -e; trap 'f' EXIT; f() { f; }; $(f) | f & wait; case $? in *) ;; esac")
+	f.Add("eval 'eval \"$0\"'; . x; until [[ a == b ]]; do (( x )); done; exec \"$@\"")
+	f.Fuzz(func(_ *testing.T, text string) {
+		Read([]string{"sh", "-ec", text, "name", text}, map[string]string{"A": text})
+		Read(strings.Fields(text), nil)
+	})
+}
