@@ -122,7 +122,10 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 	root.SetVersionTemplate("jobmesh {{.Version}}\n")
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	root.AddCommand(newBuild(streams), newPublish(streams), newVerify(streams), newResolve(streams), newInject(streams, o.imageDigest))
+	root.AddCommand(
+		newBuild(streams), newPublish(streams), newVerify(streams),
+		newInject(streams, o.imageDigest), newLint(version, streams), newResolve(streams),
+	)
 	return root
 }
 

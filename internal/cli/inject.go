@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	library "github.com/jobmesh/jobmesh"
+	"github.com/jobmesh/jobmesh/internal/entrypoint"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/inject"
 	"github.com/jobmesh/jobmesh/internal/manifest"
@@ -28,9 +29,6 @@ type injectOptions struct {
 	uninject bool
 	strict   bool
 }
-
-// lockFile is read from the current folder where --lock names no other.
-const lockFile = "jobmesh.lock.yaml"
 
 func newInject(streams Streams, imageDigest string) *cobra.Command {
 	var o injectOptions
@@ -57,7 +55,7 @@ is written, and all mistakes are listed. Neither a cluster nor a registry is ask
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&o.values, "values", "f", nil, "file with values of the library chart, or of a chart that uses it; repeatable")
 	flags.StringArrayVar(&o.set, "set", nil, "value, as in mesh=linkerd; repeatable")
-	flags.StringVar(&o.lock, "lock", "", "file with the commands of images, as jobmesh resolve writes it (default "+lockFile+" of this folder, if it is there)")
+	flags.StringVar(&o.lock, "lock", "", "file with the commands of images, as jobmesh resolve writes it (default "+entrypoint.FileName+" of this folder, if it is there)")
 	flags.BoolVar(&o.uninject, "uninject", false, "take out what inject has put in")
 	flags.BoolVar(&o.strict, "strict", false, "exit with 1 where something was left as it is")
 	flags.StringVar(&o.report, "report", "", "say on stderr what became of each object: text, or json, a line each")
@@ -143,7 +141,7 @@ func readLock(name string) ([]byte, error) {
 	if name != "" {
 		return os.ReadFile(name)
 	}
-	lock, err := os.ReadFile(lockFile)
+	lock, err := os.ReadFile(entrypoint.FileName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -1,0 +1,302 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/report"
+)
+
+type lintOptions struct {
+	profile profileOptions
+	output  string
+	failOn  string
+	explain string
+	list    bool
+}
+
+func newLint(version string, streams Streams) *cobra.Command {
+	var o lintOptions
+	cmd := &cobra.Command{
+		Use:   "lint [FILE|DIR|-]...",
+		Short: "Say whether Jobs will start and finish, and what to change",
+		Long: `Lint reads manifests and answers for each Job, CronJob, JobSet, ScaledJob,
+Workflow and Pod that is meant to end: will it start, will it finish, and is its
+result kept? A finding names the object, the field, the line and the fix.
+
+What it judges for comes from flags or from jobmesh.yaml in the current folder.
+With --mesh the pods are in that mesh unless they opt out; without, only what a
+manifest says itself counts. Namespaces among the manifests are heeded.
+
+It reads files, folders (*.yaml, *.yml, *.json) and stdin, and talks to nobody.
+A ResourceList on stdin, from kustomize, comes back with the findings in results.
+The annotation jobmesh.dev/ignore-JM101: "the reason" on an object or on its pod
+template silences a rule there.
+
+Exit code 1 means findings at or above --fail-on.`,
+		Example: `  helm template . | jobmesh lint --mesh linkerd --mesh-version 2.19
+  jobmesh lint --mesh istio --min-kubelet 1.32 --output sarif manifests/ > lint.sarif
+  jobmesh lint --explain JM101`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runLint(cmd.Context(), cmd.InOrStdin(), streams, version, o, cmd.Flags().Changed, args)
+		},
+	}
+	flags := cmd.Flags()
+	o.profile.register(cmd)
+	flags.StringVar(&o.output, "output", "text", "format: "+strings.Join(report.Formats(), ", "))
+	flags.StringVar(&o.failOn, "fail-on", "error", "least severity of a finding that gives exit code 1: "+strings.Join(lint.Severities(), ", "))
+	flags.StringVar(&o.explain, "explain", "", "print the page of a rule, such as JM101, and nothing else")
+	flags.BoolVar(&o.list, "list-rules", false, "print the rules, and nothing else")
+	var ids []string
+	for _, r := range lint.Rules() {
+		ids = append(ids, r.ID+"\t"+r.Title)
+	}
+	complete(cmd, "output", report.Formats())
+	complete(cmd, "fail-on", lint.Severities())
+	complete(cmd, "explain", ids)
+	return cmd
+}
+
+// complete offers words for a flag.
+func complete(cmd *cobra.Command, flag string, words []string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return words, cobra.ShellCompDirectiveNoFileComp
+	}) // fails only for a flag that is not there
+}
+
+func runLint(ctx context.Context, stdin io.Reader, streams Streams, version string, o lintOptions, changed func(string) bool, args []string) error {
+	color := colored(streams.Out)
+	if o.list {
+		return report.List(streams.Out)
+	}
+	if o.explain != "" {
+		rule, err := lint.ByID(o.explain)
+		if err != nil {
+			return fault.New(fault.Usage, err, "jobmesh lint --list-rules")
+		}
+		return report.Explain(streams.Out, rule, color)
+	}
+	profile, failOn, err := o.profile.load(o.failOn, changed)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(report.Formats(), o.output) {
+		return unknownWord("output", o.output, report.Formats())
+	}
+	if len(args) == 0 {
+		if f, ok := stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+			return fault.New(fault.Usage, errors.New("lint has nothing to read: no FILE, and stdin is a terminal"),
+				"jobmesh lint manifests/", "helm template . | jobmesh lint")
+		}
+		args = []string{manifest.Stdin}
+	}
+	run := &lintRun{stdin: stdin}
+	files := run.files(args)
+	if slices.Contains(files, manifest.Stdin) {
+		text, err := io.ReadAll(stdin)
+		if err != nil {
+			return fault.New(fault.LocalIO, fmt.Errorf("stdin: %w", err))
+		}
+		run.stdin, run.text = bytes.NewReader(text), text
+	}
+	linter := lint.New(profile, run.namespaces(files))
+	if err := run.check(ctx, linter, files); err != nil {
+		return err
+	}
+	if list, ok := resourceList(run.text); ok && len(files) == 1 && !changed("output") {
+		if err := report.ResourceList(streams.Out, list, run.findings); err != nil {
+			return err
+		}
+	} else if err := run.write(streams.Out, o.output, version, color); err != nil {
+		return err
+	}
+	return run.verdict(streams, failOn)
+}
+
+func unknownWord(flag, word string, words []string) error {
+	return fault.New(fault.Usage, fmt.Errorf("--%s %q is unknown", flag, word), "it is one of "+strings.Join(words, ", "))
+}
+
+// colored tells whether colour is wanted on a stream: on a terminal, unless
+// NO_COLOR says otherwise (no-color.org).
+func colored(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// A lintRun is one call's way through its files.
+type lintRun struct {
+	stdin    io.Reader
+	text     []byte // of stdin
+	order    []string
+	findings []lint.Finding
+	summary  report.Summary
+	failures []error
+}
+
+// files resolves the arguments one by one: one that cannot be read hides no other.
+func (l *lintRun) files(args []string) []string {
+	var files []string
+	for _, arg := range args {
+		found, err := manifest.Files([]string{arg})
+		if err != nil {
+			l.fail(arg, 0, err)
+			continue
+		}
+		for _, f := range found {
+			if !slices.Contains(files, f) {
+				files = append(files, f)
+			}
+		}
+	}
+	return files
+}
+
+func (l *lintRun) fail(file string, line int, err error) {
+	l.failures = append(l.failures, err)
+	cause := sentence(err)
+	cause = strings.TrimPrefix(cause, fmt.Sprintf("%s:%d: ", file, line))
+	l.summary.Problems = append(l.summary.Problems, report.Problem{File: file, Line: line, Cause: strings.TrimPrefix(cause, file+": ")})
+	l.summary.Unread++
+}
+
+// namespaceKind finds files that are worth reading for namespaces beforehand.
+var namespaceKind = regexp.MustCompile(`kind["']?\s*:\s*["']?Namespace\b`)
+
+// namespaces gathers what the manifests say about namespaces, wherever they stand.
+func (l *lintRun) namespaces(files []string) map[string]lint.Namespace {
+	found := map[string]lint.Namespace{}
+	for _, file := range files {
+		text := l.text
+		if file != manifest.Stdin {
+			read, err := os.ReadFile(file)
+			if err != nil {
+				continue // said when it is checked
+			}
+			text = read
+		}
+		if !namespaceKind.Match(text) {
+			continue
+		}
+		_ = manifest.Scan(file, bytes.NewReader(text), func(d *manifest.Document) error {
+			for _, o := range d.Objects() {
+				if name, ns, ok := lint.NamespaceOf(o); ok {
+					found[name] = ns
+				}
+			}
+			return nil
+		}) // only visit's errors, and it has none
+	}
+	return found
+}
+
+func (l *lintRun) check(ctx context.Context, linter *lint.Linter, files []string) error {
+	l.summary.Files = len(files)
+	err := manifest.Read(files, l.stdin, func(d *manifest.Document) error {
+		if d.Err != nil {
+			line := 0
+			if e := (*manifest.Error)(nil); errors.As(d.Err, &e) {
+				line = e.Line
+				l.fail(d.File, line, fault.New(fault.Usage, d.Err))
+				return ctx.Err()
+			}
+			l.fail(d.File, line, d.Err)
+			return ctx.Err()
+		}
+		for _, o := range d.Objects() {
+			l.summary.Objects++
+			l.findings = append(l.findings, linter.Check(o)...)
+		}
+		return ctx.Err()
+	})
+	order := slices.Clone(files)
+	if i := slices.Index(order, manifest.Stdin); i >= 0 {
+		order[i] = "stdin"
+	}
+	lint.Sort(l.findings, order)
+	for _, f := range l.findings {
+		l.summary.Count(f)
+	}
+	return err
+}
+
+func (l *lintRun) write(out io.Writer, format, version string, color bool) error {
+	w, err := report.New(format, out, version, color)
+	if err != nil {
+		return fault.New(fault.Usage, err)
+	}
+	for _, f := range l.findings {
+		if err := w.Write(f); err != nil {
+			return err
+		}
+	}
+	return w.Flush(l.summary)
+}
+
+// verdict is the exit code, with one line for each thing that could not be read.
+func (l *lintRun) verdict(streams Streams, failOn lint.Severity) error {
+	s := l.summary
+	counted := fmt.Sprintf("%s, %s, %s in %s of %s", plural(s.Errors, "error"), plural(s.Warnings, "warning"),
+		plural(s.Infos, "note"), plural(s.Objects, "object"), plural(s.Files, "file"))
+	if len(l.failures) > 0 {
+		_, _ = fmt.Fprintln(streams.Err, "jobmesh: "+counted) // a courtesy
+		for _, err := range l.failures[:len(l.failures)-1] {
+			_, _ = fmt.Fprintln(streams.Err, "jobmesh: "+sentence(err))
+		}
+		return l.failures[len(l.failures)-1]
+	}
+	if s.AtLeast(failOn) == 0 {
+		_, _ = fmt.Fprintln(streams.Err, "jobmesh: "+counted)
+		return nil
+	}
+	return fault.New(fault.Findings, errors.New(counted), "jobmesh lint --explain "+l.worst()+" says more")
+}
+
+// worst is the id of the first finding of the worst severity.
+func (l *lintRun) worst() string {
+	best := l.findings[0]
+	for _, f := range l.findings {
+		if f.Severity != best.Severity && f.Severity.AtLeast(best.Severity) {
+			best = f
+		}
+	}
+	return best.Rule.ID
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// resourceList recognises what functions of kustomize are given.
+func resourceList(text []byte) (*manifest.Document, bool) {
+	if !bytes.Contains(text, []byte("ResourceList")) {
+		return nil, false
+	}
+	var documents []*manifest.Document
+	_ = manifest.Scan("stdin", bytes.NewReader(text), func(d *manifest.Document) error {
+		documents = append(documents, d)
+		return nil
+	}) // only visit's errors, and it has none
+	if len(documents) != 1 || documents[0].Root == nil {
+		return nil, false
+	}
+	root := documents[0].Root
+	return documents[0], manifest.Text(manifest.Get(root, "kind")) == "ResourceList" &&
+		strings.HasPrefix(manifest.Text(manifest.Get(root, "apiVersion")), "config.kubernetes.io/")
+}

@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+	sigs "sigs.k8s.io/yaml"
+
+	"github.com/jobmesh/jobmesh/internal/entrypoint"
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/native"
+)
+
+const profileFile = "jobmesh.yaml"
+
+// profileOptions describe the cluster that lint judges for.
+type profileOptions struct {
+	mesh, meshVersion, native, kubeVersion, minKubelet, postRenderer string
+	config, lock                                                     string
+}
+
+func (o *profileOptions) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.mesh, "mesh", "", "mesh that pods are in unless they opt out: "+strings.Join(lint.Meshes(), ", "))
+	flags.StringVar(&o.meshVersion, "mesh-version", "", "its version, such as 2.19")
+	flags.StringVar(&o.native, "native", "auto", "its setting for native sidecars: "+strings.Join(native.Settings(), ", "))
+	flags.StringVar(&o.kubeVersion, "kube-version", "", "version of Kubernetes, such as 1.33")
+	flags.StringVar(&o.minKubelet, "min-kubelet", "", "version of the oldest kubelet of the cluster")
+	flags.StringVar(&o.postRenderer, "post-renderer", "", "Helm that runs jobmesh inject as its post-renderer: "+strings.Join(lint.PostRenderers(), ", "))
+	flags.StringVar(&o.config, "config", "", "file with these settings (default "+profileFile+", where there is one)")
+	flags.StringVar(&o.lock, "lock", "", "file with what images run, from jobmesh resolve (default "+entrypoint.FileName+", where there is one)")
+	complete(cmd, "mesh", lint.Meshes())
+	complete(cmd, "native", native.Settings())
+	complete(cmd, "post-renderer", lint.PostRenderers())
+}
+
+// load puts the profile together: flags win over the file.
+func (o profileOptions) load(failOn string, changed func(string) bool) (lint.Profile, lint.Severity, error) {
+	var p lint.Profile
+	var problems, hints []string
+	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	settings := []struct {
+		key, flag string
+		value     *string
+	}{
+		{"mesh", "mesh", &o.mesh}, {"meshVersion", "mesh-version", &o.meshVersion}, {"native", "native", &o.native},
+		{"kubeVersion", "kube-version", &o.kubeVersion}, {"minKubelet", "min-kubelet", &o.minKubelet},
+		{"postRenderer", "post-renderer", &o.postRenderer}, {"failOn", "fail-on", &failOn},
+	}
+	name, fromFile, err := o.file()
+	if err != nil {
+		return p, "", err
+	}
+	var keys []string
+	names := map[string]string{} // how a setting is called where it was made
+	for _, s := range settings {
+		keys = append(keys, s.key)
+		names[s.flag] = "--" + s.flag
+		if v, ok := fromFile[s.key]; ok && !changed(s.flag) {
+			*s.value, names[s.flag] = v, name+": "+s.key
+		}
+	}
+	for key := range fromFile {
+		if !slices.Contains(keys, key) {
+			return p, "", fault.New(fault.Usage, fmt.Errorf("%s: key %q is unknown", name, key), "the keys are "+strings.Join(keys, ", "))
+		}
+	}
+	oneOf := func(flag, value string, words []string) {
+		if !slices.Contains(words, value) {
+			wrong("%s %q is unknown", names[flag], value)
+			hints = append(hints, names[flag]+" is one of "+strings.Join(words, ", "))
+		}
+	}
+	version := func(flag, text string) (v native.Version) {
+		if text == "" {
+			return v
+		}
+		v, err := native.ParseVersion(text)
+		if err != nil {
+			wrong("%s %v", names[flag], err)
+		}
+		return v
+	}
+	if o.mesh != "" {
+		oneOf("mesh", o.mesh, lint.Meshes())
+	}
+	if o.postRenderer != "" {
+		oneOf("post-renderer", o.postRenderer, lint.PostRenderers())
+	}
+	oneOf("native", o.native, native.Settings())
+	oneOf("fail-on", failOn, lint.Severities())
+	p.Mesh, p.PostRenderer = o.mesh, o.postRenderer
+	p.Kubernetes = version("kube-version", o.kubeVersion)
+	p.Installation = native.Installation{
+		Version: version("mesh-version", o.meshVersion), Native: native.Setting(o.native), MinKubelet: version("min-kubelet", o.minKubelet),
+	}
+	if o.mesh == "" && o.meshVersion != "" {
+		wrong("%s needs a mesh", names["mesh-version"])
+		hints = append(hints, "--mesh linkerd --mesh-version "+o.meshVersion)
+	}
+	if len(problems) > 0 {
+		return p, "", fault.New(fault.Usage, errors.New(strings.Join(problems, "; ")), hints...)
+	}
+	p.Lock, err = o.readLock()
+	return p, lint.Severity(failOn), err
+}
+
+// file reads the settings of the profile file. Values are taken as they are written:
+// 2.20 is a version, not a number.
+func (o profileOptions) file() (name string, settings map[string]string, err error) {
+	name = o.config
+	if name == "" {
+		name = profileFile
+	}
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) && o.config == "" {
+		return name, nil, nil
+	}
+	if err != nil {
+		return name, nil, fault.New(fault.LocalIO, err)
+	}
+	var top yaml.Node
+	bad := func(line int, cause string) error {
+		return fault.New(fault.Usage, fmt.Errorf("%s:%d: %s", name, line, cause), "as in mesh: linkerd")
+	}
+	if err := yaml.Unmarshal(text, &top); err != nil {
+		return name, nil, fault.New(fault.Usage, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: ")))
+	}
+	settings = map[string]string{}
+	if len(top.Content) == 0 {
+		return name, settings, nil
+	}
+	root := top.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return name, nil, bad(root.Line, "is no mapping of settings")
+	}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		if value.Kind != yaml.ScalarNode {
+			return name, nil, bad(value.Line, fmt.Sprintf("%q is no single value", key.Value))
+		}
+		if value.Tag != "!!null" {
+			settings[key.Value] = value.Value
+		}
+	}
+	return name, settings, nil
+}
+
+func (o profileOptions) readLock() (lock lint.Lock, err error) {
+	name := o.lock
+	if name == "" {
+		name = entrypoint.FileName
+	}
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) && o.lock == "" {
+		return lock, nil
+	}
+	if err != nil {
+		return lock, fault.New(fault.LocalIO, err)
+	}
+	if err := sigs.Unmarshal(text, &lock); err != nil {
+		return lock, fault.New(fault.Input, fmt.Errorf("%s: %w", name, err), "jobmesh resolve writes it again")
+	}
+	return lock, nil
+}

@@ -1,0 +1,148 @@
+package lint
+
+import (
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/script"
+)
+
+// cost are the rules for what a hanging Job costs, and for what is left over.
+var cost = []Rule{
+	{
+		ID: "JM601", Severity: Error,
+		Title:   "after the first run this CronJob never runs again",
+		Message: "after the first run this CronJob never runs again: the Job will hang ({rule}), and concurrencyPolicy is Forbid",
+		Why:     `With Forbid a run is skipped while the one before is active, and a Job that hangs is active for ever.`,
+		Fix:     "fix {rule}; an activeDeadlineSeconds on the jobTemplate ends what hangs for another reason",
+		Links:   []string{"https://github.com/hashicorp/vault-k8s/issues/133", "https://github.com/dapr/dapr/issues/1439"},
+		check: func(p *pod, r *reporter) {
+			at := p.root.get("spec", "concurrencyPolicy")
+			if rule := p.hanging(); rule != "" && p.object.Kind == "CronJob" && at.text() == "Forbid" {
+				r.add(at, "", "rule", rule)
+			}
+		},
+	},
+	{
+		ID: "JM602", Severity: Warning,
+		Title:   "one more stuck pod each schedule",
+		Message: "one more stuck pod each schedule: the Job will hang ({rule}), and concurrencyPolicy is {policy}",
+		Why:     `With Allow, which is the default, each run starts beside those that hang. With Replace each run kills the one before.`,
+		Fix:     "fix {rule}; an activeDeadlineSeconds on the jobTemplate ends what hangs for another reason",
+		Links:   []string{"https://github.com/SREGym/SREGym/pull/814"},
+		check: func(p *pod, r *reporter) {
+			at := p.root.get("spec", "concurrencyPolicy")
+			rule := p.hanging()
+			if rule == "" || p.object.Kind != "CronJob" || at.text() != "" && at.text() != "Allow" {
+				return
+			}
+			r.add(at, "", "rule", rule, "policy", "Allow")
+		},
+	},
+	{
+		ID: "JM603", Severity: Warning,
+		Title:   "a release that waits for a Job that hangs",
+		Message: "the release will time out: this {hook} will hang ({rule})",
+		Why:     `Helm and Argo CD wait for a hook to complete before they go on, and fail when it does not.`,
+		Fix:     "fix {rule}",
+		Links:   []string{"https://github.com/cert-manager/cert-manager/pull/4414", "https://github.com/prometheus-community/helm-charts/issues/479", "https://github.com/argoproj/argo-cd/issues/27407"},
+		check: func(p *pod, r *reporter) {
+			for _, hook := range []struct{ key, name string }{{helmHook, "Helm hook"}, {argoHook, "Argo CD hook"}} {
+				at := p.root.get("metadata", "annotations", hook.key)
+				if rule := p.hanging(); rule != "" && at.text() != "" && at.text() != "Skip" {
+					r.add(at, "", "hook", hook.name, "rule", rule)
+					return
+				}
+			}
+		},
+	},
+	{
+		ID: "JM604", Severity: Warning,
+		Title:   "a Job that hangs keeps its quota",
+		Message: "this Job will hang ({rule}) and keep its share of queue `{queue}`",
+		Why:     `Kueue gives the quota of a workload back when it has finished, and a Job that hangs has not.`,
+		Fix:     "fix {rule}",
+		Links:   []string{"https://kueue.sigs.k8s.io/docs/tasks/run/jobs/"},
+		check: func(p *pod, r *reporter) {
+			for _, at := range []place{p.root.get("metadata", "labels", kueueQueue), p.root.get("spec", "jobTemplate", "metadata", "labels", kueueQueue)} {
+				if rule := p.hanging(); rule != "" && at.text() != "" {
+					r.add(at, "", "queue", at.text(), "rule", rule)
+					return
+				}
+			}
+		},
+	},
+	{
+		ID: "JM605", Severity: Info,
+		Title:   "the wrapper is no longer needed",
+		Message: "`{wrapper}` in container `{container}` is not needed any more: the proxy is a native sidecar ({by})",
+		Why: `A native sidecar starts before the containers and is stopped after them. A wrapper beside it only costs
+its start; one that stops the proxy itself makes the kubelet start that again.`,
+		Fix:   "take the wrapper out (`jobmesh inject --uninject`, or mode: native in the chart) when every cluster is that far",
+		Links: []string{"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"},
+		check: func(p *pod, r *reporter) {
+			x, ok := p.nativeProxy()
+			if !ok {
+				return
+			}
+			for _, c := range p.apps {
+				w := c.reading.Wrapper
+				if w != nil && wraps(*w, x.mesh) && (w.Stops != script.Never || w.Waits) {
+					r.add(p.commandOf(c), c.Name, "wrapper", w.Name, "by", x.native.By)
+					return
+				}
+			}
+		},
+	},
+	{
+		ID: "JM607", Severity: Info,
+		Title:   "a suppression without a reason",
+		Message: "`{key}` gives no reason",
+		Why:     `The value of the annotation is for whoever finds it in a year: why the rule does not hold here.`,
+		Fix:     `say why: {key}: "the proxy is stopped by the application"`,
+		Links:   []string{"https://github.com/jobmesh/jobmesh/blob/main/docs/lint.md"},
+		check: func(p *pod, r *reporter) {
+			for _, s := range annotationsThatIgnore(p) {
+				if s.reason == "" {
+					r.add(s.at, "", "key", Prefix+s.id)
+				}
+			}
+		},
+	},
+	{
+		ID: "JM608", Severity: Warning,
+		Title:   "a suppression of a rule that does not exist",
+		Message: "`{key}` suppresses nothing: rule `{id}` is unknown, did you mean `{nearest}`?",
+		Why:     `A misspelt id leaves the rule on, and the next reader believes it off.`,
+		Fix:     "rename it to " + Prefix + "{nearest}",
+		Links:   []string{"https://github.com/jobmesh/jobmesh/blob/main/docs/lint.md"},
+		check: func(p *pod, r *reporter) {
+			var ids []string
+			for _, s := range annotationsThatIgnore(p) {
+				if ids == nil {
+					for _, rule := range Rules() {
+						ids = append(ids, rule.ID)
+					}
+				}
+				known := false
+				for _, id := range ids {
+					known = known || id == s.id
+				}
+				if !known {
+					r.add(s.at, "", "key", Prefix+s.id, "id", s.id, "nearest", nearest(strings.ToUpper(s.id), ids))
+				}
+			}
+		},
+	},
+}
+
+// hanging is the rule by which the Job will hang, one that nobody has suppressed; ""
+// where it will not.
+func (p *pod) hanging() string {
+	ignored := suppressions(p)
+	for _, h := range p.hangs {
+		if _, ok := ignored[h.rule]; !ok {
+			return h.rule
+		}
+	}
+	return ""
+}

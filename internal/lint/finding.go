@@ -1,0 +1,105 @@
+package lint
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+)
+
+// An Object names what a finding is about.
+type Object struct {
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace"`
+	// Name is metadata.name, or metadata.generateName.
+	Name string `json:"name"`
+}
+
+// A Finding is one place where a rule applies.
+type Finding struct {
+	Rule     *Rule
+	Severity Severity
+	Object   Object
+	// Container is empty where the finding is about the whole pod.
+	Container string
+	FieldPath string
+	File      string
+	// Line and Column count from 1.
+	Line, Column int
+	Message      string
+	Fix          string
+}
+
+// Sort puts findings in the order of the files as they were read, then by place
+// and rule.
+func Sort(findings []Finding, files []string) {
+	order := map[string]int{}
+	for i, f := range files {
+		if _, seen := order[f]; !seen {
+			order[f] = i
+		}
+	}
+	slices.SortStableFunc(findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), strings.Compare(a.File, b.File),
+			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Rule.ID, b.Rule.ID))
+	})
+}
+
+// A place is a field of an object. The node is nil where the field is not there.
+type place struct {
+	node *yaml.Node
+	path manifest.Path
+}
+
+func (p place) text() string { return manifest.Text(p.node) }
+
+// get is a field below.
+func (p place) get(steps ...any) place {
+	return place{manifest.Get(p.node, steps...), p.path.Join(steps...)}
+}
+
+// reporter takes the findings of one rule about one pod.
+type reporter struct {
+	rule *Rule
+	pod  *pod
+	into *[]Finding
+}
+
+// add reports a place. words are names and values for the braces of the rule's
+// texts, in pairs.
+func (r *reporter) add(at place, container string, words ...string) {
+	r.addAs(r.rule.Severity, at, container, words...)
+}
+
+func (r *reporter) addAs(severity Severity, at place, container string, words ...string) {
+	pairs := []string{"{container}", container, "{object}", r.pod.object.String()}
+	for i := 0; i+1 < len(words); i += 2 {
+		pairs = append(pairs, "{"+words[i]+"}", words[i+1])
+	}
+	fill := strings.NewReplacer(pairs...)
+	o := r.pod.object
+	line, column := r.pod.position(at)
+	*r.into = append(*r.into, Finding{
+		Rule: r.rule, Severity: severity,
+		Object:    Object{Kind: o.Kind, Namespace: o.Namespace, Name: cmp.Or(o.Name, o.GenerateName)},
+		Container: container, FieldPath: o.Path.Join(at.path...).String(),
+		File: o.Document.File, Line: line, Column: column,
+		Message: fill.Replace(r.rule.Message), Fix: fill.Replace(r.rule.Fix),
+	})
+}
+
+// position is that of a place, or of the nearest thing around it that is there.
+func (p *pod) position(at place) (line, column int) {
+	if at.node != nil {
+		return at.node.Line, at.node.Column
+	}
+	for path := at.path; len(path) > 0; path = path[:len(path)-1] {
+		if n := manifest.Get(p.object.Node, path...); n != nil {
+			return n.Line, n.Column
+		}
+	}
+	return p.object.Node.Line, p.object.Node.Column
+}

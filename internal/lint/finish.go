@@ -1,0 +1,225 @@
+package lint
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/script"
+)
+
+// wrapIt is the fix that works for every proxy that can be asked to stop.
+const wrapIt = "pipe the manifest through `jobmesh inject`, or use the library chart: the wrapper stops the proxy when the command has ended"
+
+// finish are the rules for Jobs that will not finish.
+var finish = []Rule{
+	{
+		ID: "JM101", Severity: Error,
+		Title:   "the proxy outlives the Job",
+		Message: "proxy `{proxy}` will outlive container `{container}`; the Job stays active{note}",
+		Why: `A Job is complete when all ordinary containers of its pod have ended. The proxy of a mesh is one of
+them unless it is a native sidecar, and it serves until it is told to stop. Nothing in this pod tells it.`,
+		Fix: "turn native sidecars on for this pod ({native}), or " + wrapIt,
+		Links: []string{
+			"https://github.com/linkerd/linkerd2/issues/7425", "https://github.com/istio/istio/issues/6324",
+			"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/",
+		},
+		check: outlives("JM101"),
+	},
+	{
+		ID: "JM102", Severity: Error,
+		Title:   "Linkerd's proxy refuses to stop",
+		Message: "the proxy will refuse the shutdown request of container `{container}`; the Job stays active",
+		Why: `Since Linkerd 2.16 the proxy's /shutdown endpoint is off unless the pod, its namespace or the
+installation turns it on. The request is answered with 404, most callers ignore that, and the proxy runs on.`,
+		Fix:   "annotate the pod template with " + linkerdShutdown + ": enabled",
+		Links: []string{"https://github.com/linkerd/linkerd2/issues/12951", "https://github.com/linkerd/linkerd2/pull/12705"},
+		check: outlives("JM102"),
+	},
+	{
+		ID: "JM105", Severity: Error,
+		Title:   "a classic istio-proxy is written into the Job",
+		Message: "proxy `istio-proxy` was written into this manifest in classic form; it will outlive container `{container}`{note}",
+		Why: `istioctl kube-inject, run on files, writes the proxy as an ordinary container even with a release of
+Istio whose webhook would make it a native sidecar. The Job hangs wherever it is applied.`,
+		Fix: "run kube-inject again with ENABLE_NATIVE_SIDECARS=true in its environment, or let the webhook inject this Job, or " + wrapIt,
+		Links: []string{
+			"https://github.com/istio/istio/blob/master/istioctl/pkg/kubeinject/kubeinject.go",
+			"https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/",
+		},
+		check: outlives("JM105"),
+	},
+	{
+		ID: "JM106", Severity: Error,
+		Title:   "a helper container never exits",
+		Message: "container `{proxy}` never exits by itself; the Job stays active when the others have ended{note}",
+		Why: `A database proxy, a log shipper or a collector beside the work runs until it is stopped. As an ordinary
+container it keeps the pod, and with it the Job, running. As a native sidecar it is stopped with the pod.`,
+		Fix: "move `{proxy}` to initContainers with restartPolicy: Always (Kubernetes 1.29 or newer)",
+		Links: []string{
+			"https://github.com/GoogleCloudPlatform/cloud-sql-proxy/pull/2371", "https://github.com/SREGym/SREGym/pull/814",
+		},
+		check: func(p *pod, r *reporter) {
+			for _, h := range p.hangs {
+				if h.rule == "JM106" {
+					r.add(h.container.place, h.container.Name, "proxy", h.proxy, "note", h.note)
+				}
+			}
+		},
+	},
+	{
+		ID: "JM107", Severity: Error,
+		Title:   "daprd outlives the Job",
+		Message: "`{proxy}` will outlive container `{container}`; the Job stays active{note}",
+		Why: `Dapr injects an ordinary container where the pod asks for it. It ends when its shutdown API is called,
+and nothing in this pod calls that.`,
+		Fix:   "call POST http://127.0.0.1:3500/v1.0/shutdown when the work is done, whatever its result, or " + wrapIt,
+		Links: []string{"https://github.com/dapr/dapr/issues/5006", "https://github.com/dapr/dapr/issues/9422"},
+		check: outlives("JM107"),
+	},
+	{
+		ID: "JM108", Severity: Error,
+		Title:   "consul-dataplane outlives the Job",
+		Message: "`{proxy}` will outlive container `{container}`; the Job stays active{note}",
+		Why: `Consul injects an ordinary container. It ends on a request to its graceful shutdown endpoint, and nothing
+in this pod sends one.`,
+		Fix:   wrapIt,
+		Links: []string{"https://github.com/hashicorp/consul-k8s/issues/3919", "https://github.com/hashicorp/consul-k8s/pull/4678"},
+		check: outlives("JM108"),
+	},
+	{
+		ID: "JM109", Severity: Error,
+		Title:   "vault-agent outlives the Job",
+		Message: "`{proxy}` will outlive container `{container}`; the Job stays active{note}",
+		Why: `Vault's injector adds an init container that fetches the secrets and an ordinary container that keeps
+them fresh. A Job rarely needs the second one, which never ends.`,
+		Fix:   "annotate the pod template with " + vaultOnly + `: "true"`,
+		Links: []string{"https://github.com/hashicorp/vault-k8s/issues/133"},
+		check: outlives("JM109"),
+	},
+	{
+		ID: "JM111", Severity: Error,
+		Title:   "one container stops the proxy that others still need",
+		Message: "container `{other}` loses the network when `{container}` has ended and stopped `{proxy}`",
+		Why: `All containers of a pod share one proxy. The first that stops it takes the network away from those that
+still work, and they fail at random.`,
+		Fix:   "let one place own the shutdown: wrap all of them (containers: all), and the last one out stops the proxy",
+		Links: []string{"https://github.com/jobmesh/jobmesh/blob/main/docs/chart.md"},
+		check: func(p *pod, r *reporter) {
+			work := p.work()
+			if len(work) < 2 {
+				return
+			}
+			for _, x := range p.proxies {
+				_, by := p.ends(x.mesh)
+				if x.native.Yes || hangRules[x.mesh] == "" || len(by) == 0 || p.hangsOn(x.name) {
+					continue
+				}
+				for _, c := range by {
+					if w := c.reading.Wrapper; w != nil && w.Coordinated && len(by) == len(work) {
+						continue
+					}
+					other := slices.IndexFunc(work, func(o container) bool { return o.Name != c.Name })
+					if other >= 0 {
+						r.add(c.place, c.Name, "other", work[other].Name, "proxy", x.name)
+						return
+					}
+				}
+			}
+		},
+	},
+	{
+		ID: "JM112", Severity: Error,
+		Title:   "the proxy is stopped only after success",
+		Message: "container `{container}` stops `{proxy}` only when its command succeeds; a failing run leaves the proxy up, so the Job neither fails nor retries",
+		Why: `After && or under set -e the call that stops the proxy is skipped when the command fails. The
+failing run, which somebody should hear of, is the one that hangs.`,
+		Fix:   "use an EXIT trap, which keeps the exit code, or " + wrapIt,
+		Links: []string{"https://github.com/defenseunicorns/uds-core/issues/687", "https://github.com/apache/superset/pull/41396"},
+		check: func(p *pod, r *reporter) {
+			for _, x := range p.proxies {
+				best, by := p.ends(x.mesh)
+				if x.native.Yes || hangRules[x.mesh] == "" || best.outcome != script.OnSuccess || p.hangsOn(x.name) {
+					continue
+				}
+				r.add(p.commandOf(by[0]), by[0].Name, "proxy", x.name)
+				return
+			}
+			p.successOnlyUnmeshed(r)
+		},
+	},
+}
+
+// successOnlyUnmeshed reports a script that stops a proxy only after success where
+// nothing says yet that there is one: the call is there for a reason.
+func (p *pod) successOnlyUnmeshed(r *reporter) {
+	if p.meshed() || p.optedOut() {
+		return
+	}
+	for _, c := range p.work() {
+		if c.reading.Shell && c.reading.Outcome == script.OnSuccess {
+			r.add(p.commandOf(c), c.Name, "proxy", "the proxy")
+			return
+		}
+	}
+}
+
+// outlives reports the hangs that a rule speaks for.
+func outlives(rule string) func(*pod, *reporter) {
+	return func(p *pod, r *reporter) {
+		for _, h := range p.hangs {
+			if h.rule != rule {
+				continue
+			}
+			at := h.container.place
+			if rule == "JM102" {
+				at = p.commandOf(h.container)
+			}
+			r.add(at, h.container.Name, "proxy", h.proxy, "note", h.note, "native", p.nativeFix(h.proxy))
+			return
+		}
+	}
+}
+
+// nativeFix is what asks a mesh for a native sidecar, in words to paste.
+func (p *pod) nativeFix(proxy string) string {
+	switch proxy {
+	case "istio-proxy":
+		return `annotation sidecar.istio.io/nativeSidecar: "true"`
+	case "linkerd-proxy":
+		name := "config.linkerd.io/proxy-enable-native-sidecar"
+		switch v := p.installation("linkerd").Version; {
+		case v.Before(2, 19):
+			name = "config.alpha.linkerd.io/proxy-enable-native-sidecar"
+		case v.Before(2, 20):
+			name = "config.beta.linkerd.io/proxy-enable-native-sidecar"
+		}
+		return "annotation " + name + `: "true"`
+	}
+	return "see its manual"
+}
+
+// hangsOn tells whether the pod hangs because of a proxy.
+func (p *pod) hangsOn(proxy string) bool {
+	return slices.ContainsFunc(p.hangs, func(h hang) bool { return h.proxy == proxy })
+}
+
+// commandOf is where a container says what it runs: the word that holds the call,
+// where there is one.
+func (p *pod) commandOf(c container) place {
+	for _, field := range []string{"args", "command"} {
+		list := c.place.get(field)
+		if list.node == nil {
+			continue
+		}
+		for i := range list.node.Content {
+			word := list.get(i)
+			if text := word.text(); strings.Contains(text, "quit") || strings.Contains(text, "shutdown") {
+				return word
+			}
+		}
+	}
+	if command := c.place.get("command"); command.node != nil {
+		return command
+	}
+	return c.place
+}

@@ -1,0 +1,218 @@
+package lint
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/script"
+)
+
+const (
+	vaultInject      = "vault.hashicorp.com/agent-inject"
+	vaultOnly        = "vault.hashicorp.com/agent-pre-populate-only"
+	vaultQuit        = "vault.hashicorp.com/agent-enable-quit"
+	linkerdShutdown  = "config.linkerd.io/proxy-admin-shutdown"
+	linkerdWait      = "config.alpha.linkerd.io/proxy-wait-before-exit-seconds"
+	kueueQueue       = "kueue.x-k8s.io/queue-name"
+	helmHook         = "helm.sh/hook"
+	argoHook         = "argocd.argoproj.io/hook"
+	podSecurityLabel = "pod-security.kubernetes.io/enforce"
+)
+
+// A hang is a reason for which the Job never ends: what outlives its work, and the
+// rule that says so.
+type hang struct {
+	rule      string
+	proxy     string
+	container container
+	note      string
+}
+
+// stopped is when a container stops the proxy of a mesh, and what to say about it.
+type stopped struct {
+	outcome script.Outcome
+	note    string
+	byURL   bool // an HTTP request, by itself or by a wrapper
+}
+
+// stops decides when a container stops the proxy of a mesh.
+func (p *pod) stops(c container, mesh string) stopped {
+	if w := c.reading.Wrapper; w != nil && wraps(*w, mesh) {
+		s := stopped{outcome: w.Stops, byURL: w.StopProcess == ""}
+		if w.Stops == script.OnSuccess && w.Name == "jobmesh-wrap" && p.restartPolicy != "Never" {
+			// A container that fails is started again, and needs the proxy then.
+			s.outcome = script.Always
+		}
+		if w.Stops != script.Never {
+			return s
+		}
+	}
+	var note string
+	for _, call := range c.reading.Stops {
+		switch {
+		case call.Mesh != "" && call.Mesh != mesh:
+			continue
+		case call.Signal && !p.sharesProcesses():
+			note = "; `" + call.Tool + "` cannot reach it without shareProcessNamespace"
+			continue
+		case !call.Signal && !call.Post:
+			note = "; `" + call.Tool + "` sends a GET, and the proxy obeys a POST alone"
+			continue
+		case c.reading.Outcome == script.Never:
+			note = "; the call that would stop it is never reached"
+			continue
+		}
+		return stopped{outcome: c.reading.Outcome, byURL: !call.Signal}
+	}
+	if c.reading.Opaque != "" && note == "" {
+		note = "; cannot tell what `" + c.reading.Opaque + "` runs"
+	}
+	return stopped{note: note}
+}
+
+// wraps tells whether a wrapper minds the proxy of a mesh. Without a name ours finds
+// any that an injector has put there; those made for Envoy know Envoy.
+func wraps(w script.Wrapper, mesh string) bool {
+	switch {
+	case w.Mesh == "none" && w.StopProcess == "":
+		return false
+	case w.Mesh != "" && w.Mesh != "none":
+		return w.Mesh == mesh
+	case w.Name == "jobmesh-wrap":
+		return w.StopProcess != "" || mesh != "vault-agent" && mesh != "cloud-sql-proxy"
+	}
+	return mesh == "istio" || mesh == "kuma"
+}
+
+func (p *pod) sharesProcesses() bool { return p.spec.get("shareProcessNamespace").text() == "true" }
+
+// ends tells when the pod as a whole stops the proxy, and which containers do.
+func (p *pod) ends(mesh string) (best stopped, by []container) {
+	for _, c := range p.work() {
+		s := p.stops(c, mesh)
+		if s.outcome != script.Never {
+			by = append(by, c)
+		}
+		// One that cannot be told about is better than none, and worse than one
+		// that is sure.
+		if rank(s.outcome) > rank(best.outcome) || best.note == "" && best.outcome == script.Never {
+			best = s
+		}
+	}
+	return best, by
+}
+
+func rank(o script.Outcome) int {
+	return map[script.Outcome]int{script.Never: 0, script.OnSuccess: 1, script.CannotTell: 2, script.Always: 3}[o]
+}
+
+// hangRules say which rule speaks for a mesh's proxy.
+var hangRules = map[string]string{
+	"linkerd": "JM101", "istio": "JM101", "consul": "JM108", "dapr": "JM107", "vault-agent": "JM109",
+}
+
+// findHangs decides what outlives the work of the pod.
+func findHangs(p *pod) []hang {
+	work := p.work()
+	if len(work) == 0 || p.windows {
+		return nil
+	}
+	var found []hang
+	for _, x := range p.proxies {
+		if h, hangs := p.hangOf(x, work[0]); hangs {
+			found = append(found, h)
+		}
+	}
+	for _, c := range p.apps {
+		name := helperOf(c)
+		if name == "" || len(p.apps) < 2 || slices.ContainsFunc(work, func(w container) bool { return w.Name == c.Name }) {
+			continue
+		}
+		if best, _ := p.ends(name); best.outcome == script.Never {
+			found = append(found, hang{"JM106", c.Name, c, best.note})
+		}
+	}
+	return found
+}
+
+func (p *pod) hangOf(x proxy, first container) (hang, bool) {
+	rule := hangRules[x.mesh]
+	if x.native.Yes || rule == "" {
+		return hang{}, false // Kuma's control plane stops its proxy itself
+	}
+	if x.mesh == "vault-agent" && native.Truthy(p.annotations[vaultOnly]) {
+		return hang{}, false
+	}
+	best, by := p.ends(x.mesh)
+	if x.mesh == "vault-agent" && best.outcome != script.Never && !native.Truthy(p.annotations[vaultQuit]) {
+		return hang{rule, x.name, first, "; its quit endpoint is off until the pod is annotated " + vaultQuit + `: "true"`}, true
+	}
+	switch {
+	case best.outcome == script.Never:
+		if x.written && x.mesh == "istio" {
+			rule = "JM105"
+		}
+		note := best.note
+		if x.native.Open != "" && note == "" {
+			note = " (" + x.native.Open + ")"
+		}
+		return hang{rule, x.name, first, note}, true
+	case x.mesh == "linkerd" && best.byURL && p.refusesShutdown():
+		return hang{"JM102", x.name, by[0], ""}, true
+	}
+	return hang{}, false
+}
+
+// refusesShutdown tells whether Linkerd's proxy answers a shutdown request with 404:
+// since 2.16, unless an annotation turns the endpoint on. A mesh whose version is
+// not known is taken for a current one.
+func (p *pod) refusesShutdown() bool {
+	if p.profile.Mesh == "linkerd" && p.profile.Installation.Version.Before(2, 16) {
+		return false
+	}
+	value, ok := p.annotations[linkerdShutdown]
+	if !ok {
+		value = p.namespace.Annotations[linkerdShutdown]
+	}
+	return value != "enabled"
+}
+
+// helpers are programs that run until they are stopped, by the name of their image
+// or container. Where jobmesh knows how to stop one, the name is that of a mesh.
+var helpers = map[string]string{
+	"cloud-sql-proxy": "cloud-sql-proxy", "cloudsql-proxy": "cloud-sql-proxy", "gce-proxy": "cloud-sql-proxy", "cloud_sql_proxy": "cloud-sql-proxy",
+	"alloydb-auth-proxy": "alloydb-auth-proxy", "fluent-bit": "fluent-bit", "fluentbit": "fluent-bit", "fluentd": "fluentd", "filebeat": "filebeat", "metricbeat": "metricbeat",
+	"vector": "vector", "promtail": "promtail", "grafana-agent": "grafana-agent", "alloy": "alloy", "telegraf": "telegraf",
+	"otel-collector": "otel-collector", "opentelemetry-collector": "otel-collector", "opentelemetry-collector-contrib": "otel-collector", "otelcol": "otel-collector",
+	"jaeger-agent": "jaeger-agent", "datadog-agent": "datadog-agent", "aws-xray-daemon": "aws-xray-daemon", "xray-daemon": "aws-xray-daemon", "cloudwatch-agent": "cloudwatch-agent",
+	"envoy": "envoy", "oauth2-proxy": "oauth2-proxy", "haproxy": "haproxy", "pgbouncer": "pgbouncer", "statsd-exporter": "statsd-exporter",
+	"tailscale": "tailscale", "git-sync": "git-sync", "docker-dind": "dind", "dind": "dind",
+}
+
+// helperOf recognises a helper, "" for anything else. One that is told to do its
+// work once is none.
+func helperOf(c container) string {
+	image := imageName(c.image)
+	name, ok := helpers[image]
+	if !ok {
+		name, ok = helpers[c.Name]
+	}
+	if !ok && image == "agent" && strings.Contains(c.image, "datadog") {
+		name, ok = "datadog-agent", true
+	}
+	if image == "docker" && strings.Contains(c.image, "dind") {
+		name, ok = "dind", true
+	}
+	if !ok {
+		return ""
+	}
+	if slices.ContainsFunc(c.argv, func(a string) bool {
+		return a == "--one-time" || a == "--one-time=true" || a == "-one-time" || strings.HasPrefix(a, "--period=0")
+	}) || truthy(c.env["GITSYNC_ONE_TIME"]) || truthy(c.env["GIT_SYNC_ONE_TIME"]) {
+		return ""
+	}
+	return name
+}
+
+func truthy(value string) bool { return native.Truthy(value) }

@@ -1,0 +1,88 @@
+package lint
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+)
+
+type yamlNode = yaml.Node
+
+// Prefix is that of the annotations that suppress a rule, on the object or on the
+// pod template: the id follows, and the value is the reason.
+const Prefix = "jobmesh.dev/ignore-"
+
+// A Linter judges objects one by one.
+type Linter struct {
+	profile    Profile
+	namespaces map[string]Namespace
+}
+
+// New returns a linter for a cluster with these namespaces.
+func New(profile Profile, namespaces map[string]Namespace) *Linter {
+	return &Linter{profile: profile, namespaces: namespaces}
+}
+
+// Check returns the findings about an object, but for those that it suppresses.
+func (l *Linter) Check(o manifest.Object) []Finding {
+	var findings []Finding
+	for _, p := range podsOf(o, &l.profile, l.namespaces) {
+		var found []Finding
+		for _, r := range all {
+			r.check(p, &reporter{rule: r, pod: p, into: &found})
+		}
+		ignored := suppressions(p)
+		for _, f := range found {
+			if _, ok := ignored[f.Rule.ID]; !ok {
+				findings = append(findings, f)
+			}
+		}
+	}
+	return findings
+}
+
+// NamespaceOf returns what a manifest says about a namespace.
+func NamespaceOf(o manifest.Object) (name string, ns Namespace, ok bool) {
+	if o.Kind != "Namespace" || o.Group() != "" {
+		return "", ns, false
+	}
+	meta := place{o.Node, nil}.get("metadata")
+	return o.Name, Namespace{Labels: textsOf(meta.get("labels")), Annotations: textsOf(meta.get("annotations"))}, true
+}
+
+// A suppression is an annotation that silences a rule.
+type suppression struct {
+	at     place
+	id     string
+	reason string
+}
+
+// annotationsThatIgnore are the suppressions of the object and of the pod template.
+func annotationsThatIgnore(p *pod) []suppression {
+	var found []suppression
+	seen := map[string]bool{}
+	for _, at := range []place{
+		p.root.get("metadata", "annotations"), p.root.get("spec", "jobTemplate", "metadata", "annotations"), p.meta.get("annotations"),
+	} {
+		manifest.Each(at.node, func(key, value *yamlNode) {
+			id, ok := strings.CutPrefix(key.Value, Prefix)
+			if !ok || seen[id] && p.object.Kind == "Pod" {
+				return
+			}
+			seen[id] = true
+			found = append(found, suppression{place{key, at.path.Join(key.Value)}, id, strings.TrimSpace(manifest.Text(value))})
+		})
+	}
+	return found
+}
+
+// suppressions are the ids that a pod silences.
+func suppressions(p *pod) map[string]suppression {
+	ids := map[string]suppression{}
+	for _, s := range annotationsThatIgnore(p) {
+		ids[s.id] = s
+	}
+	return ids
+}

@@ -1,0 +1,251 @@
+package lint
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/native"
+)
+
+// placeRules are the rules for what is said in the wrong place, or in words that the
+// mesh does not read.
+var placeRules = []Rule{
+	{
+		ID: "JM301", Severity: Error,
+		Title:   "a word for the mesh where no mesh reads it",
+		Message: "`{key}` has no effect here; the mesh reads {right}",
+		Why: `Injectors look at the pod that is created, and a pod has the labels and annotations of the pod template.
+What stands on the Job, on the CronJob, on its jobTemplate or inside the pod spec stays there.`,
+		Fix: "move it to {right}",
+		Links: []string{
+			"https://github.com/jenkins-x/exposecontroller/issues/158", "https://github.com/lacuna-tech/mds-core/pull/180",
+			"https://github.com/feast-dev/feast/pull/5725", "https://github.com/istio/istio/issues/11659",
+		},
+		check: misplaced,
+	},
+	{
+		ID: "JM302", Severity: Warning,
+		Title:   "a key that no mesh reads",
+		Message: "`{key}` is no key of the mesh; did you mean `{meant}`?",
+		Why:     `Unknown labels and annotations are not refused by anybody. The pod is treated as if it were not there.`,
+		Fix:     "rename it to `{meant}`",
+		Links:   []string{"https://github.com/linkerd/linkerd2/issues/13205", "https://istio.io/latest/docs/reference/config/annotations/"},
+		check: func(p *pod, r *reporter) {
+			for _, level := range p.levels() {
+				level.each(func(key, _ *yamlNode, at place) {
+					if right, ok := meant(key.Value); ok {
+						r.add(place{key, at.path}, "", "key", key.Value, "meant", right)
+					}
+				})
+			}
+		},
+	},
+	{
+		ID: "JM303", Severity: Error,
+		Title:   "a value that the mesh reads otherwise than a person",
+		Message: "`{key}: {value}` is read as {taken}",
+		Why: `Each mesh compares the value with words of its own, and what it does with another is not what it looks
+like: Istio takes "False" for on, Linkerd takes "true" for no.`,
+		Fix:   "write {exact}",
+		Links: []string{"https://linkerd.io/2/features/proxy-injection/", "https://github.com/istio/istio/blob/master/manifests/charts/istio-control/istio-discovery/files/injection-template.yaml"},
+		check: func(p *pod, r *reporter) {
+			for _, level := range []metadata{{p.meta.get("annotations"), false, true}, {p.meta.get("labels"), true, true}} {
+				level.each(func(key, value *yamlNode, at place) {
+					w, ok := wordOf(key.Value)
+					if !ok || w.read == nil || value.Kind != yaml.ScalarNode || notString(value) || level.labels && !w.label || !level.labels && !w.annotation {
+						return
+					}
+					if taken, exact, wrong := w.read(value.Value); wrong {
+						r.add(place{value, at.path}, "", "key", key.Value, "value", strconv.Quote(value.Value), "taken", taken, "exact", exact)
+					}
+				})
+			}
+		},
+	},
+	{
+		ID: "JM304", Severity: Warning,
+		Title:   "label and annotation disagree",
+		Message: "the label `{key}: {label}` wins over the annotation `{annotation}`",
+		Why:     `Istio and Kuma read the label first. The annotation is the older way, and is not looked at then.`,
+		Fix:     "keep the label alone",
+		Links:   []string{"https://github.com/istio/istio/blob/master/pkg/kube/inject/inject.go"},
+		check: func(p *pod, r *reporter) {
+			for _, key := range []string{native.IstioInject, native.KumaInject} {
+				label, one := p.labels[key]
+				annotation, two := p.annotations[key]
+				if one && two && label != annotation {
+					r.add(p.annotation(key), "", "key", key, "label", label, "annotation", annotation)
+				}
+			}
+		},
+	},
+	{
+		ID: "JM305", Severity: Warning,
+		Title:   "a Linkerd annotation of another version",
+		Message: "Linkerd {version} {does} `{key}`",
+		Why: `The annotation for native sidecars was renamed twice: config.alpha.linkerd.io since 2.15,
+config.beta.linkerd.io since 2.19, config.linkerd.io since 2.20. An older release does not know the newer names.`,
+		Fix:   "use `{right}`",
+		Links: []string{"https://github.com/linkerd/linkerd2/pull/15267"},
+		check: func(p *pod, r *reporter) {
+			v := p.installation("linkerd").Version
+			if p.profile.Mesh != "linkerd" || !v.Known() {
+				return
+			}
+			var set, readable []string
+			right := ""
+			for _, known := range native.LinkerdNative {
+				reads := v.AtLeast(known.Since.Major, known.Since.Minor)
+				if reads && right == "" {
+					right = known.Name
+				}
+				if _, ok := p.annotations[known.Name]; ok {
+					set = append(set, known.Name)
+					if reads {
+						readable = append(readable, known.Name)
+					}
+				}
+			}
+			switch {
+			case len(set) == 0 || right == "":
+			case len(readable) == 0:
+				r.add(p.annotation(set[0]), "", "version", v.String(), "does", "does not read", "key", set[0], "right", right)
+			case v.AtLeast(2, 20) && !slices.Contains(set, right):
+				r.add(p.annotation(set[0]), "", "version", v.String(), "does", "still reads the deprecated", "key", set[0], "right", right)
+			}
+		},
+	},
+	{
+		ID: "JM306", Severity: Error,
+		Title:   "a native sidecar told to wait before it exits",
+		Message: "`{key}` with a native sidecar: {what}",
+		Why: `Waiting before exit is a preStop hook that keeps a classic proxy up for the application. The kubelet
+orders this by itself for a native sidecar. Up to 2.19 Linkerd refuses to inject a pod that asks for both; since
+2.20 it ignores the wait, and this finding is for information.`,
+		Fix:   "remove it",
+		Links: []string{"https://github.com/linkerd/linkerd2/issues/12164"},
+		check: func(p *pod, r *reporter) {
+			x, ok := p.proxyOf("linkerd")
+			seconds, err := strconv.Atoi(p.annotations[linkerdWait])
+			if !ok || !x.native.Yes || err != nil || seconds == 0 {
+				return
+			}
+			severity, what := Error, "Linkerd up to 2.19 refuses to inject the pod"
+			if p.installation("linkerd").Version.AtLeast(2, 20) {
+				severity, what = Info, "Linkerd 2.20 and newer ignore it"
+			}
+			r.addAs(severity, p.annotation(linkerdWait), "", "key", linkerdWait, "what", what)
+		},
+	},
+	{
+		ID: "JM307", Severity: Error,
+		Title:   "a label or annotation that is not a string",
+		Message: "the value {value} of `{key}` is a {type}, not a string; the API server refuses the object",
+		Why: `Values of labels and annotations are strings. A bare true, false, yes, no, on, off or number is not one
+in the YAML that Kubernetes reads.`,
+		Fix:   `quote it: "{value}"`,
+		Links: []string{"https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/"},
+		check: func(p *pod, r *reporter) {
+			for _, level := range p.levels() {
+				level.each(func(key, value *yamlNode, at place) {
+					if kind := typeOf(value); kind != "string" && kind != "" {
+						r.add(place{value, at.path}, "", "key", key.Value, "value", value.Value, "type", kind)
+					}
+				})
+			}
+		},
+	},
+}
+
+// metadata is a mapping of labels or annotations.
+type metadata struct {
+	place
+	labels bool
+	// read is set where it is that of the pod template.
+	read bool
+}
+
+// each calls f for every key. at is the place of the value.
+func (m metadata) each(f func(key, value *yamlNode, at place)) {
+	manifest.Each(m.node, func(key, value *yamlNode) {
+		f(key, value, place{value, m.path.Join(key.Value)})
+	})
+}
+
+// levels are all labels and annotations of an object that may be meant for a mesh;
+// those of the object itself once.
+func (p *pod) levels() []metadata {
+	levels := []metadata{{p.meta.get("annotations"), false, true}, {p.meta.get("labels"), true, true}}
+	if p.object.Kind == "Pod" {
+		return levels
+	}
+	if p.first {
+		for _, at := range []place{
+			p.root.get("metadata"), p.root.get("spec", "jobTemplate", "metadata"), p.root.get("spec", "metadata"),
+			p.root.get("spec", "jobTemplate", "spec", "metadata"),
+		} {
+			levels = append(levels, metadata{at.get("annotations"), false, false}, metadata{at.get("labels"), true, false})
+		}
+	}
+	if !p.template.Argo {
+		levels = append(levels,
+			metadata{p.spec.get("annotations"), false, false}, metadata{p.spec.get("labels"), true, false},
+			metadata{p.spec.get("metadata", "annotations"), false, false}, metadata{p.spec.get("metadata", "labels"), true, false},
+			metadata{place{p.template.Node, p.template.Path}.get("annotations"), false, false})
+	}
+	return levels
+}
+
+// misplaced reports what no mesh reads for where it stands. What the pod template
+// says too is there for tidiness, as with common annotations of a chart.
+func misplaced(p *pod, r *reporter) {
+	for _, level := range p.levels() {
+		level.each(func(key, _ *yamlNode, at place) {
+			if !ofMesh(key.Value) {
+				return
+			}
+			w, known := wordOf(key.Value)
+			asLabel := level.labels && known && w.label
+			if level.read && (asLabel || !level.labels && (!known || w.annotation)) {
+				return
+			}
+			_, annotated := p.annotations[key.Value]
+			_, labelled := p.labels[key.Value]
+			if annotated || labelled && known && w.label {
+				return
+			}
+			field := "annotations"
+			if asLabel || known && !w.annotation {
+				field = "labels"
+			}
+			r.add(place{key, at.path}, "", "key", key.Value, "right", p.meta.path.Join(field).String())
+		})
+	}
+}
+
+// typeOf names the type of a scalar as Kubernetes reads it, in YAML 1.1, "" for null
+// and for what is no scalar.
+func typeOf(n *yaml.Node) string {
+	if n == nil || n.Kind != yaml.ScalarNode {
+		return ""
+	}
+	switch n.Tag {
+	case "!!null":
+		return ""
+	case "!!bool":
+		return "boolean"
+	case "!!int", "!!float":
+		return "number"
+	}
+	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) == 0 &&
+		slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(n.Value)) {
+		return "boolean"
+	}
+	return "string"
+}
+
+func notString(n *yaml.Node) bool { return typeOf(n) != "string" }

@@ -1,0 +1,249 @@
+package lint
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/script"
+)
+
+// A pod is a pod template with all that rules ask about it.
+type pod struct {
+	profile   *Profile
+	namespace Namespace
+	object    manifest.Object
+	template  manifest.PodTemplate
+	// first is set for the first pod template of an object: what is said about the
+	// object is said once.
+	first bool
+
+	root, meta, spec    place
+	job                 place // what holds backoffLimit; the pod spec of a Pod
+	labels, annotations map[string]string
+	inits, apps         []container
+	hostNetwork         bool
+	windows             bool
+	restartPolicy       string
+	proxies             []proxy
+	hangs               []hang
+}
+
+// A container is one with what it runs.
+type container struct {
+	manifest.Container
+	place   place
+	image   string
+	argv    []string
+	command bool // the manifest has a command
+	env     map[string]string
+	reading script.Reading
+}
+
+// A proxy is one that will be in the pod, or is.
+type proxy struct {
+	mesh string
+	// name is that of its container.
+	name string
+	// written is set where the manifest holds the container itself.
+	written bool
+	// native says whether it is a native sidecar; by says what put it there.
+	native native.Decision
+	by     string
+}
+
+// podsOf returns the pod templates of an object that are meant to end.
+func podsOf(o manifest.Object, profile *Profile, namespaces map[string]Namespace) []*pod {
+	kind := o.KindOf()
+	if kind == nil || !kind.Ends && !slices.Contains([]string{"ray.io", "batch.volcano.sh", "kubeflow.org"}, kind.Group) {
+		return nil
+	}
+	var pods []*pod
+	for _, t := range o.PodTemplates() {
+		p := newPod(o, t, profile, namespaces[o.Namespace])
+		if o.Kind == "Pod" && p.restartPolicy != "Never" && p.restartPolicy != "OnFailure" {
+			continue // a server
+		}
+		p.first = len(pods) == 0
+		pods = append(pods, p)
+	}
+	return pods
+}
+
+func newPod(o manifest.Object, t manifest.PodTemplate, profile *Profile, ns Namespace) *pod {
+	spec, specPath := t.Spec()
+	p := &pod{
+		profile: profile, namespace: ns, object: o, template: t,
+		root: place{o.Node, nil},
+		spec: place{spec, specPath},
+		meta: place{t.Node, t.Path}.get("metadata"),
+	}
+	p.job = p.spec
+	if n := len(t.Path); n > 0 && t.Path[n-1] == "template" {
+		p.job = p.root.get(t.Path[:n-1]...)
+	}
+	p.labels, p.annotations = textsOf(p.meta.get("labels")), textsOf(p.meta.get("annotations"))
+	p.hostNetwork = p.spec.get("hostNetwork").text() == "true"
+	p.restartPolicy = p.spec.get("restartPolicy").text()
+	p.windows = p.spec.get("os", "name").text() == "windows" ||
+		p.spec.get("nodeSelector", "kubernetes.io/os").text() == "windows"
+	for _, c := range t.Containers() {
+		read := newContainer(c)
+		if c.Init {
+			p.inits = append(p.inits, read)
+		} else {
+			p.apps = append(p.apps, read)
+		}
+	}
+	p.proxies = findProxies(p)
+	p.hangs = findHangs(p)
+	return p
+}
+
+func newContainer(c manifest.Container) container {
+	read := container{Container: c, place: place{c.Node, c.Path}, image: manifest.Text(manifest.Get(c.Node, "image")), env: map[string]string{}}
+	for _, e := range manifest.Items(manifest.Get(c.Node, "env")) {
+		read.env[manifest.Text(manifest.Get(e, "name"))] = manifest.Text(manifest.Get(e, "value"))
+	}
+	for _, field := range []string{"command", "args"} {
+		for _, word := range manifest.Items(manifest.Get(c.Node, field)) {
+			read.argv = append(read.argv, manifest.Text(word))
+			read.command = read.command || field == "command"
+		}
+	}
+	if len(read.argv) > 0 {
+		read.reading = script.Read(read.argv, read.env)
+	}
+	return read
+}
+
+// textsOf returns the strings of a mapping.
+func textsOf(p place) map[string]string {
+	texts := map[string]string{}
+	manifest.Each(p.node, func(key, value *yamlNode) { texts[key.Value] = manifest.Text(value) })
+	return texts
+}
+
+// injector is what the injectors read of the pod.
+func (p *pod) injector(mesh string) native.Pod {
+	return native.Pod{
+		Labels: p.labels, Annotations: p.annotations,
+		NamespaceLabels: p.namespace.Labels, NamespaceAnnotations: p.namespace.Annotations,
+		HostNetwork: p.hostNetwork, Default: p.profile.Mesh == mesh,
+	}
+}
+
+// installation is what is known of a mesh: of any but that of the profile, nothing.
+func (p *pod) installation(mesh string) native.Installation {
+	if p.profile.Mesh == mesh || p.profile.Mesh == "" {
+		return p.profile.Installation
+	}
+	return native.Installation{}
+}
+
+// containers are the names of the proxies' containers.
+var proxyContainers = map[string]string{
+	"linkerd": "linkerd-proxy", "istio": "istio-proxy", "kuma": "kuma-sidecar",
+	"consul": "consul-dataplane", "dapr": "daprd", "vault-agent": "vault-agent",
+}
+
+// findProxies decides which proxies the pod will have.
+func findProxies(p *pod) []proxy {
+	var found []proxy
+	for _, mesh := range native.Meshes() {
+		if written, ok := writtenProxy(p, mesh); ok {
+			found = append(found, written)
+			continue
+		}
+		read := p.injector(mesh)
+		if in := native.Injected(mesh, read); in.Yes {
+			found = append(found, proxy{mesh: mesh, name: proxyContainers[mesh], by: in.By, native: p.native(mesh)})
+		}
+	}
+	if native.Truthy(p.annotations[vaultInject]) && !p.hostNetwork {
+		found = append(found, proxy{mesh: "vault-agent", name: "vault-agent", by: "the pod's annotation " + vaultInject})
+	}
+	return found
+}
+
+// native decides for a proxy that is injected. Kubernetes before 1.29 has none.
+func (p *pod) native(mesh string) native.Decision {
+	d := native.Native(mesh, p.installation(mesh), p.injector(mesh))
+	if oldest := p.profile.oldest(); d.Yes && oldest.Before(1, 29) {
+		return native.Decision{By: "Kubernetes " + oldest.String()}
+	}
+	return d
+}
+
+// writtenProxy finds a proxy that stands in the manifest.
+func writtenProxy(p *pod, mesh string) (proxy, bool) {
+	name := proxyContainers[mesh]
+	for _, c := range slices.Concat(p.apps, p.inits) {
+		if c.Name == name && (!c.Init || c.Native) {
+			return proxy{mesh: mesh, name: name, written: true, native: native.Decision{Yes: c.Native, By: "the manifest"}, by: "the manifest"}, true
+		}
+	}
+	return proxy{}, false
+}
+
+// proxyOf returns the proxy of a mesh.
+func (p *pod) proxyOf(mesh string) (proxy, bool) {
+	i := slices.IndexFunc(p.proxies, func(x proxy) bool { return x.mesh == mesh })
+	if i < 0 {
+		return proxy{}, false
+	}
+	return p.proxies[i], true
+}
+
+// meshed tells whether the proxy of any mesh will be in the pod.
+func (p *pod) meshed() bool {
+	return slices.ContainsFunc(p.proxies, func(x proxy) bool { return x.mesh != "vault-agent" })
+}
+
+// work returns the containers that do the Job's work: neither proxies nor helpers,
+// unless there is nothing else.
+func (p *pod) work() []container {
+	var found []container
+	for _, c := range p.apps {
+		if !isProxyContainer(c.Name) && helperOf(c) == "" {
+			found = append(found, c)
+		}
+	}
+	if len(found) == 0 {
+		for _, c := range p.apps {
+			if !isProxyContainer(c.Name) {
+				found = append(found, c)
+			}
+		}
+	}
+	return found
+}
+
+func isProxyContainer(name string) bool {
+	for _, known := range proxyContainers {
+		if name == known {
+			return true
+		}
+	}
+	return false
+}
+
+// wrapped tells whether our wrapper is in the pod, whichever way it came.
+func (p *pod) wrapped() bool {
+	return slices.ContainsFunc(p.apps, func(c container) bool {
+		return c.reading.Wrapper != nil && c.reading.Wrapper.Name == "jobmesh-wrap"
+	})
+}
+
+// annotation is the place of a pod annotation.
+func (p *pod) annotation(name string) place { return p.meta.get("annotations", name) }
+
+// imageName is the last part of an image's repository.
+func imageName(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	name := path.Base(image)
+	name, _, _ = strings.Cut(name, ":")
+	return strings.ToLower(name)
+}

@@ -1,0 +1,112 @@
+// Package lint answers, from manifests and a description of the cluster, whether a
+// Job will start there and finish, and what to change where it will not.
+//
+// A rule is one Go value in the file of its family: finish (JM1xx), start (JM2xx),
+// place (JM3xx), result (JM4xx), injection (JM5xx) and cost (JM6xx). Ids never
+// change their meaning, and none is used twice.
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Severity says how bad a finding is.
+type Severity string
+
+// The severities.
+const (
+	// Error: the Job will not finish, will not start, or loses its result.
+	Error Severity = "error"
+	// Warning: it may, or information is lost.
+	Warning Severity = "warning"
+	// Info: worth knowing.
+	Info Severity = "info"
+)
+
+// Severities are the severities, the worst first.
+func Severities() []string { return []string{string(Error), string(Warning), string(Info)} }
+
+// AtLeast tells whether a severity is that one or worse.
+func (s Severity) AtLeast(limit Severity) bool {
+	all := Severities()
+	return slices.Index(all, string(s)) <= slices.Index(all, string(limit))
+}
+
+// A Rule is what is looked for, with all that there is to say about it.
+type Rule struct {
+	ID       string
+	Severity Severity
+	// Title says in a few words what is wrong.
+	Title string
+	// Message is that of a finding; the words in braces are filled in.
+	Message string
+	// Why says what happens and when, for somebody who sees it for the first time.
+	Why string
+	// Fix is what to change; the words in braces are filled in.
+	Fix string
+	// Links lead to where it has happened, or is documented.
+	Links []string
+
+	check func(*pod, *reporter)
+}
+
+// Rules are all rules by id.
+func Rules() []*Rule { return all }
+
+var all []*Rule
+
+func init() { // a rule speaks of the others, so no initializer
+	for _, family := range [][]Rule{finish, start, placeRules, result, injection, cost} {
+		for i := range family {
+			all = append(all, &family[i])
+		}
+	}
+	slices.SortFunc(all, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
+}
+
+// ByID returns a rule, whatever the case of its id.
+func ByID(id string) (*Rule, error) {
+	var ids []string
+	for _, r := range all {
+		if strings.EqualFold(r.ID, id) {
+			return r, nil
+		}
+		ids = append(ids, r.ID)
+	}
+	return nil, fmt.Errorf("rule %q is unknown, did you mean %s?", id, nearest(strings.ToUpper(id), ids))
+}
+
+// nearest returns the word with the fewest edits.
+func nearest(word string, words []string) string {
+	best, least := "", 1<<30
+	for _, w := range words {
+		if d := distance(word, w); d < least {
+			best, least = w, d
+		}
+	}
+	return best
+}
+
+// distance is the number of characters to add, drop or change (Levenshtein). Of a
+// long word only the beginning counts.
+func distance(a, b string) int {
+	a, b = a[:min(len(a), 80)], b[:min(len(b), 80)]
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,228 @@
+package lint
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jobmesh/jobmesh/internal/native"
+)
+
+// start are the rules for Jobs that will not start, or wait for ever.
+var start = []Rule{
+	{
+		ID: "JM201", Severity: Warning,
+		Title:   "no deadline for a proxy that never gets ready",
+		Message: "if `{proxy}` never becomes ready this Job never fails: it has no activeDeadlineSeconds",
+		Why: `A native sidecar starts before the containers, and they wait for it. One that never becomes ready leaves
+the pod in Init. With restartPolicy Never nothing is counted against backoffLimit then, so only a deadline ends the Job.`,
+		Fix:   "set activeDeadlineSeconds on the Job to the longest time that it may take",
+		Links: []string{"https://github.com/kubernetes/enhancements/blob/master/keps/sig-node/753-sidecar-containers/README.md", "https://github.com/SREGym/SREGym/pull/881"},
+		check: func(p *pod, r *reporter) {
+			x, ok := p.nativeProxy()
+			if ok && p.restartPolicy == "Never" && p.deadline().node == nil {
+				r.add(p.job, "", "proxy", x.name)
+			}
+		},
+	},
+	{
+		ID: "JM202", Severity: Warning,
+		Title:   "the deadline is shorter than the proxy's start",
+		Message: "the deadline of {deadline} s may be used up by the start of `{proxy}` alone, which may take {allowance} s",
+		Why: `Linkerd's proxy may take two minutes to become ready before it is started again. A deadline that is not
+longer than that can end the Job before its command began.`,
+		Fix:   "raise activeDeadlineSeconds above {allowance} s plus the time that the command takes",
+		Links: []string{"https://linkerd.io/2/reference/proxy-configuration/"},
+		check: func(p *pod, r *reporter) {
+			x, ok := p.proxyOf("linkerd")
+			allowance := 120
+			for _, c := range p.work() {
+				if w := c.reading.Wrapper; w != nil && !x.native.Yes && w.Name == "jobmesh-wrap" {
+					if bound, err := time.ParseDuration(w.Bound); err == nil {
+						allowance = int(bound.Seconds())
+					}
+				}
+			}
+			at := p.deadline()
+			deadline, err := strconv.Atoi(at.text())
+			if ok && err == nil && deadline <= allowance {
+				r.add(at, "", "deadline", at.text(), "proxy", x.name, "allowance", strconv.Itoa(allowance))
+			}
+		},
+	},
+	{
+		ID: "JM203", Severity: Error,
+		Title:   "it waits for a proxy that will not come",
+		Message: "container `{container}` waits for a proxy that will not come ({why})",
+		Why: `The command is started when the proxy is ready. This pod gets none, so the wait ends in failure, or never.
+A manifest that has to run both meshed and unmeshed needs a wrapper that can tell.`,
+		Fix: "drop the wait, or bound it (linkerd-await --timeout 30s --timeout-fatal=false), or use the wrapper of `jobmesh inject`, which runs the command at once where there is no proxy",
+		Links: []string{
+			"https://github.com/linkerd/linkerd2/issues/8758", "https://github.com/linkerd/linkerd-await/pull/409",
+		},
+		check: func(p *pod, r *reporter) {
+			if p.meshed() {
+				return
+			}
+			why := p.without()
+			if why == "" {
+				return
+			}
+			for _, c := range p.apps {
+				w := c.reading.Wrapper
+				if w != nil && w.Waits || len(c.reading.WaitsFor) > 0 {
+					r.add(p.commandOf(c), c.Name, "why", why)
+				}
+			}
+		},
+	},
+	{
+		ID: "JM204", Severity: Info,
+		Title:   "a proxy is asked for on the host's network",
+		Message: "{asked} asks for a proxy, and no mesh injects pods with hostNetwork: true",
+		Why: `The proxy takes over the pod's network, which here is the node's. The webhooks skip such pods;
+linkerd inject refuses the whole stream that holds one.`,
+		Fix:   "remove hostNetwork, or the {asked}",
+		Links: []string{"https://linkerd.io/2/reference/cli/inject/"},
+		check: func(p *pod, r *reporter) {
+			if !p.hostNetwork {
+				return
+			}
+			for _, mesh := range []string{"linkerd", "istio", "kuma", "consul"} {
+				read := p.injector(mesh)
+				read.HostNetwork, read.Default = false, false
+				read.NamespaceAnnotations, read.NamespaceLabels = nil, nil
+				if d := native.Injected(mesh, read); d.Yes {
+					r.add(p.spec.get("hostNetwork"), "", "asked", strings.TrimPrefix(d.By, "the pod's "))
+					return
+				}
+			}
+		},
+	},
+	{
+		ID: "JM205", Severity: Warning,
+		Title:   "an init container needs the network before the proxy",
+		Message: "init container `{container}` needs the network, and runs before `{proxy}`",
+		Why: `A classic proxy starts after all init containers. What they send is not in the mesh, and where the
+traffic is redirected already, as with a CNI plugin, it goes nowhere.`,
+		Fix:   "use a native sidecar, which starts first, or exclude the port (skip-outbound-ports, excludeOutboundPorts) or the proxy's user id",
+		Links: []string{"https://linkerd.io/2-edge/features/native-sidecars/", "https://istio.io/latest/docs/setup/additional-setup/cni/"},
+		check: func(p *pod, r *reporter) {
+			for _, x := range p.proxies {
+				if x.native.Yes || x.mesh != "linkerd" && x.mesh != "istio" || p.excludesTraffic() {
+					continue
+				}
+				for _, c := range p.inits {
+					user := c.place.get("securityContext", "runAsUser").text()
+					if !c.Native && c.reading.Network() && user != "1337" && user != "2102" {
+						r.add(c.place, c.Name, "proxy", x.name)
+						return
+					}
+				}
+			}
+		},
+	},
+	{
+		ID: "JM206", Severity: Error,
+		Title:   "Istio holds the application, and a wait that fails once stays failed",
+		Message: "holdApplicationUntilProxyStarts with a classic proxy and restartPolicy {policy}: if the wait fails once, the pod is stuck",
+		Why: `The wait is a postStart hook of the proxy's container. When it fails, the kubelet kills the proxy, and
+with restartPolicy OnFailure or Never does not bring the pod back to a state in which it could go on.`,
+		Fix:   `use a native sidecar (annotation sidecar.istio.io/nativeSidecar: "true") instead`,
+		Links: []string{"https://github.com/istio/istio/issues/45627"},
+		check: func(p *pod, r *reporter) {
+			x, ok := p.proxyOf("istio")
+			at := p.annotation("proxy.istio.io/config")
+			if ok && !x.native.Yes && (p.restartPolicy == "Never" || p.restartPolicy == "OnFailure") && holds(at.text()) {
+				r.add(at, "", "policy", p.restartPolicy)
+			}
+		},
+	},
+	{
+		ID: "JM208", Severity: Error,
+		Title:   "native sidecars on a Kubernetes that has none",
+		Message: "{asked} asks for a native sidecar, which Kubernetes {version} does not know",
+		Why: `Native sidecars are on by default since Kubernetes 1.29. Before that the field restartPolicy of an init
+container is dropped: the proxy is an ordinary init container then, and the pod never leaves Init.`,
+		Fix:   "upgrade, or leave the proxy classic and wrap the command with `jobmesh inject`",
+		Links: []string{"https://github.com/kubernetes/enhancements/blob/master/keps/sig-node/753-sidecar-containers/kep.yaml"},
+		check: func(p *pod, r *reporter) {
+			oldest := p.profile.oldest()
+			if !oldest.Before(1, 29) {
+				return
+			}
+			for _, c := range p.inits {
+				if c.Native {
+					r.add(c.place.get("restartPolicy"), c.Name, "asked", "init container `"+c.Name+"`", "version", oldest.String())
+					return
+				}
+			}
+			for _, x := range p.proxies {
+				d := native.Native(x.mesh, p.installation(x.mesh), p.injector(x.mesh))
+				// A default that does not apply there is nobody's request.
+				if d.Yes && (strings.Contains(d.By, "annotation") || strings.Contains(d.By, "setting")) {
+					r.add(p.meta.get("annotations"), "", "asked", d.By, "version", oldest.String())
+					return
+				}
+			}
+		},
+	},
+}
+
+// nativeProxy returns the mesh's proxy where it is a native sidecar.
+func (p *pod) nativeProxy() (proxy, bool) {
+	i := slices.IndexFunc(p.proxies, func(x proxy) bool { return x.native.Yes })
+	if i < 0 {
+		return proxy{}, false
+	}
+	return p.proxies[i], true
+}
+
+// deadline is activeDeadlineSeconds of the Job, or of the pod.
+func (p *pod) deadline() place {
+	if at := p.job.get("activeDeadlineSeconds"); at.node != nil {
+		return at
+	}
+	if at := p.spec.get("activeDeadlineSeconds"); at.node != nil {
+		return at
+	}
+	return p.job.get("activeDeadlineSeconds")
+}
+
+// without says why the pod surely gets no proxy, "" where that is not sure.
+func (p *pod) without() string {
+	if p.hostNetwork {
+		return "hostNetwork: true"
+	}
+	for _, mesh := range native.Meshes() {
+		read := p.injector(mesh)
+		read.Default = true
+		if d := native.Injected(mesh, read); !d.Yes && mesh != "dapr" {
+			return d.By
+		}
+	}
+	return ""
+}
+
+// optedOut tells whether something keeps a proxy out of the pod.
+func (p *pod) optedOut() bool { return p.without() != "" }
+
+// excludesTraffic tells whether the pod lets some traffic pass the proxy.
+func (p *pod) excludesTraffic() bool {
+	for _, name := range []string{
+		"config.linkerd.io/skip-outbound-ports", "config.linkerd.io/skip-subnets",
+		"traffic.sidecar.istio.io/excludeOutboundPorts", "traffic.sidecar.istio.io/excludeOutboundIPRanges",
+	} {
+		if p.annotations[name] != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// holds reads holdApplicationUntilProxyStarts in the YAML of an annotation.
+func holds(config string) bool {
+	_, after, found := strings.Cut(config, "holdApplicationUntilProxyStarts")
+	return found && strings.HasPrefix(strings.TrimLeft(after, `"': `), "true")
+}

@@ -1,0 +1,49 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/jobmesh/jobmesh/internal/lint"
+)
+
+// Explain writes the page of a rule for a terminal.
+func Explain(out io.Writer, r *lint.Rule, color bool) error {
+	paint := painter(color)
+	var b strings.Builder
+	same := func(s string) string { return s }
+	fmt.Fprintf(&b, "%s\n\n", paint(bold, r.ID+" "+r.Title+" ("+string(r.Severity)+")"))
+	wrap(&b, "", "", r.Why, same)
+	b.WriteByte('\n')
+	wrap(&b, "says: ", "      ", r.Message, same)
+	wrap(&b, "fix:  ", "      ", r.Fix, same)
+	e := lint.ExampleOf(r)
+	wrong := "wrong"
+	if e.Flags != "" {
+		wrong += " (" + e.Flags + ")"
+	}
+	fmt.Fprintf(&b, "\n%s:\n\n%s\n%s:\n\n%s", paint(bold, wrong), indent(e.Wrong), paint(bold, "right"), indent(e.Right))
+	b.WriteByte('\n')
+	for _, link := range r.Links {
+		b.WriteString(link + "\n")
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func indent(s string) string {
+	return "  " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  ") + "\n"
+}
+
+// List writes a line for each rule.
+func List(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, r := range lint.Rules() {
+		if _, err := fmt.Fprintf(w, "%s\t%s\t%s\n", r.ID, r.Severity, r.Title); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}

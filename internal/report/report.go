@@ -1,0 +1,92 @@
+// Package report writes findings in the formats that people and programs read: one
+// file a format.
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/jobmesh/jobmesh/internal/lint"
+)
+
+// A Writer takes findings in order, and is flushed at the end.
+type Writer interface {
+	// Write takes one finding.
+	Write(lint.Finding) error
+	// Flush writes what is left, and what could not be read.
+	Flush(Summary) error
+}
+
+// A Summary is what a run has seen.
+type Summary struct {
+	Files    int `json:"files"`
+	Objects  int `json:"objects"`
+	Errors   int `json:"errors"`
+	Warnings int `json:"warnings"`
+	Infos    int `json:"infos"`
+	// Unread counts Problems.
+	Unread   int       `json:"unread"`
+	Problems []Problem `json:"-"`
+}
+
+// Count adds a finding.
+func (s *Summary) Count(f lint.Finding) {
+	switch f.Severity {
+	case lint.Error:
+		s.Errors++
+	case lint.Warning:
+		s.Warnings++
+	default:
+		s.Infos++
+	}
+}
+
+// AtLeast is how many findings are of a severity or worse.
+func (s Summary) AtLeast(limit lint.Severity) int {
+	n := s.Errors
+	if lint.Warning.AtLeast(limit) {
+		n += s.Warnings
+	}
+	if lint.Info.AtLeast(limit) {
+		n += s.Infos
+	}
+	return n
+}
+
+// A Problem is a file, or a document of one, that could not be read.
+type Problem struct {
+	File string
+	// Line is 0 where it is the file as a whole.
+	Line  int
+	Cause string
+}
+
+// Formats are the names of the formats.
+func Formats() []string { return []string{"text", "json", "sarif", "github"} }
+
+// New returns the writer of a format. version is that of jobmesh, color is for text.
+func New(format string, out io.Writer, version string, color bool) (Writer, error) {
+	switch format {
+	case "text":
+		return &text{out: out, paint: painter(color)}, nil
+	case "json":
+		return &jsonWriter{out: out}, nil
+	case "sarif":
+		return &sarif{out: out, version: version}, nil
+	case "github":
+		return &github{out: out}, nil
+	}
+	return nil, fmt.Errorf("output %q is unknown: text, json, sarif or github", format)
+}
+
+// objectName names an object as messages do.
+func objectName(o lint.Object) string {
+	name := o.Kind
+	if o.Namespace != "" {
+		name += "/" + o.Namespace
+	}
+	if o.Name == "" {
+		return name + "/(no name)"
+	}
+	return name + "/" + o.Name
+}

@@ -1,0 +1,93 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jobmesh/jobmesh/internal/lint"
+)
+
+// width is what a terminal has at least.
+const width = 80
+
+// text is for people: findings under the object that they are about.
+type text struct {
+	out   io.Writer
+	paint func(style, s string) string
+	last  string
+	any   bool
+}
+
+const (
+	bold   = "1"
+	faint  = "2"
+	red    = "31"
+	yellow = "33"
+	cyan   = "36"
+)
+
+func painter(color bool) func(style, s string) string {
+	return func(style, s string) string {
+		if !color || s == "" {
+			return s
+		}
+		return "\x1b[" + style + "m" + s + "\x1b[0m"
+	}
+}
+
+func (t *text) Write(f lint.Finding) error {
+	var b strings.Builder
+	if head := objectName(f.Object) + "\x00" + f.File; head != t.last {
+		if t.any {
+			b.WriteByte('\n')
+		}
+		t.last, t.any = head, true
+		b.WriteString(t.paint(bold, printable(objectName(f.Object))) + "\n")
+	}
+	style := map[lint.Severity]string{lint.Error: red, lint.Warning: yellow, lint.Info: cyan}[f.Severity]
+	fmt.Fprintf(&b, "  %s:%d:%d  %s %s\n", printable(f.File), f.Line, f.Column, t.paint(style, string(f.Severity)), f.Rule.ID)
+	where := f.FieldPath
+	if f.Container != "" {
+		where = "container " + f.Container + ", " + where
+	}
+	wrap(&b, "    ", "    ", printable(f.Message), func(s string) string { return s })
+	if where != "" {
+		wrap(&b, "    at ", "       ", printable(where), func(s string) string { return t.paint(faint, s) })
+	}
+	wrap(&b, "    fix: ", "         ", printable(f.Fix), func(s string) string { return s })
+	_, err := io.WriteString(t.out, b.String())
+	return err
+}
+
+func (t *text) Flush(Summary) error { return nil }
+
+// wrap breaks a text at spaces so that lines fit the width. A longer word stands as
+// it is, to be copied.
+func wrap(b *strings.Builder, first, rest, s string, paint func(string) string) {
+	line, lead := "", first
+	for _, w := range strings.Fields(s) {
+		switch {
+		case line == "":
+			line = w
+		case utf8.RuneCountInString(lead)+utf8.RuneCountInString(line)+1+utf8.RuneCountInString(w) <= width:
+			line += " " + w
+		default:
+			b.WriteString(lead + paint(line) + "\n")
+			line, lead = w, rest
+		}
+	}
+	b.WriteString(lead + paint(line) + "\n")
+}
+
+// printable drops what a manifest could do to a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, s)
+}
