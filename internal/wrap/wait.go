@@ -2,7 +2,6 @@ package wrap
 
 import (
 	"os"
-	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -41,7 +40,7 @@ func pollDelay(waited time.Duration) time.Duration {
 //
 // Everything happens in this one thread, down to a sleep that bypasses the
 // scheduler: with a goroutine for each try, futex calls between threads took 4 %
-// of a core, ten times what the requests themselves do.
+// of a core, four times what the requests themselves do.
 func (r *run) poll(limit, each time.Duration, try func(left time.Duration) bool) (done bool) {
 	for start := time.Now(); ; {
 		left := each
@@ -63,18 +62,8 @@ func (r *run) poll(limit, each time.Duration, try func(left time.Duration) bool)
 		if limit > 0 {
 			pause = min(pause, limit-time.Since(start))
 		}
-		nap(pause)
+		nap(pause, r.interrupted)
 	}
-}
-
-// nap sleeps, less long when a signal arrives.
-func nap(d time.Duration) {
-	if d > 0 {
-		pause := syscall.NsecToTimespec(d.Nanoseconds())
-		_ = syscall.Nanosleep(&pause, nil)
-	}
-	// A goroutine that never yields is preempted by a signal every 10 ms.
-	runtime.Gosched()
 }
 
 // interrupted takes the signals that have arrived and reports whether one of

@@ -50,13 +50,10 @@ type run struct {
 // Main is the program: it takes the arguments (the program's name first), the
 // environment and the version, and returns the exit code.
 func Main(args, environ []string, version string) int {
-	// The wrapper does one thing at a time. More processors would only cost
-	// threads, which count against the container's limit on processes. With one
-	// alone, the runtime would take it away at each system call, which triples
-	// the cost of waiting.
-	if runtime.GOMAXPROCS(0) > 2 {
-		runtime.GOMAXPROCS(2)
-	}
+	// The wrapper does one thing at a time. More processors cost threads, which
+	// count against the container's limit on processes, and wake-ups of threads
+	// that find nothing to do.
+	runtime.GOMAXPROCS(1)
 	signals, children := catchSignals()
 	r := &run{env: environ, signals: signals, children: children}
 	if len(args) == 0 {

@@ -194,3 +194,14 @@ func TestReadOnlyRanges(t *testing.T) {
 		"7fff0000-7fff1000 r-xp 00000000 00:00 0   [vdso]\n"
 	assert.Equal(t, []memoryRange{{0x400000, 0x4d3000}, {0x4d3000, 0x5d7000}}, readOnlyRanges(maps, "/w"))
 }
+
+// A nap sleeps its time whatever the runtime signals, and ends within a slice
+// once somebody wants that.
+func TestNap(t *testing.T) {
+	start := time.Now()
+	nap(60*time.Millisecond, nil)
+	assert.GreaterOrEqual(t, time.Since(start), 60*time.Millisecond)
+	start = time.Now()
+	nap(time.Minute, func() bool { return time.Since(start) > 30*time.Millisecond })
+	assert.Less(t, time.Since(start), 10*time.Second)
+}

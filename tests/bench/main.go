@@ -25,8 +25,13 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/jobmesh/jobmesh/internal/image"
 )
+
+// notReady is the wrapper's exit code for a proxy that was not ready in time.
+const notReady = 69
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -57,7 +62,7 @@ func run(ctx context.Context) error {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build of the wrapper: %w", err)
 	}
-	for _, part := range []func(context.Context, string) error{sizes, latency, delay, memory} {
+	for _, part := range []func(context.Context, string) error{sizes, latency, delay, waiting, memory} {
 		if err := part(ctx, wrapper); err != nil {
 			return err
 		}
@@ -223,6 +228,48 @@ func delay(ctx context.Context, wrapper string) error {
 		out = append(out, []string{ready.String(), ms(median(delays)), ms(slices.Max(delays)), fmt.Sprintf("%.2f %%", 100*float64(busy)/float64(waited))})
 	}
 	table("from proxy ready to command started, start of the command included (published: linkerd-await 0 to 1000 ms, scuttle 400 to 11,300 ms)", out...)
+	return nil
+}
+
+// waiting measures what a wait costs, all lengths side by side. The first row is
+// the start of the program, which the others have too.
+func waiting(ctx context.Context, wrapper string) error {
+	p, err := startProxy(time.Hour)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = p.server.Close() }()
+	gone, err := startProxy(0)
+	if err != nil {
+		return err
+	}
+	_ = gone.server.Close() // its port refuses from here on
+	limits := []time.Duration{time.Millisecond, 2 * time.Second, 10 * time.Second, 30 * time.Second, 2 * time.Minute}
+	used := make([][2]time.Duration, len(limits))
+	var group errgroup.Group
+	for i, limit := range limits {
+		for j, at := range []*fakeProxy{p, gone} {
+			group.Go(func() error {
+				cmd := exec.CommandContext(ctx, wrapper, "--ready-url=http://"+at.addr+"/ready", "--ready-timeout="+limit.String(), "--stop-when=never", "--", "true")
+				if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != notReady {
+					return fmt.Errorf("a wait of %s ended otherwise: %w", limit, err)
+				}
+				used[i][j] = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+				return nil
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	share := func(used, limit time.Duration) string {
+		return fmt.Sprintf("%s, %.2f %%", ms(used), 100*float64(used)/float64(limit))
+	}
+	out := [][]string{{"waited for", "answered 503", "refused"}, {"nothing", ms(used[0][0]), ms(used[0][1])}}
+	for i, limit := range limits[1:] {
+		out = append(out, []string{limit.String(), share(used[i+1][0], limit), share(used[i+1][1], limit)})
+	}
+	table("CPU of a wait, of one core", out...)
 	return nil
 }
 
