@@ -2,63 +2,11 @@ package wrap
 
 import (
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
-	"unsafe"
 )
-
-// signalBacklog holds one of each signal there is, twice over, so that none is
-// dropped while the wrapper is busy.
-const signalBacklog = 128
-
-// catchSignals subscribes to the signals that mean something before there is a
-// command: the four that end the wait, and SIGPIPE, which must not kill the
-// wrapper and must not reach the command as "ignored", which signal.Ignore would
-// cause.
-//
-// SIGCHLD has a channel of its own with room for one: it only says "look", and
-// must not be lost behind a backlog of others.
-func catchSignals() (all, children chan os.Signal) {
-	all, children = make(chan os.Signal, signalBacklog), make(chan os.Signal, 1)
-	signal.Notify(all, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGPIPE)
-	signal.Notify(children, syscall.SIGCHLD)
-	return all, children
-}
-
-// letGoOfSignals gives the signals that end the wait their default action, so
-// that none is caught for nobody while exec is under way. What had been caught
-// before is in r.signals when it returns: signal.Stop waits for deliveries.
-func (r *run) letGoOfSignals() {
-	var byDefault [4]uint64 // the kernel's struct sigaction, all zero: SIG_DFL
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP} {
-		// It cannot fail: the arguments are sound.
-		_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0)
-	}
-	none := make(chan os.Signal, 1)
-	signal.Notify(none, syscall.SIGWINCH)
-	signal.Stop(none)
-}
-
-// catchTheRest subscribes to every other signal that can be caught, once there is
-// a command to pass them on to. Each subscription is a round trip between two
-// threads of the runtime; sixty of them are a millisecond that nobody has to wait
-// for.
-func catchTheRest(all chan os.Signal) { signal.Notify(all) }
-
-// forwarded reports whether a signal is for the command. SIGCHLD is about the
-// wrapper's own children, SIGPIPE about its own output, and SIGURG is what the
-// Go runtime sends itself to preempt (scuttle passed it on and upset Python
-// and Node: redboxllc/scuttle#34).
-func forwarded(s os.Signal) bool {
-	switch s {
-	case syscall.SIGCHLD, syscall.SIGPIPE, syscall.SIGURG:
-		return false
-	}
-	return true
-}
 
 // becomeReaper makes orphans children of this process where it is not PID 1,
 // as in a pod whose containers share a process namespace. The kernel's refusal

@@ -9,9 +9,9 @@
 // installs a handler for SIGHUP, SIGINT, SIGQUIT and SIGTERM that exits with 128
 // and the signal's number, as one that ends the wait does. The runtime keeps a
 // handler that it finds, and turns to it where it would die of the signal; once
-// the wrapper has subscribed to signals, that is over. Exec resets handlers, so
-// no command sees any of it. Built without the flag, the wrapper has that gap and
-// is the same otherwise.
+// the wrapper has subscribed to signals (catchSignals), that is over. Exec resets
+// handlers, so no command sees any of it. Built without the flag, the wrapper has
+// that gap and is the same otherwise.
 
 // The kernel's struct sigaction: handler, flags (SA_RESTORER, which this
 // architecture insists on), restorer (never reached), mask.
@@ -38,6 +38,12 @@ next:
 	MOVQ	$15, R12
 	JMP	next
 done:
+	MOVQ	$13, AX // rt_sigaction(SIGTERM, NULL, earlyAction, 8)
+	MOVQ	R12, DI
+	MOVQ	$0, SI
+	LEAQ	·earlyAction(SB), DX
+	MOVQ	$8, R10
+	SYSCALL
 	JMP	_rt0_amd64_linux(SB)
 
 TEXT jobmesh_early(SB),NOSPLIT|NOFRAME,$0

@@ -26,6 +26,12 @@ next:
 	MOVW	$15, R4
 	B	next
 done:
+	MOVW	$174, R7
+	MOVW	R4, R0
+	MOVW	$0, R1
+	MOVW	$·earlyAction(SB), R2
+	MOVW	$8, R3
+	SWI	$0
 	B	_rt0_arm_linux(SB)
 
 TEXT jobmesh_early(SB),NOSPLIT|NOFRAME,$0

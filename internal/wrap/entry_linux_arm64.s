@@ -25,6 +25,12 @@ next:
 	MOVD	$15, R19
 	JMP	next
 done:
+	MOVD	$134, R8
+	MOVD	R19, R0
+	MOVD	$0, R1
+	MOVD	$·earlyAction(SB), R2
+	MOVD	$8, R3
+	SVC
 	JMP	_rt0_arm64_linux(SB)
 
 TEXT jobmesh_early(SB),NOSPLIT|NOFRAME,$0

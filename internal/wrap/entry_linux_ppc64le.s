@@ -26,6 +26,11 @@ next:
 	MOVD	$15, R14
 	BR	next
 done:
+	MOVD	R14, R3
+	MOVD	$0, R4
+	MOVD	$·earlyAction(SB), R5
+	MOVD	$8, R6
+	SYSCALL	$173
 	BR	_rt0_ppc64le_linux(SB)
 
 TEXT jobmesh_early(SB),NOSPLIT|NOFRAME,$0

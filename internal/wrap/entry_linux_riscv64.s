@@ -24,6 +24,12 @@ next:
 	MOV	$15, S2
 	JMP	next
 done:
+	MOV	$134, A7
+	MOV	S2, A0
+	MOV	$0, A1
+	MOV	$·earlyAction(SB), A2
+	MOV	$8, A3
+	ECALL
 	JMP	_rt0_riscv64_linux(SB)
 
 TEXT jobmesh_early(SB),NOSPLIT|NOFRAME,$0

@@ -23,6 +23,12 @@ next:
 	MOVD	$15, R7
 	BR	next
 done:
+	MOVD	R7, R2
+	MOVD	$0, R3
+	MOVD	$·earlyAction(SB), R4
+	MOVD	$8, R5
+	MOVW	$174, R1
+	SYSCALL
 	BR	_rt0_s390x_linux(SB)
 
 TEXT jobmesh_early(SB),NOSPLIT|NOFRAME,$0

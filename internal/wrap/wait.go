@@ -1,9 +1,7 @@
 package wrap
 
 import (
-	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
@@ -80,18 +78,6 @@ func (r *run) interrupted() bool {
 		}
 	}
 	return true
-}
-
-// endsWait reports whether a signal that arrives before the command runs ends
-// the wrapper. These four mean "stop" wherever they come from; the others are
-// messages to a command that does not exist yet, which a container's first
-// process would not get either.
-func endsWait(s os.Signal) (syscall.Signal, bool) {
-	switch s {
-	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP:
-		return s.(syscall.Signal), true
-	}
-	return 0, false
 }
 
 // waitReady waits until each proxy of the plan is ready. It returns false where

@@ -39,13 +39,10 @@ func TestSoakOrphans(t *testing.T) {
 	assert.Equal(t, "0\n", r.stdout)
 }
 
-// A SIGTERM in the first millisecond of the wrapper, 500 times: either it ends
+// A SIGTERM in the first milliseconds of the wrapper, 500 times: either it ends
 // the wait (143), or the command gets it, which then dies of it (143) or has its
-// trap set already (7). None is lost (8), none hangs.
-//
-// One in some thousands, on a busy machine, meets the runtime on one thread while
-// the wrapper subscribes on another; it ends with the runtime's 2. Nothing in a Go
-// program can come before that, and more than a few would be something else.
+// trap set already (7). None is lost (8), none hangs, none meets the Go runtime,
+// which would end with 2.
 func TestSoakEarlySignals(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
@@ -54,17 +51,14 @@ func TestSoakEarlySignals(t *testing.T) {
 	p := startProxy(t, "", 0, func(p *proxy) { p.stopCodes = []int{404} })
 	seen := map[int]int{}
 	for i := range 500 {
-		w := wrapped(t, p, []string{"--quiet"}, "sh", "-c", "trap 'exit 7' TERM; sleep 0.05; exit 8").asInit().start()
+		w := wrapped(t, p, []string{"--quiet"}, "sh", "-c", "trap 'exit 7' TERM; sleep 0.5; exit 8").asInit().start()
 		w.untilArmed()
-		for began := time.Now(); time.Since(began) < time.Duration(i*2)*time.Microsecond; {
+		for began := time.Now(); time.Since(began) < time.Duration(i*6)*time.Microsecond; {
 			// Spin: a sleep is far longer.
 		}
 		w.signal(syscall.SIGTERM)
 		seen[w.wait().code]++
 	}
-	const few = 5
-	assert.LessOrEqual(t, seen[2], few, "%v", seen)
-	delete(seen, 2)
 	for code := range seen {
 		assert.Contains(t, []int{7, 143}, code, "%v", seen)
 	}
