@@ -151,6 +151,11 @@ func TestDoAgainstServersThatMisbehave(t *testing.T) {
 				_ = c.Close()
 			}, err: ErrNotHTTP,
 		},
+		// These say that nothing more comes, and go on listening.
+		"half-closes without a word":       {serve: func(c net.Conn) { halfClose(c, ""); hold(c) }, err: ErrNoReply},
+		"half-closes behind half a code":   {serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 20"); hold(c) }, err: ErrNotHTTP},
+		"half-closes behind a bare status": {serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 204"); hold(c) }, status: 204},
+		"half-closes behind its answer":    {serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 503 Busy\r\n\r\n"); hold(c) }, status: 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -169,8 +174,17 @@ func TestDoAgainstServersThatMisbehave(t *testing.T) {
 			assert.Equal(t, c.status, status)
 			assert.Equal(t, c.err, err)
 			assert.Less(t, time.Since(start), limit+200*time.Millisecond)
+			if strings.HasPrefix(name, "half-closes") {
+				assert.Less(t, time.Since(start), limit, "there is nothing to wait for")
+			}
 		})
 	}
+}
+
+// halfClose sends an answer, or the beginning of one, and closes that direction.
+func halfClose(c net.Conn, answer string) {
+	_, _ = c.Write([]byte(answer))
+	_ = c.(*net.TCPConn).CloseWrite()
 }
 
 func TestBody(t *testing.T) {
