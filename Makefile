@@ -26,8 +26,9 @@ test: $(TOOLS) ## run every test that needs no root and no cluster
 	ci/template-tests
 
 .PHONY: e2e e2e-check
-e2e: e2e-check build $(TOOLS) ## run real Jobs on a real Kubernetes started here (root on Linux) or on that of KUBECONFIG
+e2e: e2e-check build $(TOOLS) ## publish to real registries and read back; run real Jobs on a real Kubernetes started here (root on Linux) or on that of KUBECONFIG
 	ci/race
+	ci/registries
 	ci/e2e
 
 e2e-check:
