@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,11 +14,13 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"oras.land/oras-go/v2/registry/remote/retry"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/registry"
 )
 
@@ -119,6 +122,23 @@ func TestEveryRequestMayFailOnce(t *testing.T) {
 }
 
 func inASecond() string { return time.Now().Add(1500 * time.Millisecond).UTC().Format(http.TimeFormat) }
+
+// A layer too large for the buffers of the connection: the client may notice the
+// break while it writes, while it reads, or in between.
+func TestLongUploadBreaksOff(t *testing.T) {
+	s := startServer(t)
+	noise := make([]byte, 8<<20)
+	_, err := rand.NewChaCha8([32]byte{}).Read(noise)
+	require.NoError(t, err)
+	for i := range 20 {
+		layer := image.NewBlob(types.OCILayer, append(noise, byte(i)))
+		s.fail(once(func(r *http.Request) bool { return r.Method == http.MethodPatch }, reset))
+		a := s.artifacts(t, "one")[0]
+		p := quick()
+		require.NoError(t, p.step(context.Background(), "blob", a, func(ctx context.Context) error { return p.putBlob(ctx, a, layer) }))
+		require.NoError(t, p.step(context.Background(), "read back", a, func(ctx context.Context) error { return p.readBack(ctx, a, layer, false) }))
+	}
+}
 
 // One that does not pass ends the run with its exit code and the phase, the tags
 // where they were, after so many tries; the next run goes on.

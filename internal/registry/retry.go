@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"syscall"
@@ -83,10 +84,16 @@ func (e *busyError) Error() string {
 	return fmt.Sprintf("answered %d %s and asks to wait %s", e.status, times, e.wait.Round(time.Second))
 }
 
-// worthAnotherTry adds to oras's predicate the connections that break off.
+// brokenOff are the errors of a connection that breaks off; in the middle of a
+// long upload it depends on who notices first which one it is.
+var brokenOff = []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed}
+
+// worthAnotherTry adds those to oras's predicate.
 func worthAnotherTry(answer *http.Response, err error) (bool, error) {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
-		return true, nil
+	for _, broken := range brokenOff {
+		if errors.Is(err, broken) {
+			return true, nil
+		}
 	}
 	return retry.DefaultPredicate(answer, err)
 }
