@@ -14,6 +14,9 @@ jobmesh.lock.yaml in the chart of the caller:
       entrypoint: [docker-entrypoint.sh]
       cmd: [redis-server]
 
+The kubelet expands $(NAME) in a command and takes $$ for one $, but not in that of an
+image; so words of the lock that have either get their dollar signs twice.
+
 Params: (list $call CONTAINER), of our own copy of the spec. Sets its command, and
 args where CMD is needed; a mistake where neither says anything.
 */}}
@@ -34,9 +37,12 @@ args where CMD is needed; a mistake where neither says anything.
       {{- range $key := list "entrypoint" "cmd" -}}
         {{- $list := get $entry $key -}}
         {{- $valid := or (kindIs "slice" $list) (not $list) -}}
+        {{- $words := list -}}
         {{- range ternary $list list (kindIs "slice" $list) -}}
           {{- $valid = and $valid (kindIs "string" .) -}}
+          {{- $words = append $words (regexMatch "[$][$(]" (toString .) | ternary (toString . | replace "$" "$$") .) -}}
         {{- end -}}
+        {{- $_ := set $entry $key $words -}}
         {{- if not $valid -}}
           {{- $known = false -}}
           {{- $_ := unset $entry $key -}}

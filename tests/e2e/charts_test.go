@@ -3,6 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -46,6 +48,23 @@ func TestChartOfSeveralContainers(t *testing.T) {
 	}
 }
 
+// installed installs a chart of one Job as "app" and returns the Job's pod when the Job is complete.
+func (s space) installed(t *testing.T, chart string, v values) *corev1.Pod {
+	t.Helper()
+	require.NoError(t, s.install(t, s.given.Helm4, "app", chart, v))
+	assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, "app-1")))
+	return s.pod(t, "app-1")
+}
+
+// asking are the values of such a chart whose command asks the proxy of the mesh and says that it worked.
+func (s space) asking(mesh string) values {
+	return values{
+		"image":   s.images.shell.Name(),
+		"command": shell(needsProxy(mesh) + "; echo worked"),
+		"jobmesh": values{"mesh": mesh},
+	}
+}
+
 // The chart of two containers, as it is.
 func TestTwoContainersChart(t *testing.T) {
 	t.Parallel()
@@ -53,11 +72,7 @@ func TestTwoContainersChart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSpace(t, mesh{name: name, readyAfter: slow})
-			v := values{"image": s.images.shell.Name(), "jobmesh": s.jobmesh(nil)}
-			require.NoError(t, s.install(t, s.given.Helm4, "app", "two-containers", v))
-
-			assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, "app-1")))
-			pod := s.pod(t, "app-1")
+			pod := s.installed(t, "two-containers", values{"image": s.images.shell.Name(), "jobmesh": s.jobmesh(nil)})
 			logs := ""
 			for container, says := range map[string]string{"export": "exported\n", "upload": "uploaded\n"} {
 				assert.Zero(t, terminated(t, pod, container).ExitCode, container)
@@ -80,14 +95,7 @@ func TestShellHookChart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSpace(t, mesh{name: name, readyAfter: slow})
-			require.NoError(t, s.install(t, s.given.Helm4, "app", "shell-hook", values{
-				"image":   s.images.shell.Name(),
-				"command": shell(needsProxy(name) + "; echo worked"),
-				"jobmesh": values{"mesh": name},
-			}))
-
-			assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, "app-1")))
-			s.assertHooked(t, s.pod(t, "app-1"), name, 0)
+			s.assertHooked(t, s.installed(t, "shell-hook", s.asking(name)), name, 0)
 		})
 	}
 }
@@ -138,14 +146,11 @@ func TestOptOutChart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSpace(t, mesh{name: test.namespace})
-			require.NoError(t, s.install(t, s.given.Helm4, "app", "opt-out", values{
+			pod := s.installed(t, "opt-out", values{
 				"image":   s.images.shell.Name(),
 				"command": []string{"cat", "/proc/1/comm"},
 				"jobmesh": values{"mesh": test.setting},
-			}))
-
-			assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, "app-1")))
-			pod := s.pod(t, "app-1")
+			})
 			assert.Len(t, pod.Spec.Containers, 1)
 			assert.Empty(t, pod.Spec.InitContainers)
 			assert.Equal(t, "cat\n", s.logs(t, pod, "main"))
@@ -160,19 +165,40 @@ func TestNativeChart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSpace(t, mesh{name: name, readyAfter: slow})
-			require.NoError(t, s.install(t, s.given.Helm4, "app", "native", values{
-				"image":   s.images.shell.Name(),
-				"command": shell(needsProxy(name) + "; echo worked"),
-				"jobmesh": values{"mesh": name},
-			}))
-
-			assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, "app-1")))
-			pod := s.pod(t, "app-1")
+			pod := s.installed(t, "native", s.asking(name))
 			assert.Equal(t, "worked\n", s.logs(t, pod, "main"))
 			assert.Len(t, pod.Spec.Containers, 1)
 			require.Len(t, pod.Spec.InitContainers, 1)
 			assert.Equal(t, name+"-proxy", pod.Spec.InitContainers[0].Name)
 			assertUndisturbed(t, pod, name+"-proxy")
+		})
+	}
+}
+
+// An image with an ENTRYPOINT, in the chart that has it: the command is that of the lock, or of the values.
+func TestEntrypointChart(t *testing.T) {
+	t.Parallel()
+	lock, err := json.Marshal(map[string]any{"images": []values{{ // JSON is YAML
+		"image": the.images.task.Name(), "entrypoint": taskConfig.Entrypoint, "cmd": taskConfig.Cmd,
+	}}})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(the.chart("entrypoint"), "jobmesh.lock.yaml"), lock, 0o644))
+	for name, test := range map[string]struct {
+		image   string
+		jobmesh values
+	}{
+		"lock":   {the.images.task.Name(), nil},
+		"values": {the.images.shell.Name(), values{"entrypoints": values{"main": shell(taskConfig.Cmd[0])}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSpace(t, mesh{name: "linkerd", readyAfter: slow})
+			pod := s.installed(t, "entrypoint", values{"image": test.image, "jobmesh": s.jobmesh(test.jobmesh)})
+			assert.Zero(t, terminated(t, pod, "main").ExitCode)
+			assert.Contains(t, s.logs(t, pod, "main"), "worked\n")
+			assert.Equal(t, map[string]string{"initContainer": s.wrapperImage()}, delivered(pod))
+			assertUndisturbed(t, pod, "linkerd-proxy")
+			s.assertStoppedOnce(t, pod, "linkerd")
 		})
 	}
 }

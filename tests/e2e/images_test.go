@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
 	"github.com/jobmesh/jobmesh/tests/e2e/envoy"
@@ -18,11 +19,13 @@ import (
 
 // testImages are the images made for the tests.
 type testImages struct {
-	pause name.Tag // holds a pod's namespaces open, in a cluster of our own
-	proxy name.Tag // stands in for the meshes' proxies
-	envoy name.Tag // a real Envoy
-	shell name.Tag // what the Jobs run
-	await name.Tag // a shell, with the wrapper where linkerd-await would be
+	pause   name.Tag // holds a pod's namespaces open, in a cluster of our own
+	proxy   name.Tag // stands in for the meshes' proxies
+	envoy   name.Tag // a real Envoy
+	shell   name.Tag // what the Jobs run
+	await   name.Tag // a shell, with the wrapper where linkerd-await would be
+	carrier name.Tag // a shell, with the wrapper in it
+	task    name.Tag // starts taskConfig
 }
 
 // pushImages compiles the programs into dir, makes images of them, of Envoy and of the wrapper in dist, and puts those into
@@ -38,7 +41,9 @@ func pushImages(ctx context.Context, given settings.Settings, dir string) (testI
 		{"proxy", ofProgram(ctx, "proxy", dir), &pushed.proxy},
 		{"envoy", ofEnvoy(ctx), &pushed.envoy},
 		{"shell", ofShell, &pushed.shell},
-		{"await", ofAwait(given.Dist), &pushed.await},
+		{"await", ofWrapper(given.Dist, "linkerd-await"), &pushed.await},
+		{"carrier", ofWrapper(given.Dist, "jobmesh-wrap"), &pushed.carrier},
+		{"task", ofTask, &pushed.task},
 	} {
 		made, err := s.make()
 		if err != nil {
@@ -67,8 +72,25 @@ func ofEnvoy(ctx context.Context) func() (v1.Image, error) {
 	}
 }
 
-// ofAwait makes an image as somebody has it who copied linkerd-await into his own, and now takes the wrapper instead.
-func ofAwait(dist string) func() (v1.Image, error) {
+// taskConfig is what an image starts by itself: a command that needs Linkerd's proxy, with a dollar sign that the kubelet
+// would take for its own in a manifest.
+var taskConfig = v1.Config{
+	Env:        []string{"PATH=/bin"},
+	Entrypoint: []string{"sh", "-ec"},
+	Cmd:        []string{needsProxy("linkerd") + "; test $$ -ge 1; echo worked"},
+}
+
+func ofTask() (v1.Image, error) {
+	shell, err := ofShell()
+	if err != nil {
+		return nil, err
+	}
+	return mutate.Config(shell, taskConfig)
+}
+
+// ofWrapper makes an image as somebody has it who copied the wrapper into his own, to /name. He may have had linkerd-await
+// there before.
+func ofWrapper(dist, name string) func() (v1.Image, error) {
 	return func() (v1.Image, error) {
 		wrapper, err := image.FileInLayout(filepath.Join(dist, "oci"), "jobmesh-wrap")
 		if err != nil {
@@ -78,7 +100,7 @@ func ofAwait(dist string) func() (v1.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		return image.WithProgram(shell, "linkerd-await", wrapper)
+		return image.WithProgram(shell, name, wrapper)
 	}
 }
 

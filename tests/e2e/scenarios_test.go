@@ -63,10 +63,12 @@ func TestWrappedJobCompletes(t *testing.T) {
 	}{
 		{mesh{name: "linkerd"}, "initContainer"},
 		{mesh{name: "linkerd"}, "imageVolume"},
+		{mesh{name: "linkerd"}, "inImage"},
 		{mesh{name: "linkerd", native: true}, "initContainer"},
 		{mesh{name: "linkerd", native: true}, "imageVolume"},
 		{mesh{name: "istio"}, "initContainer"},
 		{mesh{name: "istio"}, "imageVolume"},
+		{mesh{name: "istio"}, "inImage"},
 		{mesh{name: "istio", native: true}, "initContainer"},
 	} {
 		name := test.mesh.name + " " + test.delivery
@@ -77,15 +79,20 @@ func TestWrappedJobCompletes(t *testing.T) {
 			t.Parallel()
 			test.mesh.readyAfter = slow
 			s := newSpace(t, test.mesh)
-			s.release(t, "completes", shell(needsProxy(test.mesh.name)+"; echo worked"),
-				values{"jobmesh": s.jobmesh(values{"delivery": test.delivery})})
+			v := values{"jobmesh": s.jobmesh(values{"delivery": test.delivery})}
+			brought := map[string]string{test.delivery: s.wrapperImage()}
+			if test.delivery == "inImage" {
+				v["image"] = s.images.carrier.Name()
+				brought = map[string]string{}
+			}
+			s.release(t, "completes", shell(needsProxy(test.mesh.name)+"; echo worked"), v)
 
 			assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, "completes")))
 			pod := s.pod(t, "completes")
 			assert.Zero(t, terminated(t, pod, "main").ExitCode)
 			assert.Contains(t, s.logs(t, pod, "main"), "worked\n")
 			assertUndisturbed(t, pod, test.mesh.name+"-proxy")
-			assert.Equal(t, map[string]string{test.delivery: s.wrapperImage()}, delivered(pod))
+			assert.Equal(t, brought, delivered(pod))
 		})
 	}
 }

@@ -95,7 +95,7 @@ func (s *suite) copyCharts() error {
 	}
 	from := []string{"charts/job"}
 	for _, name := range []string{
-		"cronjobs", "database-migration", "native", "nightly-report", "opt-out", "shell-hook", "two-containers",
+		"cronjobs", "database-migration", "entrypoint", "native", "nightly-report", "opt-out", "shell-hook", "two-containers",
 	} {
 		from = append(from, filepath.Join(repository, "charts", name))
 	}
