@@ -47,6 +47,9 @@ template:
 {{- end -}}
 
 {{- define "cronjobs.podSpec" -}}
+{{- if not .job.image -}}
+  {{- fail (printf "cronjobs: %s has no image; set it there or in defaults" .job.name) -}}
+{{- end -}}
 {{- toYaml (pick .job "restartPolicy" "serviceAccountName" "automountServiceAccountToken" "imagePullSecrets" "volumes" "nodeSelector" "tolerations" "affinity" "priorityClassName" "terminationGracePeriodSeconds") }}
 {{- with .job.podSecurityContext }}
 securityContext: {{- toYaml . | nindent 2 }}
