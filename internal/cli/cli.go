@@ -30,10 +30,14 @@ type Streams struct {
 
 // SystemStreams are those of the process.
 func SystemStreams() Streams {
+	stderr := helmStderr()
+	if stderr == nil {
+		stderr = os.Stderr
+	}
 	return Streams{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		In: os.Stdin, Out: os.Stdout, Err: stderr,
 		InTerminal: term.IsTerminal(int(os.Stdin.Fd())),
-		Terminal:   term.IsTerminal(int(os.Stderr.Fd())),
+		Terminal:   term.IsTerminal(int(stderr.Fd())),
 	}
 }
 

@@ -51,8 +51,8 @@ func TestScenarios(t *testing.T) {
 				return err
 			}
 			env.Setenv("JOBMESH", program)
-			for _, helm := range []string{"helm3", "helm4"} {
-				env.Setenv(strings.ToUpper(helm), helmProgram(sources, helm))
+			for _, tool := range []string{"helm3", "helm4", "kustomize"} {
+				env.Setenv(strings.ToUpper(tool), toolProgram(sources, tool))
 			}
 			for _, entry := range caches {
 				name, value, _ := strings.Cut(entry, "=")
@@ -87,12 +87,12 @@ func goCaches(t *testing.T) []string {
 	return entries
 }
 
-// helmProgram is where make test puts a Helm, or where it is told to be.
-func helmProgram(sources, helm string) string {
-	if path := os.Getenv("JOBMESH_" + strings.ToUpper(helm)); path != "" {
+// toolProgram is where make test puts a tool, or where it is told to be.
+func toolProgram(sources, name string) string {
+	if path := os.Getenv("JOBMESH_" + strings.ToUpper(name)); path != "" {
 		return path
 	}
-	return filepath.Join(sources, "bin", helm)
+	return filepath.Join(sources, "bin", name)
 }
 
 // exitcode N PROGRAM ARG... runs a program that has to exit with N.
