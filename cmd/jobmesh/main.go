@@ -20,7 +20,7 @@ var (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Run(ctx, os.Args[1:], version, cli.SystemStreams(), cli.ImageDigest(imageDigest))
+	code := cli.Run(ctx, os.Args[1:], version, cli.SystemStreams(), cli.CalledAs(os.Args[0]), cli.ImageDigest(imageDigest))
 	stop()
 	os.Exit(code)
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,10 +45,16 @@ func SystemStreams() Streams {
 // An Option is something the build knows that not every build does.
 type Option func(*options)
 
-type options struct{ imageDigest string }
+type options struct{ imageDigest, program string }
 
 // ImageDigest pins the image that inject writes, as the packed chart pins it.
 func ImageDigest(digest string) Option { return func(o *options) { o.imageDigest = digest } }
+
+// KubectlPlugin is the name under which kubectl finds the program.
+const KubectlPlugin = "kubectl-jobmesh"
+
+// CalledAs is the name that the program was called by.
+func CalledAs(path string) Option { return func(o *options) { o.program = filepath.Base(path) } }
 
 // Run runs the command line and returns the exit code.
 func Run(ctx context.Context, args []string, version string, streams Streams, known ...Option) int {
@@ -107,6 +114,9 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	if o.program == KubectlPlugin {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl jobmesh"}
 	}
 	// A closure over root: cobra's own check gives an error without a code.
 	root.Args = func(_ *cobra.Command, args []string) error {

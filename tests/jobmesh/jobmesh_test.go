@@ -26,14 +26,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"jobmesh": func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-			code := cli.Run(ctx, os.Args[1:], "1.2.3", cli.SystemStreams())
-			stop()
-			os.Exit(code)
-		},
-	})
+	program := func() {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		code := cli.Run(ctx, os.Args[1:], "1.2.3", cli.SystemStreams(), cli.CalledAs(os.Args[0]))
+		stop()
+		os.Exit(code)
+	}
+	testscript.Main(m, map[string]func(){"jobmesh": program, cli.KubectlPlugin: program})
 }
 
 func TestScenarios(t *testing.T) {
