@@ -161,7 +161,7 @@ func buildOf(x *image.Index, facts Facts, parts []part, byproducts []provenance.
 		}
 	}
 	b.External = map[string]any{
-		"image": x.Recipe.Name, "platforms": platforms, "created": provenance.Date(x.Recipe.Created),
+		"image": x.Recipe.Name, "platforms": platforms, "compression": string(x.Recipe.Compression), "created": provenance.Date(x.Recipe.Created),
 	}
 	b.Internal = map[string]any{
 		"package": x.Recipe.Package, "environment": list(facts.Environment), "platforms": perPlatform,

@@ -369,7 +369,7 @@ func (t taggable) Size() (int64, error)                { return t.Descriptor.Siz
 
 // Media types of a Helm chart in a registry.
 const (
-	helmConfig  types.MediaType = "application/vnd.cncf.helm.config.v1+json"
+	HelmConfig  types.MediaType = "application/vnd.cncf.helm.config.v1+json"
 	helmContent types.MediaType = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 )
 
@@ -380,7 +380,7 @@ func Chart(repo name.Repository, metadata *helm.Metadata, archive []byte, create
 	if err != nil {
 		return Artifact{}, err
 	}
-	blobs := []image.Blob{image.NewBlob(helmConfig, config), image.NewBlob(helmContent, archive)}
+	blobs := []image.Blob{image.NewBlob(HelmConfig, config), image.NewBlob(helmContent, archive)}
 	manifest, err := json.Marshal(v1.Manifest{
 		SchemaVersion: 2,
 		MediaType:     types.OCIManifestSchema1,

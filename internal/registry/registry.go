@@ -44,13 +44,14 @@ func NewWith(from authn.Keychain, plainHTTP bool) *Client {
 	// oras's transport ends with its context, which go-containerregistry's own
 	// retry does not; so that one is off. There is no limit for the headers of an
 	// answer: that of the context holds, and some registries scan before they answer.
+	// Below the one that tries again: what means "no referrers" is no failure.
+	c.referrers = &referrersTransport{next: guarded{remote.DefaultTransport.(*http.Transport).Clone(), plainHTTP}}
 	transport := &retry.Transport{
-		Base:   guarded{remote.DefaultTransport.(*http.Transport).Clone(), plainHTTP},
+		Base:   c.referrers,
 		Policy: func() retry.Policy { return patience{backoff: c.Backoff, now: time.Now} },
 	}
-	c.referrers = &referrersTransport{next: transport}
 	c.options = []remote.Option{
-		remote.WithTransport(c.referrers),
+		remote.WithTransport(transport),
 		remote.WithAuthFromKeychain(c.keys),
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
 		remote.WithUserAgent("jobmesh"),

@@ -22,6 +22,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/release"
+	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
 // A Finding is one thing that was looked at.
@@ -30,13 +31,27 @@ type Finding struct {
 	Object string
 	// Aspect is what about it.
 	Aspect string
+	// Note is more to say than ok, where it is.
+	Note string
 	// Err is nil where it is as it should be.
 	Err error
 }
 
 // Stored looks at a release whose digests have been checked.
-func Stored(s release.Stored) []Finding {
+func Stored(s release.Stored, key *signature.PublicKey) []Finding {
+	found := Image(s, key)
+	found = append(found, Finding{Object: "chart", Aspect: "pin", Err: checkPin(s)})
+	for i, a := range s.Result.Applications {
+		found = append(found, Finding{Object: "chart " + a.Name, Aspect: "library", Err: checkLibrary(s.Applications[i], s.Chart)})
+	}
+	return found
+}
+
+// Image looks at an image whose digests have been checked, and at the documents
+// about it.
+func Image(s release.Stored, key *signature.PublicKey) []Finding {
 	var found []Finding
+	programs := map[string]map[string]string{}
 	add := func(object, aspect string, err error) {
 		found = append(found, Finding{Object: object, Aspect: aspect, Err: err})
 	}
@@ -48,15 +63,15 @@ func Stored(s release.Stored) []Finding {
 	for i, p := range s.Result.Image.Platforms {
 		child := s.Children[i]
 		add(p.Platform, "configuration", checkConfig(child.Config, p))
-		program, err := theProgram(child.Layer, child.Config, p)
+		path, program, err := theProgram(child.Layer, child.Config, p)
 		add(p.Platform, "layer", err)
 		if err == nil {
 			add(p.Platform, "program", errors.Join(checkProgram(program, p.Platform), checkToolchain(program, s.Result.Toolchain)))
+			programs[p.Platform] = map[string]string{path: image.NewBlob("", program).Descriptor.Digest.String()}
 		}
 	}
-	add("chart", "pin", checkPin(s))
-	for i, a := range s.Result.Applications {
-		add("chart "+a.Name, "library", checkLibrary(s.Applications[i], s.Chart))
+	for _, subject := range subjectsOf(s, programs) {
+		found = append(found, Attestations(subject, key)...)
 	}
 	return found
 }
@@ -103,41 +118,42 @@ func checkConfig(config image.Blob, p release.Platform) error {
 	return nil
 }
 
-// theProgram unpacks the layer and returns the file that the entrypoint starts.
-func theProgram(layer, config image.Blob, p release.Platform) ([]byte, error) {
+// theProgram unpacks the layer and returns the file that the entrypoint starts,
+// with its path.
+func theProgram(layer, config image.Blob, p release.Platform) (string, []byte, error) {
 	content, err := image.Unpack(layer.Descriptor.MediaType, layer.Bytes)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	if got := image.NewBlob("", content).Descriptor.Digest.String(); got != p.DiffID {
-		return nil, fmt.Errorf("unpacks to %s, not %s", got, p.DiffID)
+		return "", nil, fmt.Errorf("unpacks to %s, not %s", got, p.DiffID)
 	}
 	c, err := decode[v1.ConfigFile](config.Bytes)
 	if err != nil || len(c.Config.Entrypoint) == 0 {
-		return nil, errors.Join(err, errors.New("has no entrypoint to look for"))
+		return "", nil, errors.Join(err, errors.New("has no entrypoint to look for"))
 	}
 	path := strings.TrimPrefix(c.Config.Entrypoint[0], "/")
 	files := tar.NewReader(bytes.NewReader(content))
 	for {
 		header, err := files.Next()
 		if errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("has no file /%s", path)
+			return "", nil, fmt.Errorf("has no file /%s", path)
 		}
 		if err != nil {
-			return nil, err
+			return "", nil, err
 		}
 		if header.Name != path {
 			continue
 		}
 		if header.Mode != 0o555 {
-			return nil, fmt.Errorf("/%s has mode %#o, not 0555", path, header.Mode)
+			return "", nil, fmt.Errorf("/%s has mode %#o, not 0555", path, header.Mode)
 		}
 		program, err := io.ReadAll(files)
 		got := release.Content{Digest: image.NewBlob("", program).Descriptor.Digest.String(), Size: int64(len(program))}
-		if err == nil && got != p.Program {
+		if err == nil && p.Program.Digest != "" && got != p.Program {
 			err = fmt.Errorf("/%s is %s of %d bytes, the list says %s of %d", path, got.Digest, got.Size, p.Program.Digest, p.Program.Size)
 		}
-		return program, err
+		return "/" + path, program, err
 	}
 }
 
@@ -189,7 +205,8 @@ func checkProgram(program []byte, platform string) error {
 // that the list names.
 func checkToolchain(program []byte, want string) error {
 	info, err := buildinfo.Read(bytes.NewReader(program))
-	if err == nil && info.GoVersion != want {
+	// An image in a registry has no list beside it.
+	if err == nil && want != "" && info.GoVersion != want {
 		err = fmt.Errorf("was compiled by %s, the list says %s", info.GoVersion, want)
 	}
 	return err
@@ -227,7 +244,7 @@ func Created(s release.Stored) (time.Time, error) {
 func Rebuilt(s release.Stored, index *image.Index) []Finding {
 	var found []Finding
 	for i, p := range s.Result.Image.Platforms {
-		found = append(found, Finding{Object: p.Platform, Aspect: "rebuild", Err: compareChild(p, s.Children[i].Layer, index)})
+		found = append(found, Finding{Object: p.Platform, Aspect: "rebuild", Err: compareChild(p, s.Children[i], index)})
 	}
 	var err error
 	if got := index.Blob.Descriptor.Digest.String(); got != s.Result.Image.Digest {
@@ -236,17 +253,17 @@ func Rebuilt(s release.Stored, index *image.Index) []Finding {
 	return append(found, Finding{Object: "image index", Aspect: "rebuild", Err: err})
 }
 
-func compareChild(p release.Platform, layer image.Blob, index *image.Index) error {
+func compareChild(p release.Platform, stored release.Child, index *image.Index) error {
 	for _, c := range index.Children {
 		if c.Platform.Name != p.Platform {
 			continue
 		}
 		switch {
-		case image.NewBlob("", c.Program).Descriptor.Digest.String() != p.Program.Digest:
+		case image.NewBlob("", c.Program).Descriptor.Digest.String() != programDigest(p, stored):
 			return errors.New("the program differs")
 		case c.DiffID.String() != p.DiffID:
 			return errors.New("the program is the same, the layer around it differs")
-		case c.Layer.Descriptor.Digest != layer.Descriptor.Digest:
+		case c.Layer.Descriptor.Digest != stored.Layer.Descriptor.Digest:
 			return errors.New("the content is the same, only its compression differs")
 		case c.Config.Descriptor.Digest.String() != p.Config.Digest:
 			return errors.New("the layer is the same, the configuration differs")
@@ -254,4 +271,17 @@ func compareChild(p release.Platform, layer image.Blob, index *image.Index) erro
 		return nil
 	}
 	return errors.New("was not rebuilt")
+}
+
+// programDigest is that of the release's list or, where there is only the image,
+// of the file in its layer.
+func programDigest(p release.Platform, stored release.Child) string {
+	if p.Program.Digest != "" {
+		return p.Program.Digest
+	}
+	_, program, err := theProgram(stored.Layer, stored.Config, p)
+	if err != nil {
+		return "" // which is none, and said of the layer
+	}
+	return image.NewBlob("", program).Descriptor.Digest.String()
 }
