@@ -65,6 +65,8 @@ func TestScenarios(t *testing.T) {
 			"exitcode":    exitCode,
 			"hits":        countHits,
 			"images":      startImages,
+			"keypair":     keyPair,
+			"layoutcopy":  layoutCopy,
 			"push":        pushImage,
 			"registry":    startRegistry,
 			"schema":      checkSchema,
@@ -122,12 +124,13 @@ func copySources(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// registry starts a registry for this scenario, at $REGISTRY.
+// registry [referrers] starts a registry for this scenario, at $REGISTRY; with the
+// referrers API or, as most are, without.
 func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: registry")
+	if neg || len(args) > 1 || len(args) == 1 && args[0] != "referrers" {
+		ts.Fatalf("usage: registry [referrers]")
 	}
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(len(args) == 1)))
 	ts.Defer(server.Close)
 	ts.Setenv("REGISTRY", strings.TrimPrefix(server.URL, "http://"))
 }
