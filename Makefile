@@ -4,6 +4,8 @@ SHELL       := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION := $(shell sed -n 's/^version: //p' library-chart/Chart.yaml)
+# bin/jobmesh is linked twice: what inject pins is the image that the first one builds.
+LINK     = go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION) $(1)" -o bin/jobmesh ./cmd/jobmesh
 TOOLS   := bin/helm3 bin/helm4 bin/helm-unittest bin/kustomize bin/staticcheck
 
 export JOBMESH_HELM3 := $(CURDIR)/bin/helm3
@@ -17,7 +19,7 @@ help: ## list the targets
 
 .PHONY: build
 build: bin/jobmesh ## build the CLI, the multi-arch image and the pinned chart: bin/jobmesh and dist/
-	bin/jobmesh build
+	digest=$$(bin/jobmesh build); $(call LINK,-X main.imageDigest=$$digest); echo $$digest
 
 .PHONY: test
 test: $(TOOLS) ## run every test that needs no root and no cluster
@@ -52,7 +54,7 @@ clean: ## remove what the other targets made in this folder
 
 .PHONY: bin/jobmesh
 bin/jobmesh:
-	go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/jobmesh
+	$(call LINK)
 
 $(TOOLS) &: ci/tools/go.mod ci/tools/go.sum ci/tools/build
 	ci/tools/build

@@ -23,6 +23,7 @@ type unit struct {
 	notes    []Note
 	mistakes []Mistake
 	tasks    []*task
+	renderer *renderer // of its own settings, or that of all
 }
 
 // A task is an object for the chart.
@@ -41,28 +42,43 @@ type hidden struct {
 	value any
 }
 
-// handle handles documents: the objects of all of them are rendered together.
+// handle handles documents: the objects of all that have the same settings are
+// rendered together.
 func (in *Injector) handle(units []unit) error {
-	var tasks []*task
-	var asked []string
+	var together []*unit
 	for i := range units {
-		in.prepare(&units[i])
-		for _, t := range units[i].tasks {
-			tasks = append(tasks, t)
+		u := &units[i]
+		in.prepare(u)
+		if u.renderer == in.renderer {
+			together = append(together, u)
+		} else if err := in.render(u.renderer, []*unit{u}); err != nil {
+			return err
+		}
+	}
+	return in.render(in.renderer, together)
+}
+
+// render has the chart inject the objects of documents.
+func (in *Injector) render(r *renderer, units []*unit) error {
+	var asked []string
+	for _, u := range units {
+		for _, t := range u.tasks {
 			asked = append(asked, t.asked)
 		}
 	}
-	if len(tasks) == 0 {
-		return nil
+	var renderings []rendering
+	if len(asked) > 0 {
+		var err error
+		if renderings, err = r.render(asked); err != nil {
+			return err
+		}
 	}
-	renderings, err := in.renderer.render(asked)
-	if err != nil {
-		return err
-	}
-	for i := range units {
-		n := len(units[i].tasks)
-		in.finish(&units[i], renderings[:n])
-		renderings = renderings[n:]
+	for _, u := range units {
+		u.finish(renderings[:len(u.tasks)])
+		renderings = renderings[len(u.tasks):]
+		if !in.options.Uninject && u.document.Root != nil && isResourceList(u.document) && len(u.mistakes) == 0 {
+			u.withResults()
+		}
 	}
 	return nil
 }
@@ -73,7 +89,7 @@ var ofInterest = regexp.MustCompile(`Job|Pod|List|Workflow|Deployment|StatefulSe
 // prepare takes out what an earlier run has put in, and finds what the chart is asked.
 func (in *Injector) prepare(u *unit) {
 	d := u.document
-	u.text = d.Text
+	u.text, u.renderer = d.Text, in.renderer
 	if d.Err != nil {
 		u.mistakes = append(u.mistakes, Mistake{File: d.File, Line: d.Line, Err: d.Err})
 		return
@@ -81,14 +97,23 @@ func (in *Injector) prepare(u *unit) {
 	if d.Root == nil || !ofInterest.Match(d.Text) {
 		return
 	}
-	d = in.restore(u)
-	if d == nil || in.options.Uninject || !in.renderer.enabled {
+	settings, err := functionSettings(d)
+	if err == nil && settings != nil {
+		u.renderer, err = newRenderer(in.options, merge(in.options.Settings, settings))
+	}
+	if err != nil {
+		u.renderer = in.renderer
+		u.mistakes = append(u.mistakes, Mistake{File: d.File, Line: d.Line, Err: &manifest.Error{File: d.File, Line: d.Line, Cause: err.Error()}})
+		return
+	}
+	off := in.options.Uninject || !u.renderer.enabled
+	if d = u.restore(off, in.options.Uninject); d == nil || off {
 		return
 	}
 	objects := d.Objects()
 	var tree any
 	for _, o := range objects {
-		templates, wanted := in.wants(o)
+		templates, wanted := u.wants(o)
 		if !wanted {
 			continue
 		}
@@ -102,7 +127,7 @@ func (in *Injector) prepare(u *unit) {
 				return
 			}
 		}
-		if t := in.task(u, o, templates, lookup(tree, o.Path)); t != nil {
+		if t := u.task(o, templates, lookup(tree, o.Path)); t != nil {
 			u.tasks = append(u.tasks, t)
 		}
 	}
@@ -117,26 +142,29 @@ func (u *unit) mistake(o manifest.Object, err error) {
 }
 
 // restore returns the document without what an earlier run has put in, nil after a
-// mistake.
-func (in *Injector) restore(u *unit) *manifest.Document {
+// mistake. With final, that is the result.
+func (u *unit) restore(final, asked bool) *manifest.Document {
 	var additions []patch.Addition
-	failed := false
+	if results, err := earlierResults(u.document); err == nil && results != nil {
+		additions = append(additions, patch.Addition{Node: u.document.Root, Undos: results})
+	}
 	for _, o := range u.document.Objects() {
 		undos, has, err := recorded(o)
+		if has && err == nil {
+			addition := patch.Addition{Node: o.Node, Undos: undos}
+			_, err = patch.Revert(u.document, []patch.Addition{addition})
+			additions = append(additions, addition)
+		}
 		switch {
 		case err != nil:
-			failed = true
 			u.mistake(o, err)
-		case has:
-			additions = append(additions, patch.Addition{Node: o.Node, Undos: undos})
-			if in.options.Uninject || !in.renderer.enabled {
-				u.note(o, Restored, "")
-			}
-		case in.options.Uninject && wrapped(o):
+		case has && final:
+			u.note(o, Restored, "")
+		case asked && wrapped(o):
 			u.note(o, Skipped, "it has a wrapper that jobmesh inject did not put there")
 		}
 	}
-	if failed {
+	if len(u.mistakes) > 0 {
 		return nil
 	}
 	if additions == nil {
@@ -145,24 +173,14 @@ func (in *Injector) restore(u *unit) *manifest.Document {
 	text, err := patch.Revert(u.document, additions)
 	if err == nil {
 		d := manifest.Parse(u.document.File, u.document.Line, text)
-		if d.Err == nil {
+		if err = d.Err; err == nil {
 			u.text = text
 			return d
 		}
-		err = fmt.Errorf("what is left without the injected parts is not valid: %w", d.Err)
 	}
-	u.mistakes = append(u.mistakes, Mistake{Object: additions0(u.document).String(), File: u.document.File, Line: u.document.Line, Err: err})
+	u.mistakes = append(u.mistakes, Mistake{File: u.document.File, Line: u.document.Line,
+		Err: fmt.Errorf("%s:%d: without the injected parts: %w", u.document.File, u.document.Line, err)})
 	return nil
-}
-
-// additions0 is the first object with a record.
-func additions0(d *manifest.Document) manifest.Object {
-	for _, o := range d.Objects() {
-		if _, has, _ := recorded(o); has {
-			return o
-		}
-	}
-	return manifest.Object{}
 }
 
 // wrapped recognises what the library chart has injected.
@@ -180,9 +198,9 @@ func wrapped(o manifest.Object) bool {
 
 // wants says whether the chart treats an object. Only that a Pod ends, it cannot know
 // better than by asking for a hook.
-func (in *Injector) wants(o manifest.Object) ([]manifest.PodTemplate, bool) {
+func (u *unit) wants(o manifest.Object) ([]manifest.PodTemplate, bool) {
 	kind := o.KindOf()
-	if kind == nil || !kind.Ends && !(kind.Group == "apps" && slices.Contains(in.renderer.kinds, kind.Kind)) {
+	if kind == nil || !kind.Ends && !(kind.Group == "apps" && slices.Contains(u.renderer.kinds, kind.Kind)) {
 		return nil, false
 	}
 	templates := o.PodTemplates()
@@ -205,11 +223,11 @@ func ends(o manifest.Object) bool {
 }
 
 // task prepares an object for the chart. Nil if there is nothing to ask.
-func (in *Injector) task(u *unit, o manifest.Object, templates []manifest.PodTemplate, before any) *task {
+func (u *unit) task(o manifest.Object, templates []manifest.PodTemplate, before any) *task {
 	t := &task{object: o, before: before, put: map[string]hidden{}}
 	show := before
 	for _, template := range templates {
-		reason := skipReason(template, in.renderer.mesh, in.renderer.mode)
+		reason := skipReason(template, u.renderer.mesh, u.renderer.mode)
 		if reason == "" {
 			continue
 		}
@@ -280,7 +298,7 @@ func (t *task) after(rendered any) any {
 const placeholder = "\x00record"
 
 // finish makes the changes of the chart in the text of a document.
-func (in *Injector) finish(u *unit, renderings []rendering) {
+func (u *unit) finish(renderings []rendering) {
 	if len(u.tasks) == 0 {
 		return
 	}
@@ -303,7 +321,7 @@ func (in *Injector) finish(u *unit, renderings []rendering) {
 		return
 	}
 	if len(changes) > 0 {
-		text, err := in.write(u.tasks, changes, ends)
+		text, err := u.write(changes, ends)
 		if err != nil {
 			u.mistake(u.tasks[0].object, err)
 			return
@@ -346,19 +364,19 @@ func (t *task) changes(into []patch.Change, rendered any) ([]patch.Change, error
 
 // write makes the changes. What an anchor holds is changed where it stands if that
 // gives what is wanted, else what its aliases stand for is written out.
-func (in *Injector) write(tasks []*task, changes []patch.Change, ends []int) ([]byte, error) {
-	d := tasks[0].object.Document
-	text, err := in.try(tasks, d, changes, ends, false)
+func (u *unit) write(changes []patch.Change, ends []int) ([]byte, error) {
+	d := u.tasks[0].object.Document
+	text, err := u.try(d, changes, ends, false)
 	if err == nil {
 		return text, nil
 	}
-	if text, second := in.try(tasks, d, changes, ends, true); second == nil {
+	if text, second := u.try(d, changes, ends, true); second == nil {
 		return text, nil
 	}
 	return nil, err
 }
 
-func (in *Injector) try(tasks []*task, d *manifest.Document, changes []patch.Change, ends []int, expand bool) ([]byte, error) {
+func (u *unit) try(d *manifest.Document, changes []patch.Change, ends []int, expand bool) ([]byte, error) {
 	changes = slices.Clone(changes)
 	plan, err := patch.New(d, changes, expand)
 	if err != nil {
@@ -370,7 +388,7 @@ func (in *Injector) try(tasks []*task, d *manifest.Document, changes []patch.Cha
 		for i := from; i < end; i++ {
 			undos = append(undos, plan.Undo(i)...)
 		}
-		record := recordOf(in.renderer.version, undos)
+		record := recordOf(u.renderer.version, undos)
 		for i := from; i < end; i++ {
 			plan.SetValue(i, replaced(changes[i].Value, record))
 		}
@@ -413,10 +431,10 @@ func replaced(value any, record string) any {
 
 // meaning is what a document says, as Kubernetes reads it.
 func meaning(d *manifest.Document) (any, error) {
-	text := bytes.TrimPrefix(d.Text, []byte("\ufeff"))
+	text := d.AsJSON()
 	if !d.JSON {
 		var err error
-		if text, err = yaml.YAMLToJSON(text); err != nil {
+		if text, err = yaml.YAMLToJSON(trimMark(d.Text)); err != nil {
 			return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 		}
 	}

@@ -4,11 +4,13 @@
 package inject
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
@@ -111,7 +113,7 @@ const window = 1 << 20
 // Memory is bounded by the longest document. The error is that of out.
 func (in *Injector) Run(ctx context.Context, files []string, stdin io.Reader, out io.Writer) (Result, error) {
 	var result Result
-	w := &joiner{out: out}
+	w := &joiner{out: out, several: len(files) > 1}
 	windows := make(chan chan []unit, runtime.GOMAXPROCS(0))
 	workers, ctx := errgroup.WithContext(ctx)
 	workers.Go(func() error {
@@ -170,49 +172,55 @@ func (in *Injector) Run(ctx context.Context, files []string, stdin io.Reader, ou
 	return result, failed
 }
 
-// A joiner makes one stream of the documents of several files.
+// A joiner makes one stream of the documents of several files. One file needs nothing:
+// it is a stream.
 type joiner struct {
-	out   io.Writer
-	file  *string
-	last  byte // that was written
-	wrote bool
+	out     io.Writer
+	several bool
+	last    []byte // what was written last
 }
 
 func (j *joiner) write(d *manifest.Document, text []byte) error {
-	if j.file != nil && *j.file != d.File && j.wrote && len(text) > 0 {
-		text = append(j.separator(text), trimMark(text)...)
-	}
-	j.file = &d.File
 	if len(text) == 0 {
 		return nil
 	}
-	j.wrote, j.last = true, text[len(text)-1]
+	if j.several && j.last != nil {
+		text = trimMark(text)
+		if len(text) == 0 {
+			return nil
+		}
+		text = append(j.separator(text), text...)
+	}
+	j.last = text
 	_, err := j.out.Write(text)
 	return err
 }
 
-// separator is what the text of another file needs before it.
+var (
+	opened = regexp.MustCompile(`^---(?:\s|$)`)
+	closed = regexp.MustCompile(`(?m)^\.\.\.[ \t\r]*\n?\z`)
+)
+
+// separator is what the text of another document needs before it.
 func (j *joiner) separator(text []byte) []byte {
 	var s []byte
-	if j.last != '\n' {
+	if j.last[len(j.last)-1] != '\n' {
 		s = append(s, '\n')
 	}
-	switch text = trimMark(text); {
-	case len(text) >= 3 && string(text[:3]) == "---":
+	switch {
+	case opened.Match(text), closed.Match(j.last):
 	case text[0] == '%':
 		s = append(s, "...\n"...)
 	default:
 		s = append(s, "---\n"...)
+		if text[0] == '\n' { // between two values of JSON
+			s = s[:len(s)-1]
+		}
 	}
 	return s
 }
 
-func trimMark(text []byte) []byte {
-	if len(text) >= 3 && string(text[:3]) == "\ufeff" {
-		return text[3:]
-	}
-	return text
-}
+func trimMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }
 
 // errLost says that a result could not be undone to the byte.
 var errLost = errors.New("cannot be injected so that --uninject gives it back to the byte")

@@ -111,3 +111,15 @@ func FuzzInject(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkInject(b *testing.B) {
+	text, err := os.ReadFile("testdata/shapes/block.yaml")
+	require.NoError(b, err)
+	in := injector(b, nil, false)
+	stream := strings.Repeat("---\n"+string(text), 200)
+	b.SetBytes(int64(len(stream)))
+	for b.Loop() {
+		_, result := run(b, in, stream)
+		require.Empty(b, result.Mistakes)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"regexp"
 	"strconv"
 	"strings"
@@ -36,14 +37,19 @@ const batch = 64
 // settingsCall is a call that fails for wrong settings only.
 const settingsCall = `{{- $_ := include "jobmesh.podAnnotations" $ -}}`
 
-// template renders each object through jobmesh.manifests, and prints each result as a
-// line of JSON. Each has a define of its own, whose name tells the mistakes apart.
+// template renders objects through jobmesh.manifests: all as one stream, which costs
+// least; or each by itself, as a line of JSON, through a define of its own, whose name
+// tells the mistakes apart.
 func template() string {
 	var b strings.Builder
 	b.WriteString(settingsCall)
-	b.WriteString(`{{- range $i, $text := .Values.objects -}}
+	b.WriteString(`{{- if .Values.stream -}}
+{{- include "jobmesh.manifests" (list (dict "root" $ "text" .Values.stream) "object-0") -}}
+{{- else -}}
+{{- range $i, $text := .Values.objects -}}
 {{- include "jobmesh.manifests" (list (dict "root" $ "text" $text) (printf "object-%d" $i)) | toJson }}
 {{ end -}}
+{{- end -}}
 `)
 	for i := range batch {
 		fmt.Fprintf(&b, "{{- define \"object-%d\" }}{{ .text }}{{ end -}}\n", i)
@@ -121,50 +127,71 @@ var (
 // not keep the others from being rendered.
 func (r *renderer) render(objects []string) ([]rendering, error) {
 	results := make([]rendering, len(objects))
-	left := make([]int, len(objects))
-	for i := range left {
-		left[i] = i
+	if len(objects) == 0 {
+		_, err := r.run(map[string]any{}) // for what is wrong with the settings
+		return nil, err
 	}
-	for first := true; first || len(left) > 0; first = false {
-		now := left[:min(len(left), batch)]
-		texts := make([]any, len(now))
-		for i, index := range now {
-			texts[i] = objects[index]
-		}
-		printed, err := r.run(texts)
-		if err == nil {
-			if err := decode(printed, now, results); err != nil {
+	for from := 0; from < len(objects); from += batch {
+		to := min(from+batch, len(objects))
+		printed, err := r.run(map[string]any{"stream": strings.Join(objects[from:to], separator)})
+		documents := strings.Split(printed, separator)
+		if err != nil || len(documents) != to-from {
+			if err := r.renderEach(objects, results, from, to); err != nil {
 				return nil, err
 			}
-			left = left[len(now):]
 			continue
 		}
-		if m := settingsMistake.FindStringSubmatch(err.Error()); m != nil {
-			return nil, fault.New(fault.Usage, fmt.Errorf("values: %s", m[1]), "docs/chart.md lists the settings")
+		for i, document := range documents {
+			if err := yaml.Unmarshal([]byte(document), &results[from+i].object); err != nil {
+				return nil, fmt.Errorf("library chart: %w", err)
+			}
 		}
-		m := chartMistake.FindStringSubmatch(err.Error())
-		if m == nil {
-			return nil, fmt.Errorf("library chart: %w", err)
-		}
-		slot, _ := strconv.Atoi(m[1]) // digits
-		results[now[slot]].mistakes = splitMistakes(m[2])
-		left = append(append([]int{}, left[:slot]...), left[slot+1:]...)
 	}
 	return results, nil
 }
 
-func (r *renderer) run(texts []any) (string, error) {
-	values := chartutil.Values{}
-	for key, value := range r.values {
-		values[key] = value
+// separator is that of documents. No line of one begins with it.
+const separator = "\n---\n"
+
+// renderEach renders objects[from:to] so that each mistake is known by its object.
+func (r *renderer) renderEach(objects []string, results []rendering, from, to int) error {
+	var left []int
+	for i := from; i < to; i++ {
+		left = append(left, i)
 	}
-	own := chartutil.Values{}
-	for key, value := range r.values["Values"].(chartutil.Values) {
-		own[key] = value
+	for len(left) > 0 {
+		texts := make([]any, len(left))
+		for i, index := range left {
+			texts[i] = objects[index]
+		}
+		printed, err := r.run(map[string]any{"objects": texts})
+		if err == nil {
+			return decode(printed, left, results)
+		}
+		m := chartMistake.FindStringSubmatch(err.Error())
+		if m == nil {
+			return fmt.Errorf("library chart: %w", err)
+		}
+		slot, _ := strconv.Atoi(m[1]) // digits
+		results[left[slot]].mistakes = splitMistakes(m[2])
+		left = append(append([]int{}, left[:slot]...), left[slot+1:]...)
 	}
-	own["objects"] = texts
+	return nil
+}
+
+// run renders the template with more values.
+func (r *renderer) run(more map[string]any) (string, error) {
+	values, own := chartutil.Values{}, chartutil.Values{}
+	maps.Copy(values, r.values)
+	maps.Copy(own, r.values["Values"].(chartutil.Values))
+	maps.Copy(own, more)
 	values["Values"] = own
 	printed, err := engine.Render(r.chart, values)
+	if err != nil {
+		if m := settingsMistake.FindStringSubmatch(err.Error()); m != nil {
+			err = fault.New(fault.Usage, fmt.Errorf("values: %s", m[1]), "docs/chart.md lists the settings")
+		}
+	}
 	return printed["inject/templates/objects.yaml"], err
 }
 

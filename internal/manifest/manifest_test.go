@@ -47,6 +47,7 @@ func TestScan(t *testing.T) {
 		{"byte order mark", "\ufeff---\na: 1\n---\nb: 2\n", []string{"\ufeff---\na: 1\n", "---\nb: 2\n"}, []int{2, 4}},
 		{"JSON", "{\"a\": 1}\n", []string{"{\"a\": 1}\n"}, []int{1}},
 		{"JSON without separators", "{\"a\": 1}\n{\"b\": 2} {\"c\": 3}\n", []string{"{\"a\": 1}", "\n{\"b\": 2}", " {\"c\": 3}\n"}, []int{1, 2, 2}},
+		{"JSON behind a separator", "a: 1\n---\n{\"b\": 2}\n{\"c\": 3}\n", []string{"a: 1\n", "---\n{\"b\": 2}", "\n{\"c\": 3}\n"}, []int{1, 3, 4}},
 		{"nothing", "", nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

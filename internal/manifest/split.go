@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 )
 
 // maxText is the longest document that is read: the API server takes no object
@@ -135,17 +136,19 @@ func (s *splitter) broken(line int, cause string) *Document {
 	return &Document{File: s.file, Number: s.number, Line: line, Err: &Error{File: s.file, Line: line, Cause: cause}}
 }
 
+// jsonStart matches what may stand before a value of JSON in a stream.
+var jsonStart = regexp.MustCompile(`^(?:\x{feff})?(?:---[ \t]*\r?\n)?[ \t\r\n]*[{\[]`)
+
 // jsonEnds returns where the JSON values of a text end; none if it is not JSON from
 // start to end. Several values need no separator between them.
 func jsonEnds(text []byte) []int {
-	body := bytes.TrimPrefix(text, byteOrderMark)
-	skipped := len(text) - len(body)
-	trimmed := bytes.TrimLeft(body, " \t\r\n")
-	if len(trimmed) == 0 || trimmed[0] != '{' && trimmed[0] != '[' {
+	match := jsonStart.Find(text)
+	if match == nil {
 		return nil
 	}
+	start := len(match) - 1
 	var ends []int
-	for dec := json.NewDecoder(bytes.NewReader(body)); ; {
+	for dec := json.NewDecoder(bytes.NewReader(text[start:])); ; {
 		var value json.RawMessage
 		err := dec.Decode(&value)
 		if errors.Is(err, io.EOF) {
@@ -154,6 +157,11 @@ func jsonEnds(text []byte) []int {
 		if err != nil {
 			return nil
 		}
-		ends = append(ends, skipped+int(dec.InputOffset()))
+		ends = append(ends, start+int(dec.InputOffset()))
 	}
+}
+
+// AsJSON returns the value of a document in JSON, without what stands before it.
+func (d *Document) AsJSON() []byte {
+	return d.Text[max(0, len(jsonStart.Find(d.Text))-1):]
 }

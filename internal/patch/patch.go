@@ -122,8 +122,11 @@ func (p *Plan) Undo(i int) []Undo {
 		}
 		return undo
 	}
-	items := value.([]any)
-	return []Undo{{Path: a.pointer.join(step{first: len(items)}), Text: items[0].(string)}}
+	items, _ := value.([]any)
+	if first, isString := items[0].(string); isString && a.kind == prependItems {
+		return []Undo{{Path: a.pointer.join(step{first: len(items)}), Text: first}}
+	}
+	return nil // only its author knows them again
 }
 
 // SetValue gives a change another value.
@@ -191,8 +194,8 @@ func (p *Plan) locate(c Change, expand bool) (action, error) {
 			return a, fmt.Errorf("has an item %q already", name)
 		}
 	}
-	if items, _ := c.Value.([]any); !named {
-		if _, isString := items[0].(string); c.Op == Append || !isString {
+	if items, _ := c.Value.([]any); !named && len(items) > 0 {
+		if _, isString := items[0].(string); isString != (c.Op == Prepend) {
 			return p.replacing(parent, key, n, c.Path, pointer)
 		}
 	}

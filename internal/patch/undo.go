@@ -152,6 +152,15 @@ func (p Pointer) String() string {
 	return b.String()
 }
 
+// dotted is the pointer in the words of a message.
+func (p Pointer) dotted() string {
+	names := make([]string, len(p))
+	for i, s := range p {
+		names[i] = s.name
+	}
+	return strings.Join(names, ".")
+}
+
 var (
 	escaper   = strings.NewReplacer("~", "~0", "/", "~1", " ", "~2", "=", "~3", ":", "~4", "\n", "~5", "\r", "~6", ",", "~7")
 	unescaper = strings.NewReplacer("~0", "~", "~1", "/", "~2", " ", "~3", "=", "~4", ":", "~5", "\n", "~6", "\r", "~7", ",")
@@ -280,46 +289,20 @@ func (r *reverter) drop(parent *yaml.Node, i int) {
 // mark finds what a trie names below a node. What is no longer there is no mistake.
 func (r *reverter) mark(n *yaml.Node, t *trie) error {
 	n = manifest.Resolve(n)
-	if n == nil {
-		return nil
-	}
 	for i, key := range t.keys {
-		child, index := t.next[i], -1
-		var value *yaml.Node
-		switch {
-		case key.first > 0:
+		child := t.next[i]
+		if key.first > 0 {
 			if n.Kind != yaml.SequenceNode || len(n.Content) < key.first || manifest.Text(n.Content[0]) != child.undo.Text {
-				return ErrChanged
+				return fmt.Errorf("%s %w", child.undo.Path[:len(child.undo.Path)-1].dotted(), ErrChanged)
 			}
 			for j := range key.first {
 				r.drop(n, j)
 			}
 			continue
-		case key.isName:
-			if n.Kind == yaml.SequenceNode {
-				index = indexOf(n, key.name)
-			}
-		case n.Kind == yaml.SequenceNode:
-			if j, err := strconv.Atoi(key.name); err == nil && j < len(n.Content) {
-				index = j
-			}
-		case n.Kind == yaml.MappingNode:
-			if k, v := manifest.Field(n, key.name); v != nil {
-				value = v
-				for j := 0; j < len(n.Content); j += 2 {
-					if n.Content[j] == k {
-						index = j / 2
-					}
-				}
-			}
 		}
-		if index < 0 {
-			continue
-		}
-		if value == nil {
-			value = n.Content[index]
-		}
+		index, value := find(n, key)
 		switch {
+		case value == nil:
 		case child.undo != nil && child.undo.Replaced:
 			r.putBack(n, index, value, child.undo.Text)
 		case child.undo != nil && r.all(value, child):
@@ -333,31 +316,46 @@ func (r *reverter) mark(n *yaml.Node, t *trie) error {
 	return nil
 }
 
+// find returns which child of a collection a step leads to, nil if there is none.
+func find(n *yaml.Node, s step) (int, *yaml.Node) {
+	switch {
+	case n.Kind == yaml.SequenceNode && s.isName:
+		if i := indexOf(n, s.name); i >= 0 {
+			return i, n.Content[i]
+		}
+	case n.Kind == yaml.SequenceNode:
+		if i, err := strconv.Atoi(s.name); err == nil && i >= 0 && i < len(n.Content) {
+			return i, n.Content[i]
+		}
+	case !s.isName:
+		key, value := manifest.Field(n, s.name)
+		for i := 0; value != nil && i < len(n.Content); i += 2 {
+			if n.Content[i] == key {
+				return i / 2, value
+			}
+		}
+	}
+	return 0, nil
+}
+
 // all says whether a collection that was added holds nothing but what was added.
 func (r *reverter) all(n *yaml.Node, t *trie) bool {
 	if len(t.keys) == 0 {
 		return true
 	}
 	n = manifest.Resolve(n)
-	named := 0
+	found := 0
 	for i, key := range t.keys {
-		var value *yaml.Node
-		if key.isName && n.Kind == yaml.SequenceNode {
-			if j := indexOf(n, key.name); j >= 0 {
-				value = n.Content[j]
-			}
-		} else if n.Kind == yaml.MappingNode {
-			_, value = manifest.Field(n, key.name)
-		}
+		_, value := find(n, key)
 		if value == nil {
 			continue
 		}
 		if !r.all(value, t.next[i]) {
 			return false
 		}
-		named++
+		found++
 	}
-	return named == children(n)
+	return found == children(n)
 }
 
 // putBack puts the text back that stood behind a key.

@@ -122,7 +122,9 @@ target; stores the containers to wrap as $call.containers, and what _mounts find
     {{- $volume := toString .name -}}
     {{- $path := toString .mountPath | clean -}}
     {{- range $call.mounts -}}
-      {{- if hasPrefix (print .mountPath "/") (print $path "/") -}}
+      {{- $own := print .mountPath "/" -}}
+      {{- $theirs := print (trimSuffix "/" $path) "/" -}}
+      {{- if or (hasPrefix $own $theirs) (hasPrefix $theirs $own) -}}
         {{- include "jobmesh._errors.add" (list $call (printf "container %q mounts volume %q at %s, which jobmesh needs; set mountPath" $name $volume $path)) -}}
       {{- end -}}
     {{- end -}}

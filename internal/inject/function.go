@@ -1,0 +1,129 @@
+package inject
+
+import (
+	"errors"
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
+	sigs "sigs.k8s.io/yaml"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/patch"
+)
+
+// A ResourceList is what kustomize and kpt send to a function: the objects in items,
+// the settings in functionConfig; they want to hear what there is to say in results.
+
+// functionKind is the kind of a functionConfig that is for us. A ConfigMap is too.
+const functionKind = "JobmeshInject"
+
+func isResourceList(d *manifest.Document) bool {
+	return manifest.Text(manifest.Get(d.Root, "kind")) == "ResourceList"
+}
+
+// functionSettings returns the settings in the functionConfig of a document: spec of a
+// JobmeshInject, or spec.values; data of a ConfigMap, whose strings hold YAML. Nil
+// where there is none.
+func functionSettings(d *manifest.Document) (map[string]any, error) {
+	if !isResourceList(d) || manifest.Get(d.Root, "functionConfig") == nil {
+		return nil, nil
+	}
+	tree, err := meaning(d)
+	if err != nil {
+		return nil, err
+	}
+	config, _ := lookup(tree, manifest.Path{"functionConfig"}).(map[string]any)
+	spec, _ := config["spec"].(map[string]any)
+	switch kind := config["kind"]; {
+	case config == nil:
+		return nil, nil
+	case kind == functionKind && spec["values"] != nil:
+		values, isMap := spec["values"].(map[string]any)
+		if !isMap {
+			return nil, errors.New("functionConfig: spec.values must be a mapping")
+		}
+		return plain(values), nil
+	case kind == functionKind:
+		return plain(spec), nil
+	case kind != "ConfigMap":
+		return nil, fmt.Errorf("functionConfig: kind must be %s or ConfigMap, got %v", functionKind, kind)
+	}
+	data, _ := config["data"].(map[string]any)
+	values := map[string]any{}
+	for _, key := range sorted(data) {
+		var value any
+		text, isString := data[key].(string)
+		if err := sigs.Unmarshal([]byte(text), &value); err != nil || !isString {
+			return nil, fmt.Errorf("functionConfig: data.%s must be a string that holds YAML", key)
+		}
+		values[key] = value
+	}
+	return plain(values), nil
+}
+
+// Tags tell our results from those of other functions, and say how they got there.
+const (
+	resultTag = "jobmesh/added"
+	newList   = "list" // with the list they are in
+	newItem   = "item"
+)
+
+// withResults adds the notes of a document to its results.
+func (u *unit) withResults() {
+	d := manifest.Parse(u.document.File, u.document.Line, u.text)
+	tag := newList
+	if manifest.Get(d.Root, "results") != nil {
+		tag = newItem
+	}
+	var results []any
+	for _, note := range u.notes {
+		if note.Action != Skipped && note.Action != Noted {
+			continue
+		}
+		metadata := map[string]any{"name": note.object.Name}
+		if note.object.Namespace != "" {
+			metadata["namespace"] = note.object.Namespace
+		}
+		results = append(results, map[string]any{
+			"message": note.String(), "severity": "info", "tags": map[string]any{resultTag: tag},
+			"resourceRef": merge(map[string]any{"apiVersion": note.object.APIVersion, "kind": note.object.Kind}, metadata),
+		})
+	}
+	if results == nil {
+		return
+	}
+	change := patch.Change{Op: patch.AddKey, Key: "results", Value: results}
+	if tag == newItem {
+		change = patch.Change{Op: patch.Append, Path: manifest.Path{"results"}, Value: results}
+	}
+	plan, err := patch.New(d, []patch.Change{change}, true)
+	if err == nil {
+		if d, err = plan.Apply(); err == nil {
+			u.text = d.Text
+			return
+		}
+	}
+	u.mistakes = append(u.mistakes, Mistake{File: u.document.File, Line: u.document.Line,
+		Err: &manifest.Error{File: u.document.File, Line: u.document.Line, Cause: "results: " + err.Error()}})
+}
+
+// earlierResults are the undos of the results of an earlier run.
+func earlierResults(d *manifest.Document) ([]patch.Undo, error) {
+	if !isResourceList(d) {
+		return nil, nil
+	}
+	var lines string
+	for i, item := range manifest.Items(manifest.Get(d.Root, "results")) {
+		if item.Kind != yaml.MappingNode {
+			continue
+		}
+		switch manifest.Text(manifest.Get(item, "tags", resultTag)) {
+		case newList:
+			lines = "+ /results\n" + lines
+			lines += fmt.Sprintf("+ /results/%d\n", i)
+		case newItem:
+			lines += fmt.Sprintf("+ /results/%d\n", i)
+		}
+	}
+	return patch.Parse(lines)
+}
