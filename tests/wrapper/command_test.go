@@ -146,8 +146,8 @@ func TestIgnoredSignalsAreDefaultForTheCommand(t *testing.T) {
 	}
 }
 
-// A container's limit on processes counts threads too. The Go runtime has eight at
-// rest, and nine at times.
+// A container's limit on processes counts threads too. The Go runtime has five to
+// seven, and up to ten for a moment on a busy machine.
 func TestTwelveProcessesAreEnough(t *testing.T) {
 	notUnderRace(t)
 	if os.Geteuid() != 0 {
