@@ -19,6 +19,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/jobmesh/jobmesh/internal/image"
@@ -139,6 +140,8 @@ type proxy struct {
 	server *http.Server
 	addr   string
 
+	listener net.Listener // where it is reached; a port of its own where nil
+
 	mu         sync.Mutex
 	readyAt    time.Time
 	readyCode  int   // answer once ready; 200 where 0
@@ -165,13 +168,36 @@ func startProxy(t *testing.T, addr string, ready time.Duration, change ...func(*
 	for _, c := range change {
 		c(p)
 	}
-	listener, err := net.Listen("tcp", addr)
-	require.NoError(t, err)
-	p.addr = listener.Addr().String()
+	if p.listener == nil {
+		listener, err := net.Listen("tcp", addr)
+		require.NoError(t, err)
+		p.listener = listener
+	}
+	p.addr = p.listener.Addr().String()
 	p.server = &http.Server{Handler: p}
-	go func() { _ = p.server.Serve(listener) }()
+	go func() { _ = p.server.Serve(p.listener) }()
 	t.Cleanup(func() { _ = p.server.Close() })
 	return p
+}
+
+// reservePort takes a free port of the loopback that refuses connections until
+// listen is called. One that was only looked up could be somebody else's by then.
+func reservePort(t *testing.T) (addr string, listen func() net.Listener) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	reserved := os.NewFile(uintptr(fd), "reserved port")
+	t.Cleanup(func() { _ = reserved.Close() })
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	name, err := syscall.Getsockname(fd)
+	require.NoError(t, err)
+	return fmt.Sprint("127.0.0.1:", name.(*syscall.SockaddrInet4).Port), func() net.Listener {
+		assert.NoError(t, syscall.Listen(fd, 16))
+		listener, err := net.FileListener(reserved)
+		assert.NoError(t, err)
+		_ = reserved.Close() // the listener has a copy
+		return listener
+	}
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {

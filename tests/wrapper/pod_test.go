@@ -96,20 +96,20 @@ func TestOrphansAreEndedBeforeTheProxy(t *testing.T) {
 func TestWaitFor(t *testing.T) {
 	late := func(t *testing.T, after time.Duration) (addr string) {
 		t.Helper()
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		addr = listener.Addr().String()
-		require.NoError(t, listener.Close())
+		addr, listen := reservePort(t)
+		served := make(chan struct{})
 		go func() {
+			defer close(served)
 			time.Sleep(after)
-			if listener, err := net.Listen("tcp", addr); err == nil {
-				defer func() { _ = listener.Close() }()
-				if c, err := listener.Accept(); err == nil {
-					time.Sleep(500 * time.Millisecond)
-					_ = c.Close()
-				}
+			listener := listen()
+			_ = listener.(*net.TCPListener).SetDeadline(time.Now().Add(10 * time.Second))
+			if c, err := listener.Accept(); err == nil {
+				time.Sleep(500 * time.Millisecond)
+				_ = c.Close()
 			}
+			_ = listener.Close()
 		}()
+		t.Cleanup(func() { <-served })
 		return addr
 	}
 	t.Run("tcp that comes up", func(t *testing.T) {

@@ -72,12 +72,10 @@ func TestOnceReadyIsEnough(t *testing.T) {
 }
 
 func TestProxyThatListensLateIsWaitedFor(t *testing.T) {
-	first := startProxy(t, "", 0)
-	addr := first.addr
-	require.NoError(t, first.server.Close())
-	w := wrapped(t, first, nil, "true").start()
+	addr, listen := reservePort(t)
+	w := wrapped(t, &proxy{addr: addr}, nil, "true").start()
 	time.Sleep(400 * time.Millisecond)
-	p := startProxy(t, addr, 0)
+	p := startProxy(t, "", 0, func(p *proxy) { p.listener = listen() })
 	r := w.wait()
 	assert.Equal(t, 0, r.code, r.stderr)
 	assert.Equal(t, 1, p.stops())
