@@ -42,7 +42,8 @@ func (c *Client) Explain(repo name.Repository, phase string, err error, hints ..
 			hint = "name the file of your certificate authority: SSL_CERT_FILE=ca.pem jobmesh ..."
 		}
 		return fault.New(fault.Registry, fmt.Errorf("registry %s: its certificate is not accepted: %w", repo.RegistryStr(), certificate.Err), hint)
-	case errors.Is(err, errPlainHTTP):
+	// Where plain HTTP is tried as well, the other try says more.
+	case errors.Is(err, errPlainHTTP), errors.Is(err, http.ErrSchemeMismatch) && repo.Scheme() == "https":
 		return fault.New(fault.Registry, fmt.Errorf("registry %s speaks plain HTTP only", repo.RegistryStr()), "allow it with --plain-http")
 	case errors.Is(err, errNoReferrers):
 		return fault.New(fault.Registry, fmt.Errorf("registry %s has no referrers API, and --referrers required wants one", repo.RegistryStr()),
