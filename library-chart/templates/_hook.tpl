@@ -9,6 +9,8 @@ Odd lines, and why:
               and 127 then says that the command was gone before
   ask GET     a proxy may be gone before it has answered the stop request
   http_proxy= the address is on loopback
+  native      the kubelet stops a native sidecar by itself, and starts it again where
+              anybody else stops it; a stop request of the author is sent all the same
   limits      GNU wget tries 20 times; busybox has no such flag, and some builds
               of it end with a segmentation fault where they are given -T
 */}}
@@ -25,12 +27,16 @@ Odd lines, and why:
     {{- $limit = add $limit (mul (regexFind "[0-9]+" . | atoi) (get (dict "h" 3600 "m" 60 "s" 1) (trimAll "0123456789" .))) -}}
   {{- end -}}
 {{- end -}}
+{{- $native := empty $wrapper.stop | ternary $row.hook.native list -}}
 {{- $script := list "say() { echo \"jobmesh: $*\" >&2; }" -}}
 {{- with $row.env -}}
   {{- $variable := (first .).name -}}
   {{- $variables := "" -}}
   {{- range . -}}
     {{- $variables = print $variables " " .name -}}
+  {{- end -}}
+  {{- with $native -}}
+    {{- $script = concat $script (list "native=" (printf "case %s in %s) native=yes ;; esac" (first .) (last .))) -}}
   {{- end -}}
   {{- $script = concat $script (list
       "# Without the mark of the injector there is no proxy."
@@ -60,6 +66,9 @@ Odd lines, and why:
     "  http_proxy= all_proxy= ALL_PROXY= \"$@\" >/dev/null 2>&1"
     "}"
     "stop() {") -}}
+{{- if $native -}}
+  {{- $script = append $script "  [ -z \"$native\" ] || return 0" -}}
+{{- end -}}
 {{- range $stop -}}
   {{- $method := splitList " " . | first -}}
   {{- $url := trimPrefix $method . | trim | include "jobmesh._hook.quote" -}}
@@ -82,6 +91,9 @@ Odd lines, and why:
     {{- $script = concat $script (list "    stop" "    exit 69") -}}
   {{- end -}}
   {{- $script = concat $script (list "  fi" "  sleep 0.1 2>/dev/null || sleep 1" "done") -}}
+{{- end -}}
+{{- if and $native (ne .stopWhen "never") -}}
+  {{- $script = append $script "[ -z \"$native\" ] || { trap - TERM; exec \"$@\"; }" -}}
 {{- end -}}
 {{- if eq .stopWhen "never" -}}
   {{- $script = append $script "trap - TERM\nexec \"$@\"" -}}

@@ -16,7 +16,9 @@ table, and a test holds the two together.
                      annotation, the label wins.
   skipOutboundPorts  annotation with the ports that bypass the proxy.
   hook               what mode hook asks: ready with a GET, and the stop request. A
-                     token goes into the header where the variable is set.
+                     token goes into the header where the variable is set. native is
+                     a word of the shell and the pattern that it matches where the
+                     annotations say that the proxy is a native sidecar.
 */}}
 {{- define "jobmesh._meshes" -}}
 {
@@ -61,7 +63,11 @@ table, and a test holds the two together.
       "labels": {"sidecar.istio.io/inject": "false"}
     },
     "skipOutboundPorts": "traffic.sidecar.istio.io/excludeOutboundPorts",
-    "hook": {"ready": "http://127.0.0.1:15021/healthz/ready", "stop": "POST http://127.0.0.1:15020/quitquitquit"}
+    "hook": {
+      "ready": "http://127.0.0.1:15021/healthz/ready",
+      "stop": "POST http://127.0.0.1:15020/quitquitquit",
+      "native": ["${JOBMESH_POD_ISTIO%%]*}", "*'\"initContainers\":['*'\"istio-proxy\"'*"]
+    }
   },
   "kuma": {
     "env": [
@@ -88,7 +94,11 @@ table, and a test holds the two together.
     },
     "optOut": {"annotations": {"linkerd.io/inject": "disabled"}},
     "skipOutboundPorts": "config.linkerd.io/skip-outbound-ports",
-    "hook": {"ready": "http://127.0.0.1:4191/ready", "stop": "POST http://127.0.0.1:4191/shutdown"}
+    "hook": {
+      "ready": "http://127.0.0.1:4191/ready",
+      "stop": "POST http://127.0.0.1:4191/shutdown",
+      "native": ["${JOBMESH_POD_LINKERD_NATIVE:-${JOBMESH_POD_LINKERD_NATIVE_BETA:-$JOBMESH_POD_LINKERD_NATIVE_ALPHA}}", "true"]
+    }
   },
   "vault-agent": {
     "env": [],

@@ -100,6 +100,16 @@ func TestShellHookChart(t *testing.T) {
 	}
 }
 
+// Mode hook leaves a native sidecar to the kubelet, which would start it again.
+func TestShellHookLeavesANativeSidecar(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, mesh{name: "istio", native: true, readyAfter: slow})
+	pod := s.installed(t, "shell-hook", s.asking("istio"))
+	assert.Equal(t, "worked\n", s.logs(t, pod, "main"))
+	assertUndisturbed(t, pod, "istio-proxy")
+	assert.NotContains(t, s.logs(t, pod, "istio-proxy"), stopRequest["istio"])
+}
+
 // Mode hook keeps what the command came to, and stops the proxy all the same.
 func TestShellHookKeepsTheCode(t *testing.T) {
 	t.Parallel()

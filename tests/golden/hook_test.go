@@ -3,17 +3,20 @@ package golden
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 )
@@ -321,4 +324,80 @@ func TestHookStops(t *testing.T) {
 			require.Empty(t, p.token)
 		})
 	}
+}
+
+// TestHookNative: mode hook knows a native sidecar by what the wrapper knows it by,
+// and leaves it to the kubelet: the command takes the place of the shell.
+func TestHookNative(t *testing.T) {
+	const status = `{"initContainers":%s,"containers":%s,"volumes":["istio-token"],"imagePullSecrets":null,"revision":"default"}`
+	for name, c := range map[string]struct {
+		mesh   string
+		env    []string
+		native bool
+	}{
+		"linkerd":                        {"linkerd", []string{"JOBMESH_POD_LINKERD_NATIVE=true"}, true},
+		"linkerd beta":                   {"linkerd", []string{"JOBMESH_POD_LINKERD_NATIVE_BETA=true"}, true},
+		"linkerd alpha":                  {"linkerd", []string{"JOBMESH_POD_LINKERD_NATIVE_ALPHA=true"}, true},
+		"linkerd refused by the new one": {"linkerd", []string{"JOBMESH_POD_LINKERD_NATIVE=false", "JOBMESH_POD_LINKERD_NATIVE_ALPHA=true"}, false},
+		"linkerd nothing said":           {"linkerd", []string{"JOBMESH_POD_LINKERD_NATIVE=", "JOBMESH_POD_LINKERD_NATIVE_BETA="}, false},
+		"istio":                          {"istio", []string{"JOBMESH_POD_ISTIO=" + fmt.Sprintf(status, `["istio-init","istio-proxy"]`, "null")}, true},
+		"istio with the network plugin":  {"istio", []string{"JOBMESH_POD_ISTIO=" + fmt.Sprintf(status, `["istio-validation","istio-proxy"]`, `[]`)}, true},
+		"istio classic":                  {"istio", []string{"JOBMESH_POD_ISTIO=" + fmt.Sprintf(status, `["istio-init"]`, `["istio-proxy"]`)}, false},
+		"istio classic and alone":        {"istio", []string{"JOBMESH_POD_ISTIO=" + fmt.Sprintf(status, "null", `["istio-proxy"]`)}, false},
+		"istio nothing to read":          {"istio", []string{"JOBMESH_POD_ISTIO=yes"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			row := meshNamed(t, c.mesh)
+			require.Equal(t, c.native, row.Native(func(variable string) string {
+				for _, entry := range c.env {
+					if value, found := strings.CutPrefix(entry, variable+"="); found {
+						return value
+					}
+				}
+				return ""
+			}), "what the wrapper knows")
+
+			p := newProxy(t, 300*time.Millisecond)
+			settings := p.at(nil)
+			settings["mesh"] = c.mesh
+			delete(settings["wrapper"].(map[string]any), "stop")
+			command := hooked(t, "Never", []string{"sh", "-c", "echo $$; env; exit 3"}, settings)
+			for _, shell := range installed("dash", "bash", "ksh") {
+				r := start(t, command, []string{shell}, os.Getenv("PATH"), c.env...)
+				require.Equal(t, 3, r.code(), r.stderr())
+				require.False(t, time.Now().Before(p.ready), "it waits for either")
+				first, _, _ := strings.Cut(r.stdout(), "\n")
+				require.Equal(t, c.native, first == strconv.Itoa(r.Process.Pid), shell)
+				require.NotContains(t, r.stdout(), "JOBMESH_POD_"+strings.ToUpper(c.mesh))
+			}
+		})
+	}
+	t.Run("the author asks for a stop", func(t *testing.T) {
+		t.Parallel()
+		p := newProxy(t, 0)
+		r := start(t, hooked(t, "Never", []string{"true"}, p.at(nil)), []string{"sh"}, os.Getenv("PATH"), "JOBMESH_POD_LINKERD_NATIVE=true")
+		require.Zero(t, r.code(), r.stderr())
+		require.Equal(t, []string{stopped}, p.stops())
+	})
+	t.Run("a native sidecar that is not ready is not stopped either", func(t *testing.T) {
+		t.Parallel()
+		p := newProxy(t, time.Hour)
+		settings := p.at(map[string]any{"readyTimeout": "1s"})
+		delete(settings["wrapper"].(map[string]any), "stop")
+		r := start(t, hooked(t, "Never", []string{"true"}, settings), []string{"sh"}, os.Getenv("PATH"), "JOBMESH_POD_LINKERD_NATIVE=true")
+		require.Equal(t, 69, r.code())
+		require.NotContains(t, r.stderr(), "not stopped")
+	})
+}
+
+func meshNamed(t *testing.T, name string) mesh.Mesh {
+	t.Helper()
+	for _, m := range mesh.All() {
+		if m.Name == name {
+			return m
+		}
+	}
+	require.Fail(t, "no mesh "+name)
+	return mesh.Mesh{}
 }

@@ -25,7 +25,10 @@ type row struct {
 	Env                  []variable
 	Wrap, Native, OptOut *struct{ Annotations, Labels map[string]string }
 	SkipOutboundPorts    string
-	Hook                 struct{ Ready, Stop, TokenHeader, TokenVariable string }
+	Hook                 struct {
+		Ready, Stop, TokenHeader, TokenVariable string
+		Native                                  []string
+	}
 }
 
 func meshes(t *testing.T) map[string]row {
