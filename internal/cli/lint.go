@@ -141,7 +141,6 @@ func colored(out io.Writer) bool {
 type lintRun struct {
 	stdin    io.Reader
 	text     []byte // of stdin
-	order    []string
 	findings []lint.Finding
 	summary  report.Summary
 	failures []error

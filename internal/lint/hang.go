@@ -154,8 +154,11 @@ func (p *pod) hangOf(x proxy, first container) (hang, bool) {
 			rule = "JM105"
 		}
 		note := best.note
-		if x.native.Open != "" && note == "" {
-			note = " (" + x.native.Open + ")"
+		if note == "" && !x.written && x.mesh != "vault-agent" {
+			note = " (in the mesh: " + x.by + "; classic: " + x.native.By + ")"
+			if x.native.Open != "" {
+				note = " (in the mesh: " + x.by + "; classic as far as is known: " + x.native.Open + ")"
+			}
 		}
 		return hang{rule, x.name, first, note}, true
 	case x.mesh == "linkerd" && best.byURL && p.refusesShutdown():

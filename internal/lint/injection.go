@@ -34,7 +34,8 @@ So what that is has to be known: from the manifest, or from the registry.`,
 				if c.command || known && (len(locked.Entrypoint) > 0 || len(locked.Cmd) > 0 || len(locked.Platforms) > 0) {
 					continue
 				}
-				if needed || p.installed() {
+				// Where one container is wrapped, the others were left alone on purpose.
+				if needed || p.installed() && !p.wrapped() {
 					r.add(c.place, c.Name, "image", named(c.image))
 				}
 			}

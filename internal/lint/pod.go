@@ -105,7 +105,11 @@ func newPod(o manifest.Object, t manifest.PodTemplate, profile *Profile, ns Name
 func newContainer(c manifest.Container) container {
 	read := container{Container: c, place: place{c.Node, c.Path}, image: manifest.Text(manifest.Get(c.Node, "image")), env: map[string]string{}}
 	for _, e := range manifest.Items(manifest.Get(c.Node, "env")) {
-		read.env[manifest.Text(manifest.Get(e, "name"))] = manifest.Text(manifest.Get(e, "value"))
+		value := manifest.Text(manifest.Get(e, "value"))
+		if manifest.Get(e, "valueFrom") != nil {
+			value = script.Unknown
+		}
+		read.env[manifest.Text(manifest.Get(e, "name"))] = value
 	}
 	for _, field := range []string{"command", "args"} {
 		for _, word := range manifest.Items(manifest.Get(c.Node, field)) {

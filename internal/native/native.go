@@ -206,7 +206,7 @@ func Truthy(value string) bool {
 
 func fallback(p Pod) Decision {
 	if p.Default {
-		return Decision{Yes: true, By: "the profile: pods of the mesh unless they opt out"}
+		return Decision{Yes: true, By: "the profile"}
 	}
 	return Decision{By: "nothing asks for a proxy"}
 }

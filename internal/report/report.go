@@ -68,7 +68,7 @@ func Formats() []string { return []string{"text", "json", "sarif", "github"} }
 func New(format string, out io.Writer, version string, color bool) (Writer, error) {
 	switch format {
 	case "text":
-		return &text{out: out, paint: painter(color)}, nil
+		return &text{out: out, paint: painter(color), told: map[string]bool{}}, nil
 	case "json":
 		return &jsonWriter{out: out}, nil
 	case "sarif":

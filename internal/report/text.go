@@ -19,6 +19,8 @@ type text struct {
 	paint func(style, s string) string
 	last  string
 	any   bool
+	// told has the rules whose reason stands above already.
+	told map[string]bool
 }
 
 const (
@@ -56,6 +58,10 @@ func (t *text) Write(f lint.Finding) error {
 	wrap(&b, "    ", "    ", printable(f.Message), func(s string) string { return s })
 	if where != "" {
 		wrap(&b, "    at ", "       ", printable(where), func(s string) string { return t.paint(faint, s) })
+	}
+	if !t.told[f.Rule.ID] {
+		t.told[f.Rule.ID] = true
+		wrap(&b, "    why: ", "         ", f.Rule.Why, func(s string) string { return s })
 	}
 	wrap(&b, "    fix: ", "         ", printable(f.Fix), func(s string) string { return s })
 	_, err := io.WriteString(t.out, b.String())

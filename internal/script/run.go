@@ -22,9 +22,12 @@ const (
 // Values of variables that are no text.
 const (
 	failed  = "\x00code"
-	unknown = "\x00unknown"
+	unknown = Unknown
 	job     = "\x00job"
 )
+
+// Unknown is the value of a variable that is set, but not in the manifest.
+const Unknown = "\x00unknown"
 
 func (c code) value() string {
 	switch c {

@@ -47,7 +47,8 @@ func (r Reading) Network() bool {
 	return slices.ContainsFunc(r.Programs, func(n string) bool { return network[n] })
 }
 
-// Read reads a command line. env are the variables with a value in the manifest.
+// Read reads a command line. env are the container's variables, with Unknown for a
+// value from elsewhere.
 func Read(argv []string, env map[string]string) Reading {
 	argv = unprefixed(expandAll(argv, env))
 	if w, ok := readWrapper(argv, env); ok {
