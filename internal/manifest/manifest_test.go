@@ -82,6 +82,7 @@ func TestScanRefuses(t *testing.T) {
 	}
 	for _, c := range []struct{ name, stream, want string }{
 		{"broken YAML", "a: 1\n---\nb: 2\n c: 3\n", "file.yaml:4: mapping values are not allowed in this context"},
+		{"an open list", "a: 1\nb:\n  - c: [d\n    e: f\n", "file.yaml:3: did not find expected ',' or ']'"},
 		{"a tab", "a:\n\tb: 1\n", "file.yaml:2: found character that cannot start any token"},
 		{"binary", "\x7fELF\x02\x01\x01\x00\x00", "file.yaml: is a binary file, not a manifest"},
 		{"UTF-16", "\xff\xfea\x00:\x00", "file.yaml: is UTF-16; convert it to UTF-8, as with iconv -f UTF-16 -t UTF-8"},
@@ -91,7 +92,7 @@ func TestScanRefuses(t *testing.T) {
 		{"depth", strings.Repeat("[", 600) + strings.Repeat("]", 600), "file.yaml:1: is nested deeper than 500 levels"},
 		{"great depth", strings.Repeat("[", 1<<20), "file.yaml:1: exceeded max depth of 10000"},
 		{"an unknown anchor", "a: *b\n", "file.yaml:1: unknown anchor 'b' referenced"},
-		{"two values", "{a: 1}\n{b: 2}\n", "file.yaml:1: did not find expected <document start>"},
+		{"two values", "{a: 1}\n{b: 2}\n", "file.yaml:2: did not find expected <document start>"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var messages []string

@@ -82,6 +82,10 @@ func (d *Document) fail(line int, cause string) {
 
 var errorLine = regexp.MustCompile(`^line (\d+): `)
 
+// parserError matches what the grammar half of the parser says. It counts lines from
+// 0 there, and from 1 where it reads characters (decode.go, parser.fail).
+var parserError = regexp.MustCompile(`^(did not find expected (<document start>|node content|key|'-' indicator|',' or )|found undefined tag handle|found duplicate %|found incompatible YAML)`)
+
 // cause takes the parser's error apart. Its lines are those of the document.
 func (d *Document) cause(err error) (int, string) {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
@@ -90,6 +94,10 @@ func (d *Document) cause(err error) (int, string) {
 		n, _ := strconv.Atoi(m[1]) // digits; a number too large for a file gives the last line
 		line += n - 1
 		text = text[len(m[0]):]
+		if parserError.MatchString(text) {
+			// What is missing at the end is missed on the last line.
+			line = min(line+1, d.Line+bytes.Count(bytes.TrimRight(d.Text, "\r\n"), []byte("\n")))
+		}
 	}
 	return line, text
 }
