@@ -51,7 +51,7 @@ Exit code 1 means findings at or above --fail-on.`,
   jobmesh lint --mesh istio --min-kubelet 1.32 --output sarif manifests/ > lint.sarif
   jobmesh lint --explain JM101`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runLint(cmd.Context(), cmd.InOrStdin(), streams, version, o, cmd.Flags().Changed, args)
+			return runLint(cmd.Context(), streams, version, o, cmd.Flags().Changed, args)
 		},
 	}
 	flags := cmd.Flags()
@@ -77,7 +77,7 @@ func complete(cmd *cobra.Command, flag string, words []string) {
 	}) // fails only for a flag that is not there
 }
 
-func runLint(ctx context.Context, stdin io.Reader, streams Streams, version string, o lintOptions, changed func(string) bool, args []string) error {
+func runLint(ctx context.Context, streams Streams, version string, o lintOptions, changed func(string) bool, args []string) error {
 	color := colored(streams.Out)
 	if o.list {
 		return report.List(streams.Out)
@@ -97,16 +97,16 @@ func runLint(ctx context.Context, stdin io.Reader, streams Streams, version stri
 		return unknownWord("output", o.output, report.Formats())
 	}
 	if len(args) == 0 {
-		if f, ok := stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if streams.InTerminal {
 			return fault.New(fault.Usage, errors.New("lint has nothing to read: no FILE, and stdin is a terminal"),
 				"jobmesh lint manifests/", "helm template . | jobmesh lint")
 		}
 		args = []string{manifest.Stdin}
 	}
-	run := &lintRun{stdin: stdin}
+	run := &lintRun{stdin: streams.In}
 	files := run.files(args)
 	if slices.Contains(files, manifest.Stdin) {
-		text, err := io.ReadAll(stdin)
+		text, err := io.ReadAll(streams.In)
 		if err != nil {
 			return fault.New(fault.LocalIO, fmt.Errorf("stdin: %w", err))
 		}
