@@ -1,5 +1,6 @@
 // Command docs writes the reference pages of docs/ from the sources they describe:
-// the library chart's comments, the wrapper's tables, the CLI's commands.
+// the library chart's comments, the wrapper's tables, the CLI's commands, lint's
+// rules.
 //
 //	go run ./ci/docs          write the pages
 //	go run ./ci/docs -check   fail if a page is not what the sources say
@@ -17,14 +18,17 @@ import (
 
 const chart = "library-chart"
 
-var pages = []struct {
+// A page is a file of docs/ and what writes it.
+type page struct {
 	path  string
 	write func() ([]byte, error)
-}{
+}
+
+var pages = append([]page{
 	{"docs/chart.md", chartPage},
 	{"docs/wrapper.md", wrapperPage},
 	{"docs/cli.md", cliPage},
-}
+}, rulePages()...)
 
 func main() {
 	check := flag.Bool("check", false, "fail if a page is not what the sources say")
@@ -37,6 +41,7 @@ func main() {
 		}
 		failures = append(failures, err)
 	}
+	failures = append(failures, strayRules())
 	if err := errors.Join(failures...); err != nil {
 		fmt.Fprintf(os.Stderr, "docs: %v\nhint: make docs\n", err)
 		os.Exit(1)

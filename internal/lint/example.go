@@ -17,6 +17,8 @@ type Example struct {
 	// Flags describe the cluster, as for jobmesh lint.
 	Flags        string
 	Wrong, Right string
+	// Lock is jobmesh.lock.yaml, where it matters.
+	Lock string
 }
 
 // ExampleOf returns the example of a rule.
@@ -33,6 +35,8 @@ func ExampleOf(r *Rule) Example {
 			e.Wrong = string(f.Data)
 		case "right.yaml":
 			e.Right = string(f.Data)
+		case "lock.yaml":
+			e.Lock = string(f.Data)
 		}
 	}
 	for _, line := range strings.Split(string(archive.Comment), "\n") {

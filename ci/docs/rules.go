@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/lint"
+)
+
+const rulesFolder = "docs/rules/"
+
+// families head the parts of the index, by the digit that the ids begin with.
+var families = []struct{ digit, title string }{
+	{"1", "Will not finish"},
+	{"2", "Will not start, or waits for ever"},
+	{"3", "Said in the wrong place, or in words the mesh does not read"},
+	{"4", "Loses or invents the result"},
+	{"5", "Injection cannot do what is asked"},
+	{"6", "What it costs, and what is left over"},
+}
+
+// rulePages are a page for each rule of jobmesh lint, and their index.
+func rulePages() []page {
+	pages := []page{{rulesFolder + "README.md", ruleIndex}}
+	for _, r := range lint.Rules() {
+		pages = append(pages, page{rulesFolder + r.ID + ".md", func() ([]byte, error) { return rulePage(r) }})
+	}
+	return pages
+}
+
+// strayRules finds pages of rules that there are not.
+func strayRules() error {
+	files, err := filepath.Glob(rulesFolder + "*")
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if !slices.ContainsFunc(rulePages(), func(p page) bool { return p.path == filepath.ToSlash(file) }) {
+			return fmt.Errorf("%s: is the page of no rule", file)
+		}
+	}
+	return nil
+}
+
+func ruleIndex() ([]byte, error) {
+	var b strings.Builder
+	b.WriteString("<!-- Written by `make docs` from internal/lint. -->\n\n# Rules of jobmesh lint\n\n" +
+		"How to run it: [../lint.md](../lint.md). An id never changes its meaning. `jobmesh lint --explain JM101` prints a page.\n")
+	for _, f := range families {
+		fmt.Fprintf(&b, "\n## %s\n\n| rule | severity | |\n| --- | --- | --- |\n", f.title)
+		for _, r := range lint.Rules() {
+			if strings.HasPrefix(r.ID, "JM"+f.digit) {
+				fmt.Fprintf(&b, "| [%s](%s.md) | %s | %s |\n", r.ID, r.ID, r.Severity, cell(r.Title))
+			}
+		}
+	}
+	return []byte(b.String()), nil
+}
+
+func rulePage(r *lint.Rule) ([]byte, error) {
+	e := lint.ExampleOf(r)
+	if e.Wrong == "" || e.Right == "" {
+		return nil, errors.New(r.ID + ": has no example")
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "<!-- Written by `make docs` from internal/lint. -->\n\n# %s: %s\n\nSeverity: %s. [All rules](README.md)\n\n", r.ID, r.Title, r.Severity)
+	fmt.Fprintf(&b, "%s\n\nIt says: %s\n\nFix: %s.\n", r.Why, r.Message, r.Fix)
+	with := ""
+	if e.Flags != "" {
+		with = ", with `" + e.Flags + "`"
+	}
+	fmt.Fprintf(&b, "\n## Wrong%s\n\n```yaml\n%s```\n\n## Right\n\n```yaml\n%s```\n", with, e.Wrong, e.Right)
+	if e.Lock != "" {
+		fmt.Fprintf(&b, "\nThe lock file:\n\n```yaml\n%s```\n", e.Lock)
+	}
+	fmt.Fprintf(&b, "\n## Where it does not hold\n\nOn the object or on its pod template:\n\n```yaml\nmetadata:\n  annotations:\n    %s%s: \"why it does not hold here\"\n```\n", lint.Prefix, r.ID)
+	b.WriteString("\n## Where it comes from\n\n")
+	for _, link := range r.Links {
+		b.WriteString("- <" + link + ">\n")
+	}
+	return []byte(b.String()), nil
+}
