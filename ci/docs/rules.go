@@ -73,7 +73,7 @@ func rulePage(r *lint.Rule) ([]byte, error) {
 		with = ", with `" + e.Flags + "`"
 	}
 	fmt.Fprintf(&b, "\n## Wrong%s\n\n```yaml\n%s```\n\n## Right\n\n```yaml\n%s```\n", with, e.Wrong, e.Right)
-	if e.Lock != "" {
+	if strings.Contains(e.Flags, "--lock") {
 		fmt.Fprintf(&b, "\nThe lock file:\n\n```yaml\n%s```\n", e.Lock)
 	}
 	fmt.Fprintf(&b, "\n## Where it does not hold\n\nOn the object or on its pod template:\n\n```yaml\nmetadata:\n  annotations:\n    %s%s: \"why it does not hold here\"\n```\n", lint.Prefix, r.ID)

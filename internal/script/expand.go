@@ -12,7 +12,9 @@ func (s *shell) words(args []*syntax.Word) []string {
 	var out []string
 	for _, w := range args {
 		if isAll(w) {
-			out = append(out, s.params...)
+			if len(out) < maxWord {
+				out = append(out, s.params...)
+			}
 			continue
 		}
 		out = append(out, s.word(w))
@@ -42,11 +44,17 @@ func (s *shell) word(w *syntax.Word) string {
 	}
 	var b strings.Builder
 	s.parts(&b, w.Parts)
+	if b.Len() > maxWord {
+		return unknown
+	}
 	return b.String()
 }
 
 func (s *shell) parts(b *strings.Builder, parts []syntax.WordPart) {
 	for _, part := range parts {
+		if b.Len() > maxWord {
+			return // a word that doubles with each line
+		}
 		switch p := part.(type) {
 		case *syntax.Lit:
 			b.WriteString(strings.ReplaceAll(p.Value, `\`, ""))
@@ -93,6 +101,9 @@ func (s *shell) lookup(name string) (string, bool) {
 	case "!":
 		return job, true
 	case "@", "*":
+		if len(s.params) > maxWord {
+			return unknown, true
+		}
 		return strings.Join(s.params, " "), true
 	}
 	if n, err := strconv.Atoi(name); err == nil {

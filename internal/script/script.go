@@ -16,9 +16,12 @@ import (
 // cannot be told about.
 const (
 	maxText  = 64 << 10
+	maxWord  = 8 << 10
 	maxDepth = 40
-	maxSteps = 20_000
-	maxWork  = 24
+	maxSteps = 50_000 // of all walks together
+
+	maxBrackets = 500
+	maxWork     = 24
 )
 
 // A Reading is what is known of a command line.
@@ -167,7 +170,7 @@ func (r *reader) parse(text string) *syntax.File {
 		return file
 	}
 	var file *syntax.File
-	if len(text) <= maxText {
+	if len(text) <= maxText && !deep(text) {
 		parsed, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(text), "")
 		if err == nil {
 			file = parsed
@@ -175,6 +178,23 @@ func (r *reader) parse(text string) *syntax.File {
 	}
 	r.files[text] = file
 	return file
+}
+
+// deep tells whether brackets are open so deep that the parser takes long over them.
+func deep(text string) bool {
+	depth := 0
+	for i := range len(text) {
+		switch text[i] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+		if depth > maxBrackets {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *reader) opaque(what string) {
@@ -238,7 +258,6 @@ func (r *reader) read(text string, params []string, flags shellFlags) Reading {
 		return result
 	}
 	walk := func(w world) (code, bool, []*syntax.CallExpr) {
-		r.steps = 0
 		var stopped bool
 		var work []*syntax.CallExpr
 		s := &shell{reader: r, world: w, vars: map[string]string{}, params: params, funcs: map[string]*syntax.Stmt{},
@@ -262,6 +281,12 @@ func (r *reader) read(text string, params []string, flags shellFlags) Reading {
 		result.Outcome = CannotTell
 	}
 	result.LosesCode = loses && !keeps
+	if r.steps > maxSteps { // the last walks were cut short
+		result.LosesCode = false
+		if len(r.stops) > 0 {
+			result.Outcome = CannotTell
+		}
+	}
 	result.Opaque = r.hidden
 	result.WaitsFor = slices.Compact(r.waits)
 	for s := range r.stops {

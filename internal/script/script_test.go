@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -152,6 +153,32 @@ func TestHookOfTheChart(t *testing.T) {
 	require.NotEqual(t, Never, r.Outcome)
 	require.NotEqual(t, OnSuccess, r.Outcome)
 	require.False(t, r.LosesCode)
+}
+
+// No script takes long, and one that would is one that cannot be told about.
+func TestScriptsWithoutEnd(t *testing.T) {
+	const quit = "\ncurl -X POST http://localhost:15020/quitquitquit"
+	for name, text := range map[string]string{
+		"calls itself twice":  "f() { f; f; }\nf" + quit,
+		"in a substitution":   "f() { x=$(f)$(f); }\nf" + quit,
+		"in a pipeline":       "f() { f | f; }\nf" + quit,
+		"in itself by eval":   `f() { eval "f; f"; }` + "\nf" + quit,
+		"many commands":       strings.Repeat("a; b && c || d\n", 4000) + quit,
+		"many conditions":     strings.Repeat("if a; then b; else ", 30) + "c" + strings.Repeat("; fi", 30) + quit,
+		"many open brackets":  strings.Repeat("(", 60_000),
+		"many substitutions":  strings.Repeat("$(", 30_000),
+		"many quotes":         strings.Repeat("\"$(", 20_000),
+		"arithmetic":          strings.Repeat("((", 30_000),
+		"many functions":      strings.Repeat("a() { b; }; a\n", 4000) + quit,
+		"many variables":      strings.Repeat("a=$a$a\n", 4000) + "b $a" + quit,
+		"variables that grow": "a=xxxxxxxx\n" + strings.Repeat("a=$a$a\n", 60) + "b $a" + quit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			Read([]string{"sh", "-ec", text}, nil)
+			require.Less(t, time.Since(began), 20*time.Second)
+		})
+	}
 }
 
 func FuzzRead(f *testing.F) {

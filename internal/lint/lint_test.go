@@ -1,0 +1,155 @@
+package lint
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/native"
+)
+
+// profiles are clusters in which much applies.
+var profiles = []Profile{
+	{},
+	{Mesh: "linkerd", Installation: native.Installation{Version: native.Version{Major: 2, Minor: 18}}},
+	{Mesh: "istio", Installation: native.Installation{Native: native.True}, Kubernetes: native.Version{Major: 1, Minor: 28}, PostRenderer: "helm3"},
+	{Mesh: "consul"},
+}
+
+var namespaces = map[string]Namespace{"shop": {
+	Labels:      map[string]string{podSecurityLabel: "restricted"},
+	Annotations: map[string]string{native.LinkerdInject: "enabled"},
+}}
+
+func check(t testing.TB, profile Profile, text []byte) []Finding {
+	var found []Finding
+	linter := New(profile, namespaces)
+	require.NoError(t, manifest.Scan("file.yaml", bytes.NewReader(text), func(d *manifest.Document) error {
+		for _, o := range d.Objects() {
+			found = append(found, linter.Check(o)...)
+		}
+		return nil
+	}))
+	return found
+}
+
+// Whatever is in a manifest, lint neither panics nor reports what is in no file.
+func FuzzCheck(f *testing.F) {
+	files, err := filepath.Glob("testdata/rules/*.txtar")
+	require.NoError(f, err)
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		require.NoError(f, err)
+		for _, part := range archive.Files {
+			f.Add(part.Data)
+		}
+	}
+	odd := []string{
+		"kind: Job\napiVersion: batch/v1\nmetadata: [a]\nspec: {template: {metadata: 5, spec: {containers: {a: b}}}}\n",
+		"kind: Job\napiVersion: batch/v1\nspec: {template: {spec: {containers: [5, [a], {command: {a: b}, args: [[x]], env: [a, {name: [b]}]}]}}}\n",
+		"kind: CronJob\napiVersion: batch/v1\nmetadata: {annotations: &a {linkerd.io/inject: [enabled]}}\nspec: {jobTemplate: {metadata: {annotations: *a}, spec: {template: {<<: *a}}}}\n",
+		"kind: Pod\napiVersion: v1\nmetadata: {namespace: shop}\nspec: {restartPolicy: Never, volumes: [{name: jobmesh}, 5], containers: [{name: a, volumeMounts: [{mountPath: /jobmesh}], command: [sh, -c]}]}\n",
+	}
+	for _, text := range odd {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		lines := 1 + bytes.Count(text, []byte("\n")) + bytes.Count(text, []byte("\r")) +
+			bytes.Count(text, []byte("\u0085")) + bytes.Count(text, []byte("\u2028")) + bytes.Count(text, []byte("\u2029"))
+		for _, p := range profiles {
+			for _, finding := range check(t, p, text) {
+				if finding.Line < 1 || finding.Line > lines || finding.Column < 1 || finding.FieldPath == "" && finding.Message == "" {
+					t.Fatalf("a finding at no place: %+v", finding)
+				}
+			}
+		}
+	})
+}
+
+func TestByID(t *testing.T) {
+	r, err := ByID("jm101")
+	require.NoError(t, err)
+	require.Equal(t, "JM101", r.ID)
+	_, err = ByID("JM1O1")
+	require.EqualError(t, err, `rule "JM1O1" is unknown, did you mean JM101?`)
+}
+
+func TestIDsAreUnique(t *testing.T) {
+	seen := map[string]bool{}
+	for _, r := range Rules() {
+		require.Regexp(t, `^JM[1-6]\d\d$`, r.ID)
+		require.False(t, seen[r.ID], r.ID)
+		seen[r.ID] = true
+	}
+}
+
+// Findings point at the field itself: the value, the key, the word of the command.
+func TestPositions(t *testing.T) {
+	text, err := os.ReadFile("testdata/rules/JM307.txtar")
+	require.NoError(t, err)
+	for _, part := range txtar.Parse(text).Files {
+		if part.Name == "wrong.yaml" {
+			found := check(t, Profile{}, part.Data)
+			require.Len(t, found, 1)
+			require.Equal(t, `spec.template.metadata.annotations["example.com/retries"]`, found[0].FieldPath)
+			require.Equal(t, []int{9, 30}, []int{found[0].Line, found[0].Column})
+		}
+	}
+	found := check(t, Profile{}, []byte(`{apiVersion: batch/v1, kind: Job, metadata: {name: a}, spec: {template: {spec: {
+  restartPolicy: Never,
+  containers: [{name: main, command: [sh, -c,
+    "a; curl -X POST http://localhost:15020/quitquitquit"]}]}}}}`))
+	require.Len(t, found, 1)
+	require.Equal(t, "JM401", found[0].Rule.ID)
+	require.Equal(t, "spec.template.spec.containers[0].command[2]", found[0].FieldPath)
+	require.Equal(t, []int{4, 5}, []int{found[0].Line, found[0].Column})
+}
+
+func TestMeant(t *testing.T) {
+	for key, want := range map[string]string{
+		"linkerd.io/injected":                            "linkerd.io/inject",
+		"linkerd.io/Inject":                              "linkerd.io/inject",
+		"sidecar.istio.io/nativesidecar":                 "sidecar.istio.io/nativeSidecar",
+		"sidecar.istio.io/native-side":                   "sidecar.istio.io/nativeSidecar",
+		"config.linkerd.io/proxy-enable-native-sidecars": "config.linkerd.io/proxy-enable-native-sidecar",
+		"dapr.io/enable":                                 "dapr.io/enabled",
+		"linkerd.io/inject":                              "",
+		"config.linkerd.io/skip-inbound-ports":           "",
+		"vault.hashicorp.com/agent-pre-populate":         "",
+		"dapr.io/app-id":                                 "",
+		"example.com/inject":                             "",
+		"istio.io/rev":                                   "",
+		"app.kubernetes.io/name":                         "",
+	} {
+		got, _ := meant(key)
+		require.Equal(t, want, got, key)
+	}
+}
+
+func TestLacks(t *testing.T) {
+	for _, c := range []struct {
+		image, tool string
+		want        bool
+	}{
+		{"gcr.io/distroless/static:nonroot", "curl", true},
+		{"gcr.io/distroless/static:debug", "wget", false},
+		{"gcr.io/distroless/static:debug", "curl", true},
+		{"alpine:3.22", "curl", true},
+		{"docker.io/library/alpine", "curl", true},
+		{"alpine:3.22", "wget", false},
+		{"busybox", "curl", true},
+		{"debian:13-slim", "wget", true},
+		{"example.com/alpine:3", "curl", false},
+		{"curlimages/curl:8", "curl", false},
+		{"cgr.dev/chainguard/python:latest", "curl", true},
+		{"cgr.dev/chainguard/python:latest-dev", "wget", false},
+		{"python:3.14", "curl", false},
+	} {
+		require.Equal(t, c.want, lacks(c.image, c.tool), c.image+" "+c.tool)
+	}
+}
