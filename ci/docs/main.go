@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/jobmesh/jobmesh/internal/image"
 )
 
 const chart = "library-chart"
@@ -28,6 +30,7 @@ var pages = append([]page{
 	{"docs/chart.md", chartPage},
 	{"docs/wrapper.md", wrapperPage},
 	{"docs/cli.md", cliPage},
+	{"docs/image.schema.json", func() ([]byte, error) { return image.Schema, nil }},
 }, rulePages()...)
 
 func main() {

@@ -32,6 +32,7 @@ type buildOptions struct {
 	registry    string
 	output      string
 	signKey     string
+	offline     bool
 }
 
 func newBuild(streams Streams) *cobra.Command {
@@ -52,6 +53,9 @@ Beside the image, in the layout and in the one file, are bills of materials (SPD
 and CycloneDX) and provenance of the index and of each platform, as OCI referrers;
 with --sign-key also their signatures. Only the provenance names the commit.
 
+An image of images/ may hold a binary of somebody else's beside the wrapper. It is
+taken from the cache, or downloaded, as images/NAME/image.lock pins it.
+
 SOURCE_DATE_EPOCH (seconds since 1970) replaces the date in images/NAME/image.yaml.`,
 		Example: `  jobmesh build
   jobmesh build --platform linux/amd64 --platform linux/arm64
@@ -67,6 +71,7 @@ SOURCE_DATE_EPOCH (seconds since 1970) replaces the date in images/NAME/image.ya
 	flags.StringVar(&o.registry, "registry", "", "registry and prefix of the image's name, also written into the chart (default that of the chart)")
 	flags.StringVarP(&o.output, "output", "o", "dist", "folder to write to")
 	flags.StringVar(&o.signKey, "sign-key", "", "private key to sign the image with, in PEM, or of cosign generate-key-pair (passphrase in COSIGN_PASSWORD)")
+	flags.BoolVar(&o.offline, "offline", false, "take pinned binaries of others from the cache only")
 	_ = cmd.RegisterFlagCompletionFunc("platform", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return image.PlatformNames(), cobra.ShellCompDirectiveNoFileComp
 	}) // fails only for a flag that is not there
@@ -103,7 +108,7 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	if err := out.Prepare(); err != nil {
 		return fault.New(fault.LocalIO, err, "choose another folder with --output")
 	}
-	index, compiler, err := compile(ctx, streams, sources, recipe, platforms)
+	index, compiler, err := compile(ctx, streams, sources, recipe, platforms, o.offline)
 	if err != nil {
 		return err
 	}
@@ -159,11 +164,19 @@ func plan(sources, name, version string, names []string) (image.Recipe, []image.
 		names = recipe.Platforms
 	}
 	platforms, err := image.SelectPlatforms(names)
+	if err == nil {
+		err = checkPinned(sources, recipe, platforms)
+	}
 	return recipe, platforms, err
 }
 
 // compile makes the image, and returns it with the compiler that was used.
-func compile(ctx context.Context, streams Streams, sources string, recipe image.Recipe, platforms []image.Platform) (*image.Index, *image.Compiler, error) {
+func compile(ctx context.Context, streams Streams, sources string, recipe image.Recipe, platforms []image.Platform, offline bool) (*image.Index, *image.Compiler, error) {
+	beside, err := fetchPinned(ctx, streams, sources, recipe, platforms, offline)
+	if err != nil {
+		return nil, nil, err
+	}
+	recipe, platforms = beside.recipe, beside.platforms
 	compiler, err := image.NewCompiler(ctx, sources)
 	if err != nil {
 		return nil, nil, err
@@ -172,7 +185,7 @@ func compile(ctx context.Context, streams Streams, sources string, recipe image.
 	if err != nil {
 		return nil, nil, err
 	}
-	index, err := image.Assemble(recipe, binaries)
+	index, err := image.Assemble(recipe, beside.join(binaries))
 	return index, compiler, err
 }
 
@@ -208,7 +221,11 @@ func tagOf(version string) string { return strings.ReplaceAll(version, "+", "_")
 func nameOf(o buildOptions, recipe image.Recipe, chartDir string) (pin chart.Pin, repository string, err error) {
 	if o.registry == "" {
 		repository, err = chart.ImageRepository(chartDir)
-		return pin, repository, err
+		if err != nil || path.Base(repository) == recipe.Name {
+			return pin, repository, err
+		}
+		// Another image stands beside that of the chart.
+		o.registry = path.Dir(repository)
 	}
 	repo, err := repositoryUnder(o.registry, recipe.Name)
 	pin = pinTo(repo)

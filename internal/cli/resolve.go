@@ -106,8 +106,8 @@ func runResolve(ctx context.Context, streams Streams, stdin io.Reader, args []st
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if len(failed) > 0 || len(mistakes) > 0 {
-		return together(append(mistakes, failed...), waysOut(failed, o)...)
+	if err := fault.Join(append(mistakes, failed...), waysOut(failed, o)...); err != nil {
+		return err
 	}
 	if o.check {
 		return printOutcomes(streams.Out, outcomes)
@@ -138,7 +138,7 @@ func usesIn(stdin io.Reader, args []string, o resolveOptions) (uses []entrypoint
 			if wrong := (*manifest.Error)(nil); errors.As(d.Err, &wrong) {
 				code = fault.Usage
 			}
-			mistakes = append(mistakes, fault.New(code, d.Err))
+			mistakes = append(mistakes, fault.New(code, errors.New(sentence(d.Err))))
 		}
 		for _, object := range d.Objects() {
 			uses = append(uses, entrypoint.Uses(object, o.kinds)...)
@@ -164,31 +164,6 @@ func waysOut(failed []error, o resolveOptions) []string {
 		`set command in the container, as in command: ["/app", "serve"]`,
 		"or write it into " + file + `, as in {image: registry.example.com/app:1, entrypoint: ["/app"], cmd: ["serve"]}`,
 	}
-}
-
-// severity is the order in which exit codes count where several apply: what is
-// certain comes before what could not be found out.
-var severity = []int{fault.Input, fault.Auth, fault.Registry, fault.LocalIO, fault.Usage}
-
-// together makes one error of several, each on its line.
-func together(errs []error, hints ...string) error {
-	code := fault.Code(errs[0])
-	var all []string
-	var lines []error
-	for _, err := range errs {
-		lines = append(lines, errors.New(sentence(err)))
-		if slices.Index(severity, fault.Code(err)) < slices.Index(severity, code) {
-			code = fault.Code(err)
-		}
-		all = append(all, fault.Hints(err)...)
-	}
-	var once []string
-	for _, hint := range append(all, hints...) {
-		if !slices.Contains(once, hint) {
-			once = append(once, hint)
-		}
-	}
-	return fault.New(code, errors.Join(lines...), once...)
 }
 
 func writeLock(streams Streams, lock *entrypoint.Lock, outcomes []entrypoint.Outcome, output string) error {

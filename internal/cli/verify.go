@@ -246,6 +246,6 @@ func rebuildOf(ctx context.Context, streams Streams, stored release.Stored) (*im
 	if len(stored.Children) > 0 {
 		recipe.Compression = image.CompressionOf(stored.Children[0].Layer.Descriptor.MediaType)
 	}
-	index, _, err := compile(ctx, streams, sources, recipe, platforms)
+	index, _, err := compile(ctx, streams, sources, recipe, platforms, false)
 	return index, err
 }

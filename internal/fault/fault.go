@@ -2,7 +2,10 @@
 // exit code and something to try.
 package fault
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // Exit codes of jobmesh. They are part of its contract.
 const (
@@ -68,4 +71,40 @@ func Hints(err error) []string {
 		return e.Hints
 	}
 	return nil
+}
+
+// certain is the order in which exit codes count where several apply: what was
+// found to be wrong comes before what could not be found out.
+var certain = []int{Input, Verification, Auth, Registry, LocalIO}
+
+// Join makes one error of several, each on a line of its own, with all their hints
+// and then the further ones. It is nil for none.
+func Join(errs []error, hints ...string) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	code := Code(errs[0])
+	var once []string
+	add := func(hints []string) {
+		for _, hint := range hints {
+			if !slices.Contains(once, hint) {
+				once = append(once, hint)
+			}
+		}
+	}
+	for _, err := range errs {
+		if rank(Code(err)) < rank(code) {
+			code = Code(err)
+		}
+		add(Hints(err))
+	}
+	add(hints)
+	return New(code, errors.Join(errs...), once...)
+}
+
+func rank(code int) int {
+	if i := slices.Index(certain, code); i >= 0 {
+		return i
+	}
+	return len(certain)
 }

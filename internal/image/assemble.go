@@ -67,7 +67,7 @@ func Assemble(r Recipe, binaries []Binary) (*Index, error) {
 
 func assembleChild(r Recipe, b Binary) (Child, error) {
 	child := Child{Platform: b.Platform, Program: b.Bytes}
-	content, err := layerTar(r, b.Bytes)
+	content, err := layerTar(r, b.Bytes, b.Files...)
 	if err != nil {
 		return child, err
 	}
@@ -110,25 +110,29 @@ func assembleChild(r Recipe, b Binary) (Child, error) {
 	return child, err
 }
 
-// layerTar writes the one layer there is: the program, and the folders it
-// stands in.
-func layerTar(r Recipe, program []byte) ([]byte, error) {
+// layerTar writes the one layer there is: the program, what stands beside it, and
+// the folders that they stand in.
+func layerTar(r Recipe, program []byte, files ...File) ([]byte, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
-	name := strings.TrimPrefix(path.Clean(r.Path), "/")
-	for i, c := range name {
-		if c == '/' {
-			if err := w.WriteHeader(header(name[:i+1], 0o755, 0, r.Created)); err != nil {
-				return nil, err
+	made := map[string]bool{}
+	for _, f := range append([]File{{r.Path, program}}, files...) {
+		name := strings.TrimPrefix(path.Clean(f.Path), "/")
+		for i, c := range name {
+			if folder := name[:i+1]; c == '/' && !made[folder] {
+				made[folder] = true
+				if err := w.WriteHeader(header(folder, 0o755, 0, r.Created)); err != nil {
+					return nil, err
+				}
 			}
 		}
-	}
-	// 0555: any user of a pod may run it, nobody may change it.
-	if err := w.WriteHeader(header(name, 0o555, len(program), r.Created)); err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(program); err != nil {
-		return nil, err
+		// 0555: any user of a pod may run it, nobody may change it.
+		if err := w.WriteHeader(header(name, 0o555, len(f.Bytes), r.Created)); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(f.Bytes); err != nil {
+			return nil, err
+		}
 	}
 	err := w.Close()
 	return out.Bytes(), err

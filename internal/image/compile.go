@@ -23,6 +23,14 @@ import (
 type Binary struct {
 	Platform Platform
 	Bytes    []byte
+	// Files stand beside it in the image.
+	Files []File
+}
+
+// A File is one more file of an image, which anybody may run.
+type File struct {
+	Path  string
+	Bytes []byte
 }
 
 // A Compiler compiles programs of this repository in a closed environment.

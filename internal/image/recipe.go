@@ -1,6 +1,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,6 +42,10 @@ type Recipe struct {
 	Compression Compression `json:"-"`
 	// Labels become labels of the image and annotations of its manifests.
 	Labels map[string]string `json:"labels"`
+	// Download is a binary of somebody else's beside the program, or nil.
+	Download *Download `json:"download"`
+	// Missing are the platforms for which there is no such binary.
+	Missing []string `json:"-"`
 }
 
 // latestEpoch is the end of the year 9999, the last that RFC 3339 can write.
@@ -60,8 +65,12 @@ func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 	if err != nil {
 		return r, err
 	}
-	if err := yaml.UnmarshalStrict(text, &r); err != nil {
-		return r, fault.New(fault.Usage, fmt.Errorf("images/%s/image.yaml: %w", name, err))
+	if err := r.read(text); err != nil {
+		var lines []error
+		for line := range strings.Lines(err.Error()) {
+			lines = append(lines, fmt.Errorf("images/%s/image.yaml: %s", name, strings.TrimSpace(line)))
+		}
+		return r, fault.New(fault.Usage, errors.Join(lines...), "docs/image.schema.json says what there is")
 	}
 	if epoch != "" {
 		seconds, err := strconv.ParseInt(epoch, 10, 64)
@@ -72,6 +81,24 @@ func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 	}
 	r.Created = r.Created.UTC().Truncate(time.Second)
 	return r, nil
+}
+
+// read reads image.yaml, which has to be what the schema says.
+func (r *Recipe) read(text []byte) error {
+	values, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return err
+	}
+	if err := checkSchema(values); err != nil {
+		return err
+	}
+	if err := yaml.UnmarshalStrict(text, r); err != nil {
+		return err
+	}
+	if r.Download != nil {
+		return r.Download.check(*r)
+	}
+	return nil
 }
 
 // GoFlags are the flags with which the Go command builds the program for an
@@ -92,6 +119,15 @@ func (r Recipe) annotations() map[string]string {
 	}
 	for k, v := range r.Labels {
 		all[k] = v
+	}
+	if d := r.Download; d != nil {
+		all["io.jobmesh.upstream.name"] = d.Name
+		all["io.jobmesh.upstream.version"] = d.Version
+		all["io.jobmesh.upstream.license"] = d.License
+		all["io.jobmesh.upstream.source"] = d.Source
+	}
+	if len(r.Missing) > 0 {
+		all["io.jobmesh.upstream.missing"] = strings.Join(r.Missing, ",")
 	}
 	return all
 }

@@ -56,13 +56,13 @@ func (c *Client) Explain(repo name.Repository, phase string, err error, hints ..
 		return fault.New(fault.Registry, fmt.Errorf("%s: %s: the registry sends the upload to a private address of another host, which is not followed: %w", repo.Name(), phase, err),
 			"let the registry answer with relative locations (http.relativeurls: true for distribution) or with a host name")
 	}
-	return fault.New(fault.Registry, fmt.Errorf("%s: %s: %w", repo.Name(), phase, cause(err)), again)
+	return fault.New(fault.Registry, fmt.Errorf("%s: %s: %w", repo.Name(), phase, Cause(err)), again)
 }
 
-// cause says in a few words why a request got no answer. The errors of Go's
+// Cause says in a few words why a request got no answer. The errors of Go's
 // client open with the whole URL, which for a blob is a signed address of
 // somebody's storage.
-func cause(err error) error {
+func Cause(err error) error {
 	var host *net.DNSError
 	var timeout net.Error
 	var request *url.Error

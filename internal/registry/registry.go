@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -38,7 +37,7 @@ func New(plainHTTP bool) *Client {
 func NewWith(from authn.Keychain, plainHTTP bool) *Client {
 	c := &Client{
 		PlainHTTP: plainHTTP,
-		Backoff:   retry.ExponentialBackoff(250*time.Millisecond, 2, 0.1),
+		Backoff:   defaultBackoff,
 		keys:      &keychain{from: from},
 	}
 	// oras's transport ends with its context, which go-containerregistry's own
@@ -46,10 +45,7 @@ func NewWith(from authn.Keychain, plainHTTP bool) *Client {
 	// answer: that of the context holds, and some registries scan before they answer.
 	// Below the one that tries again: what means "no referrers" is no failure.
 	c.referrers = &referrersTransport{next: guarded{remote.DefaultTransport.(*http.Transport).Clone(), plainHTTP}}
-	transport := &retry.Transport{
-		Base:   c.referrers,
-		Policy: func() retry.Policy { return patience{backoff: c.Backoff, now: time.Now} },
-	}
+	transport := retrying(c.referrers, func() retry.Backoff { return c.Backoff })
 	c.options = []remote.Option{
 		remote.WithTransport(transport),
 		remote.WithAuthFromKeychain(c.keys),

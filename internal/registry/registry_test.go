@@ -56,6 +56,6 @@ func TestCauses(t *testing.T) {
 		_, err = (&http.Client{Transport: &http.Transport{}}).Do(request)
 		cancel()
 		require.Error(t, err)
-		assert.EqualError(t, cause(err), want)
+		assert.EqualError(t, Cause(err), want)
 	}
 }

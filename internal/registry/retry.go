@@ -16,6 +16,18 @@ import (
 // tries is how often a request is sent at most.
 const tries = 5
 
+// Retrying sends a request again where that may help: after 408, 429, 5xx and a
+// connection that breaks off, when the server asks for it.
+func Retrying(next http.RoundTripper) http.RoundTripper {
+	return retrying(next, func() retry.Backoff { return defaultBackoff })
+}
+
+var defaultBackoff = retry.ExponentialBackoff(250*time.Millisecond, 2, 0.1)
+
+func retrying(next http.RoundTripper, backoff func() retry.Backoff) *retry.Transport {
+	return &retry.Transport{Base: next, Policy: func() retry.Policy { return patience{backoff: backoff(), now: time.Now} }}
+}
+
 // patience decides whether a request is sent again, and when. A server that says
 // how long it wants to be left alone is left alone that long: more often than not
 // it counts the requests that come earlier.

@@ -66,7 +66,7 @@ func Image(s release.Stored, key *signature.PublicKey) []Finding {
 		path, program, err := theProgram(child.Layer, child.Config, p)
 		add(p.Platform, "layer", err)
 		if err == nil {
-			add(p.Platform, "program", errors.Join(checkProgram(program, p.Platform), checkToolchain(program, s.Result.Toolchain)))
+			add(p.Platform, "program", errors.Join(Program(program, p.Platform), checkToolchain(program, s.Result.Toolchain)))
 			programs[p.Platform] = map[string]string{path: image.NewBlob("", program).Descriptor.Digest.String()}
 		}
 	}
@@ -181,9 +181,12 @@ var machines = map[string]machine{
 	"s390x":    {elf.EM_S390, elf.ELFCLASS64, elf.ELFDATA2MSB},
 }
 
-// checkProgram looks whether a program is for its platform and needs no other
-// file to run.
-func checkProgram(program []byte, platform string) error {
+// ErrDynamic is a program that needs other files to run.
+var ErrDynamic = errors.New("is not static")
+
+// Program looks whether a program is for its platform and needs no other file to
+// run, or else gives ErrDynamic.
+func Program(program []byte, platform string) error {
 	f, err := elf.NewFile(bytes.NewReader(program))
 	if err != nil {
 		return err
@@ -194,9 +197,14 @@ func checkProgram(program []byte, platform string) error {
 		return fmt.Errorf("is for %s %s %s, not %s", got.of, got.class, got.order, architecture)
 	}
 	for _, segment := range f.Progs {
-		if segment.Type == elf.PT_INTERP || segment.Type == elf.PT_DYNAMIC {
-			return errors.New("is not static")
+		if segment.Type == elf.PT_INTERP {
+			return ErrDynamic
 		}
+	}
+	// A dynamic section alone is no sign: programs that are static and may be
+	// loaded anywhere have one, such as those of Rust with musl.
+	if libraries, err := f.ImportedLibraries(); err != nil || len(libraries) > 0 {
+		return ErrDynamic
 	}
 	return nil
 }

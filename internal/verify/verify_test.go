@@ -18,7 +18,7 @@ import (
 )
 
 func TestCheckProgram(t *testing.T) {
-	assert.ErrorContains(t, checkProgram([]byte("#!/bin/sh\nexec something longer than a header\n"), "linux/amd64"), "bad magic number")
+	assert.ErrorContains(t, Program([]byte("#!/bin/sh\nexec something longer than a header\n"), "linux/amd64"), "bad magic number")
 	self, err := os.Executable()
 	require.NoError(t, err)
 	program, err := os.ReadFile(self)
@@ -27,7 +27,7 @@ func TestCheckProgram(t *testing.T) {
 	if runtime.GOARCH == "s390x" {
 		other = "linux/amd64"
 	}
-	assert.ErrorContains(t, checkProgram(program, other), "is for EM_")
+	assert.ErrorContains(t, Program(program, other), "is for EM_")
 }
 
 func TestEveryPlatformHasItsMachine(t *testing.T) {

@@ -89,7 +89,8 @@ func answerWith(ts *testscript.TestScript, neg bool, args []string) {
 	i.status = status
 }
 
-// hits N wants N requests since it was last called; ! hits N wants another number.
+// hits N wants N requests to images or releases since it was last called; ! hits N
+// wants another number.
 func countHits(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: [!] hits N")

@@ -65,10 +65,12 @@ func TestScenarios(t *testing.T) {
 			"exitcode":    exitCode,
 			"hits":        countHits,
 			"images":      startImages,
+			"inlayer":     inLayer,
 			"keypair":     keyPair,
 			"layoutcopy":  layoutCopy,
 			"push":        pushImage,
 			"registry":    startRegistry,
+			"releases":    startReleases,
 			"schema":      checkSchema,
 		},
 	})

@@ -1,0 +1,132 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A Download is a binary that somebody else releases: what of it goes into an
+// image beside the program.
+type Download struct {
+	// Name is what it is called, and Path where it stands in the image.
+	Name string `json:"name"`
+	Path string `json:"path"`
+	// Tag and Version are those of the release, as upstream writes them.
+	Tag     string `json:"tag"`
+	Version string `json:"version"`
+	// Template is where a file is, with {tag}, {version}, {os} and {arch}.
+	Template string `json:"url"`
+	// Arch has what stands for {arch}, by platform, where that is not the
+	// architecture.
+	Arch map[string]string `json:"arch,omitempty"`
+	// Hosts may be asked, those of redirects included.
+	Hosts []string `json:"hosts"`
+	// License is an SPDX expression, and Source the page of the sources.
+	License string `json:"license"`
+	Source  string `json:"source"`
+	// MaxSize is the most that a file may have, in bytes.
+	MaxSize int64 `json:"maxSize,omitempty"`
+	// Dynamic allows binaries that need shared libraries.
+	Dynamic bool `json:"dynamic,omitempty"`
+	// AllowMissing are the platforms for which upstream may have no file.
+	AllowMissing []string `json:"allowMissing,omitempty"`
+}
+
+// defaultMaxSize bounds a file of which nothing is said.
+const defaultMaxSize = 64 << 20
+
+// Limit is the most that a file may have, in bytes.
+func (d Download) Limit() int64 {
+	if d.MaxSize > 0 {
+		return d.MaxSize
+	}
+	return defaultMaxSize
+}
+
+var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+
+// URL is where the file of a platform is. What is put into it is percent-encoded:
+// the slash in a tag such as release/v1.2.3 is part of one segment of the path.
+func (d Download) URL(platform string) (string, error) {
+	os, arch, _ := strings.Cut(platform, "/")
+	if word := d.Arch[platform]; word != "" {
+		arch = word
+	}
+	values := map[string]string{"{tag}": d.Tag, "{version}": d.Version, "{os}": os, "{arch}": arch}
+	var unknown []string
+	text := placeholder.ReplaceAllStringFunc(d.Template, func(name string) string {
+		value, ok := values[name]
+		if !ok {
+			unknown = append(unknown, name)
+		}
+		return url.PathEscape(value)
+	})
+	if len(unknown) > 0 {
+		return "", fmt.Errorf("url has %s, and there are {tag}, {version}, {os} and {arch} only", strings.Join(unknown, ", "))
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", errors.New("url: " + text + " is not a URL")
+	}
+	if err := d.Allows(u); err != nil {
+		return "", fmt.Errorf("url: %w", err)
+	}
+	return text, nil
+}
+
+// Allows tells whether a URL may be asked: over HTTPS, but on this machine, and at
+// a host of the list. The error names what is wrong, and leaves out the query,
+// which may be a signature.
+func (d Download) Allows(u *url.URL) error {
+	ip := net.ParseIP(u.Hostname())
+	local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	switch {
+	case u.Scheme != "https" && !(u.Scheme == "http" && local):
+		return fmt.Errorf("%s://%s is not HTTPS", u.Scheme, u.Host)
+	case u.User != nil:
+		return fmt.Errorf("%s://%s has credentials in it", u.Scheme, u.Host)
+	case !slices.Contains(d.Hosts, u.Host) && !slices.Contains(d.Hosts, u.Hostname()):
+		return fmt.Errorf("host %s is not among hosts (%s)", u.Host, strings.Join(d.Hosts, ", "))
+	}
+	return nil
+}
+
+// check finds what the schema cannot: URLs that cannot be made, and platforms that
+// the image does not have.
+func (d Download) check(r Recipe) error {
+	var wrong []error
+	for _, p := range r.Platforms {
+		if _, err := d.URL(p); err != nil {
+			wrong = append(wrong, fmt.Errorf("download.%w", err))
+			break // it is the same for the others
+		}
+	}
+	for _, named := range []struct {
+		key   string
+		names []string
+	}{{"allowMissing", d.AllowMissing}, {"arch", sortedKeys(d.Arch)}} {
+		for _, p := range named.names {
+			if !slices.Contains(r.Platforms, p) {
+				wrong = append(wrong, fmt.Errorf("download.%s: %s is not among platforms", named.key, p))
+			}
+		}
+	}
+	if d.Path == r.Path {
+		wrong = append(wrong, fmt.Errorf("download.path: %s is where the program stands", d.Path))
+	}
+	return errors.Join(wrong...)
+}
+
+func sortedKeys(m map[string]string) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,101 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/download"
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/verify"
+)
+
+// Fetcher returns what downloads the files of a recipe, with the cache of this
+// user. note is told what is worth knowing and no failure.
+func Fetcher(d image.Download, offline bool, note func(string)) *download.Fetcher {
+	return &download.Fetcher{Allow: d.Allows, Limit: d.Limit(), Cache: download.CacheFolder(), Offline: offline, Note: note}
+}
+
+// Pin asks upstream for the file of each platform and returns the lock of what it
+// has. Everything that is wrong is told at once; progress is called before each.
+func Pin(ctx context.Context, r image.Recipe, from *download.Fetcher, progress func(platform string)) (Lock, error) {
+	l := Lock{Recipe: stamp(r), Tag: r.Download.Tag, Version: r.Download.Version}
+	var wrong []error
+	for _, p := range r.Platforms {
+		progress(p)
+		url, err := r.Download.URL(p)
+		if err != nil {
+			return l, fault.New(fault.Usage, err)
+		}
+		file, err := from.New(ctx, url)
+		switch {
+		case ctx.Err() != nil:
+			return l, ctx.Err()
+		case errors.Is(err, download.ErrMissing) && slices.Contains(r.Download.AllowMissing, p):
+			l.Missing = append(l.Missing, p)
+			continue
+		case err == nil:
+			err = inspect(r, p, file, from.Note)
+		}
+		if err != nil {
+			wrong = append(wrong, ofPlatform(p, err))
+			continue
+		}
+		l.Files = append(l.Files, Locked{Platform: p, URL: url, Size: file.Size, SHA256: file.SHA256})
+	}
+	if len(wrong) == 0 && len(l.Files) == 0 {
+		return l, fault.New(fault.Input, fmt.Errorf("image %s: upstream has no file for any platform", r.Name))
+	}
+	return l, fault.Join(wrong)
+}
+
+// Fetch returns the pinned files of platforms, checked again. A platform for which
+// upstream has none is left out.
+func (l Lock) Fetch(ctx context.Context, r image.Recipe, platforms []image.Platform, from *download.Fetcher, progress func(platform string)) (map[string]image.File, error) {
+	files := map[string]image.File{}
+	var wrong []error
+	for _, f := range l.Files {
+		if !slices.ContainsFunc(platforms, func(p image.Platform) bool { return p.Name == f.Platform }) {
+			continue
+		}
+		progress(f.Platform)
+		file, err := from.Pinned(ctx, f.URL, f.pin())
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err == nil {
+			err = inspect(r, f.Platform, file, from.Note)
+		}
+		if err != nil {
+			wrong = append(wrong, ofPlatform(f.Platform, err))
+			continue
+		}
+		files[f.Platform] = image.File{Path: r.Download.Path, Bytes: file.Bytes}
+	}
+	return files, fault.Join(wrong)
+}
+
+// inspect looks whether a file is a program for the platform that needs no other
+// file to run.
+func inspect(r image.Recipe, platform string, file download.File, note func(string)) error {
+	err := verify.Program(file.Bytes, platform)
+	switch {
+	case errors.Is(err, verify.ErrDynamic) && r.Download.Dynamic:
+		note(fmt.Sprintf("%s for %s needs shared libraries, which image.yaml allows and the image does not have", r.Download.Name, platform))
+		return nil
+	case err == nil:
+		return nil
+	}
+	var hints []string
+	if strings.HasPrefix(file.Type, "text/") {
+		hints = append(hints, "the server sent "+file.Type+", a page in the place of a program")
+	}
+	return fault.New(fault.Input, fmt.Errorf("%s is no program for it: %w", r.Download.Name, err), hints...)
+}
+
+func ofPlatform(platform string, err error) error {
+	return fault.New(fault.Code(err), fmt.Errorf("%s: %w", platform, err), fault.Hints(err)...)
+}

@@ -1,0 +1,149 @@
+// Package upstream pins release binaries of other projects: which file of which
+// release goes into an image for each platform, with size and hash. Only jobmesh
+// lock asks upstream what there is; a build takes what is pinned and nothing else.
+package upstream
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/google/renameio/v2"
+	"sigs.k8s.io/yaml"
+
+	"github.com/jobmesh/jobmesh/internal/download"
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/image"
+)
+
+// A Lock is the content of images/NAME/image.lock.
+type Lock struct {
+	// Recipe is a hash of what image.yaml says about the download: a lock of
+	// something else is stale.
+	Recipe string `json:"recipe"`
+	// Tag and Version are those of the release, as upstream writes them.
+	Tag     string `json:"tag"`
+	Version string `json:"version"`
+	// Files are in the order of the platforms in image.yaml.
+	Files []Locked `json:"files"`
+	// Missing are platforms for which upstream has no file.
+	Missing []string `json:"missing,omitempty"`
+}
+
+// A Locked is the file of one platform.
+type Locked struct {
+	Platform string `json:"platform"`
+	URL      string `json:"url"`
+	// Size in bytes.
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+func (l Locked) pin() download.Pin { return download.Pin{SHA256: l.SHA256, Size: l.Size} }
+
+// Path is that of the lock file of an image.
+func Path(sources, name string) string { return filepath.Join(sources, "images", name, "image.lock") }
+
+// shown is the path as errors name it.
+func shown(name string) string { return "images/" + name + "/image.lock" }
+
+// stamp is the hash of what a recipe says about its download, and of the platforms.
+func stamp(r image.Recipe) string {
+	text, err := json.Marshal(struct {
+		*image.Download
+		Platforms []string `json:"platforms"`
+	}{r.Download, r.Platforms})
+	if err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Load reads the lock of an image, which has to be there and to be of what
+// image.yaml says now.
+func Load(sources string, r image.Recipe) (Lock, error) {
+	var l Lock
+	again := "jobmesh lock " + r.Name + " writes it, and needs to reach upstream"
+	text, err := os.ReadFile(Path(sources, r.Name))
+	if errors.Is(err, os.ErrNotExist) {
+		return l, fault.New(fault.Input, fmt.Errorf("image %s: %s is not pinned: there is no %s", r.Name, r.Download.Name, shown(r.Name)), again)
+	}
+	if err != nil {
+		return l, err
+	}
+	if err := yaml.UnmarshalStrict(text, &l); err != nil {
+		return l, fault.New(fault.Input, fmt.Errorf("%s: %w", shown(r.Name), err), again)
+	}
+	if l.Recipe != stamp(r) {
+		return l, fault.New(fault.Input, fmt.Errorf("%s is stale: image.yaml has changed since it was written", shown(r.Name)), again)
+	}
+	if err := l.check(r); err != nil {
+		return l, fault.New(fault.Input, err, again)
+	}
+	return l, nil
+}
+
+var hexadecimal = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// check finds what an edit by hand may have broken.
+func (l Lock) check(r image.Recipe) error {
+	var wrong []error
+	var listed []string
+	for _, f := range l.Files {
+		listed = append(listed, f.Platform)
+		url, err := r.Download.URL(f.Platform)
+		switch {
+		case err != nil:
+			wrong = append(wrong, fmt.Errorf("%s: %s: %w", shown(r.Name), f.Platform, err))
+		case f.URL != url:
+			wrong = append(wrong, fmt.Errorf("%s: %s: url is %s, and image.yaml says %s", shown(r.Name), f.Platform, f.URL, url))
+		case !hexadecimal.MatchString(f.SHA256) || f.Size <= 0 || f.Size > r.Download.Limit():
+			wrong = append(wrong, fmt.Errorf("%s: %s: sha256 or size is not one", shown(r.Name), f.Platform))
+		}
+	}
+	for _, p := range l.Missing {
+		listed = append(listed, p)
+		if !slices.Contains(r.Download.AllowMissing, p) {
+			wrong = append(wrong, fmt.Errorf("%s: %s is missing, and image.yaml does not allow that", shown(r.Name), p))
+		}
+	}
+	want := slices.Clone(r.Platforms)
+	slices.Sort(want)
+	slices.Sort(listed)
+	if !slices.Equal(want, listed) {
+		wrong = append(wrong, fmt.Errorf("%s: is for %s, and image.yaml for %s", shown(r.Name), strings.Join(listed, ", "), strings.Join(want, ", ")))
+	}
+	return errors.Join(wrong...)
+}
+
+// Encode returns the file. The same lock gives the same bytes.
+func (l Lock) Encode(name string) ([]byte, error) {
+	text, err := yaml.Marshal(l)
+	if err != nil {
+		return nil, err
+	}
+	heading := fmt.Sprintf("# Written by jobmesh lock %s: what upstream released, to the byte. Not edited by hand.\n", name)
+	return append([]byte(heading), text...), nil
+}
+
+// Write writes the lock of an image in one step, and returns whether that changed
+// anything.
+func (l Lock) Write(sources, name string) (changed bool, err error) {
+	text, err := l.Encode(name)
+	if err != nil {
+		return false, err
+	}
+	path := Path(sources, name)
+	if old, err := os.ReadFile(path); err == nil && string(old) == string(text) {
+		return false, nil
+	}
+	return true, renameio.WriteFile(path, text, 0o644)
+}

@@ -1,0 +1,50 @@
+package verify
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// compiled is a real program for linux/amd64.
+func compiled(t *testing.T, flags ...string) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	source, out := filepath.Join(dir, "main.go"), filepath.Join(dir, "program")
+	require.NoError(t, os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600))
+	build := exec.Command("go", append(append([]string{"build", "-o", out}, flags...), source)...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
+	said, err := build.CombinedOutput()
+	require.NoError(t, err, string(said))
+	program, err := os.ReadFile(out)
+	require.NoError(t, err)
+	return program
+}
+
+func TestStatic(t *testing.T) {
+	assert.NoError(t, Program(compiled(t), "linux/amd64"))
+	loaded := compiled(t, "-buildmode=pie")
+	assert.ErrorIs(t, Program(loaded, "linux/amd64"), ErrDynamic, "it names a loader")
+
+	// Without the loader that is what Rust and musl make: static, position
+	// independent, and with a dynamic section.
+	f, err := elf.NewFile(bytes.NewReader(loaded))
+	require.NoError(t, err)
+	patched := false
+	for i, segment := range f.Progs {
+		if segment.Type == elf.PT_INTERP {
+			const firstHeader, headerSize = 64, 56 // of a 64-bit program
+			binary.LittleEndian.PutUint32(loaded[firstHeader+i*headerSize:], uint32(elf.PT_NULL))
+			patched = true
+		}
+	}
+	require.True(t, patched)
+	assert.NoError(t, Program(loaded, "linux/amd64"))
+}
