@@ -292,7 +292,7 @@ func TestRefusals(t *testing.T) {
 		"no OCI index": {always(isIndex, status(400, invalid)), "refused the manifest with 400: MANIFEST_INVALID media type", "has to accept OCI images and indexes"},
 		"upload to a private address": {always(func(r *http.Request) bool { return r.Method == "POST" }, status(202, "", "Location", "http://10.1.2.3/upload")),
 			`private/link-local host "10.1.2.3"`, "http.relativeurls: true"},
-		"no zstd": {always(func(r *http.Request) bool { return r.Method == "PUT" && isManifest(r) }, status(400, invalid)), "refused the manifest with 400: MANIFEST_INVALID media type", "jobmesh build --compression gzip"},
+		"no zstd":       {always(func(r *http.Request) bool { return r.Method == "PUT" && isManifest(r) }, status(400, invalid)), "refused the manifest with 400: MANIFEST_INVALID media type", "jobmesh build --compression gzip"},
 		"immutable tag": {always(tags, status(409, `{"errors":[{"code":"TAG_IMMUTABLE","message":"no"}]}`)), "TAG_IMMUTABLE: no", "under another tag"},
 	} {
 		t.Run(name, func(t *testing.T) {
