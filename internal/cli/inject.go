@@ -105,7 +105,7 @@ func runInject(ctx context.Context, streams Streams, imageDigest string, args []
 	if err != nil {
 		return err
 	}
-	settings, err := inject.ReadValues(o.values, o.set)
+	values, err := inject.ReadValues(o.values, o.set)
 	if err != nil {
 		return err
 	}
@@ -114,15 +114,15 @@ func runInject(ctx context.Context, streams Streams, imageDigest string, args []
 		return err
 	}
 	injector, err := inject.New(inject.Options{
-		Library: library.LibraryChart, ImageDigest: imageDigest, Settings: settings, Lock: lock, Uninject: o.uninject,
+		Library: library.LibraryChart, ImageDigest: imageDigest, Values: values, Lock: lock, Uninject: o.uninject,
 	})
 	if err != nil {
 		return err
 	}
 	// Most of what is allocated here is garbage a moment later: collecting it as often
 	// as by default costs a third of the time. Large inputs are collected as ever.
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(512 << 20)
+	debug.SetGCPercent(300)
+	debug.SetMemoryLimit(256 << 20)
 	spool := &spool{}
 	defer spool.remove()
 	result, err := injector.Run(ctx, files, streams.In, spool)

@@ -99,7 +99,7 @@ func (in *Injector) prepare(u *unit) {
 	}
 	settings, err := functionSettings(d)
 	if err == nil && settings != nil {
-		u.renderer, err = newRenderer(in.options, merge(in.options.Settings, settings))
+		u.renderer, err = newRenderer(in.options, over(in.options.Values, settings))
 	}
 	if err != nil {
 		u.renderer = in.renderer
@@ -134,7 +134,10 @@ func (in *Injector) prepare(u *unit) {
 }
 
 func (u *unit) note(o manifest.Object, action Action, reason string) {
-	u.notes = append(u.notes, Note{Object: o.String(), File: o.Document.File, Line: o.Line(), Action: action, Reason: reason, object: o})
+	u.notes = append(u.notes, Note{
+		Object: o.String(), File: o.Document.File, Line: o.Line(), Action: action, Reason: reason,
+		apiVersion: o.APIVersion, kind: o.Kind, namespace: o.Namespace, name: o.Name,
+	})
 }
 
 func (u *unit) mistake(o manifest.Object, err error) {

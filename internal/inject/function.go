@@ -42,9 +42,9 @@ func functionSettings(d *manifest.Document) (map[string]any, error) {
 		if !isMap {
 			return nil, errors.New("functionConfig: spec.values must be a mapping")
 		}
-		return plain(values), nil
+		return values, nil
 	case kind == functionKind:
-		return plain(spec), nil
+		return spec, nil
 	case kind != "ConfigMap":
 		return nil, fmt.Errorf("functionConfig: kind must be %s or ConfigMap, got %v", functionKind, kind)
 	}
@@ -58,7 +58,7 @@ func functionSettings(d *manifest.Document) (map[string]any, error) {
 		}
 		values[key] = value
 	}
-	return plain(values), nil
+	return values, nil
 }
 
 // Tags tell our results from those of other functions, and say how they got there.
@@ -80,13 +80,12 @@ func (u *unit) withResults() {
 		if note.Action != Skipped && note.Action != Noted {
 			continue
 		}
-		metadata := map[string]any{"name": note.object.Name}
-		if note.object.Namespace != "" {
-			metadata["namespace"] = note.object.Namespace
+		reference := map[string]any{"apiVersion": note.apiVersion, "kind": note.kind, "name": note.name}
+		if note.namespace != "" {
+			reference["namespace"] = note.namespace
 		}
 		results = append(results, map[string]any{
-			"message": note.String(), "severity": "info", "tags": map[string]any{resultTag: tag},
-			"resourceRef": merge(map[string]any{"apiVersion": note.object.APIVersion, "kind": note.object.Kind}, metadata),
+			"message": note.String(), "severity": "info", "resourceRef": reference, "tags": map[string]any{resultTag: tag},
 		})
 	}
 	if results == nil {

@@ -24,8 +24,9 @@ type Options struct {
 	Library fs.FS
 	// ImageDigest pins the wrapper's image, as a packed chart pins it. Empty leaves the tag.
 	ImageDigest string
-	// Settings are values of the library chart.
-	Settings map[string]any
+	// Values are those of a chart that uses the library: its settings are under jobmesh
+	// and global.jobmesh.
+	Values map[string]any
 	// Lock is the content of a jobmesh.lock.yaml, nil for none.
 	Lock []byte
 	// Uninject takes out what was injected, instead.
@@ -52,7 +53,8 @@ type Note struct {
 	Action Action `json:"action"`
 	Reason string `json:"reason,omitempty"`
 
-	object manifest.Object
+	// The object, without its document: notes outlive that.
+	apiVersion, kind, namespace, name string
 }
 
 func (n Note) String() string {
@@ -92,7 +94,7 @@ type Injector struct {
 
 // New checks the settings.
 func New(o Options) (*Injector, error) {
-	r, err := newRenderer(o, o.Settings)
+	r, err := newRenderer(o, o.Values)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ const lock = `images:
 
 func injector(t testing.TB, settings map[string]any, uninject bool) *Injector {
 	t.Helper()
-	in, err := New(Options{Library: library.LibraryChart, Settings: settings, Lock: []byte(lock), Uninject: uninject})
+	in, err := New(Options{Library: library.LibraryChart, Values: map[string]any{"jobmesh": settings}, Lock: []byte(lock), Uninject: uninject})
 	require.NoError(t, err)
 	return in
 }
@@ -55,7 +55,7 @@ func shapes(t testing.TB) map[string]string {
 // once, and restored to the byte.
 func TestShapes(t *testing.T) {
 	for _, settings := range []map[string]any{
-		nil,
+		{},
 		{"mesh": "istio", "delivery": "imageVolume"},
 		{"mode": "hook", "mesh": "linkerd", "containers": []any{"main"}},
 		{"mode": "native", "mesh": "linkerd"},
@@ -115,7 +115,7 @@ func FuzzInject(f *testing.F) {
 func BenchmarkInject(b *testing.B) {
 	text, err := os.ReadFile("testdata/shapes/block.yaml")
 	require.NoError(b, err)
-	in := injector(b, nil, false)
+	in := injector(b, map[string]any{}, false)
 	stream := strings.Repeat("---\n"+string(text), 200)
 	b.SetBytes(int64(len(stream)))
 	for b.Loop() {

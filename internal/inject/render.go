@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
 // A renderer asks the library chart what it makes of objects. It is a chart that
@@ -57,7 +58,7 @@ func template() string {
 	return b.String()
 }
 
-func newRenderer(o Options, settings map[string]any) (*renderer, error) {
+func newRenderer(o Options, given map[string]any) (*renderer, error) {
 	library, err := loadLibrary(o.Library)
 	if err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func newRenderer(o Options, settings map[string]any) (*renderer, error) {
 		parent.Files = []*chart.File{{Name: "jobmesh.lock.yaml", Data: o.Lock}}
 	}
 	parent.AddDependency(library)
-	values, err := chartutil.ToRenderValues(parent, map[string]any{"jobmesh": merge(settings, nil)},
+	values, err := chartutil.ToRenderValues(parent, given,
 		chartutil.ReleaseOptions{Name: "inject", Namespace: "default"}, chartutil.DefaultCapabilities)
 	if err != nil {
 		return nil, explainValues(err)
@@ -83,7 +84,10 @@ func newRenderer(o Options, settings map[string]any) (*renderer, error) {
 	if _, err := r.render(nil); err != nil {
 		return nil, err
 	}
-	effective, _ := values["Values"].(chartutil.Values)["jobmesh"].(map[string]any)
+	all := values["Values"].(chartutil.Values)
+	effective, _ := all["jobmesh"].(map[string]any)
+	global, _ := lookup(map[string]any(all), manifest.Path{"global", "jobmesh"}).(map[string]any)
+	effective = merge(effective, global)
 	r.enabled = effective["enabled"] != false
 	r.mode, _ = effective["mode"].(string)
 	r.mesh, _ = effective["mesh"].(string)

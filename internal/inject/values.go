@@ -11,50 +11,55 @@ import (
 	"helm.sh/helm/v3/pkg/strvals"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// ReadValues returns the settings that files and assignments (k=v, as in helm --set)
-// make together; the last one wins. A file is either the values of the library chart
-// (mesh: linkerd), or those of a chart that uses it, with the library's under jobmesh
-// and global.jobmesh; then its other keys are of no interest here.
+// ReadValues returns the values that files and assignments (k=v, as in helm --set)
+// make together, as a chart has them that uses the library: under jobmesh and global.
+// The last one wins. A file is either the values of the library chart (mesh: linkerd),
+// or those of such a chart; then its other keys are of no interest here.
 func ReadValues(files, assignments []string) (map[string]any, error) {
-	settings := map[string]any{}
+	values := map[string]any{}
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}
-		values, err := chartutil.ReadValues(text)
+		file, err := chartutil.ReadValues(text)
 		if err != nil {
 			return nil, fault.New(fault.Usage, fmt.Errorf("values %s: %s", name, strings.TrimPrefix(err.Error(), "error converting YAML to JSON: yaml: ")))
 		}
-		settings = merge(settings, plain(values))
+		values = over(values, file)
 	}
 	for _, assignment := range assignments {
-		values := map[string]any{}
-		if err := strvals.ParseInto(assignment, values); err != nil {
+		assigned := map[string]any{}
+		if err := strvals.ParseInto(assignment, assigned); err != nil {
 			return nil, fault.New(fault.Usage, fmt.Errorf("--set %s: %w", assignment, err), "as in --set mesh=linkerd")
 		}
-		settings = merge(settings, plain(values))
+		values = over(values, assigned)
 	}
-	return settings, nil
+	return values, nil
 }
 
-// plain returns values in the form of the library chart.
-func plain(values map[string]any) map[string]any {
-	own, hasOwn := values["jobmesh"].(map[string]any)
-	global, hasGlobal := values["global"].(map[string]any)
-	if !hasOwn && !hasGlobal {
-		return values
+// over puts values, in either form, over those of a chart. Those of the library win
+// over what global.jobmesh said before them too.
+func over(values, more map[string]any) map[string]any {
+	_, own := more["jobmesh"].(map[string]any)
+	_, global := more["global"].(map[string]any)
+	if own || global {
+		only := map[string]any{}
+		for _, key := range []string{"jobmesh", "global"} {
+			if value, has := more[key]; has {
+				only[key] = value
+			}
+		}
+		return merge(values, only)
 	}
-	settings := merge(map[string]any{}, own)
-	if registry, ok := global["imageRegistry"].(string); ok && registry != "" {
-		settings = merge(settings, map[string]any{"image": map[string]any{"registry": registry}})
+	values = merge(values, map[string]any{"jobmesh": more})
+	if before, has := lookup(values, manifest.Path{"global", "jobmesh"}).(map[string]any); has {
+		values = with(values, manifest.Path{"global", "jobmesh"}, merge(before, more)).(map[string]any)
 	}
-	if library, ok := global["jobmesh"].(map[string]any); ok {
-		settings = merge(settings, library)
-	}
-	return settings
+	return values
 }
 
 // merge merges maps, the second over the first. It changes neither.
