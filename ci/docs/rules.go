@@ -67,7 +67,7 @@ func rulePage(r *lint.Rule) ([]byte, error) {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!-- Written by `make docs` from internal/lint. -->\n\n# %s: %s\n\nSeverity: %s. [All rules](README.md)\n\n", r.ID, r.Title, r.Severity)
-	fmt.Fprintf(&b, "%s\n\nIt says: %s\n\nFix: %s.\n", r.Why, r.Message, r.Fix)
+	fmt.Fprintf(&b, "%s\n\nIt says: %s\n\nFix: %s.\n", r.Why, lint.Placeholders(r.Message), lint.Placeholders(r.Fix))
 	with := ""
 	if e.Flags != "" {
 		with = ", with `" + e.Flags + "`"

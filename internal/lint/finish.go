@@ -18,7 +18,7 @@ var finish = []Rule{
 		Message: "proxy `{proxy}` will outlive container `{container}`; the Job stays active{note}",
 		Why: `A Job is complete when all ordinary containers of its pod have ended. The proxy of a mesh is one of
 them unless it is a native sidecar, and it serves until it is told to stop. Nothing in this pod tells it.`,
-		Fix: "turn native sidecars on for this pod ({native}), or " + wrapIt,
+		Fix: "turn native sidecars on for this pod (annotation {annotation}), or " + wrapIt,
 		Links: []string{
 			"https://github.com/linkerd/linkerd2/issues/7425", "https://github.com/istio/istio/issues/6324",
 			"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/",
@@ -174,7 +174,7 @@ func outlives(rule string) func(*pod, *reporter) {
 			if rule == "JM102" {
 				at = p.commandOf(h.container)
 			}
-			r.add(at, h.container.Name, "proxy", h.proxy, "note", h.note, "native", p.nativeFix(h.proxy))
+			r.add(at, h.container.Name, "proxy", h.proxy, "note", h.note, "annotation", p.nativeFix(h.proxy))
 			return
 		}
 	}
@@ -184,7 +184,7 @@ func outlives(rule string) func(*pod, *reporter) {
 func (p *pod) nativeFix(proxy string) string {
 	switch proxy {
 	case "istio-proxy":
-		return `annotation sidecar.istio.io/nativeSidecar: "true"`
+		return `sidecar.istio.io/nativeSidecar: "true"`
 	case "linkerd-proxy":
 		name := "config.linkerd.io/proxy-enable-native-sidecar"
 		switch v := p.installation("linkerd").Version; {
@@ -193,7 +193,7 @@ func (p *pod) nativeFix(proxy string) string {
 		case v.Before(2, 20):
 			name = "config.beta.linkerd.io/proxy-enable-native-sidecar"
 		}
-		return "annotation " + name + `: "true"`
+		return name + `: "true"`
 	}
 	return "see its manual"
 }

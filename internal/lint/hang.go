@@ -56,7 +56,7 @@ func (p *pod) stops(c container, mesh string) stopped {
 		case call.Signal && !p.sharesProcesses():
 			note = "; `" + call.Tool + "` cannot reach it without shareProcessNamespace"
 			continue
-		case !call.Signal && !call.Post:
+		case !call.Signal && !call.Post && mesh != "cloud-sql-proxy" && mesh != "consul": // those take a GET too
 			note = "; `" + call.Tool + "` sends a GET, and the proxy obeys a POST alone"
 			continue
 		case c.reading.Outcome == script.Never:
@@ -64,6 +64,9 @@ func (p *pod) stops(c container, mesh string) stopped {
 			continue
 		}
 		return stopped{outcome: c.reading.Outcome, byURL: !call.Signal}
+	}
+	if c.reading.Swallowed != "" && note == "" {
+		note = "; `" + c.reading.Swallowed + "` is an argument of the command before it here, and is not run"
 	}
 	if c.reading.Opaque != "" && note == "" {
 		note = "; cannot tell what `" + c.reading.Opaque + "` runs"

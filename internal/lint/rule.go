@@ -8,6 +8,7 @@ package lint
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -109,4 +110,14 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+var braces = regexp.MustCompile(`\{(\w+)\}`)
+
+// Placeholders returns a text of a rule with the words to be filled in as people
+// write them in manuals: PROXY for {proxy}.
+func Placeholders(text string) string {
+	return braces.ReplaceAllStringFunc(strings.ReplaceAll(text, "{note}", ""), func(w string) string {
+		return strings.ToUpper(w[1 : len(w)-1])
+	})
 }

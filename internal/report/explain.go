@@ -17,8 +17,8 @@ func Explain(out io.Writer, r *lint.Rule, color bool) error {
 	fmt.Fprintf(&b, "%s\n\n", paint(bold, r.ID+" "+r.Title+" ("+string(r.Severity)+")"))
 	wrap(&b, "", "", r.Why, same)
 	b.WriteByte('\n')
-	wrap(&b, "says: ", "      ", r.Message, same)
-	wrap(&b, "fix:  ", "      ", r.Fix, same)
+	wrap(&b, "says: ", "      ", lint.Placeholders(r.Message), same)
+	wrap(&b, "fix:  ", "      ", lint.Placeholders(r.Fix), same)
 	e := lint.ExampleOf(r)
 	wrong := "wrong"
 	if e.Flags != "" {

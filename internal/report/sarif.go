@@ -107,7 +107,7 @@ func (s *sarif) Flush(sum Summary) error {
 	for _, r := range lint.Rules() {
 		rules = append(rules, sarifRule{
 			ID: r.ID, Name: camel(r.Title), ShortDescription: sarifText{r.Title}, FullDescription: sarifText{r.Why},
-			Help: sarifText{"Fix: " + r.Fix}, HelpURI: rulePages + r.ID + ".md",
+			Help: sarifText{"Fix: " + lint.Placeholders(r.Fix)}, HelpURI: rulePages + r.ID + ".md",
 			DefaultConfiguration: map[string]string{"level": level(r.Severity)},
 		})
 	}

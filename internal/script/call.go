@@ -118,6 +118,9 @@ func (s *shell) program(c *syntax.CallExpr, words []string, source string) {
 		s.last = success
 		return
 	}
+	if _, found := stopIn(source); found && s.eaten == "" {
+		s.eaten = swallowed(words)
+	}
 	if ready.MatchString(source) && network[name] {
 		s.last = success
 		return

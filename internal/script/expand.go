@@ -194,8 +194,22 @@ func (s *shell) compare(words []string) code {
 	if len(words) != 3 {
 		return open
 	}
-	x, y := codeOf(words[0]), codeOf(words[2])
-	if x == open || y == open || x == other || y == other {
+	// The code of a command that fails is some number above 0.
+	number := func(value string) (int, bool) {
+		n, err := strconv.Atoi(value)
+		return n, err == nil
+	}
+	x, known := number(words[0])
+	y, alsoKnown := number(words[2])
+	switch {
+	case words[0] == failed && alsoKnown && y <= 0, words[0] == failed && words[2] == failed:
+		x = 1
+		if words[2] == failed {
+			y = 1
+		}
+	case words[2] == failed && known && x <= 0:
+		y = 1
+	case !known || !alsoKnown:
 		return open
 	}
 	var holds bool
@@ -205,9 +219,13 @@ func (s *shell) compare(words []string) code {
 	case "-ne", "!=":
 		holds = x != y
 	case "-gt", ">":
-		holds = x == failure && y == success
+		holds = x > y
+	case "-ge", ">=":
+		holds = x >= y
 	case "-lt", "<":
-		holds = x == success && y == failure
+		holds = x < y
+	case "-le", "<=":
+		holds = x <= y
 	default:
 		return open
 	}

@@ -39,6 +39,9 @@ type Reading struct {
 	LosesCode bool
 	// Opaque is the first thing that could not be read, as written.
 	Opaque string
+	// Swallowed is a client that would stop a proxy, and is the argument of another
+	// program instead of a command.
+	Swallowed string
 	// WaitsFor are loops that wait for a proxy without a bound.
 	WaitsFor []string
 	// Programs are the names of the commands in it.
@@ -157,6 +160,7 @@ type reader struct {
 	names  map[string]bool
 	waits  []string
 	hidden string
+	eaten  string
 	steps  int
 }
 
@@ -287,7 +291,7 @@ func (r *reader) read(text string, params []string, flags shellFlags) Reading {
 			result.Outcome = CannotTell
 		}
 	}
-	result.Opaque = r.hidden
+	result.Opaque, result.Swallowed = r.hidden, r.eaten
 	result.WaitsFor = slices.Compact(r.waits)
 	for s := range r.stops {
 		result.Stops = append(result.Stops, s)

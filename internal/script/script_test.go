@@ -65,6 +65,9 @@ func TestScripts(t *testing.T) {
 		{"arithmetic", "python app.py; rc=$?; if (( rc == 0 )); then " + quit + "; fi; exit $rc", OnSuccess, false, ""},
 		{"double brackets", "python app.py; rc=$?; [[ $rc -ne 0 ]] && exit $rc; " + quit, OnSuccess, false, ""},
 		{"not shell", "{{ .Values.script }} (((", Never, false, "{{ .Values.script }} ((("},
+		{"stops until it works", "python app.py; code=$?; RC=1; while [ $RC -gt 0 ]; do " + quit + "; RC=$?; done; exit $code", Always, false, ""},
+		{"until it stops", "python app.py; code=$(echo $?); until " + quit + " &> /dev/null; do sleep 3; done; exit $code", Always, false, ""},
+		{"exit behind &&", "python app.py\nx=$(echo $?); " + quit + " && exit $x", Always, false, ""},
 		{"calls itself", "f() { f; }; f; " + quit, CannotTell, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -129,6 +132,11 @@ func TestPrograms(t *testing.T) {
 	require.Empty(t, Read(nil, nil).Programs)
 	require.Equal(t, []string{"until curl -s localhost:15021/healthz/ready; do :; done"},
 		Read([]string{"sh", "-c", "until curl -s localhost:15021/healthz/ready; do :; done; a"}, nil).WaitsFor)
+
+	folded := Read([]string{"sh", "-c", "job --all curl -X POST http://localhost:15020/quitquitquit"}, nil)
+	require.Equal(t, "curl", folded.Swallowed)
+	require.Equal(t, Never, folded.Outcome)
+	require.Empty(t, Read([]string{"sh", "-c", "job; retry 5 curl -X POST http://localhost:15020/quitquitquit"}, nil).Swallowed)
 
 	get := Read([]string{"sh", "-c", "a; curl -s http://localhost:4191/shutdown"}, nil)
 	require.Equal(t, []Stop{{Tool: "curl", Mesh: "linkerd"}}, get.Stops)

@@ -87,10 +87,32 @@ func stopOf(words []string, source string) (Stop, bool) {
 		return Stop{}, false
 	}
 	mesh, found := stopIn(strings.Join(words, " "))
-	if !found {
+	if !found || swallowed(words) != "" {
 		return Stop{}, false
 	}
 	return Stop{Tool: tool, Mesh: mesh, Post: posts(tool, words)}, true
+}
+
+// runners run what their arguments say.
+var runners = []string{"retry", "watch", "flock", "parallel", "find", "chroot", "ssh", "strace", "unshare", "setpriv", "runuser", "su"}
+
+// swallowed returns the client that is an argument of another program, as when a
+// folded scalar (>) has made one line of two commands. It is not run.
+func swallowed(words []string) string {
+	words = unprefixed(words)
+	if len(words) < 2 {
+		return ""
+	}
+	name := path.Base(words[0])
+	if name == "curl" || name == "wget" || slices.Contains(runners, name) {
+		return ""
+	}
+	for _, w := range words[1:] {
+		if w == "curl" || w == "wget" {
+			return w
+		}
+	}
+	return ""
 }
 
 // posts tells whether a request is, or may be, a POST.
