@@ -136,6 +136,9 @@ func partsOf(x *image.Index) []part {
 		bill := base
 		bill.Digest, bill.Platform = c.Manifest.Descriptor.Digest.String(), c.Platform.Name
 		bill.Files = []sbom.File{{Path: x.Recipe.Path, Content: c.Program}}
+		for _, f := range c.Files {
+			bill.Files = append(bill.Files, sbom.File{Path: f.Path, Content: f.Bytes, Origin: &sbom.Origin{URL: f.URL, Version: f.Version, License: f.License}})
+		}
 		index.Children = append(index.Children, bill)
 		children = append(children, part{name: x.Recipe.Name + " " + c.Platform.Name, descriptor: c.Manifest.Descriptor, bill: bill})
 	}
@@ -158,6 +161,12 @@ func buildOf(x *image.Index, facts Facts, parts []part, byproducts []provenance.
 		platforms = append(platforms, c.Platform.Name)
 		perPlatform[c.Platform.Name] = map[string]any{
 			"environment": list(c.Platform.Environment()), "goFlags": list(x.Recipe.GoFlags(c.Platform.Architecture())),
+		}
+		for _, f := range c.Files {
+			digest := image.NewBlob("", f.Bytes).Descriptor.Digest
+			b.Materials = append(b.Materials, provenance.Material{
+				Name: strings.TrimPrefix(f.Path, "/") + " " + c.Platform.Name, URI: f.URL, Digest: map[string]string{digest.Algorithm: digest.Hex},
+			})
 		}
 	}
 	b.External = map[string]any{

@@ -248,7 +248,9 @@ func TestRegistriesThatFail(t *testing.T) {
 			t.Parallel()
 			s := startServer(t)
 			s.wrong.Store(c.wrong)
-			l, err := NewLookup(registry.NewWith(wrongPassword{}, false))
+			client := registry.NewWith(wrongPassword{}, false)
+			client.Backoff = func(int, *http.Response) time.Duration { return time.Millisecond }
+			l, err := NewLookup(client)
 			require.NoError(t, err)
 			for i, ask := range []func() error{
 				func() error { _, err := l.Image(context.Background(), s.host+"/app:1"); return err },

@@ -25,8 +25,10 @@ type Child struct {
 	// Program and DiffID describe the uncompressed content.
 	Program []byte
 	DiffID  v1.Hash
-	Layer   Blob
-	Config  Blob
+	// Files stand beside the program.
+	Files  []File
+	Layer  Blob
+	Config Blob
 	// Manifest is what the index points to.
 	Manifest Blob
 }
@@ -66,7 +68,7 @@ func Assemble(r Recipe, binaries []Binary) (*Index, error) {
 }
 
 func assembleChild(r Recipe, b Binary) (Child, error) {
-	child := Child{Platform: b.Platform, Program: b.Bytes}
+	child := Child{Platform: b.Platform, Program: b.Bytes, Files: b.Files}
 	content, err := layerTar(r, b.Bytes, b.Files...)
 	if err != nil {
 		return child, err
@@ -116,7 +118,7 @@ func layerTar(r Recipe, program []byte, files ...File) ([]byte, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
 	made := map[string]bool{}
-	for _, f := range append([]File{{r.Path, program}}, files...) {
+	for _, f := range append([]File{{Path: r.Path, Bytes: program}}, files...) {
 		name := strings.TrimPrefix(path.Clean(f.Path), "/")
 		for i, c := range name {
 			if folder := name[:i+1]; c == '/' && !made[folder] {

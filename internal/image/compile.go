@@ -31,6 +31,8 @@ type Binary struct {
 type File struct {
 	Path  string
 	Bytes []byte
+	// URL, Version and License say where it is from.
+	URL, Version, License string
 }
 
 // A Compiler compiles programs of this repository in a closed environment.

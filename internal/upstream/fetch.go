@@ -73,7 +73,9 @@ func (l Lock) Fetch(ctx context.Context, r image.Recipe, platforms []image.Platf
 			wrong = append(wrong, ofPlatform(f.Platform, err))
 			continue
 		}
-		files[f.Platform] = image.File{Path: r.Download.Path, Bytes: file.Bytes}
+		files[f.Platform] = image.File{
+			Path: r.Download.Path, Bytes: file.Bytes, URL: f.URL, Version: l.Version, License: r.Download.License,
+		}
 	}
 	return files, fault.Join(wrong)
 }
