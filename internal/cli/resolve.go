@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -75,6 +76,10 @@ func runResolve(ctx context.Context, streams Streams, stdin io.Reader, args []st
 	}
 	lock := &entrypoint.Lock{}
 	if o.output != "-" {
+		// Before a registry is asked: where the answers cannot go, none are needed.
+		if _, err := os.Stat(filepath.Dir(o.output)); err != nil {
+			return fault.New(fault.LocalIO, err, "choose another file with --output")
+		}
 		var err error
 		if lock, err = entrypoint.Load(o.output); err != nil {
 			return err
@@ -109,7 +114,10 @@ func runResolve(ctx context.Context, streams Streams, stdin io.Reader, args []st
 	if err := fault.Join(append(mistakes, failed...), waysOut(failed, o)...); err != nil {
 		return err
 	}
-	if o.check {
+	if len(uses) == 0 {
+		note(streams)("every container has a command: there is nothing to resolve")
+	}
+	if o.check || len(uses) == 0 && o.output != "-" {
 		return printOutcomes(streams.Out, outcomes)
 	}
 	return writeLock(streams, lock, outcomes, o.output)
@@ -180,7 +188,7 @@ func writeLock(streams Streams, lock *entrypoint.Lock, outcomes []entrypoint.Out
 		return fault.New(fault.LocalIO, err, "choose another file with --output")
 	}
 	if !changed {
-		_, _ = fmt.Fprintln(streams.Err, output+" is up to date: nothing to do") // a courtesy
+		note(streams)(output + " is up to date")
 	}
 	return printOutcomes(streams.Out, outcomes)
 }
