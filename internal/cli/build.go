@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"text/tabwriter"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -115,33 +116,42 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	if index.Attachments, err = attachments(ctx, sources, index, compiler, key); err != nil {
 		return err
 	}
-	pin.Digest = index.Blob.Descriptor.Digest.String()
-	archive, err := chart.Pack(chartDir, pin, recipe.Created)
-	if err != nil {
-		return err
+	made := release.Release{
+		Index:     index,
+		Reference: image.Reference{Repository: repository, Tag: tagOf(version)},
+		Toolchain: compiler.Toolchain,
 	}
-	library := chart.Library{Archive: archive, Repository: chartRepository(path.Dir(repository))}
-	var packed []chart.Archive
-	for _, name := range applications {
-		a, err := chart.PackApplication(filepath.Join(sources, "charts", name), library, recipe.Created)
-		if err != nil {
+	if recipe.InCharts {
+		pin.Digest = index.Blob.Descriptor.Digest.String()
+		if err := packCharts(&made, sources, pin, chartRepository(path.Dir(repository)), recipe.Created); err != nil {
 			return err
 		}
-		packed = append(packed, a)
 	}
-	result, err := out.Write(release.Release{
-		Index:        index,
-		Reference:    image.Reference{Repository: repository, Tag: tagOf(version)},
-		Chart:        archive,
-		Applications: packed,
-		Toolchain:    compiler.Toolchain,
-	})
+	result, err := out.Write(made)
 	if err != nil {
 		return fault.New(fault.LocalIO, err)
 	}
 	printTable(streams, result)
 	_, err = fmt.Fprintln(streams.Out, result.Image.Digest)
 	return err
+}
+
+// packCharts adds the charts, pinned to the image, to a release.
+func packCharts(r *release.Release, sources string, pin chart.Pin, repository string, created time.Time) error {
+	archive, err := chart.Pack(chartFolder(sources), pin, created)
+	if err != nil {
+		return err
+	}
+	r.Chart = &archive
+	library := chart.Library{Archive: archive, Repository: repository}
+	for _, name := range applications {
+		packed, err := chart.PackApplication(filepath.Join(sources, "charts", name), library, created)
+		if err != nil {
+			return err
+		}
+		r.Applications = append(r.Applications, packed)
+	}
+	return nil
 }
 
 // applications are the charts of charts/ that are released with the library. The
@@ -302,7 +312,7 @@ func printTable(streams Streams, r release.Result) {
 		row(p.Platform, p.Program.Size, p.Layer.Size, p.Digest)
 	}
 	row("image index", "", "", r.Image.Digest)
-	for _, c := range append([]release.Packed{r.Chart}, r.Applications...) {
+	for _, c := range r.Charts() {
 		row("chart "+c.Name+" "+c.Version, "", c.Size, c.Digest)
 	}
 	_ = w.Flush()

@@ -138,7 +138,7 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 	root.SetErr(streams.Err)
 	root.AddCommand(
 		newBuild(streams), newPublish(streams), newVerify(streams),
-		newInject(streams, o.imageDigest), newLint(version, streams), newResolve(streams), newLock(streams),
+		newInject(streams, o.imageDigest), newLint(version, streams), newResolve(streams), newFunction(streams, version, o.imageDigest), newLock(streams),
 	)
 	return root
 }

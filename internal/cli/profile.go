@@ -26,6 +26,14 @@ type profileOptions struct {
 	config, lock                                                     string
 }
 
+// A profileKey is a key of jobmesh.yaml with its flag.
+type profileKey struct{ key, flag string }
+
+var profileKeys = []profileKey{
+	{"mesh", "mesh"}, {"meshVersion", "mesh-version"}, {"native", "native"}, {"kubeVersion", "kube-version"},
+	{"minKubelet", "min-kubelet"}, {"postRenderer", "post-renderer"}, {"failOn", "fail-on"},
+}
+
 func (o *profileOptions) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.mesh, "mesh", "", "mesh that pods are in unless they opt out: "+strings.Join(lint.Meshes(), ", "))
@@ -46,13 +54,9 @@ func (o profileOptions) load(failOn string, changed func(string) bool) (lint.Pro
 	var p lint.Profile
 	var problems, hints []string
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	settings := []struct {
-		key, flag string
-		value     *string
-	}{
-		{"mesh", "mesh", &o.mesh}, {"meshVersion", "mesh-version", &o.meshVersion}, {"native", "native", &o.native},
-		{"kubeVersion", "kube-version", &o.kubeVersion}, {"minKubelet", "min-kubelet", &o.minKubelet},
-		{"postRenderer", "post-renderer", &o.postRenderer}, {"failOn", "fail-on", &failOn},
+	values := map[string]*string{
+		"mesh": &o.mesh, "meshVersion": &o.meshVersion, "native": &o.native, "kubeVersion": &o.kubeVersion,
+		"minKubelet": &o.minKubelet, "postRenderer": &o.postRenderer, "failOn": &failOn,
 	}
 	name, fromFile, err := o.file()
 	if err != nil {
@@ -60,11 +64,11 @@ func (o profileOptions) load(failOn string, changed func(string) bool) (lint.Pro
 	}
 	var keys []string
 	names := map[string]string{} // how a setting is called where it was made
-	for _, s := range settings {
+	for _, s := range profileKeys {
 		keys = append(keys, s.key)
 		names[s.flag] = "--" + s.flag
 		if v, ok := fromFile[s.key]; ok && !changed(s.flag) {
-			*s.value, names[s.flag] = v, name+": "+s.key
+			*values[s.key], names[s.flag] = v, name+": "+s.key
 		}
 	}
 	for key := range fromFile {

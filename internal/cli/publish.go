@@ -174,6 +174,27 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 	return nil
 }
 
+// repinned are the charts of a release, with another pin and repository.
+func repinned(stored release.Stored, pin chart.Pin, repository string) ([]chart.Archive, error) {
+	if stored.Chart == nil {
+		return nil, nil
+	}
+	archive, err := chart.Repack(stored.Chart, pin)
+	if err != nil {
+		return nil, err
+	}
+	library := chart.Library{Archive: archive, Repository: repository}
+	archives := []chart.Archive{archive}
+	for _, a := range stored.Applications {
+		packed, err := chart.RepackApplication(a, library)
+		if err != nil {
+			return nil, err
+		}
+		archives = append(archives, packed)
+	}
+	return archives, nil
+}
+
 // artifactsOf returns the image and the charts as a registry will have them.
 func artifactsOf(stored release.Stored, o publishOptions, key *signature.Key) ([]publish.Artifact, error) {
 	var named []name.Option
@@ -193,18 +214,9 @@ func artifactsOf(stored release.Stored, o publishOptions, key *signature.Key) ([
 	}
 	pin := pinTo(imageRepo)
 	pin.Digest = stored.Result.Image.Digest
-	archive, err := chart.Repack(stored.Chart, pin)
+	archives, err := repinned(stored, pin, chartRepository(o.prefix))
 	if err != nil {
 		return nil, err
-	}
-	library := chart.Library{Archive: archive, Repository: chartRepository(o.prefix)}
-	archives := []chart.Archive{archive}
-	for _, a := range stored.Applications {
-		repacked, err := chart.RepackApplication(a, library)
-		if err != nil {
-			return nil, err
-		}
-		archives = append(archives, repacked)
 	}
 	created, err := verify.Created(stored)
 	if err != nil {

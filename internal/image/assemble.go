@@ -89,6 +89,7 @@ func assembleChild(r Recipe, b Binary) (Child, error) {
 		Created:      v1.Time{Time: r.Created},
 		Config: v1.Config{
 			Entrypoint: r.Entrypoint,
+			Cmd:        r.Command,
 			User:       r.User,
 			WorkingDir: "/",
 			Labels:     r.annotations(),

@@ -30,8 +30,11 @@ type Recipe struct {
 	LinkerFlagsFor []string `json:"linkerFlagsFor"`
 	// Path is where the program stands in the image.
 	Path string `json:"path"`
-	// Entrypoint is the image's ENTRYPOINT.
+	// Entrypoint is the image's ENTRYPOINT, and Command its CMD.
 	Entrypoint []string `json:"entrypoint"`
+	Command    []string `json:"cmd"`
+	// InCharts says that the charts are released with the image, pinned to it.
+	InCharts bool `json:"inCharts"`
 	// User is numeric, so that a pod with runAsNonRoot needs to look up nothing.
 	User string `json:"user"`
 	// Platforms are the names of what the image is built for.

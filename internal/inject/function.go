@@ -14,8 +14,8 @@ import (
 // A ResourceList is what kustomize and kpt send to a function: the objects in items,
 // the settings in functionConfig; they want to hear what there is to say in results.
 
-// functionKind is the kind of a functionConfig that is for us. A ConfigMap is too.
-const functionKind = "JobmeshInject"
+// FunctionKind is the kind of a functionConfig that is for us. A ConfigMap is too.
+const FunctionKind = "JobmeshInject"
 
 func isResourceList(d *manifest.Document) bool {
 	return manifest.Text(manifest.Get(d.Root, "kind")) == "ResourceList"
@@ -37,16 +37,16 @@ func functionSettings(d *manifest.Document) (map[string]any, error) {
 	switch kind := config["kind"]; {
 	case config == nil:
 		return nil, nil
-	case kind == functionKind && spec["values"] != nil:
+	case kind == FunctionKind && spec["values"] != nil:
 		values, isMap := spec["values"].(map[string]any)
 		if !isMap {
 			return nil, errors.New("functionConfig: spec.values must be a mapping")
 		}
 		return values, nil
-	case kind == functionKind:
+	case kind == FunctionKind:
 		return spec, nil
 	case kind != "ConfigMap":
-		return nil, fmt.Errorf("functionConfig: kind must be %s or ConfigMap, got %v", functionKind, kind)
+		return nil, fmt.Errorf("functionConfig: kind must be %s or ConfigMap, got %v", FunctionKind, kind)
 	}
 	data, _ := config["data"].(map[string]any)
 	values := map[string]any{}

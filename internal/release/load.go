@@ -28,7 +28,7 @@ type Stored struct {
 	// Attachments are documents about the index and its children, in the order of
 	// Result.
 	Attachments []image.Attachment
-	// Chart is the archive of the library chart.
+	// Chart is the archive of the library chart, nil where Result has none.
 	Chart []byte
 	// Applications are the archives of the charts that carry it, in the order of
 	// Result.
@@ -57,8 +57,10 @@ func (f Folder) Load() (Stored, error) {
 	if err := s.Result.parse(text); err != nil {
 		return s, fault.New(fault.Verification, fmt.Errorf("%s %w", path, err), rebuild)
 	}
-	if s.Chart, err = f.file(s.Result.Chart.Path, s.Result.Chart.Content); err != nil {
-		return s, err
+	if c := s.Result.Chart; c != nil {
+		if s.Chart, err = f.file(c.Path, c.Content); err != nil {
+			return s, err
+		}
 	}
 	for _, a := range s.Result.Applications {
 		archive, err := f.file(a.Path, a.Content)
@@ -133,6 +135,14 @@ func (f Folder) child(layout string, p Platform) (c Child, err error) {
 	return c, nil
 }
 
+// Charts are the library chart, where there is one, and those that carry it.
+func (r *Result) Charts() []Packed {
+	if r.Chart == nil {
+		return r.Applications
+	}
+	return append([]Packed{*r.Chart}, r.Applications...)
+}
+
 // parse reads the text of a result, in which nothing is guarded by a digest: it
 // has to be, byte for byte, what is written for what it says.
 func (r *Result) parse(text []byte) error {
@@ -143,7 +153,7 @@ func (r *Result) parse(text []byte) error {
 		return errors.New("is damaged: it has more than jobmesh wrote")
 	}
 	agree := r.Archive.Path == archivePath(r.Image.Name, r.Version)
-	for _, p := range append([]Packed{r.Chart}, r.Applications...) {
+	for _, p := range r.Charts() {
 		agree = agree && p.Path == chartFolder+"/"+p.Name+"-"+p.Version+".tgz"
 	}
 	if !agree {

@@ -34,7 +34,8 @@ const (
 type Release struct {
 	Index     *image.Index
 	Reference image.Reference
-	Chart     chart.Archive
+	// Chart is the library chart, or nil for an image that no chart uses.
+	Chart *chart.Archive
 	// Applications are charts that carry the library chart.
 	Applications []chart.Archive
 	Toolchain    string
@@ -48,7 +49,8 @@ type Result struct {
 	Toolchain     string `json:"toolchain"`
 	Image         Image  `json:"image"`
 	Archive       File   `json:"archive"`
-	Chart         Packed `json:"chart"`
+	// Chart is the library chart, or nil for an image that no chart uses.
+	Chart *Packed `json:"chart,omitempty"`
 	// Applications are charts that carry the library chart.
 	Applications []Packed `json:"applications"`
 }
@@ -175,7 +177,10 @@ func (f Folder) Write(r Release) (Result, error) {
 		path    string
 		content []byte
 	}
-	files := []file{{result.Archive.Path, archive}, {result.Chart.Path, r.Chart.Bytes}}
+	files := []file{{result.Archive.Path, archive}}
+	if r.Chart != nil {
+		files = append(files, file{result.Chart.Path, r.Chart.Bytes})
+	}
 	for i, a := range r.Applications {
 		files = append(files, file{result.Applications[i].Path, a.Bytes})
 	}
@@ -229,9 +234,12 @@ func (r Release) result(archive []byte) Result {
 			Content:   described(r.Index.Blob),
 		},
 		Archive: File{Path: archivePath(recipe.Name, recipe.Version), Content: content(archive)},
-		Chart:   packed(r.Chart),
 		// A list even where it is empty: readers need no case for it.
 		Applications: []Packed{},
+	}
+	if r.Chart != nil {
+		library := packed(*r.Chart)
+		result.Chart = &library
 	}
 	for _, a := range r.Applications {
 		result.Applications = append(result.Applications, packed(a))

@@ -40,7 +40,9 @@ type Finding struct {
 // Stored looks at a release whose digests have been checked.
 func Stored(s release.Stored, key *signature.PublicKey) []Finding {
 	found := Image(s, key)
-	found = append(found, Finding{Object: "chart", Aspect: "pin", Err: checkPin(s)})
+	if s.Chart != nil {
+		found = append(found, Finding{Object: "chart", Aspect: "pin", Err: checkPin(s)})
+	}
 	for i, a := range s.Result.Applications {
 		found = append(found, Finding{Object: "chart " + a.Name, Aspect: "library", Err: checkLibrary(s.Applications[i], s.Chart)})
 	}
