@@ -37,7 +37,7 @@ e2e-check:
 	cd tests/e2e && go run ./check
 
 .PHONY: bench
-bench: build $(TOOLS) ## measure size, memory and time of the wrapper beside tini and a direct start
+bench: build $(TOOLS) ## measure the wrapper beside tini and a direct start, the chart, and jobmesh inject
 	ci/bench
 
 .PHONY: lint
