@@ -294,3 +294,21 @@ func renderOne(consumer *chart.Chart, set values, template string) (string, erro
 	printed, err := engine.Render(consumer, all)
 	return printed[template], err
 }
+
+// TestInjectGolden writes what tests/kubetypes holds against the types of Kubernetes.
+func TestInjectGolden(t *testing.T) {
+	lock := []byte(read(t, root, "tests", "chart", "jobmesh.lock.yaml"))
+	in, err := inject.New(inject.Options{Library: jobmesh.LibraryChart, Lock: lock, Values: values{
+		"jobmesh": values{"containers": "all", "skipOutboundPorts": []any{5432}, "image": values{"pullSecrets": []any{"mirror"}}},
+	}})
+	require.NoError(t, err)
+	var out bytes.Buffer
+	result, err := in.Run(context.Background(), []string{"testdata/values/inject.yaml"}, nil, &out)
+	require.NoError(t, err)
+	require.Empty(t, result.Mistakes)
+	golden := filepath.Join("testdata", "rendered", "inject.yaml")
+	if *update {
+		require.NoError(t, os.WriteFile(golden, out.Bytes(), 0o644))
+	}
+	require.Equal(t, read(t, golden), out.String(), "hint: go test ./tests/golden -update")
+}
