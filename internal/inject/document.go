@@ -151,18 +151,18 @@ func (u *unit) restore(final, asked bool) *manifest.Document {
 	if results, err := earlierResults(u.document); err == nil && results != nil {
 		additions = append(additions, patch.Addition{Node: u.document.Root, Undos: results})
 	}
+	var objects []manifest.Object
 	for _, o := range u.document.Objects() {
 		undos, has, err := recorded(o)
-		if has && err == nil {
-			addition := patch.Addition{Node: o.Node, Undos: undos}
-			_, err = patch.Revert(u.document, []patch.Addition{addition})
-			additions = append(additions, addition)
-		}
 		switch {
 		case err != nil:
 			u.mistake(o, err)
-		case has && final:
-			u.note(o, Restored, "")
+		case has:
+			objects = append(objects, o)
+			additions = append(additions, patch.Addition{Node: o.Node, Undos: undos})
+			if final {
+				u.note(o, Restored, "")
+			}
 		case asked && wrapped(o):
 			u.note(o, Skipped, "it has a wrapper that jobmesh inject did not put there")
 		}
@@ -181,8 +181,16 @@ func (u *unit) restore(final, asked bool) *manifest.Document {
 			return d
 		}
 	}
-	u.mistakes = append(u.mistakes, Mistake{File: u.document.File, Line: u.document.Line,
-		Err: fmt.Errorf("%s:%d: without the injected parts: %w", u.document.File, u.document.Line, err)})
+	// Whose fault it is.
+	for i, addition := range additions[len(additions)-len(objects):] {
+		if _, err := patch.Revert(u.document, []patch.Addition{addition}); err != nil {
+			u.mistake(objects[i], err)
+		}
+	}
+	if len(u.mistakes) == 0 {
+		u.mistakes = append(u.mistakes, Mistake{File: u.document.File, Line: u.document.Line,
+			Err: fmt.Errorf("%s:%d: without the injected parts: %w", u.document.File, u.document.Line, err)})
+	}
 	return nil
 }
 

@@ -15,12 +15,15 @@ import (
 // extensions are those of the files that a folder is searched for.
 var extensions = []string{".yaml", ".yml", ".json"}
 
+// ours are files of jobmesh itself, which are no manifests.
+var ours = []string{"jobmesh.lock.yaml", "jobmesh.yaml"}
+
 // Stdin is the argument that stands for the standard input.
 const Stdin = "-"
 
 // Files returns the files that arguments stand for, in their order: of a folder all
-// *.yaml, *.yml and *.json below it, sorted, those in folders whose name begins with
-// a dot left out. A file named as such may have any name.
+// *.yaml, *.yml and *.json below it, sorted; left out are those in folders whose name
+// begins with a dot, and jobmesh's own. A file named as such may have any name.
 func Files(args []string) ([]string, error) {
 	var files []string
 	seenStdin := false
@@ -64,7 +67,7 @@ func below(dir string) ([]string, error) {
 				return fs.SkipDir
 			}
 			return nil
-		case !slices.Contains(extensions, filepath.Ext(path)):
+		case !slices.Contains(extensions, filepath.Ext(path)) || slices.Contains(ours, entry.Name()):
 			return nil
 		}
 		// A link to a folder would have to be followed for ever; one to a file is a file.

@@ -245,7 +245,7 @@ func TestPathString(t *testing.T) {
 
 func TestFiles(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"b.yaml", "a/z.yml", "a/c.json", "a/readme.md", ".git/x.yaml", "one.txt", "empty/readme"} {
+	for _, name := range []string{"b.yaml", "a/z.yml", "a/c.json", "a/readme.md", ".git/x.yaml", "one.txt", "empty/readme", "jobmesh.lock.yaml"} {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, nil, 0o644))

@@ -39,6 +39,9 @@ func (w *writer) addPair(m *yaml.Node, path manifest.Path, key string, value any
 	pair := s.pair(key, value, indent)
 	if w.first || key == "metadata" {
 		at := w.text.start(m, 0)
+		if !w.first {
+			at = w.aboveComments(at, indent)
+		}
 		w.edit(at, at, pair+s.newline+spaces(indent), len(path))
 		return
 	}
@@ -54,8 +57,8 @@ func (w *writer) append(n *yaml.Node, s style, added string, indent, depth int) 
 // addItems adds items to a list.
 func (w *writer) addItems(l *yaml.Node, path manifest.Path, front bool, items []any) {
 	s := w.style(path)
-	if len(l.Content) > 0 {
-		s.quote = w.quoteOf(l.Content[0])
+	if _, isWord := items[0].(scalar); isWord && len(l.Content) > 0 {
+		s.quote = quoteOf(l.Content[0])
 	}
 	if isFlow(l) {
 		w.addFlow(l, s, front, len(path), func(pretty bool, pad, unit string) string {
@@ -83,8 +86,24 @@ func (w *writer) addItems(l *yaml.Node, path manifest.Path, front bool, items []
 		w.append(l, s, strings.Join(texts, pad), indent, len(path))
 		return
 	}
-	at := w.text.start(l, 0)
+	at := w.aboveComments(w.text.start(l, 0), indent)
 	w.edit(at, at, strings.Join(texts, pad)+pad, len(path))
+}
+
+// aboveComments moves a place up over the comments that belong to what is there.
+func (w *writer) aboveComments(at, indent int) int {
+	if pad, alone := w.linePrefix(at); !alone || len(pad) != indent {
+		return at
+	}
+	for {
+		line := at - indent
+		above := bytes.LastIndexByte(w.text.Text[:max(line-1, 0)], '\n') + 1
+		if above >= line || line-above <= indent || w.text.Text[above+indent] != '#' ||
+			len(bytes.TrimLeft(w.text.Text[above:above+indent], " ")) > 0 {
+			return at
+		}
+		at = above + indent
+	}
 }
 
 // addFlow adds to a flow collection. write writes what is added; with pretty, over
@@ -218,7 +237,7 @@ func (w *writer) jsonStyle(s *style) {
 }
 
 // quoteOf returns the quote around a scalar, 0 for none.
-func (w *writer) quoteOf(n *yaml.Node) byte {
+func quoteOf(n *yaml.Node) byte {
 	switch {
 	case n.Kind != yaml.ScalarNode:
 		return 0

@@ -398,6 +398,9 @@ func (r *reverter) cut(n *yaml.Node) {
 		case survivor:
 			from = r.lineBreakBefore(from)
 			to = r.text.lineEnd(to)
+		case i+1 < count && !isFlow(n) && !gone[i+1]:
+			// Comments of the next one may be in between.
+			to = min(r.text.nextLine(r.text.lineEnd(to))+indent, r.text.start(n, i+1))
 		case i+1 < count:
 			to = r.text.start(n, i+1)
 		}
