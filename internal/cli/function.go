@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -35,19 +34,14 @@ the keys of jobmesh.yaml.`,
 			if err != nil {
 				return err
 			}
-			config, err := functionConfig(text)
+			kind, err := functionKind(text)
 			if err != nil {
 				return err
 			}
 			streams.In = bytes.NewReader(text)
 			verb := newInject(streams, imageDigest)
-			if config.kind == lintKind {
+			if kind == lintKind {
 				verb = newLint(version, streams)
-				for _, s := range config.settings {
-					if err := verb.Flags().Set(s.flag, s.value); err != nil {
-						return fault.New(fault.Usage, fmt.Errorf("functionConfig: spec.%s: %w", s.key, err))
-					}
-				}
 			}
 			verb.SetContext(cmd.Context())
 			return verb.RunE(verb, nil)
@@ -67,47 +61,19 @@ func readFunction(streams Streams) ([]byte, error) {
 	return text, nil
 }
 
-// A config is what a functionConfig says that is not left to the verb.
-type config struct {
-	kind     string
-	settings []setting
-}
-
-// A setting is a key of the spec with its value.
-type setting struct {
-	profileKey
-	value string
-}
-
-// functionConfig reads that of a ResourceList.
-func functionConfig(text []byte) (config, error) {
-	var c config
-	var documents []*manifest.Document
+// functionKind is the kind of the functionConfig of a ResourceList.
+func functionKind(text []byte) (string, error) {
+	var root *yaml.Node
 	if err := manifest.Scan("stdin", bytes.NewReader(text), func(d *manifest.Document) error {
-		documents = append(documents, d)
+		if manifest.Text(manifest.Get(d.Root, "kind")) == "ResourceList" {
+			root = d.Root
+		}
 		return d.Err
 	}); err != nil {
-		return c, fault.New(fault.Usage, err)
+		return "", fault.New(fault.Usage, err)
 	}
-	i := slices.IndexFunc(documents, func(d *manifest.Document) bool {
-		return manifest.Text(manifest.Get(d.Root, "kind")) == "ResourceList"
-	})
-	if i < 0 {
-		return c, fault.New(fault.Usage, errors.New("stdin is no ResourceList"), "jobmesh inject and jobmesh lint take any manifests")
+	if root == nil {
+		return "", fault.New(fault.Usage, errors.New("stdin is no ResourceList"), "jobmesh inject and jobmesh lint take any manifests")
 	}
-	root := documents[i].Root
-	c.kind = manifest.Text(manifest.Get(root, "functionConfig", "kind"))
-	if c.kind != lintKind {
-		return c, nil // inject says what it takes
-	}
-	var err error
-	manifest.Each(manifest.Get(root, "functionConfig", "spec"), func(key, value *yaml.Node) {
-		i := slices.IndexFunc(profileKeys, func(k profileKey) bool { return k.key == key.Value })
-		if i < 0 {
-			err = fault.New(fault.Usage, fmt.Errorf("functionConfig: key spec.%s is unknown", key.Value), "docs/lint.md has the keys of jobmesh.yaml")
-			return
-		}
-		c.settings = append(c.settings, setting{profileKeys[i], manifest.Text(value)})
-	})
-	return c, err
+	return manifest.Text(manifest.Get(root, "functionConfig", "kind")), nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/term"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
@@ -42,7 +43,8 @@ With --mesh the pods are in that mesh unless they opt out; without, only what a
 manifest says itself counts. Namespaces among the manifests are heeded.
 
 It reads files, folders (*.yaml, *.yml, *.json) and stdin, and talks to nobody.
-A ResourceList on stdin, from kustomize, comes back with the findings in results.
+A ResourceList on stdin, from kustomize, comes back with the findings in results;
+its functionConfig describes the cluster with the keys of jobmesh.yaml.
 The annotation jobmesh.dev/ignore-JM101: "the reason" on an object or on its pod
 template silences a rule there.
 
@@ -89,10 +91,6 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 		}
 		return report.Explain(streams.Out, rule, color)
 	}
-	profile, failOn, err := o.profile.load(o.failOn, changed)
-	if err != nil {
-		return err
-	}
 	if !slices.Contains(report.Formats(), o.output) {
 		return unknownWord("output", o.output, report.Formats())
 	}
@@ -105,22 +103,31 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	}
 	run := &lintRun{stdin: streams.In}
 	files := run.files(args)
+	var list *manifest.Document
 	if slices.Contains(files, manifest.Stdin) {
 		text, err := io.ReadAll(streams.In)
 		if err != nil {
 			return fault.New(fault.LocalIO, fmt.Errorf("stdin: %w", err))
 		}
 		run.stdin, run.text = bytes.NewReader(text), text
+		if len(files) == 1 {
+			list = resourceList(text)
+		}
+	}
+	profile, failOn, err := o.profile.load(o.failOn, changed, functionConfig(list))
+	if err != nil {
+		return err
 	}
 	linter := lint.New(profile, run.namespaces(files))
 	if err := run.check(ctx, linter, files); err != nil {
 		return err
 	}
-	if list, ok := resourceList(run.text); ok && len(files) == 1 && !changed("output") {
-		if err := report.ResourceList(streams.Out, list, run.findings); err != nil {
-			return err
-		}
-	} else if err := run.write(streams.Out, o.output, version, color); err != nil {
+	if list != nil && !changed("output") {
+		err = report.ResourceList(streams.Out, list, run.findings)
+	} else {
+		err = run.write(streams.Out, o.output, version, color)
+	}
+	if err != nil {
 		return err
 	}
 	return run.verdict(streams, failOn)
@@ -282,10 +289,11 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// resourceList recognises what functions of kustomize are given.
-func resourceList(text []byte) (*manifest.Document, bool) {
+// resourceList recognises what functions of kustomize are given; nil for anything
+// else.
+func resourceList(text []byte) *manifest.Document {
 	if !bytes.Contains(text, []byte("ResourceList")) {
-		return nil, false
+		return nil
 	}
 	var documents []*manifest.Document
 	_ = manifest.Scan("stdin", bytes.NewReader(text), func(d *manifest.Document) error {
@@ -293,9 +301,26 @@ func resourceList(text []byte) (*manifest.Document, bool) {
 		return nil
 	}) // only visit's errors, and it has none
 	if len(documents) != 1 || documents[0].Root == nil {
-		return nil, false
+		return nil
 	}
 	root := documents[0].Root
-	return documents[0], manifest.Text(manifest.Get(root, "kind")) == "ResourceList" &&
-		strings.HasPrefix(manifest.Text(manifest.Get(root, "apiVersion")), "config.kubernetes.io/")
+	if manifest.Text(manifest.Get(root, "kind")) != "ResourceList" ||
+		!strings.HasPrefix(manifest.Text(manifest.Get(root, "apiVersion")), "config.kubernetes.io/") {
+		return nil
+	}
+	return documents[0]
+}
+
+// functionConfig are the settings of a function: the data of a ConfigMap, or the spec
+// of any other object.
+func functionConfig(list *manifest.Document) map[string]string {
+	settings := map[string]string{}
+	if list == nil {
+		return settings
+	}
+	config := manifest.Get(list.Root, "functionConfig")
+	for _, field := range []string{"data", "spec"} {
+		manifest.Each(manifest.Get(config, field), func(key, value *yaml.Node) { settings[key.Value] = manifest.Text(value) })
+	}
+	return settings
 }

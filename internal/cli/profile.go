@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -49,8 +50,9 @@ func (o *profileOptions) register(cmd *cobra.Command) {
 	complete(cmd, "post-renderer", lint.PostRenderers())
 }
 
-// load puts the profile together: flags win over the file.
-func (o profileOptions) load(failOn string, changed func(string) bool) (lint.Profile, lint.Severity, error) {
+// load puts the profile together: flags win over the configuration of a function, and
+// that over the file.
+func (o profileOptions) load(failOn string, changed func(string) bool, function map[string]string) (lint.Profile, lint.Severity, error) {
 	var p lint.Profile
 	var problems, hints []string
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
@@ -67,13 +69,17 @@ func (o profileOptions) load(failOn string, changed func(string) bool) (lint.Pro
 	for _, s := range profileKeys {
 		keys = append(keys, s.key)
 		names[s.flag] = "--" + s.flag
-		if v, ok := fromFile[s.key]; ok && !changed(s.flag) {
-			*values[s.key], names[s.flag] = v, name+": "+s.key
+		for _, from := range []source{{name, fromFile}, {"functionConfig", function}} {
+			if v, ok := from.settings[s.key]; ok && !changed(s.flag) {
+				*values[s.key], names[s.flag] = v, from.name+": "+s.key
+			}
 		}
 	}
-	for key := range fromFile {
-		if !slices.Contains(keys, key) {
-			return p, "", fault.New(fault.Usage, fmt.Errorf("%s: key %q is unknown", name, key), "the keys are "+strings.Join(keys, ", "))
+	for _, from := range []source{{name, fromFile}, {"functionConfig", function}} {
+		for _, key := range slices.Sorted(maps.Keys(from.settings)) {
+			if !slices.Contains(keys, key) {
+				return p, "", fault.New(fault.Usage, fmt.Errorf("%s: key %q is unknown", from.name, key), "the keys are "+strings.Join(keys, ", "))
+			}
 		}
 	}
 	oneOf := func(flag, value string, words []string) {
@@ -114,6 +120,12 @@ func (o profileOptions) load(failOn string, changed func(string) bool) (lint.Pro
 	}
 	p.Lock, err = o.readLock()
 	return p, lint.Severity(failOn), err
+}
+
+// A source is where settings come from.
+type source struct {
+	name     string
+	settings map[string]string
 }
 
 // file reads the settings of the profile file. Values are taken as they are written:

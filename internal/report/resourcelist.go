@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"regexp"
 
 	"go.yaml.in/yaml/v3"
 
@@ -25,13 +26,16 @@ type krmResult struct {
 	Tags map[string]string `yaml:"tags"`
 }
 
+// inList is where an item stands in the list; a result names the field of the item.
+var inList = regexp.MustCompile(`^items\[\d+\]\.`)
+
 // ResourceList writes the list back with the findings in its results.
 func ResourceList(out io.Writer, d *manifest.Document, findings []lint.Finding) error {
 	results := []krmResult{}
 	for _, f := range findings {
 		r := krmResult{Message: f.Rule.ID + ": " + f.Message + "; fix: " + f.Fix, Severity: string(f.Severity), Tags: map[string]string{"rule": f.Rule.ID}}
 		r.Ref.Kind, r.Ref.Namespace, r.Ref.Name = f.Object.Kind, f.Object.Namespace, f.Object.Name
-		r.Field.Path = f.FieldPath
+		r.Field.Path = inList.ReplaceAllString(f.FieldPath, "")
 		results = append(results, r)
 	}
 	var value yaml.Node
