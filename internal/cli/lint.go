@@ -156,6 +156,7 @@ type lintRun struct {
 // files resolves the arguments one by one: one that cannot be read hides no other.
 func (l *lintRun) files(args []string) []string {
 	var files []string
+	seen := map[string]bool{}
 	for _, arg := range args {
 		found, err := manifest.Files([]string{arg})
 		if err != nil {
@@ -163,9 +164,10 @@ func (l *lintRun) files(args []string) []string {
 			continue
 		}
 		for _, f := range found {
-			if !slices.Contains(files, f) {
+			if !seen[f] {
 				files = append(files, f)
 			}
+			seen[f] = true
 		}
 	}
 	return files

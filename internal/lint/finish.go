@@ -156,7 +156,7 @@ func (p *pod) successOnlyUnmeshed(r *reporter) {
 		return
 	}
 	for _, c := range p.work() {
-		if c.reading.Shell && c.reading.Outcome == script.OnSuccess {
+		if c.reading.Shell && p.enough(c.reading.Outcome) == script.OnSuccess {
 			r.add(p.commandOf(c), c.Name, "proxy", "the proxy")
 			return
 		}

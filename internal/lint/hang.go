@@ -39,13 +39,8 @@ type stopped struct {
 // stops decides when a container stops the proxy of a mesh.
 func (p *pod) stops(c container, mesh string) stopped {
 	if w := c.reading.Wrapper; w != nil && wraps(*w, mesh) {
-		s := stopped{outcome: w.Stops, byURL: w.StopProcess == ""}
-		if w.Stops == script.OnSuccess && w.Name == "jobmesh-wrap" && p.restartPolicy != "Never" {
-			// A container that fails is started again, and needs the proxy then.
-			s.outcome = script.Always
-		}
 		if w.Stops != script.Never {
-			return s
+			return stopped{outcome: p.enough(w.Stops), byURL: w.StopProcess == ""}
 		}
 	}
 	var note string
@@ -63,7 +58,7 @@ func (p *pod) stops(c container, mesh string) stopped {
 			note = "; the call that would stop it is never reached"
 			continue
 		}
-		return stopped{outcome: c.reading.Outcome, byURL: !call.Signal}
+		return stopped{outcome: p.enough(c.reading.Outcome), byURL: !call.Signal}
 	}
 	if c.reading.Swallowed != "" && note == "" {
 		note = "; `" + c.reading.Swallowed + "` is an argument of the command before it here, and is not run"
@@ -72,6 +67,16 @@ func (p *pod) stops(c container, mesh string) stopped {
 		note = "; cannot tell what `" + c.reading.Opaque + "` runs"
 	}
 	return stopped{note: note}
+}
+
+// enough takes a stop after success alone for one that is sure where the kubelet
+// starts a container that fails again: it needs the proxy then, and when backoffLimit
+// is reached the pod is deleted.
+func (p *pod) enough(o script.Outcome) script.Outcome {
+	if o == script.OnSuccess && p.restartPolicy == "OnFailure" {
+		return script.Always
+	}
+	return o
 }
 
 // wraps tells whether a wrapper minds the proxy of a mesh. Without a name ours finds
@@ -145,6 +150,11 @@ func (p *pod) hangOf(x proxy, first container) (hang, bool) {
 		return hang{}, false // Kuma's control plane stops its proxy itself
 	}
 	if x.mesh == "vault-agent" && native.Truthy(p.annotations[vaultOnly]) {
+		return hang{}, false
+	}
+	if p.template.Argo && (x.mesh == "istio" || p.annotations["workflows.argoproj.io/kill-cmd-"+x.name] != "") {
+		// The executor runs kill in the containers that it does not know; it needs a
+		// shell there, which Linkerd's proxy has not, or the command in an annotation.
 		return hang{}, false
 	}
 	best, by := p.ends(x.mesh)

@@ -85,6 +85,12 @@ func newPod(o manifest.Object, t manifest.PodTemplate, profile *Profile, ns Name
 		p.job = p.root.get(t.Path[:n-1]...)
 	}
 	p.labels, p.annotations = textsOf(p.meta.get("labels")), textsOf(p.meta.get("annotations"))
+	if t.Argo { // what the workflow says of all its pods, where the template says nothing
+		for _, spec := range []place{p.root.get("spec"), p.root.get("spec", "workflowSpec")} {
+			addMissing(p.labels, textsOf(spec.get("podMetadata", "labels")))
+			addMissing(p.annotations, textsOf(spec.get("podMetadata", "annotations")))
+		}
+	}
 	p.hostNetwork = p.spec.get("hostNetwork").text() == "true"
 	p.restartPolicy = p.spec.get("restartPolicy").text()
 	p.windows = p.spec.get("os", "name").text() == "windows" ||
@@ -121,6 +127,14 @@ func newContainer(c manifest.Container) container {
 		read.reading = script.Read(read.argv, read.env)
 	}
 	return read
+}
+
+func addMissing(to, from map[string]string) {
+	for key, value := range from {
+		if _, ok := to[key]; !ok {
+			to[key] = value
+		}
+	}
 }
 
 // textsOf returns the strings of a mapping.

@@ -62,16 +62,12 @@ A manifest that has to run both meshed and unmeshed needs a wrapper that can tel
 			"https://github.com/linkerd/linkerd2/issues/8758", "https://github.com/linkerd/linkerd-await/pull/409",
 		},
 		check: func(p *pod, r *reporter) {
-			if p.meshed() {
-				return
-			}
-			why := p.without()
-			if why == "" {
-				return
-			}
 			for _, c := range p.apps {
-				w := c.reading.Wrapper
-				if w != nil && w.Waits || len(c.reading.WaitsFor) > 0 {
+				mesh := waitsFor(c)
+				if _, comes := p.proxyOf(mesh); mesh == "" || comes {
+					continue
+				}
+				if why := p.without(mesh); why != "" {
 					r.add(p.commandOf(c), c.Name, "why", why)
 				}
 			}
@@ -190,23 +186,38 @@ func (p *pod) deadline() place {
 	return p.job.get("activeDeadlineSeconds")
 }
 
-// without says why the pod surely gets no proxy, "" where that is not sure.
-func (p *pod) without() string {
-	if p.hostNetwork {
-		return "hostNetwork: true"
+// waitsFor is the mesh whose proxy a container waits for, "" where it does not.
+func waitsFor(c container) string {
+	if w := c.reading.Wrapper; w != nil && w.Waits {
+		if w.Mesh == "" {
+			return "istio" // scuttle and envoy-preflight
+		}
+		return w.Mesh
 	}
-	for _, mesh := range native.Meshes() {
-		read := p.injector(mesh)
-		read.Default = true
-		if d := native.Injected(mesh, read); !d.Yes && mesh != "dapr" {
-			return d.By
+	for _, loop := range c.reading.WaitsFor {
+		for _, known := range []struct{ port, mesh string }{{"4191", "linkerd"}, {"15021", "istio"}, {"15020", "istio"}, {"15000", "istio"}, {"9901", "kuma"}, {"9902", "kuma"}} {
+			if strings.Contains(loop, known.port) {
+				return known.mesh
+			}
 		}
 	}
 	return ""
 }
 
-// optedOut tells whether something keeps a proxy out of the pod.
-func (p *pod) optedOut() bool { return p.without() != "" }
+// without says why the pod surely gets no proxy of a mesh, "" where that is not sure.
+func (p *pod) without(mesh string) string {
+	read := p.injector(mesh)
+	read.Default = true
+	if d := native.Injected(mesh, read); !d.Yes && slices.Contains([]string{"linkerd", "istio", "kuma", "consul"}, mesh) {
+		return d.By
+	}
+	return ""
+}
+
+// optedOut tells whether something keeps the proxy of a mesh out of the pod.
+func (p *pod) optedOut() bool {
+	return slices.ContainsFunc(native.Meshes(), func(mesh string) bool { return p.without(mesh) != "" })
+}
 
 // excludesTraffic tells whether the pod lets some traffic pass the proxy.
 func (p *pod) excludesTraffic() bool {
