@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/jobmesh/jobmesh/internal/script"
 )
 
@@ -213,8 +215,8 @@ func (p *pod) commandOf(c container) place {
 		}
 		for i := range list.node.Content {
 			word := list.get(i)
-			if text := word.text(); strings.Contains(text, "quit") || strings.Contains(text, "shutdown") {
-				return word
+			if stops(word.text()) {
+				return p.lineOf(word)
 			}
 		}
 	}
@@ -222,4 +224,28 @@ func (p *pod) commandOf(c container) place {
 		return command
 	}
 	return c.place
+}
+
+func stops(text string) bool {
+	return strings.Contains(text, "quit") || strings.Contains(text, "shutdown")
+}
+
+// lineOf is the line of a literal block that holds the call that stops the proxy, as
+// a place of its own; the block itself where that cannot be found.
+func (p *pod) lineOf(block place) place {
+	if block.node.Style&yaml.LiteralStyle == 0 {
+		return block
+	}
+	d := p.object.Document
+	first := block.node.Line - d.Line + 1 // of the block, below the line with the bar
+	lines := strings.Split(string(d.Text), "\n")
+	for i := first; i < len(lines) && i <= first+strings.Count(block.node.Value, "\n"); i++ {
+		if stops(lines[i]) {
+			at := *block.node
+			at.Line = d.Line + i
+			at.Column = 1 + len(lines[i]) - len(strings.TrimLeft(lines[i], " "))
+			return place{&at, block.path}
+		}
+	}
+	return block
 }

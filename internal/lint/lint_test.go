@@ -110,6 +110,31 @@ func TestPositions(t *testing.T) {
 	require.Equal(t, []int{4, 5}, []int{found[0].Line, found[0].Column})
 }
 
+// In a script of many lines a finding points at the line with the call.
+func TestPositionInScript(t *testing.T) {
+	found := check(t, Profile{}, []byte(`# a comment
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: a}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - name: main
+          command: [sh, -c]
+          args:
+            - |
+              # quietly
+
+              ./work
+                curl -X POST http://localhost:15020/quitquitquit
+`))
+	require.Len(t, found, 1)
+	require.Equal(t, []int{18, 17}, []int{found[0].Line, found[0].Column})
+}
+
 func TestMeant(t *testing.T) {
 	for key, want := range map[string]string{
 		"linkerd.io/injected":                            "linkerd.io/inject",

@@ -201,10 +201,10 @@ func (p *pod) levels() []metadata {
 }
 
 // misplaced reports what no mesh reads for where it stands. What the pod template
-// says too is there for tidiness, as with common annotations of a chart.
+// says too, in the same words, is there for tidiness, as with common annotations of a chart.
 func misplaced(p *pod, r *reporter) {
 	for _, level := range p.levels() {
-		level.each(func(key, _ *yamlNode, at place) {
+		level.each(func(key, value *yamlNode, at place) {
 			if !ofMesh(key.Value) {
 				return
 			}
@@ -213,9 +213,10 @@ func misplaced(p *pod, r *reporter) {
 			if level.read && (asLabel || !level.labels && (!known || w.annotation)) {
 				return
 			}
-			_, annotated := p.annotations[key.Value]
-			_, labelled := p.labels[key.Value]
-			if annotated || labelled && known && w.label {
+			annotated, yes := p.annotations[key.Value]
+			labelled, alsoYes := p.labels[key.Value]
+			said := manifest.Text(value)
+			if yes && annotated == said || alsoYes && labelled == said && known && w.label {
 				return
 			}
 			field := "annotations"
