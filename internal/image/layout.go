@@ -20,6 +20,8 @@ import (
 const (
 	refName        = "org.opencontainers.image.ref.name"
 	containerdName = "io.containerd.image.name"
+	// containerdSubject says that an entry is about another.
+	containerdSubject = "io.containerd.manifest.subject"
 )
 
 const (
@@ -96,7 +98,7 @@ func (x *Index) layoutIndex(dir string, ref Reference, listed []v1.Descriptor) [
 	descriptor := ref.Listed(x.Blob.Descriptor)
 	images, attachments := x.others(dir, ref, listed, descriptor)
 	for _, a := range x.Attachments {
-		attachments = append(attachments, a.Descriptor())
+		attachments = append(attachments, a.listed())
 	}
 	text, err := json.MarshalIndent(v1.IndexManifest{
 		SchemaVersion: 2,

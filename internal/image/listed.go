@@ -1,6 +1,7 @@
 package image
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -39,10 +40,22 @@ func (x *Index) others(dir string, ref Reference, listed []v1.Descriptor, own v1
 	}
 	for _, a := range candidates {
 		if !x.replaces(a) && (there[a.Subject.Hex] || !complete) {
-			attachments = append(attachments, a.Descriptor())
+			attachments = append(attachments, a.listed())
 		}
 	}
 	return images, attachments
+}
+
+// listed is an attachment in a layout's list. With its subject named there
+// containerd's import makes no image of it.
+func (a Attachment) listed() v1.Descriptor {
+	d := a.Descriptor()
+	d.Annotations = maps.Clone(d.Annotations)
+	if d.Annotations == nil {
+		d.Annotations = map[string]string{}
+	}
+	d.Annotations[containerdSubject] = a.Subject.String()
+	return d
 }
 
 // replaces reports whether a build of this image makes such an attachment itself.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/containerd/containerd/v2/core/images"
@@ -14,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -32,9 +34,14 @@ func TestContainerdImportsEveryPlatform(t *testing.T) {
 	root, err := archive.ImportIndex(ctx, store, file)
 	require.NoError(t, err)
 
-	listed, err := images.Children(ctx, store, root)
+	all, err := images.Children(ctx, store, root)
 	require.NoError(t, err)
+	// What has no name is the documents about the image, which an import passes over.
+	listed := slices.DeleteFunc(slices.Clone(all), func(d ocispec.Descriptor) bool { return d.Annotations[images.AnnotationImageName] == "" })
 	require.Len(t, listed, 1)
+	for _, d := range all[1:] {
+		assert.Contains(t, d.Annotations, images.AnnotationManifestSubject)
+	}
 	assert.Equal(t, built.Image.Digest, listed[0].Digest.String())
 	assert.Equal(t, built.Image.Reference, listed[0].Annotations[images.AnnotationImageName])
 	for _, p := range built.Image.Platforms {
@@ -56,7 +63,7 @@ func TestContainerdImportsEveryPlatform(t *testing.T) {
 func TestSkopeoReadsTheArchiveAndTheLayout(t *testing.T) {
 	dist := dist(t)
 	built := resultOf(t, dist)
-	for _, from := range []string{"oci-archive:" + filepath.Join(dist, built.Archive.Path), "oci:" + filepath.Join(dist, "oci")} {
+	for _, from := range []string{"oci-archive:" + filepath.Join(dist, built.Archive.Path) + ":" + built.Version, "oci:" + filepath.Join(dist, "oci") + ":" + built.Version} {
 		dir := t.TempDir()
 		run(t, "", "skopeo", "--insecure-policy", "copy", "--all", from, "oci:"+dir+":copy")
 		isWhole(t, dir, built)
