@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
 )
 
 // A Blob is content under its digest.
@@ -43,8 +45,9 @@ type Index struct {
 	Attachments []Attachment
 }
 
-// Assemble makes the image. It is a pure function: nothing of the machine or
-// the clock gets in.
+// Assemble makes the image, its children at the same time, since packing them is
+// what takes long. It is a pure function: nothing of the machine or the clock gets
+// in.
 func Assemble(r Recipe, binaries []Binary) (*Index, error) {
 	index := &Index{Recipe: r}
 	manifest := v1.IndexManifest{
@@ -52,17 +55,24 @@ func Assemble(r Recipe, binaries []Binary) (*Index, error) {
 		MediaType:     types.OCIImageIndex,
 		Annotations:   r.annotations(),
 	}
-	for _, b := range binaries {
-		child, err := assembleChild(r, b)
-		if err != nil {
-			return nil, err
-		}
-		index.Children = append(index.Children, child)
+	index.Children = make([]Child, len(binaries))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, b := range binaries {
+		group.Go(func() (err error) {
+			index.Children[i], err = assembleChild(r, b)
+			return err
+		})
+	}
+	err := group.Wait()
+	if err != nil {
+		return nil, err
+	}
+	for _, child := range index.Children {
 		descriptor := child.Manifest.Descriptor
-		descriptor.Platform = b.Platform.oci()
+		descriptor.Platform = child.Platform.oci()
 		manifest.Manifests = append(manifest.Manifests, descriptor)
 	}
-	var err error
 	index.Blob, err = Encode(types.OCIImageIndex, manifest)
 	return index, err
 }

@@ -75,12 +75,16 @@ func Unpack(mediaType types.MediaType, packed []byte) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
+// gzipLevel is the last that is worth its time: 9 takes three times as long as 8,
+// longer than all the rest of a build where nothing has changed, for 0.4 % of size.
+const gzipLevel = 8
+
 // Compress packs with gzip so that the same content gives the same bytes for
 // any Go release: the standard library's deflate changed in Go 1.27, this
 // pinned one did not.
 func Compress(content []byte) ([]byte, error) {
 	var out bytes.Buffer
-	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	w, err := gzip.NewWriterLevel(&out, gzipLevel)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func TestLayerBytesAreGolden(t *testing.T) {
 	require.NoError(t, err)
 	digest, _, err := v1.SHA256(bytes.NewReader(packed))
 	require.NoError(t, err)
-	assert.Equal(t, "sha256:26a3ce4fb341c331f3d1362264ce932694984088e576cff490ec15cf257ef136", digest.String())
+	assert.Equal(t, "sha256:e54291db8d86514347bb52b61f51d0f0c6a6fe37696d951cd6ad7626cd7db745", digest.String())
 }
 
 // The same for zstd.
