@@ -15,7 +15,7 @@ import (
 // A Compression is how layers are packed.
 type Compression string
 
-// The compressions. Every registry and runtime knows gzip; zstd is some 6 %
+// The compressions. Every registry and runtime knows gzip; zstd is some 5 %
 // smaller, and too new for a few registries.
 const (
 	Gzip Compression = "gzip"
