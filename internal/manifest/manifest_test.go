@@ -127,8 +127,8 @@ func TestScanEndsEarly(t *testing.T) {
 	var documents []*Document
 	require.NoError(t, Scan("f", endless, func(d *Document) error { documents = append(documents, d); return nil }))
 	require.Len(t, documents, 1)
-	require.EqualError(t, documents[0].Err, "f:1: a document of more than 64 MiB is too long")
-	require.Less(t, read, 70<<20)
+	require.EqualError(t, documents[0].Err, "f:1: a document of more than 16 MiB is too long")
+	require.Less(t, read, 20<<20)
 }
 
 func TestReaderFails(t *testing.T) {

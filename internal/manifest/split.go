@@ -11,8 +11,8 @@ import (
 )
 
 // maxText is the longest document that is read: the API server takes no object
-// above 3 MiB, and a List of many has to fit.
-const maxText = 64 << 20
+// above 3 MiB; a List of many has to fit, and its nodes take some fifty times its size.
+const maxText = 16 << 20
 
 // Scan reads a stream and calls visit with each document, in order. It keeps one
 // document in memory. A document that cannot be read has Err set, and the next one
