@@ -94,10 +94,10 @@ func isDependency(f *helm.File) bool { return strings.HasPrefix(f.Name, "charts/
 
 func dependsOnlyOn(c *helm.Chart, library *helm.Metadata) error {
 	if len(c.Metadata.Dependencies) != 1 || c.Metadata.Dependencies[0].Name != library.Name {
-		return fmt.Errorf("Chart.yaml has to have one dependency, %s", library.Name)
+		return fmt.Errorf("has to have one dependency in Chart.yaml, %s", library.Name)
 	}
 	if version := c.Metadata.Dependencies[0].Version; version != library.Version {
-		return fmt.Errorf("Chart.yaml wants %s %s, and %s is what is packed with it", library.Name, version, library.Version)
+		return fmt.Errorf("wants %s %s in Chart.yaml, and %s is what is packed with it", library.Name, version, library.Version)
 	}
 	return nil
 }
@@ -108,7 +108,7 @@ var repositoryLine = regexp.MustCompile(`(?m)^( +repository: ).*$`)
 // a path beside the sources means nothing to those who download the chart.
 func (l Library) nameRepository(text []byte) ([]byte, error) {
 	if n := len(repositoryLine.FindAll(text, -1)); n != 1 {
-		return nil, fmt.Errorf("Chart.yaml has %d lines with the repository of a dependency, not one", n)
+		return nil, fmt.Errorf("has %d lines with the repository of a dependency in Chart.yaml, not one", n)
 	}
 	return repositoryLine.ReplaceAll(text, []byte("${1}"+l.Repository)), nil
 }

@@ -69,19 +69,19 @@ func TestApplicationCarriesTheLibrary(t *testing.T) {
 
 func TestApplicationThatCannotCarryIt(t *testing.T) {
 	for text, want := range map[string]string{
-		"apiVersion: v2\nname: runs\nversion: 4.5.6\n": "chart runs: Chart.yaml has to have one dependency, sample",
+		"apiVersion: v2\nname: runs\nversion: 4.5.6\n": "chart runs: has to have one dependency in Chart.yaml, sample",
 		`apiVersion: v2
 name: runs
 version: 4.5.6
 dependencies:
   - {name: sample, version: 1.2.4, repository: "file://../sample"}
-`: "chart runs: Chart.yaml wants sample 1.2.4, and 1.2.3 is what is packed with it",
+`: "chart runs: wants sample 1.2.4 in Chart.yaml, and 1.2.3 is what is packed with it",
 		`apiVersion: v2
 name: runs
 version: 4.5.6
 dependencies:
   - {name: sample, version: 1.2.3, repository: "file://../sample"}
-`: "chart runs: Chart.yaml has 0 lines with the repository of a dependency, not one",
+`: "chart runs: has 0 lines with the repository of a dependency in Chart.yaml, not one",
 	} {
 		_, err := PackApplication(writeApplication(t, text), library(t, Pin{Digest: digest}, "oci://r"), modified)
 		assert.EqualError(t, err, want)
