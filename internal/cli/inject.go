@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/inject"
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
 type injectOptions struct {
@@ -153,7 +155,7 @@ func readLock(name string) ([]byte, error) {
 	return lock, err
 }
 
-// reportMistakes lists all mistakes but the last, which is the error.
+// reportMistakes lists all mistakes, and returns their number as the error.
 func reportMistakes(streams Streams, mistakes []inject.Mistake) error {
 	code := 0
 	for _, m := range mistakes {
@@ -166,7 +168,25 @@ func reportMistakes(streams Streams, mistakes []inject.Mistake) error {
 	if code == 0 {
 		code = fault.LocalIO
 	}
-	return fault.New(code, fmt.Errorf("inject: %s; nothing was written", count(len(mistakes), "mistake")))
+	return fault.New(code, fmt.Errorf("inject: %s; nothing was written", count(len(mistakes), "mistake")), hintsFor(mistakes)...)
+}
+
+// injectHints are things to try, by what a mistake says.
+var injectHints = []struct{ says, hint string }{
+	{"has no command", "jobmesh resolve writes the commands of images into " + lockFile},
+	{"name those that decide", "jobmesh inject --set containers=all"},
+	{"set mountPath", "jobmesh inject --set mountPath=/opt/jobmesh"},
+	{patch.ErrChanged.Error(), "put back what the annotation " + inject.Record + " names, or take out by hand what it names, and it"},
+}
+
+func hintsFor(mistakes []inject.Mistake) []string {
+	var hints []string
+	for _, known := range injectHints {
+		if slices.ContainsFunc(mistakes, func(m inject.Mistake) bool { return strings.Contains(m.Error(), known.says) }) {
+			hints = append(hints, known.hint)
+		}
+	}
+	return hints
 }
 
 // mistakeText adds the place to a mistake of an object; others open with it.
