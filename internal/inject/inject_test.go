@@ -82,6 +82,25 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+// TestImageDigest: a build that knows its image pins it, unless a value says otherwise.
+func TestImageDigest(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0123456789abcdef", 4)
+	for _, c := range []struct {
+		image map[string]any
+		want  string
+	}{
+		{map[string]any{}, "image: ghcr.io/jobmesh/jobmesh-wrap@" + digest + "\n"},
+		{map[string]any{"registry": "mirror.example"}, "image: mirror.example/jobmesh/jobmesh-wrap@" + digest + "\n"},
+		{map[string]any{"digest": "", "tag": "next"}, "image: ghcr.io/jobmesh/jobmesh-wrap:next\n"},
+	} {
+		in, err := New(Options{Library: library.LibraryChart, ImageDigest: digest, Values: map[string]any{"jobmesh": map[string]any{"image": c.image}}})
+		require.NoError(t, err)
+		out, result := run(t, in, shapes(t)["block.yaml"])
+		require.Empty(t, result.Mistakes)
+		require.Contains(t, out, c.want)
+	}
+}
+
 // FuzzInject shows for arbitrary streams that nothing panics, that what comes out is
 // injected once, and that it is restored to the byte.
 func FuzzInject(f *testing.F) {
