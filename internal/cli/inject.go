@@ -122,9 +122,8 @@ func runInject(ctx context.Context, streams Streams, imageDigest string, args []
 		return err
 	}
 	// Most of what is allocated here is garbage a moment later: collecting it as often
-	// as by default costs a third of the time. Large inputs are collected as ever.
-	debug.SetGCPercent(300)
-	debug.SetMemoryLimit(256 << 20)
+	// as by default costs a quarter of the time.
+	debug.SetGCPercent(250)
 	spool := &spool{}
 	defer spool.remove()
 	result, err := injector.Run(ctx, files, streams.In, spool)
