@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -33,10 +34,10 @@ func newVerify(streams Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [DIST|ARCHIVE|REFERENCE]",
 		Short: "Check that a release is what it says it is",
-		Long: `Verify checks a folder that build wrote, the .oci.tar archive alone, an OCI
-layout, or an image or a chart in a registry: every digest, the platforms, the
-configuration and the program of each, the bills of materials and the provenance,
-and that the chart is pinned to the image. With --key it checks the signatures
+		Long: `Verify checks a folder that build wrote or its result.json, the .oci.tar archive
+alone, an OCI layout, or an image or a chart in a registry: every digest, the
+platforms, the configuration and the program of each, the bills of materials and
+the provenance, and that the chart is pinned to the image. With --key it checks the signatures
 too, with nothing but that key: no log, no network besides the registry.
 
 With --rebuild it compiles the sources again and says what differs, if anything:
@@ -72,7 +73,11 @@ func runVerify(ctx context.Context, streams Streams, what string, o verifyOption
 	}
 	var found []verify.Finding
 	var stored release.Stored
-	switch kind := kindOf(what); kind {
+	kind := kindOf(what)
+	if kind == aList { // of what is beside it
+		what, kind = filepath.Dir(what), aFolder
+	}
+	switch kind {
 	case aFolder:
 		if stored, err = release.Folder(what).Load(); err == nil {
 			found = verify.Stored(stored, key)
@@ -102,6 +107,7 @@ type kind int
 
 const (
 	aFolder kind = iota
+	aList
 	aLayout
 	anArchive
 	aReference
@@ -112,6 +118,8 @@ func kindOf(what string) kind {
 	stat, err := os.Stat(what)
 	registry, _, isPath := strings.Cut(what, "/")
 	switch {
+	case err == nil && stat.Mode().IsRegular() && filepath.Base(what) == release.ResultFile:
+		return aList
 	case err == nil && stat.Mode().IsRegular():
 		return anArchive
 	case err == nil && release.IsLayout(what):

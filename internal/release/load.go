@@ -46,10 +46,10 @@ const rebuild = "jobmesh build writes it again"
 // is an error that names the file.
 func (f Folder) Load() (Stored, error) {
 	var s Stored
-	path := filepath.Join(string(f), resultFile)
+	path := filepath.Join(string(f), ResultFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return s, fault.New(fault.LocalIO, fmt.Errorf("%s has no release in it: there is no %s", f, resultFile), "jobmesh build makes one")
+		return s, fault.New(fault.LocalIO, fmt.Errorf("%s has no release in it: there is no %s", f, ResultFile), "jobmesh build makes one")
 	}
 	if err != nil {
 		return s, err

@@ -24,7 +24,7 @@ type Folder string
 const (
 	layoutFolder = "oci"
 	chartFolder  = "charts"
-	resultFile   = "result.json"
+	ResultFile   = "result.json"
 
 	// schemaVersion is that of docs/result.schema.json.
 	schemaVersion = 1
@@ -184,7 +184,7 @@ func (f Folder) Write(r Release) (Result, error) {
 	for i, a := range r.Applications {
 		files = append(files, file{result.Applications[i].Path, a.Bytes})
 	}
-	for _, file := range append(files, file{resultFile, text}) {
+	for _, file := range append(files, file{ResultFile, text}) {
 		p, err := prepare(filepath.Join(dir, file.path), file.content)
 		if err != nil {
 			return Result{}, err

@@ -242,10 +242,10 @@ func TestFlippedBits(t *testing.T) {
 			bad[at] ^= 1
 			require.NoError(t, os.WriteFile(path, bad, 0o600))
 			_, err := Folder(dir).Load()
-			if name == resultFile && err == nil && strings.Contains(line(good, at), `"toolchain"`) {
+			if name == ResultFile && err == nil && strings.Contains(line(good, at), `"toolchain"`) {
 				continue // verify compares it with what the programs carry
 			}
-			if name == resultFile && err == nil && (strings.Contains(line(good, at), `"platform"`) || strings.Contains(line(good, at), `"diffID"`) || program(good, at)) {
+			if name == ResultFile && err == nil && (strings.Contains(line(good, at), `"platform"`) || strings.Contains(line(good, at), `"diffID"`) || program(good, at)) {
 				continue // so it does with these
 			}
 			require.Error(t, err, "%s, byte %d: %s", name, at, line(bad, at))

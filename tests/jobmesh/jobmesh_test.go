@@ -71,6 +71,7 @@ func TestScenarios(t *testing.T) {
 			"push":        pushImage,
 			"registry":    startRegistry,
 			"releases":    startReleases,
+			"resolves":    resolves,
 			"schema":      checkSchema,
 		},
 	})

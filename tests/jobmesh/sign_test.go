@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"os"
 
@@ -51,6 +52,48 @@ func layoutCopy(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	by := map[string]func(context.Context, string, string, string) error{"oras": byOras, "crane": byCrane}[args[0]]
 	ts.Check(by(context.Background(), ts.MkAbs(args[1]), args[2], args[3]))
+}
+
+// resolves RESULT REPOSITORY asks a registry for everything that result.json lists
+// of the image.
+func resolves(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: resolves RESULT REPOSITORY")
+	}
+	type content struct{ Digest string }
+	var result struct {
+		Image struct {
+			content
+			Platforms []struct {
+				content
+				Config, Layer content
+			}
+			Referrers []struct {
+				content
+				Document content
+			}
+		}
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &result))
+	repo, err := name.NewRepository(args[1])
+	ts.Check(err)
+	manifests, blobs := []string{result.Image.Digest}, []string{}
+	for _, p := range result.Image.Platforms {
+		manifests, blobs = append(manifests, p.Digest), append(blobs, p.Config.Digest, p.Layer.Digest)
+	}
+	for _, r := range result.Image.Referrers {
+		manifests, blobs = append(manifests, r.Digest), append(blobs, r.Document.Digest)
+	}
+	for _, digest := range manifests {
+		_, err := remote.Head(repo.Digest(digest))
+		ts.Check(err)
+	}
+	for _, digest := range blobs {
+		layer, err := remote.Layer(repo.Digest(digest))
+		ts.Check(err)
+		_, err = layer.Size()
+		ts.Check(err)
+	}
 }
 
 func byOras(ctx context.Context, dir, tag, reference string) error {
