@@ -172,7 +172,7 @@ func reportMistakes(streams Streams, mistakes []inject.Mistake) error {
 
 // injectHints are things to try, by what a mistake says.
 var injectHints = []struct{ says, hint string }{
-	{"has no command", "jobmesh resolve writes the commands of images into " + lockFile},
+	{"has no command", "jobmesh resolve writes the commands of images into " + entrypoint.FileName},
 	{"name those that decide", "jobmesh inject --set containers=all"},
 	{"set mountPath", "jobmesh inject --set mountPath=/opt/jobmesh"},
 	{patch.ErrChanged.Error(), "put back what the annotation " + inject.Record + " names, or take out by hand what it names, and it"},

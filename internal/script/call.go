@@ -65,7 +65,7 @@ func (s *shell) call(c *syntax.CallExpr) {
 		}
 		return
 	case "test", "[":
-		s.last = s.compare(strings.Fields(strings.TrimSuffix(strings.Join(words[1:], " "), "]")))
+		s.last = s.testWords(words[1:])
 		return
 	case "true", ":":
 		s.last = success

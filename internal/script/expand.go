@@ -185,6 +185,23 @@ func (s *shell) arithmetic(cmd syntax.Command) code {
 	return s.compare([]string{operand(b.X), b.Op.String(), operand(b.Y)})
 }
 
+// testWords evaluates the words of [ or test.
+func (s *shell) testWords(words []string) code {
+	if n := len(words); n > 0 && words[n-1] == "]" {
+		words = words[:n-1]
+	}
+	if len(words) != 2 || words[0] != "-z" && words[0] != "-n" {
+		return s.compare(strings.Fields(strings.Join(words, " ")))
+	}
+	if words[1] != failed && strings.Contains(words[1], "\x00") {
+		return open
+	}
+	if (words[1] == "") == (words[0] == "-z") {
+		return success
+	}
+	return other
+}
+
 // compare evaluates the tests that scripts make of exit codes.
 func (s *shell) compare(words []string) code {
 	negate := false

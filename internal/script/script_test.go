@@ -55,6 +55,8 @@ func TestScripts(t *testing.T) {
 		{"known script by eval", `eval "$CODE"`, Always, true, ""},
 		{"sourced", ". /etc/profile; python app.py; x=$?; " + quit + "; exit $x", Always, false, ". /etc/profile"},
 		{"depends", "python app.py; rc=$?; if [ -n \"$MESH\" ]; then " + quit + "; fi; exit $rc", CannotTell, false, ""},
+		{"an empty variable", "x=; python app.py; rc=$?; [ -z \"$x\" ] && " + quit + "; exit $rc", Always, false, ""},
+		{"a variable that is not empty", "x=a; python app.py; rc=$?; [ -n \"$x\" ] || " + quit + "; exit $rc", Never, false, ""},
 		{"nested shell", "sh -c 'python app.py; " + quit + "'", Always, true, ""},
 		{"nested wrapper", "linkerd-await --shutdown -- python app.py", Always, false, ""},
 		{"not a call", "echo 'remember http://localhost:15020/quitquitquit'; python app.py", Never, false, ""},
