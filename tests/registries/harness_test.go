@@ -91,12 +91,13 @@ func try(t *testing.T, dir, program string, arguments ...string) (stdout, stderr
 	return out.String(), errs.String(), err
 }
 
-// publish runs jobmesh publish and returns the references it prints.
+// publish runs jobmesh publish and returns the references that it prints of the
+// image and the library chart; those of the charts that carry it come after them.
 func publish(t *testing.T, prefix, from string) (image, chart, stderr string) {
 	t.Helper()
 	stdout, stderr := run(t, "", fromEnv(t, "JOBMESH", "bin", "jobmesh"), "publish", prefix, "--from", from)
 	lines := strings.Fields(stdout)
-	require.Len(t, lines, 2)
+	require.Len(t, lines, 3)
 	return lines[0], lines[1], stderr
 }
 
