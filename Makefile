@@ -32,6 +32,7 @@ e2e: e2e-check build $(TOOLS) ## publish to real registries and read back; run r
 	ci/race
 	ci/registries
 	ci/signatures
+	ci/pre-commit
 	ci/e2e
 
 e2e-check:

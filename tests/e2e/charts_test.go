@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -188,11 +187,7 @@ func TestNativeChart(t *testing.T) {
 // An image with an ENTRYPOINT, in the chart that has it: the command is that of the lock, or of the values.
 func TestEntrypointChart(t *testing.T) {
 	t.Parallel()
-	lock, err := json.Marshal(map[string]any{"images": []values{{ // JSON is YAML
-		"image": the.images.task.Name(), "entrypoint": taskConfig.Entrypoint, "cmd": taskConfig.Cmd,
-	}}})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(the.chart("entrypoint"), "jobmesh.lock.yaml"), lock, 0o644))
+	the.resolve(t, the.images.task.Name(), filepath.Join(the.chart("entrypoint"), "jobmesh.lock.yaml"))
 	for name, test := range map[string]struct {
 		image   string
 		jobmesh values

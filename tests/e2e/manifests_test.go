@@ -40,13 +40,29 @@ func (s *suite) foreign(script string) string {
 	return fmt.Sprintf(foreignJob, s.images.shell.Name(), strings.ReplaceAll(script, "$", "$$"))
 }
 
-// jobmeshPlugin runs the program of this build as "kubectl jobmesh".
+// program is the jobmesh of this build.
+func program(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(repository, "bin", "jobmesh"))
+	require.NoError(t, err)
+	return path
+}
+
+// resolve writes what an image runs into a lock file, as the registry of the cluster says.
+func (s *suite) resolve(t *testing.T, image, file string) {
+	t.Helper()
+	arguments := []string{"resolve", "--image", image, "--output", file}
+	if s.given.OwnCluster() {
+		arguments = append(arguments, "--plain-http")
+	}
+	require.NoError(t, s.run("", program(t), arguments...))
+}
+
+// jobmeshPlugin runs it as "kubectl jobmesh".
 func (s *suite) jobmeshPlugin(t *testing.T, stdin string, arguments ...string) (string, error) {
 	t.Helper()
-	program, err := filepath.Abs(filepath.Join(repository, "bin", "jobmesh"))
-	require.NoError(t, err)
 	dir := t.TempDir()
-	require.NoError(t, os.Symlink(program, filepath.Join(dir, "kubectl-jobmesh")))
+	require.NoError(t, os.Symlink(program(t), filepath.Join(dir, "kubectl-jobmesh")))
 	return s.output(stdin, "env", append([]string{"PATH=" + dir + ":" + os.Getenv("PATH"), s.kubectl, "jobmesh"}, arguments...)...)
 }
 
