@@ -14,7 +14,8 @@ const requestLimit = time.Second
 
 // pollDelay is the pause before the next try, by the time spent waiting. Most
 // proxies are ready within two seconds, where a try costs 30 microseconds; the
-// cubic curve keeps the delay a late proxy causes small for as long as it can.
+// curve of fifth degree keeps the delay that a late proxy causes small for as long
+// as it can: 16 ms at the most eight seconds in.
 func pollDelay(waited time.Duration) time.Duration {
 	const (
 		first, middle, last = 5 * time.Millisecond, 50 * time.Millisecond, 250 * time.Millisecond
@@ -25,7 +26,7 @@ func pollDelay(waited time.Duration) time.Duration {
 		return first
 	case waited < slow:
 		x := float64(waited-steady) / float64(slow-steady)
-		return first + time.Duration(x*x*x*float64(middle-first))
+		return first + time.Duration(x*x*x*x*x*float64(middle-first))
 	case waited < end:
 		x := float64(waited-slow) / float64(end-slow)
 		return middle + time.Duration(x*float64(last-middle))

@@ -18,6 +18,7 @@ func TestPollDelay(t *testing.T) {
 	for waited, want := range map[time.Duration]time.Duration{
 		0:                       5 * time.Millisecond,
 		1999 * time.Millisecond: 5 * time.Millisecond,
+		8 * time.Second:         15678710 * time.Nanosecond,
 		10 * time.Second:        50 * time.Millisecond,
 		60 * time.Second:        250 * time.Millisecond,
 		time.Hour:               250 * time.Millisecond,
