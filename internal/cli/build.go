@@ -34,6 +34,7 @@ type buildOptions struct {
 	output      string
 	signKey     string
 	offline     bool
+	verbose     bool
 }
 
 func newBuild(streams Streams) *cobra.Command {
@@ -57,7 +58,9 @@ with --sign-key also their signatures. Only the provenance names the commit.
 An image of images/ may hold a binary of somebody else's beside the wrapper. It is
 taken from the cache, or downloaded, as images/NAME/image.lock pins it.
 
-SOURCE_DATE_EPOCH (seconds since 1970) replaces the date in images/NAME/image.yaml.`,
+SOURCE_DATE_EPOCH (seconds since 1970) replaces the date in images/NAME/image.yaml.
+Other settings of the caller's, such as GOFLAGS or GOAMD64, do not get into a build;
+--verbose names those that there are.`,
 		Example: `  jobmesh build
   jobmesh build --platform linux/amd64 --platform linux/arm64
   jobmesh build --registry registry.example.com/platform --output /tmp/dist
@@ -73,6 +76,7 @@ SOURCE_DATE_EPOCH (seconds since 1970) replaces the date in images/NAME/image.ya
 	flags.StringVarP(&o.output, "output", "o", "dist", "folder to write to")
 	flags.StringVar(&o.signKey, "sign-key", "", "private key to sign the image with, in PEM, or of cosign generate-key-pair (passphrase in COSIGN_PASSWORD)")
 	flags.BoolVar(&o.offline, "offline", false, "take pinned binaries of others from the cache only")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say what compiles, with which flags, and which settings of the caller are ignored")
 	_ = cmd.RegisterFlagCompletionFunc("platform", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return image.PlatformNames(), cobra.ShellCompDirectiveNoFileComp
 	}) // fails only for a flag that is not there
@@ -109,7 +113,11 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	if err := out.Prepare(); err != nil {
 		return fault.New(fault.LocalIO, err, "choose another folder with --output")
 	}
-	index, compiler, err := compile(ctx, streams, sources, recipe, platforms, o.offline)
+	detail := func(string) {}
+	if o.verbose {
+		detail = note(streams)
+	}
+	index, compiler, err := compile(ctx, streams, sources, recipe, platforms, compileOptions{offline: o.offline, detail: detail})
 	if err != nil {
 		return err
 	}
@@ -127,11 +135,19 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 			return err
 		}
 	}
-	result, err := out.Write(made)
+	result, changes, err := out.Write(made)
+	for _, c := range changes {
+		if c.Damaged {
+			note(streams)(c.Path + " was damaged and is written again")
+		}
+	}
 	if err != nil {
 		return fault.New(fault.LocalIO, err)
 	}
-	printTable(streams, result)
+	printTable(streams, result, index.Recipe)
+	if len(changes) == 0 {
+		_, _ = fmt.Fprintln(streams.Err, "already built: nothing to do") // a courtesy
+	}
 	_, err = fmt.Fprintln(streams.Out, result.Image.Digest)
 	return err
 }
@@ -180,9 +196,15 @@ func plan(sources, name, version string, names []string) (image.Recipe, []image.
 	return recipe, platforms, err
 }
 
+type compileOptions struct {
+	offline bool
+	// detail is told what few want to know.
+	detail func(string)
+}
+
 // compile makes the image, and returns it with the compiler that was used.
-func compile(ctx context.Context, streams Streams, sources string, recipe image.Recipe, platforms []image.Platform, offline bool) (*image.Index, *image.Compiler, error) {
-	beside, err := fetchPinned(ctx, streams, sources, recipe, platforms, offline)
+func compile(ctx context.Context, streams Streams, sources string, recipe image.Recipe, platforms []image.Platform, o compileOptions) (*image.Index, *image.Compiler, error) {
+	beside, err := fetchPinned(ctx, streams, sources, recipe, platforms, o.offline)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -190,6 +212,13 @@ func compile(ctx context.Context, streams Streams, sources string, recipe image.
 	compiler, err := image.NewCompiler(ctx, sources)
 	if err != nil {
 		return nil, nil, err
+	}
+	o.detail(fmt.Sprintf("%s is compiled by %s with %s", recipe.Package, compiler.Toolchain, strings.Join(compiler.Environment(), " ")))
+	for _, p := range platforms {
+		o.detail(fmt.Sprintf("%s: %s go build %s", p.Name, strings.Join(p.Environment(), " "), strings.Join(recipe.GoFlags(p.Architecture()), " ")))
+	}
+	if len(compiler.Ignored) > 0 {
+		o.detail("settings of Go that are ignored: " + strings.Join(compiler.Ignored, ", "))
 	}
 	binaries, err := compiler.CompileAll(ctx, recipe, platforms, progress(streams, len(platforms)))
 	if err != nil {
@@ -302,7 +331,7 @@ func progress(streams Streams, total int) func(image.Platform) {
 	return func(p image.Platform) { show(done.Add(1), p.Name) }
 }
 
-func printTable(streams Streams, r release.Result) {
+func printTable(streams Streams, r release.Result, recipe image.Recipe) {
 	w := tabwriter.NewWriter(streams.Err, 0, 0, 2, ' ', 0)
 	row := func(cells ...any) {
 		_, _ = fmt.Fprintf(w, "%v\t%v\t%v\t%v\n", cells...) // a table on stderr is a courtesy
@@ -316,4 +345,5 @@ func printTable(streams Streams, r release.Result) {
 		row("chart "+c.Name+" "+c.Version, "", c.Size, c.Digest)
 	}
 	_ = w.Flush()
+	_, _ = fmt.Fprintf(streams.Err, "created %s (%s)\n", recipe.Created.Format(time.RFC3339), recipe.CreatedFrom)
 }

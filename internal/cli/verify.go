@@ -254,6 +254,6 @@ func rebuildOf(ctx context.Context, streams Streams, stored release.Stored) (*im
 	if len(stored.Children) > 0 {
 		recipe.Compression = image.CompressionOf(stored.Children[0].Layer.Descriptor.MediaType)
 	}
-	index, _, err := compile(ctx, streams, sources, recipe, platforms, false)
+	index, _, err := compile(ctx, streams, sources, recipe, platforms, compileOptions{detail: func(string) {}})
 	return index, err
 }

@@ -54,7 +54,7 @@ func TestAttachmentsInALayout(t *testing.T) {
 	x := assembled(t, "one")
 	x.Attachments = []Attachment{attach(t, x, kind, "first"), attach(t, x, kind, "second")}
 	dir := t.TempDir()
-	require.NoError(t, x.WriteLayout(dir, ref))
+	write(t, x, dir, ref)
 	want := snapshot(t, dir)
 	found := referrers(t, dir, x)
 	require.Len(t, found, 2)
@@ -66,7 +66,7 @@ func TestAttachmentsInALayout(t *testing.T) {
 		assert.NotContains(t, d.Annotations, refName, "one named entry")
 		assert.NotContains(t, d.Annotations, containerdName)
 	}
-	require.NoError(t, x.WriteLayout(dir, ref))
+	write(t, x, dir, ref)
 	assert.Equal(t, want, snapshot(t, dir), "the same again is the same")
 
 	read, err := ReadAttachment(x.Attachments[0].Manifest.Bytes)
@@ -84,15 +84,15 @@ func TestAttachmentsOfOthers(t *testing.T) {
 	x := assembled(t, "one")
 	foreign := attach(t, x, "application/vnd.somebody-else+json", "foreign")
 	x.Attachments = []Attachment{attach(t, x, kind, "old"), foreign}
-	require.NoError(t, x.WriteLayout(dir, ref))
+	write(t, x, dir, ref)
 	other := assembled(t, "two")
 	otherRef := Reference{Repository: ref.Repository, Tag: "other"}
 	other.Attachments = []Attachment{attach(t, other, kind, "of the other")}
-	require.NoError(t, other.WriteLayout(dir, otherRef))
+	write(t, other, dir, otherRef)
 	assert.Len(t, referrers(t, dir, x), 2)
 
 	x.Attachments = []Attachment{attach(t, x, kind, "new")}
-	require.NoError(t, x.WriteLayout(dir, ref))
+	write(t, x, dir, ref)
 	notes := func() (notes []string) {
 		for _, d := range listed(t, dir) {
 			if d.ArtifactType != "" {
@@ -105,6 +105,6 @@ func TestAttachmentsOfOthers(t *testing.T) {
 	assert.Equal(t, ref.Tag, listed(t, dir)[0].Annotations[refName], "the images keep their places")
 
 	third := assembled(t, "three")
-	require.NoError(t, third.WriteLayout(dir, ref))
+	write(t, third, dir, ref)
 	assert.Equal(t, []string{"of the other"}, notes(), "what was about the old image went with it")
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -41,7 +42,10 @@ type Compiler struct {
 	sources string
 	// Toolchain is the release of Go in use, as go.mod pins it.
 	Toolchain string
-	env       []string
+	// Ignored are the names of the settings of Go that the caller has and a compile
+	// does not get.
+	Ignored []string
+	env     []string
 }
 
 // NewCompiler asks the installed Go where its caches are, and nothing else.
@@ -57,7 +61,7 @@ func NewCompiler(ctx context.Context, sources string) (*Compiler, error) {
 	if module.Toolchain == nil {
 		return nil, fault.New(fault.Build, errors.New("go.mod has no toolchain line, so the compiler is not pinned"))
 	}
-	ask := exec.CommandContext(ctx, "go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOSUMDB", "GONOSUMDB")
+	ask := exec.CommandContext(ctx, "go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOENV")
 	ask.Dir = sources
 	// Here too: a setting of the caller's that this Go does not know would end it.
 	ask.Env = append(os.Environ(), "GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off", "GOTOOLCHAIN=local")
@@ -82,11 +86,29 @@ func NewCompiler(ctx context.Context, sources string) (*Compiler, error) {
 	if err := json.Unmarshal(out, &caches); err != nil {
 		return nil, fault.New(fault.Build, fmt.Errorf("go env: %w", err))
 	}
+	settings, _ := os.ReadFile(caches["GOENV"]) // there need not be one
+	delete(caches, "GOENV")
+	c.Ignored = ignored(append(os.Environ(), strings.Split(string(settings), "\n")...), caches)
 	for name, value := range caches {
 		c.env = append(c.env, name+"="+value)
 	}
 	c.env = append(c.env, c.Environment()...)
 	return c, nil
+}
+
+// ignored returns the names of Go's settings among NAME=VALUE entries that are not
+// passed on, sorted.
+func ignored(entries []string, passed map[string]string) []string {
+	var names []string
+	for _, entry := range entries {
+		name, value, _ := strings.Cut(entry, "=")
+		_, isPassed := passed[name]
+		if value != "" && !isPassed && (strings.HasPrefix(name, "GO") || strings.HasPrefix(name, "CGO_")) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // Environment are the settings that every compile has, whoever runs it.

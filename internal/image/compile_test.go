@@ -49,6 +49,19 @@ func slow() string {
 	return text.String()
 }
 
+func TestIgnored(t *testing.T) {
+	passed := map[string]string{"GOCACHE": "/x", "GOPROXY": "off"}
+	for name, c := range map[string]struct{ entries, want []string }{
+		"none":                         {[]string{"HOME=/root", "PATH=/bin"}, nil},
+		"passed on":                    {[]string{"GOCACHE=/x", "GOPROXY=off"}, nil},
+		"of a build":                   {[]string{"GOFLAGS=-tags=x", "GOAMD64=v3", "CGO_CFLAGS=-O0"}, []string{"CGO_CFLAGS", "GOAMD64", "GOFLAGS"}},
+		"set to nothing, and no entry": {[]string{"GOFLAGS=", "", "GODEBUG"}, nil},
+		"twice":                        {[]string{"GOAMD64=v3", "GOAMD64=v2"}, []string{"GOAMD64"}},
+	} {
+		assert.Equal(t, c.want, ignored(c.entries, passed), name)
+	}
+}
+
 const empty = "package main\n\nfunc main() {}\n"
 
 // One program that does not compile ends the others, compilers that are at work

@@ -133,7 +133,7 @@ var ref = Reference{Repository: "registry.example/team/sample", Tag: "1.2.3"}
 func TestLayoutIsReadBySomebodyElse(t *testing.T) {
 	x := assembled(t, "one", "two", "three")
 	dir := t.TempDir()
-	require.NoError(t, x.WriteLayout(dir, ref))
+	write(t, x, dir, ref)
 	outer, err := layout.ImageIndexFromPath(dir)
 	require.NoError(t, err)
 	require.NoError(t, validate.Index(outer))
@@ -185,7 +185,7 @@ func TestLayoutIsReadBySomebodyElse(t *testing.T) {
 func TestArchiveHoldsTheLayout(t *testing.T) {
 	x := assembled(t, "one", "two")
 	dir := t.TempDir()
-	require.NoError(t, x.WriteLayout(dir, ref))
+	write(t, x, dir, ref)
 	archive, err := x.Archive(ref)
 	require.NoError(t, err)
 	files := tar.NewReader(bytes.NewReader(archive))
@@ -224,11 +224,12 @@ func TestLayoutHealsItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			require.NoError(t, x.WriteLayout(dir, ref))
+			write(t, x, dir, ref)
 			want := snapshot(t, dir)
 			for file := range want {
 				require.NoError(t, damage(filepath.Join(dir, file)))
-				require.NoError(t, x.WriteLayout(dir, ref))
+				assert.Equal(t, Changes{{Path: filepath.Join(dir, file), Damaged: name != "missing" && (file != indexFile || name == "truncated")}},
+					write(t, x, dir, ref), name)
 				assert.Equal(t, want, snapshot(t, dir), file)
 			}
 		})
@@ -238,10 +239,10 @@ func TestLayoutHealsItself(t *testing.T) {
 func TestLayoutReplacesItsOwnAndKeepsOthers(t *testing.T) {
 	dir := t.TempDir()
 	other := Reference{Repository: "registry.example/other", Tag: "9"}
-	require.NoError(t, assembled(t, "other").WriteLayout(dir, other))
-	require.NoError(t, assembled(t, "old").WriteLayout(dir, ref))
+	write(t, assembled(t, "other"), dir, other)
+	write(t, assembled(t, "old"), dir, ref)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "blobs/sha256/.half-written"), []byte("x"), 0o600))
-	require.NoError(t, assembled(t, "new").WriteLayout(dir, ref))
+	write(t, assembled(t, "new"), dir, ref)
 
 	both, err := layout.ImageIndexFromPath(dir)
 	require.NoError(t, err)
@@ -261,7 +262,7 @@ func TestFailedWriteLeavesTheOldLayoutWhole(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, syscall.Mount("none", dir, "tmpfs", 0, "size=64k"))
 	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
-	require.NoError(t, assembled(t, "old").WriteLayout(dir, ref))
+	write(t, assembled(t, "old"), dir, ref)
 	want := snapshot(t, dir)
 
 	noise := make([]byte, 256<<10) // does not compress to less than the disk
@@ -270,14 +271,21 @@ func TestFailedWriteLeavesTheOldLayoutWhole(t *testing.T) {
 		state = state*1664525 + 1013904223
 		noise[i] = byte(state >> 24)
 	}
-	err := assembled(t, string(noise)).WriteLayout(dir, ref)
+	_, err := assembled(t, string(noise)).WriteLayout(dir, ref)
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	got := snapshot(t, dir)
 	for file, content := range want {
 		assert.Equal(t, content, got[file], file)
 	}
-	require.NoError(t, assembled(t, "old").WriteLayout(dir, ref))
+	write(t, assembled(t, "old"), dir, ref)
 	assert.Equal(t, want, snapshot(t, dir), "and a later run cleans up")
+}
+
+func write(t *testing.T, x *Index, dir string, ref Reference) Changes {
+	t.Helper()
+	changes, err := x.WriteLayout(dir, ref)
+	require.NoError(t, err)
+	return changes
 }
 
 func snapshot(t *testing.T, dir string) map[string]string {

@@ -41,37 +41,50 @@ const (
 // Whatever is there already is checked by its digest and written again when it
 // is damaged. Each file is replaced in one step, index.json last, so a run that
 // fails half-way leaves the old image whole.
-func (x *Index) WriteLayout(dir string, ref Reference) error {
-	if err := x.WriteBlobs(dir); err != nil {
-		return err
+func (x *Index) WriteLayout(dir string, ref Reference) (Changes, error) {
+	changes, err := x.WriteBlobs(dir)
+	if err != nil {
+		return changes, err
 	}
-	return x.List(dir, ref)
+	listed, err := x.List(dir, ref)
+	return append(changes, listed...), err
+}
+
+// Changes are the files that were not as they should be, and are now.
+type Changes []Change
+
+// A Change is one of them.
+type Change struct {
+	Path string
+	// Damaged says that it was there, with content that was nobody's.
+	Damaged bool
 }
 
 // WriteBlobs is the first half of WriteLayout: the content, which nobody sees
 // before it is listed.
-func (x *Index) WriteBlobs(dir string) error {
+func (x *Index) WriteBlobs(dir string) (changes Changes, err error) {
 	if err := makeFolder(filepath.Join(dir, blobFolder)); err != nil {
-		return err
+		return nil, err
 	}
 	for _, b := range x.Blobs() {
-		if err := writeBlob(dir, b); err != nil {
-			return err
+		// What stands under a digest and is something else was damaged.
+		if err := changes.write(filepath.Join(dir, blobFolder, b.Descriptor.Digest.Hex), b.Bytes, true); err != nil {
+			return changes, err
 		}
 	}
 	path := filepath.Join(dir, layoutFileIs)
 	if err := RemoveLeftovers(path); err != nil {
-		return err
+		return changes, err
 	}
-	return WriteFile(path, []byte(LayoutFile))
+	return changes, changes.write(path, []byte(LayoutFile), true)
 }
 
 // List is the second half: it puts the image into the layout's list, and removes
 // what no image needs any more.
-func (x *Index) List(dir string, ref Reference) error {
+func (x *Index) List(dir string, ref Reference) (changes Changes, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, indexFile))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	var manifest v1.IndexManifest
 	damaged := json.Unmarshal(text, &manifest) != nil && len(text) > 0
@@ -79,15 +92,15 @@ func (x *Index) List(dir string, ref Reference) error {
 		manifest = v1.IndexManifest{}
 	}
 	if err := RemoveLeftovers(filepath.Join(dir, indexFile)); err != nil {
-		return err
+		return nil, err
 	}
-	if err := WriteFile(filepath.Join(dir, indexFile), x.layoutIndex(dir, ref, manifest.Manifests)); err != nil {
-		return err
+	if err := changes.write(filepath.Join(dir, indexFile), x.layoutIndex(dir, ref, manifest.Manifests), damaged); err != nil {
+		return changes, err
 	}
 	if damaged {
-		return nil // it may have named images of others, whose content stays
+		return changes, nil // it may have named images of others, whose content stays
 	}
-	return sweep(dir)
+	return changes, sweep(dir)
 }
 
 // layoutIndex is the content of index.json: one nested, named index, and what
@@ -146,17 +159,29 @@ type Reference struct {
 
 func (r Reference) String() string { return r.Repository + ":" + r.Tag }
 
-func writeBlob(dir string, b Blob) error {
-	return WriteFile(filepath.Join(dir, blobFolder, b.Descriptor.Digest.Hex), b.Bytes)
+// write replaces a file in one step, and leaves alone one that is so already.
+// damaged is what it means that it is there and is not.
+func (c *Changes) write(path string, content []byte, damaged bool) error {
+	same, err := Same(path, content)
+	if err != nil || same {
+		return err
+	}
+	_, statErr := os.Lstat(path)
+	*c = append(*c, Change{Path: path, Damaged: damaged && statErr == nil})
+	return ErrorAt(path, renameio.WriteFile(path, content, fileMode, renameio.WithStaticPermissions(fileMode)))
 }
 
-// WriteFile replaces a file in one step, and leaves alone one that has that
-// content already.
-func WriteFile(path string, content []byte) error {
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
-		return os.Chmod(path, fileMode)
+// Same reports whether a file has that content already, and lets everybody read it
+// then.
+func Same(path string, content []byte) (bool, error) {
+	old, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(old, content) {
+		return false, nil // writing it says what is wrong, if anything
 	}
-	return ErrorAt(path, renameio.WriteFile(path, content, fileMode, renameio.WithStaticPermissions(fileMode)))
+	if stat, err := os.Stat(path); err == nil && stat.Mode().Perm() == fileMode {
+		return true, nil
+	}
+	return true, os.Chmod(path, fileMode)
 }
 
 // RemoveLeftovers removes what runs that were killed left beside a file: the

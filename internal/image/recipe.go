@@ -41,6 +41,8 @@ type Recipe struct {
 	Platforms []string `json:"platforms"`
 	// Created is the date stamped on the image and its files.
 	Created time.Time `json:"created"`
+	// CreatedFrom is where that date was taken from: a file, or SOURCE_DATE_EPOCH.
+	CreatedFrom string `json:"-"`
 	// Compression is that of the layers. It belongs to the call, not to the file.
 	Compression Compression `json:"-"`
 	// Labels become labels of the image and annotations of its manifests.
@@ -75,12 +77,13 @@ func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 		}
 		return r, fault.New(fault.Usage, errors.Join(lines...), "docs/image.schema.json says what there is")
 	}
+	r.CreatedFrom = "images/" + name + "/image.yaml"
 	if epoch != "" {
 		seconds, err := strconv.ParseInt(epoch, 10, 64)
 		if err != nil || seconds < 0 || seconds > latestEpoch {
 			return r, fault.New(fault.Usage, fmt.Errorf("SOURCE_DATE_EPOCH %q is not a number of seconds since 1970", epoch))
 		}
-		r.Created = time.Unix(seconds, 0)
+		r.Created, r.CreatedFrom = time.Unix(seconds, 0), "SOURCE_DATE_EPOCH"
 	}
 	r.Created = r.Created.UTC().Truncate(time.Second)
 	return r, nil

@@ -151,21 +151,23 @@ func cause(err error) error {
 
 // Write writes the release. All of its content is on disk, under names that
 // nobody reads, before the first file is replaced: a full disk leaves the old
-// release whole. The file that lists everything is replaced last.
-func (f Folder) Write(r Release) (Result, error) {
+// release whole. The file that lists everything is replaced last. What is as it should be
+// stays as it is; the changes are empty where all of it was.
+func (f Folder) Write(r Release) (Result, image.Changes, error) {
 	dir := string(f)
 	layout := filepath.Join(dir, layoutFolder)
-	if err := r.Index.WriteBlobs(layout); err != nil {
-		return Result{}, err
+	changes, err := r.Index.WriteBlobs(layout)
+	if err != nil {
+		return Result{}, changes, err
 	}
 	archive, err := r.Index.Archive(r.Reference)
 	if err != nil {
-		return Result{}, err
+		return Result{}, changes, err
 	}
 	result := r.result(archive)
 	text, err := result.encode()
 	if err != nil {
-		return Result{}, err
+		return Result{}, changes, err
 	}
 	var pending []*renameio.PendingFile
 	defer func() {
@@ -185,29 +187,38 @@ func (f Folder) Write(r Release) (Result, error) {
 		files = append(files, file{result.Applications[i].Path, a.Bytes})
 	}
 	for _, file := range append(files, file{ResultFile, text}) {
-		p, err := prepare(filepath.Join(dir, file.path), file.content)
+		path := filepath.Join(dir, file.path)
+		p, err := prepare(path, file.content)
 		if err != nil {
-			return Result{}, err
+			return Result{}, changes, err
 		}
-		pending = append(pending, p)
+		if p != nil {
+			pending = append(pending, p)
+			changes = append(changes, image.Change{Path: path})
+		}
 	}
-	if err := r.Index.List(layout, r.Reference); err != nil {
-		return Result{}, err
+	listed, err := r.Index.List(layout, r.Reference)
+	changes = append(changes, listed...)
+	if err != nil {
+		return Result{}, changes, err
 	}
 	for _, file := range pending {
 		if err := file.CloseAtomicallyReplace(); err != nil {
-			return Result{}, err
+			return Result{}, changes, err
 		}
 	}
-	return result, nil
+	return result, changes, nil
 }
 
-// prepare writes a file beside the one it will replace.
+// prepare writes a file beside the one it will replace; none where that is the same.
 func prepare(path string, content []byte) (*renameio.PendingFile, error) {
 	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
 		return nil, &os.PathError{Op: "write", Path: path, Err: syscall.EISDIR}
 	}
 	if err := image.RemoveLeftovers(path); err != nil {
+		return nil, err
+	}
+	if same, err := image.Same(path, content); err != nil || same {
 		return nil, err
 	}
 	p, err := renameio.NewPendingFile(path, renameio.WithStaticPermissions(0o644))

@@ -71,11 +71,12 @@ func made(content string) Release {
 }
 
 // write does what a build does.
-func write(dir string, r Release) (Result, error) {
+func write(dir string, r Release) (image.Changes, error) {
 	if err := Folder(dir).Prepare(); err != nil {
-		return Result{}, err
+		return nil, err
 	}
-	return Folder(dir).Write(r)
+	_, changes, err := Folder(dir).Write(r)
+	return changes, err
 }
 
 // files returns the names of all files of a folder, sorted.
@@ -250,12 +251,20 @@ func TestFlippedBits(t *testing.T) {
 			}
 			require.Error(t, err, "%s, byte %d: %s", name, at, line(bad, at))
 		}
-		_, err = write(dir, r)
+		changes, err := write(dir, r)
 		require.NoError(t, err)
 		healed, err := os.ReadFile(path)
 		require.NoError(t, err)
 		assert.Equal(t, good, healed, name)
+		require.Len(t, changes, 1)
+		assert.Equal(t, path, changes[0].Path)
+		if strings.HasPrefix(name, "oci/blobs/") || name == "oci/oci-layout" {
+			assert.True(t, changes[0].Damaged, "%s was mended", name)
+		}
 	}
+	changes, err := write(dir, r)
+	require.NoError(t, err)
+	assert.Empty(t, changes, "nothing is written where all is as it should be")
 }
 
 // line is the line of a text that a byte is on.
