@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -132,6 +133,13 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 	stored, err := release.Folder(o.from).Load()
 	if err != nil {
 		return err
+	}
+	// The charts that are pushed are pinned anew; one that names another image is not
+	// what the caller takes it for.
+	if stored.Chart != nil {
+		if err := verify.Pin(stored); err != nil {
+			return fault.New(fault.Input, fmt.Errorf("%s: pin %w", filepath.Join(o.from, stored.Result.Chart.Path), err), "jobmesh build packs the chart again")
+		}
 	}
 	artifacts, err := artifactsOf(stored, o, key)
 	if err != nil {

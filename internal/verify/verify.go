@@ -41,7 +41,7 @@ type Finding struct {
 func Stored(s release.Stored, key *signature.PublicKey) []Finding {
 	found := Image(s, key)
 	if s.Chart != nil {
-		found = append(found, Finding{Object: "chart", Aspect: "pin", Err: checkPin(s)})
+		found = append(found, Finding{Object: "chart", Aspect: "pin", Err: Pin(s)})
 	}
 	for i, a := range s.Result.Applications {
 		found = append(found, Finding{Object: "chart " + a.Name, Aspect: "library", Err: checkLibrary(s.Applications[i], s.Chart)})
@@ -222,7 +222,8 @@ func checkToolchain(program []byte, want string) error {
 	return err
 }
 
-func checkPin(s release.Stored) error {
+// Pin compares the digest in the library chart with that of the image.
+func Pin(s release.Stored) error {
 	pinned, err := chart.PinnedDigest(s.Chart)
 	if err == nil && pinned != s.Result.Image.Digest {
 		err = fmt.Errorf("is to %q, not to %s", pinned, s.Result.Image.Digest)
