@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -44,24 +45,38 @@ func (p *Publisher) lacking(ctx context.Context, artifacts []Artifact) ([]Artifa
 	return found, nil
 }
 
+// bySubject returns attachments in one list for each subject.
+func bySubject(all []image.Attachment) [][]image.Attachment {
+	at := map[v1.Hash]int{}
+	var lists [][]image.Attachment
+	for _, doc := range all {
+		i, known := at[doc.Subject]
+		if !known {
+			i = len(lists)
+			at[doc.Subject] = i
+			lists = append(lists, nil)
+		}
+		lists[i] = append(lists[i], doc)
+	}
+	return lists
+}
+
 // unlisted returns the attachments that the registry does not list.
 func (p *Publisher) unlisted(ctx context.Context, a Artifact) ([]image.Attachment, error) {
-	lists := map[v1.Hash][]v1.Descriptor{}
+	var one sync.Mutex
 	var missing []image.Attachment
-	for _, doc := range a.Attachments {
-		list, asked := lists[doc.Subject]
-		if !asked {
-			var err error
-			if list, err = p.client.Referrers(ctx, a.Repository, doc.Subject); err != nil {
-				return nil, err
+	err := atOnce(ctx, p.AtOnce, bySubject(a.Attachments), func(ctx context.Context, docs []image.Attachment) error {
+		list, err := p.client.Referrers(ctx, a.Repository, docs[0].Subject)
+		one.Lock()
+		defer one.Unlock()
+		for _, doc := range docs {
+			if !slices.ContainsFunc(list, func(d v1.Descriptor) bool { return d.Digest == doc.Manifest.Descriptor.Digest }) {
+				missing = append(missing, doc)
 			}
-			lists[doc.Subject] = list
 		}
-		if !slices.ContainsFunc(list, func(d v1.Descriptor) bool { return d.Digest == doc.Manifest.Descriptor.Digest }) {
-			missing = append(missing, doc)
-		}
-	}
-	return missing, nil
+		return err
+	})
+	return missing, err
 }
 
 // Of a list under a tag the last writer wins, and drops what another wrote since

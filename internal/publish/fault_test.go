@@ -174,6 +174,7 @@ func TestEveryRequestMayFailForEver(t *testing.T) {
 				var tried atomic.Int32
 				s.fail(always(kind.is, func(w http.ResponseWriter, r *http.Request) { tried.Add(1); c.answer(w, r) }))
 				p := quick()
+				p.AtOnce = 1 // so that tries can be counted
 				if name == "silent" {
 					for phase := range p.Limits {
 						p.Limits[phase] = 400 * time.Millisecond

@@ -13,6 +13,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -20,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
 	helm "helm.sh/helm/v3/pkg/chart"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
@@ -64,32 +66,42 @@ func Steps(artifacts []Artifact) []Step {
 	var steps []Step
 	for _, a := range artifacts {
 		for _, b := range a.Blobs {
-			steps = append(steps, Step{"blob", a.at(b), b.Descriptor.Size})
+			steps = append(steps, a.step("blob", b))
 		}
 		for _, m := range a.Manifests {
-			steps = append(steps, Step{"manifest", a.at(m), m.Descriptor.Size})
+			steps = append(steps, a.step("manifest", m))
 		}
 		for _, doc := range a.Attachments {
-			steps = append(steps, Step{"attachment", a.at(doc.Manifest), doc.Content.Descriptor.Size})
+			steps = append(steps, a.attachment(doc))
 		}
 		for _, b := range a.content() {
-			steps = append(steps, Step{"read back", a.at(b.Blob), b.Descriptor.Size})
+			steps = append(steps, a.step("read back", b.Blob))
 		}
 		if len(a.Attachments) > 0 {
-			steps = append(steps, Step{"referrers", a.Repository.Name(), 0})
+			steps = append(steps, a.referrers())
 		}
 	}
 	for _, a := range artifacts {
 		for _, tag := range a.Tags {
-			steps = append(steps, Step{"tag", a.Repository.Tag(tag).Name(), 0})
+			steps = append(steps, a.tag(tag))
 		}
 	}
 	return steps
 }
 
-func (a Artifact) at(b image.Blob) string {
-	return a.Repository.Name() + "@" + b.Descriptor.Digest.String()
+func (a Artifact) step(phase string, b image.Blob) Step {
+	return Step{phase, a.Repository.Name() + "@" + b.Descriptor.Digest.String(), b.Descriptor.Size}
 }
+
+func (a Artifact) attachment(doc image.Attachment) Step {
+	s := a.step("attachment", doc.Manifest)
+	s.Size = doc.Content.Descriptor.Size
+	return s
+}
+
+func (a Artifact) referrers() Step { return Step{"referrers", a.Repository.Name(), 0} }
+
+func (a Artifact) tag(tag string) Step { return Step{"tag", a.Repository.Tag(tag).Name(), 0} }
 
 // A stored is content as it is read back.
 type stored struct {
@@ -131,7 +143,9 @@ func DefaultLimits() map[string]time.Duration {
 type Publisher struct {
 	// Limits are those of DefaultLimits, or others.
 	Limits map[string]time.Duration
-	// Progress is called before each step.
+	// AtOnce is how many things of a phase are under way at the same time.
+	AtOnce int
+	// Progress is called before each step, once at a time.
 	Progress func(done, total int, s Step)
 	// Sign, where it is set, is called for each artifact that was read back, before
 	// a tag moves. It returns whether it added anything.
@@ -142,7 +156,7 @@ type Publisher struct {
 
 // New returns a publisher to the registries of a client.
 func New(client *registry.Client) *Publisher {
-	return &Publisher{client: client, Limits: DefaultLimits(), Progress: func(int, int, Step) {}}
+	return &Publisher{client: client, Limits: DefaultLimits(), AtOnce: 4, Progress: func(int, int, Step) {}}
 }
 
 // Publish pushes the artifacts and returns whether anything was new.
@@ -159,39 +173,10 @@ func (p *Publisher) Publish(ctx context.Context, artifacts []Artifact) (changed 
 		}
 	}
 	changed = len(artifacts) > 0
-	steps, done := Steps(artifacts), 0
-	next := func(phase string, a Artifact, do func(context.Context) error) error {
-		p.Progress(done, len(steps), steps[done])
-		done++
-		return p.step(ctx, phase, a, do)
-	}
+	next := p.counted(len(Steps(artifacts)))
 	for _, a := range artifacts {
-		for _, b := range a.Blobs {
-			if err := next("blob", a, func(ctx context.Context) error { return p.putBlob(ctx, a, b) }); err != nil {
-				return changed, err
-			}
-		}
-		for _, m := range a.Manifests {
-			if err := next("manifest", a, func(ctx context.Context) error {
-				return remote.Put(a.Repository.Digest(m.Descriptor.Digest.String()), taggable{m}, p.client.Options(ctx)...)
-			}); err != nil {
-				return changed, err
-			}
-		}
-		for _, doc := range a.Attachments {
-			if err := next("attachment", a, func(ctx context.Context) error { return p.attach(ctx, a, doc) }); err != nil {
-				return changed, err
-			}
-		}
-		for _, b := range a.content() {
-			if err := next("read back", a, func(ctx context.Context) error { return p.readBack(ctx, a, b.Blob, b.manifest) }); err != nil {
-				return changed, err
-			}
-		}
-		if len(a.Attachments) > 0 {
-			if err := next("referrers", a, func(ctx context.Context) error { return p.confirm(ctx, a) }); err != nil {
-				return changed, err
-			}
+		if err := p.send(ctx, a, next); err != nil {
+			return changed, err
 		}
 	}
 	if p.Sign != nil {
@@ -208,12 +193,87 @@ func (p *Publisher) Publish(ctx context.Context, artifacts []Artifact) (changed 
 	}
 	for _, a := range artifacts {
 		for _, tag := range a.Tags {
-			if err := next("tag", a, func(ctx context.Context) error { return p.tag(ctx, a, tag) }); err != nil {
+			if err := next(ctx, a, a.tag(tag), func(ctx context.Context) error { return p.tag(ctx, a, tag) }); err != nil {
 				return changed, err
 			}
 		}
 	}
 	return changed, nil
+}
+
+// A runner does one step.
+type runner func(ctx context.Context, a Artifact, s Step, do func(context.Context) error) error
+
+// counted shows the progress of so many steps.
+func (p *Publisher) counted(total int) runner {
+	var one sync.Mutex
+	done := 0
+	return func(ctx context.Context, a Artifact, s Step, do func(context.Context) error) error {
+		one.Lock()
+		p.Progress(done, total, s)
+		done++
+		one.Unlock()
+		return p.step(ctx, s.Phase, a, do)
+	}
+}
+
+// send pushes an artifact but for its tags, and reads it back. A phase begins when all
+// of the one before it is there.
+func (p *Publisher) send(ctx context.Context, a Artifact, next runner) error {
+	manifest := func(ctx context.Context, m image.Blob) error {
+		return next(ctx, a, a.step("manifest", m), func(ctx context.Context) error {
+			return remote.Put(a.Repository.Digest(m.Descriptor.Digest.String()), taggable{m}, p.client.Options(ctx)...)
+		})
+	}
+	err := atOnce(ctx, p.AtOnce, a.Blobs, func(ctx context.Context, b image.Blob) error {
+		return next(ctx, a, a.step("blob", b), func(ctx context.Context) error { return p.putBlob(ctx, a, b) })
+	})
+	if err != nil {
+		return err
+	}
+	top := max(0, len(a.Manifests)-1)
+	if err := atOnce(ctx, p.AtOnce, a.Manifests[:top], manifest); err != nil {
+		return err
+	}
+	if err := atOnce(ctx, 1, a.Manifests[top:], manifest); err != nil {
+		return err
+	}
+	// Those of one subject one after the other: where their list is kept under a tag,
+	// each of them is read, added to and written.
+	err = atOnce(ctx, p.AtOnce, bySubject(a.Attachments), func(ctx context.Context, docs []image.Attachment) error {
+		for _, doc := range docs {
+			if err := next(ctx, a, a.attachment(doc), func(ctx context.Context) error { return p.attach(ctx, a, doc) }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = atOnce(ctx, p.AtOnce, a.content(), func(ctx context.Context, b stored) error {
+		return next(ctx, a, a.step("read back", b.Blob), func(ctx context.Context) error { return p.readBack(ctx, a, b.Blob, b.manifest) })
+	})
+	if err != nil || len(a.Attachments) == 0 {
+		return err
+	}
+	return next(ctx, a, a.referrers(), func(ctx context.Context) error { return p.confirm(ctx, a) })
+}
+
+// atOnce does something with all of a list, so many at the same time. The first
+// failure ends the others.
+func atOnce[T any](ctx context.Context, limit int, all []T, do func(context.Context, T) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(limit)
+	for _, one := range all {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return do(ctx, one)
+		})
+	}
+	return group.Wait()
 }
 
 // missingTags returns the tags that do not name their artifact yet. A fixed tag

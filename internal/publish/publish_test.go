@@ -148,6 +148,56 @@ func TestPublish(t *testing.T) {
 	assert.NoError(t, err)
 }
 
+// What a phase has to do is done several things at a time, and not more than that;
+// no phase begins before the one before it is over. Which credentials a repository
+// wants is asked once to read and once to write.
+func TestPhases(t *testing.T) {
+	phaseOf := func(r *http.Request) int {
+		switch {
+		case r.URL.Path == "/v2/" || r.Method == http.MethodGet && isManifest(r) && !byDigest(r):
+			return 0 // a look at the tag, now and at the end
+		case !isManifest(r) && r.Method != http.MethodGet:
+			return 1 // blobs
+		case r.Method == http.MethodPut && r.Header.Get("Content-Type") == string(types.OCIManifestSchema1):
+			return 2 // children
+		case r.Method == http.MethodPut && byDigest(r):
+			return 3 // the index
+		case r.Method == http.MethodGet:
+			return 4 // read back
+		}
+		return 5 // tags
+	}
+	s := startServer(t)
+	var mu sync.Mutex
+	last, pings, now, most := 0, 0, 0, 0
+	s.fail(func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		phase := phaseOf(r)
+		mu.Lock()
+		now++
+		most = max(most, now)
+		if r.URL.Path == "/v2/" {
+			pings++
+		}
+		if phase > 0 {
+			assert.GreaterOrEqual(t, phase, last, "%s %s", r.Method, r.URL.Path)
+			last = phase
+		}
+		mu.Unlock()
+		time.Sleep(5 * time.Millisecond)
+		mu.Lock()
+		now--
+		mu.Unlock()
+		return false
+	})
+	p := New(registry.New(false))
+	p.AtOnce = 3
+	_, err := p.Publish(context.Background(), s.artifacts(t, "one")[:1])
+	require.NoError(t, err)
+	assert.Equal(t, 5, last)
+	assert.Equal(t, 3, most)
+	assert.Equal(t, 2, pings)
+}
+
 // The tags move after everything is there and was read back, whatever fails.
 func TestFaultsLeaveTheTagsAlone(t *testing.T) {
 	answer := func(code int, header, value, body string) func(http.ResponseWriter) {

@@ -46,13 +46,24 @@ func NewWith(from authn.Keychain, plainHTTP bool) *Client {
 	// Below the one that tries again: what means "no referrers" is no failure.
 	c.referrers = &referrersTransport{next: guarded{remote.DefaultTransport.(*http.Transport).Clone(), plainHTTP}}
 	transport := retrying(c.referrers, func() retry.Backoff { return c.Backoff })
-	c.options = []remote.Option{
+	c.options = reusing(
 		remote.WithTransport(transport),
 		remote.WithAuthFromKeychain(c.keys),
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
 		remote.WithUserAgent("jobmesh"),
-	}
+	)
 	return c
+}
+
+// reusing makes options by which calls share what they find out about a repository:
+// without it each of them asks anew which credentials it wants.
+func reusing(options ...remote.Option) []remote.Option {
+	puller, pullErr := remote.NewPuller(options...)
+	pusher, pushErr := remote.NewPusher(options...)
+	if err := errors.Join(pullErr, pushErr); err != nil {
+		panic(err) // options that contradict each other
+	}
+	return []remote.Option{remote.Reuse(puller), remote.Reuse(pusher)}
 }
 
 // Options are what go-containerregistry's calls need, for requests under ctx.
