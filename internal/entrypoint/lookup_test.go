@@ -228,9 +228,9 @@ func TestRegistriesThatFail(t *testing.T) {
 		want  string
 	}{
 		"401": {status(401, `{"errors":[{"code":"UNAUTHORIZED","message":"who are you"}]}`), fault.Auth,
-			"HOST/app refused the look-up with 401, with the credentials that the files of docker or podman have for it: UNAUTHORIZED who are you"},
+			"HOST/app refused the look-up with 401, with the credentials for it from the caller: UNAUTHORIZED who are you"},
 		"403": {status(403, `{"errors":[{"code":"DENIED","message":"not yours"}]}`), fault.Auth,
-			"HOST/app refused the look-up with 403, with the credentials that the files of docker or podman have for it: DENIED not yours"},
+			"HOST/app refused the look-up with 403, with the credentials for it from the caller: DENIED not yours"},
 		"404": {status(404, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"no such tag"}]}`), fault.Registry,
 			"HOST/app refused the look-up with 404: MANIFEST_UNKNOWN no such tag"},
 		"429": {status(429, `{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`), fault.Registry,

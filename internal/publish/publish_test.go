@@ -220,7 +220,7 @@ func TestFaultsLeaveTheTagsAlone(t *testing.T) {
 				w.Header().Set("WWW-Authenticate", "Basic realm=x")
 				answer(401, "", "", `{"errors":[{"code":"UNAUTHORIZED","message":"who are you"}]}`)(w)
 				return true
-			}, code: fault.Auth, words: "with the credentials that the files of docker or podman have for it",
+			}, code: fault.Auth, words: "with the credentials for it from the caller",
 		},
 		"403 on an upload": {
 			wrong: func(w http.ResponseWriter, r *http.Request, _ int) bool {
@@ -368,6 +368,28 @@ func TestCredentialsOfDocker(t *testing.T) {
 	require.ErrorContains(t, err, "no credentials were found for it")
 	assert.Equal(t, fault.Auth, fault.Code(err))
 	assert.Contains(t, fault.Hints(err)[0], "docker login "+s.host)
+
+	// A wrong password is tried once, and a helper that fails not at all; what was
+	// tried is named, what it said is not.
+	refused := func(config, words string, requests int) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600))
+		s.fail(s.wrong)
+		_, err := New(registry.New(false)).Publish(context.Background(), artifacts)
+		require.ErrorContains(t, err, words)
+		assert.Equal(t, fault.Auth, fault.Code(err))
+		assert.NotContains(t, err.Error(), "secret")
+		assert.Equal(t, requests, s.sent("GET"))
+	}
+	file := filepath.Join(dir, "config.json")
+	refused(`{"auths":{"`+s.host+`":{"username":"team","password":"secret"}}}`, "401, with the credentials for it from "+file, 2)
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	for name, script := range map[string]string{"wrong": `echo '{"Username":"team","Secret":"secret"}'`, "broken": "echo secret; exit 1"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "docker-credential-"+name), []byte("#!/bin/sh\n"+script+"\n"), 0o700))
+	}
+	refused(`{"credHelpers":{"`+s.host+`":"wrong"}}`, "401, with the credentials for it from docker-credential-wrong, which "+file+" names", 2)
+	refused(`{"credsStore":"broken"}`, "its credentials cannot be had from docker-credential-broken, which "+file+" names: error getting credentials - err: exit status 1", 0)
+	refused(`{"credsStore":"missing"}`, "docker-credential-missing\": executable file not found in $PATH", 0)
 
 	config := `{"auths":{"` + s.host + `":{"username":"team","password":"hunter2"}}}`
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600))

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -30,7 +29,9 @@ type Client struct {
 // New returns a client that finds credentials where docker and podman keep
 // them. plainHTTP allows it for registries that are not on this machine.
 func New(plainHTTP bool) *Client {
-	return NewWith(authn.DefaultKeychain, plainHTTP)
+	c := NewWith(authn.DefaultKeychain, plainHTTP)
+	c.keys.place = place
+	return c
 }
 
 // NewWith returns a client that takes its credentials from a keychain.
@@ -38,7 +39,7 @@ func NewWith(from authn.Keychain, plainHTTP bool) *Client {
 	c := &Client{
 		PlainHTTP: plainHTTP,
 		Backoff:   defaultBackoff,
-		keys:      &keychain{from: from},
+		keys:      &keychain{from: from, place: func(string) string { return "the caller" }},
 	}
 	// oras's transport ends with its context, which go-containerregistry's own
 	// retry does not; so that one is off. There is no limit for the headers of an
@@ -91,40 +92,4 @@ func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// A keychain remembers where the credentials came from, so that a refusal can
-// say what was tried.
-type keychain struct {
-	from authn.Keychain
-
-	mu sync.Mutex
-	// anonymous has the registries for which there were none.
-	anonymous map[string]bool
-}
-
-func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
-	return k.ResolveContext(context.Background(), target)
-}
-
-// ResolveContext is what go-containerregistry calls where it is there.
-func (k *keychain) ResolveContext(ctx context.Context, target authn.Resource) (authn.Authenticator, error) {
-	found, err := authn.Resolve(ctx, k.from, target)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.anonymous == nil {
-		k.anonymous = map[string]bool{}
-	}
-	k.anonymous[target.RegistryStr()] = err == nil && found == authn.Anonymous
-	return found, err
-}
-
-// source says which credentials a registry got, never the credentials.
-func (k *keychain) source(registry string) string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.anonymous[registry] {
-		return "no credentials were found for it in the files of docker and podman"
-	}
-	return "with the credentials that the files of docker or podman have for it"
 }
