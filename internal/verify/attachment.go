@@ -56,15 +56,10 @@ func Attestations(s Subject, key *signature.PublicKey) []Finding {
 	add := func(aspect, note string, err error) {
 		found = append(found, Finding{Object: s.Name, Aspect: aspect, Note: note, Err: err})
 	}
-	statement, content, err := theProvenance(s)
+	statements, err := provenanceOf(s, key)
 	if s.Version != "" {
-		for aspect, kind := range map[string]string{"CycloneDX": sbom.CycloneDX, "SPDX": sbom.SPDX} {
-			add(aspect, "", checkBill(s, kind, statement))
-		}
-		sortByAspect(found)
-	}
-	if err == nil && key != nil {
-		err = signedAs(s, *key, content)
+		add("CycloneDX", "", checkBill(s, sbom.CycloneDX, statements))
+		add("SPDX", "", checkBill(s, sbom.SPDX, statements))
 	}
 	add("provenance", "", err)
 	switch {
@@ -76,29 +71,59 @@ func Attestations(s Subject, key *signature.PublicKey) []Finding {
 	return found
 }
 
-func sortByAspect(found []Finding) {
-	if len(found) == 2 && found[0].Aspect > found[1].Aspect {
-		found[0], found[1] = found[1], found[0]
-	}
-}
-
-// theProvenance returns the statement about a manifest.
-func theProvenance(s Subject) (statement provenance.Statement, content []byte, err error) {
-	err = errors.New("is missing")
+// provenanceOf returns the statements about a manifest: those that the key has
+// signed or, without a key, all. There can be several: the same bytes come from
+// other commits too, and anybody can add one.
+func provenanceOf(s Subject, key *signature.PublicKey) ([]provenance.Statement, error) {
+	var all, signed []provenance.Statement
+	isSigned, other := signedWith(s, key)
+	err := errors.New("is missing")
 	for _, a := range s.attached(provenance.MediaType) {
-		var one provenance.Statement
-		one, err = provenance.Read(a.Content.Bytes)
+		one, wrong := provenance.Read(a.Content.Bytes)
 		switch {
-		case err != nil:
-		case one.PredicateType != provenance.PredicateType:
-			err = errors.New("is missing") // a statement of another kind
+		case wrong != nil:
+			err = wrong
+		case one.PredicateType != provenance.PredicateType: // a statement of another kind
 		case !one.Names(s.Digest):
 			err = fmt.Errorf("is about %s, not about %s", namesOf(one), s.Digest)
 		default:
-			return one, a.Content.Bytes, nil
+			all = append(all, one)
+			if isSigned[string(a.Content.Bytes)] {
+				signed = append(signed, one)
+			}
 		}
 	}
-	return statement, nil, err
+	switch {
+	case len(all) == 0:
+		return nil, err
+	case key == nil:
+		return all, nil
+	case len(signed) > 0:
+		return signed, nil
+	case other:
+		return all, errors.New("is not the one that was signed")
+	}
+	return all, errors.New("is not signed with this key")
+}
+
+// signedWith returns the texts that the key has signed, and whether provenance is
+// among them.
+func signedWith(s Subject, key *signature.PublicKey) (texts map[string]bool, provenances bool) {
+	texts = map[string]bool{}
+	if key == nil {
+		return texts, false
+	}
+	for _, a := range s.attached(signature.MediaType) {
+		text, err := key.Open(a.Content.Bytes)
+		if err != nil {
+			continue // checkSignature says what is wrong
+		}
+		texts[string(text)] = true
+		if statement, err := provenance.Read(text); err == nil && statement.PredicateType == provenance.PredicateType {
+			provenances = true
+		}
+	}
+	return texts, provenances
 }
 
 func namesOf(s provenance.Statement) string {
@@ -111,17 +136,17 @@ func namesOf(s provenance.Statement) string {
 
 // checkBill looks for a bill that is about the manifest and that its provenance
 // names.
-func checkBill(s Subject, kind string, statement provenance.Statement) error {
+func checkBill(s Subject, kind string, statements []provenance.Statement) error {
 	err := errors.New("is missing")
 	for _, a := range s.attached(kind) {
-		if err = checkOneBill(s, a, statement); err == nil {
+		if err = checkOneBill(s, a, statements); err == nil {
 			return nil
 		}
 	}
 	return err
 }
 
-func checkOneBill(s Subject, a image.Attachment, statement provenance.Statement) error {
+func checkOneBill(s Subject, a image.Attachment, statements []provenance.Statement) error {
 	bill, err := sbom.Read(string(a.Type), a.Content.Bytes)
 	switch {
 	case err != nil:
@@ -136,9 +161,11 @@ func checkOneBill(s Subject, a image.Attachment, statement provenance.Statement)
 			return fmt.Errorf("has %q for %s, which is %s", bill.Files[path], path, digest)
 		}
 	}
-	for _, b := range statement.Byproducts {
-		if b.Digest == a.Content.Descriptor.Digest.String() {
-			return nil
+	for _, statement := range statements {
+		for _, b := range statement.Byproducts {
+			if b.Digest == a.Content.Descriptor.Digest.String() {
+				return nil
+			}
 		}
 	}
 	return errors.New("is not one that the provenance names")
@@ -176,27 +203,6 @@ func checkSignature(s Subject, key signature.PublicKey) error {
 	return best
 }
 
-// signedAs wants a signature of the key on the very statement.
-func signedAs(s Subject, key signature.PublicKey, content []byte) error {
-	other := false
-	for _, a := range s.attached(signature.MediaType) {
-		text, err := key.Open(a.Content.Bytes)
-		if err != nil {
-			continue // checkSignature says what is wrong
-		}
-		if string(text) == string(content) {
-			return nil
-		}
-		if statement, err := provenance.Read(text); err == nil && statement.PredicateType == provenance.PredicateType {
-			other = true
-		}
-	}
-	if other {
-		return errors.New("is not the one that was signed")
-	}
-	return errors.New("is not signed with this key")
-}
-
 // A PublishedChart is a chart as it was read from a registry.
 type PublishedChart struct {
 	Subject
@@ -207,10 +213,8 @@ type PublishedChart struct {
 func Chart(c PublishedChart, key *signature.PublicKey) []Finding {
 	pin, err := pinOf(c.Archive)
 	if err == nil {
-		// Without a statement there is nothing to compare, which is said of it below.
-		if statement, _, missing := theProvenance(c.Subject); missing == nil {
-			err = samePin(pin, statement)
-		}
+		statements, _ := provenanceOf(c.Subject, key) // what is wrong with them is said below
+		err = samePin(pin, statements)
 	}
 	return append([]Finding{{Object: c.Name, Aspect: "pin", Note: pin, Err: err}}, Attestations(c.Subject, key)...)
 }
@@ -227,11 +231,18 @@ func pinOf(archive []byte) (string, error) {
 	return pin, err
 }
 
-func samePin(pin string, statement provenance.Statement) error {
-	for _, d := range statement.Dependencies {
-		if d.Name == "image" && "sha256:"+d.Digest["sha256"] != pin {
-			return fmt.Errorf("is to %s, and the provenance says sha256:%s", pin, d.Digest["sha256"])
+// samePin wants one statement, if there is any, that names the image of the pin.
+func samePin(pin string, statements []provenance.Statement) (err error) {
+	for _, statement := range statements {
+		for _, d := range statement.Dependencies {
+			if d.Name != "image" {
+				continue
+			}
+			if "sha256:"+d.Digest["sha256"] == pin {
+				return nil
+			}
+			err = fmt.Errorf("is to %s, and the provenance says sha256:%s", pin, d.Digest["sha256"])
 		}
 	}
-	return nil
+	return err
 }
