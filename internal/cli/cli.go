@@ -10,9 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
@@ -129,6 +131,7 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 		}
 		return fault.New(fault.Usage, fmt.Errorf("command %q is unknown", args[0]), hints...)
 	}
+	root.PersistentPreRunE = refuseEmpty
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.New(fault.Usage, err, cmd.CommandPath()+" --help lists the flags")
@@ -141,6 +144,22 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 		newInject(streams, o.imageDigest), newLint(version, streams), newResolve(streams), newFunction(streams, version, o.imageDigest), newLock(streams),
 	)
 	return root
+}
+
+// refuseEmpty refuses flags without a value, which scripts give where a variable is
+// not set: --key "$KEY" would check no signature, and --sign-key "$KEY" make none.
+func refuseEmpty(cmd *cobra.Command, _ []string) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		// A --set that sets nothing is none to Helm either.
+		if f.Name != "set" && slices.Contains(values, "") {
+			err = fault.New(fault.Usage, fmt.Errorf("flag --%s has no value", f.Name), "give it one, or leave it out")
+		}
+	})
+	return err
 }
 
 // noArguments refuses arguments with the exit code of a usage error.
