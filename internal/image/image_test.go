@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -281,6 +282,9 @@ func TestLayoutReplacesItsOwnAndKeepsOthers(t *testing.T) {
 	write(t, assembled(t, "other"), dir, other)
 	write(t, assembled(t, "old"), dir, ref)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "blobs/sha256/.half-written"), []byte("x"), 0o600))
+	// Of the same image and tag one is left, whatever registry it was for.
+	elsewhere := Reference{Repository: "elsewhere.example/team/" + path.Base(ref.Repository), Tag: ref.Tag}
+	write(t, assembled(t, "elsewhere"), dir, elsewhere)
 	write(t, assembled(t, "new"), dir, ref)
 
 	both, err := layout.ImageIndexFromPath(dir)
@@ -288,7 +292,9 @@ func TestLayoutReplacesItsOwnAndKeepsOthers(t *testing.T) {
 	require.NoError(t, validate.Index(both))
 	manifest, err := both.IndexManifest()
 	require.NoError(t, err)
-	assert.Len(t, manifest.Manifests, 2)
+	require.Len(t, manifest.Manifests, 2)
+	assert.Equal(t, other.String(), manifest.Manifests[0].Annotations[containerdName])
+	assert.Equal(t, ref.String(), manifest.Manifests[1].Annotations[containerdName])
 	blobs, err := os.ReadDir(filepath.Join(dir, "blobs/sha256"))
 	require.NoError(t, err)
 	assert.Len(t, blobs, 2*4, "what the old image had is gone, and so is the half-written file")

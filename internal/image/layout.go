@@ -36,7 +36,7 @@ const (
 )
 
 // WriteLayout puts the image into an OCI layout under its reference, in the
-// place of what the layout had under that reference. Other images in it stay.
+// place of what the layout had of that image and tag. Other images in it stay.
 //
 // Whatever is there already is checked by its digest and written again when it
 // is damaged. Each file is replaced in one step, index.json last, so a run that

@@ -3,19 +3,20 @@ package image
 import (
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // others returns what a layout lists after the image was put in the place of what
-// had its name: the images, and the attachments of others. An attachment stays as
+// an earlier build put there: the images, and the attachments of others. An attachment stays as
 // long as its subject does, but for those that a build makes itself.
 func (x *Index) others(dir string, ref Reference, listed []v1.Descriptor, own v1.Descriptor) (images, attachments []v1.Descriptor) {
 	var candidates []Attachment
 	placed := false
 	for _, d := range listed {
-		if d.Annotations[containerdName] == ref.String() {
+		if ref.succeeds(d) {
 			if !placed {
 				images, placed = append(images, own), true
 			}
@@ -44,6 +45,14 @@ func (x *Index) others(dir string, ref Reference, listed []v1.Descriptor, own v1
 		}
 	}
 	return images, attachments
+}
+
+// succeeds reports whether an entry is of the same image and tag, maybe for another
+// registry. Side by side the two would have one name to readers who know the tag
+// alone: skopeo would take the old one.
+func (r Reference) succeeds(entry v1.Descriptor) bool {
+	named := ParseReference(entry.Annotations[containerdName])
+	return named.Tag == r.Tag && path.Base(named.Repository) == path.Base(r.Repository)
 }
 
 // listed is an attachment in a layout's list. With its subject named there

@@ -199,8 +199,13 @@ func (l *Layout) Image() (v1.Descriptor, error) {
 			named = append(named, d)
 		}
 	}
-	if len(named) != 1 {
-		return v1.Descriptor{}, fault.New(fault.Verification, fmt.Errorf("%s has %d named image indexes, not one", l.name, len(named)))
+	switch len(named) {
+	case 0:
+		return v1.Descriptor{}, fault.New(fault.Verification, fmt.Errorf("%s has no image index with a name", l.name))
+	case 1:
+	default:
+		return v1.Descriptor{}, fault.New(fault.Usage, fmt.Errorf("%s has %d images, and only one can be verified", l.name, len(named)),
+			"name the folder that jobmesh build wrote, or the .oci.tar archive of one image")
 	}
 	return named[0], nil
 }
@@ -236,10 +241,4 @@ func (l *Layout) Referrers(ctx context.Context, subject v1.Hash) ([]v1.Descripto
 func IsLayout(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "oci-layout"))
 	return err == nil
-}
-
-// IsArchive reports whether a path is a file, which can only be an archive.
-func IsArchive(file string) bool {
-	stat, err := os.Stat(file)
-	return err == nil && stat.Mode().IsRegular()
 }
