@@ -124,7 +124,11 @@ func (p *Plan) Undo(i int) []Undo {
 	}
 	items, _ := value.([]any)
 	if first, isString := items[0].(string); isString && a.kind == prependItems {
-		return []Undo{{Path: a.pointer.join(step{first: len(items)}), Text: first}}
+		undo := Undo{Path: a.pointer.join(step{first: len(items)}), Text: first}
+		if len(items) > 1 {
+			undo.Last, _ = items[len(items)-1].(string)
+		}
+		return []Undo{undo}
 	}
 	return nil // only its author knows them again
 }

@@ -138,10 +138,34 @@ func TestRevertKeeps(t *testing.T) {
 	_, err = revert("[w, ", "[other, ")
 	require.ErrorIs(t, err, ErrChanged)
 	require.EqualError(t, err, "a is not what was added there; it was changed since")
+	_, err = revert("[w, --, ", "[w, --more, --, ")
+	require.ErrorIs(t, err, ErrChanged, "one of ours would stay in")
+}
+
+// TestRevertRenamed: what was put into an item of a list is looked for in those of
+// other names too, rather than left in.
+func TestRevertRenamed(t *testing.T) {
+	text := "l: [{name: a, c: [w, --, x]}, {name: b, c: [w, --, y]}]\n"
+	undos, err := Parse("+ /l/name=a/c/:2 \"w\" \"--\"\n+ /l/name=b/c/:2 \"w\" \"--\"\n")
+	require.NoError(t, err)
+	for old, want := range map[string]string{
+		"":                           "l: [{name: a, c: [x]}, {name: b, c: [y]}]\n",
+		"{name: a, c: [w, --, x]}, ": "l: [{name: b, c: [y]}]\n",
+		"name: a, ":                  "",
+	} {
+		d := manifest.Parse("f", 1, []byte(strings.Replace(text, old, "", 1)))
+		was, err := Revert(d, []Addition{{Node: d.Root, Undos: undos}})
+		if want == "" {
+			require.EqualError(t, err, "l.a.c is not what was added there; it was changed since")
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, want, string(was))
+	}
 }
 
 func TestParseRefuses(t *testing.T) {
-	for _, line := range []string{"", "nonsense", "+ a", "= /a", `= /a "b`, "+ /a/:0", "+ /a/:x", "+ /a/:2/b", "+ /a/name=b,c/d", "- /a", `+ /a/name=b,c "d"`} {
+	for _, line := range []string{"", "nonsense", "+ a", "= /a", `= /a "b`, "+ /a/:0", "+ /a/:x", "+ /a/:2/b", "+ /a/name=b,c/d", "- /a", `+ /a/name=b,c "d"`, `+ /a "b" "c"`, `+ /a/:2 "b""c`, `+ /a/:2 "b" "c" "d"`} {
 		undos, err := Parse(line)
 		if line == "" {
 			require.Empty(t, undos)

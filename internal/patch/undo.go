@@ -17,9 +17,11 @@ import (
 type Undo struct {
 	Path Pointer
 	// Replaced says that Text stood where now something else does. Without, what Path
-	// leads to was added; Text is then the first of several strings that were.
+	// leads to was added; Text is then the first of several strings that were, and Last
+	// the last one.
 	Replaced bool
 	Text     string
+	Last     string
 }
 
 // A Pointer leads to a place of a document, as RFC 6901 has it, but for the items of
@@ -65,6 +67,8 @@ func Format(undos []Undo) string {
 			lines[len(lines)-1] += "," + escape(last.name)
 		case u.Replaced:
 			lines = append(lines, "= "+u.Path.String()+" "+strconv.Quote(u.Text))
+		case u.Last != "":
+			lines = append(lines, "+ "+u.Path.String()+" "+strconv.Quote(u.Text)+" "+strconv.Quote(u.Last))
 		case u.Text != "":
 			lines = append(lines, "+ "+u.Path.String()+" "+strconv.Quote(u.Text))
 		default:
@@ -97,18 +101,23 @@ func Parse(text string) ([]Undo, error) {
 
 func parseLine(line string) ([]Undo, bool) {
 	op, rest, _ := strings.Cut(line, " ")
-	path, quotedText, hasText := strings.Cut(rest, " ")
+	path, quotedTexts, hasText := strings.Cut(rest, " ")
 	u := Undo{Replaced: op == "="}
 	if op != "+" && op != "=" || !strings.HasPrefix(path, "/") || u.Replaced && !hasText {
 		return nil, false
 	}
+	words := strings.Split(path[1:], "/")
 	if hasText {
-		var err error
-		if u.Text, err = strconv.Unquote(quotedText); err != nil {
+		var ok bool
+		if u.Text, quotedTexts, ok = unquote(quotedTexts); !ok {
 			return nil, false
 		}
+		if quotedTexts != "" {
+			if u.Last, quotedTexts, ok = unquote(quotedTexts[1:]); !ok || quotedTexts != "" || !strings.HasPrefix(words[len(words)-1], ":") {
+				return nil, false
+			}
+		}
 	}
-	words := strings.Split(path[1:], "/")
 	var names []string
 	for i, word := range words {
 		switch {
@@ -135,6 +144,16 @@ func parseLine(line string) ([]Undo, bool) {
 		}
 	}
 	return undos, true
+}
+
+// unquote reads the quoted string that a text begins with.
+func unquote(text string) (unquoted, rest string, ok bool) {
+	quoted, err := strconv.QuotedPrefix(text)
+	if err != nil {
+		return "", "", false
+	}
+	unquoted, err = strconv.Unquote(quoted)
+	return unquoted, text[len(quoted):], err == nil
 }
 
 func (p Pointer) String() string {
@@ -292,8 +311,8 @@ func (r *reverter) mark(n *yaml.Node, t *trie) error {
 	for i, key := range t.keys {
 		child := t.next[i]
 		if key.first > 0 {
-			if n.Kind != yaml.SequenceNode || len(n.Content) < key.first || manifest.Text(n.Content[0]) != child.undo.Text {
-				return fmt.Errorf("%s %w", child.undo.Path[:len(child.undo.Path)-1].dotted(), ErrChanged)
+			if !child.undo.begins(n) {
+				return child.undo.changed()
 			}
 			for j := range key.first {
 				r.drop(n, j)
@@ -303,6 +322,9 @@ func (r *reverter) mark(n *yaml.Node, t *trie) error {
 		index, value := find(n, key)
 		switch {
 		case value == nil:
+			if u := renamed(n, t, child); u != nil {
+				return u.changed()
+			}
 		case child.undo != nil && child.undo.Replaced:
 			r.putBack(n, index, value, child.undo.Text)
 		case child.undo != nil && r.all(value, child):
@@ -310,6 +332,51 @@ func (r *reverter) mark(n *yaml.Node, t *trie) error {
 		default:
 			if err := r.mark(value, child); err != nil {
 				return err
+			}
+		}
+	}
+	return nil
+}
+
+// begins says whether a list still begins with the strings that were put before it.
+// What is between the first and the last one may have been edited.
+func (u *Undo) begins(list *yaml.Node) bool {
+	first := u.Path[len(u.Path)-1].first
+	return list.Kind == yaml.SequenceNode && len(list.Content) >= first && manifest.Text(list.Content[0]) == u.Text &&
+		(u.Last == "" || manifest.Text(list.Content[first-1]) == u.Last)
+}
+
+func (u *Undo) changed() error {
+	return fmt.Errorf("%s %w", u.Path[:len(u.Path)-1].dotted(), ErrChanged)
+}
+
+// renamed returns what was put into an item of a list that is no longer there, if an
+// item that is not named in the trie has it: to say nothing would leave it in. Nil if
+// there is none.
+func renamed(list *yaml.Node, named, gone *trie) *Undo {
+	for _, item := range manifest.Items(list) {
+		name := step{name: manifest.Text(manifest.Get(item, "name")), isName: true}
+		if slices.Contains(named.keys, name) {
+			continue
+		}
+		if u := gone.begin(item); u != nil {
+			return u
+		}
+	}
+	return nil
+}
+
+// begin returns the undo of a list below a node that begins with what was put before
+// it, nil if there is none.
+func (t *trie) begin(n *yaml.Node) *Undo {
+	for i, key := range t.keys {
+		if key.first > 0 {
+			if t.next[i].undo.begins(n) {
+				return t.next[i].undo
+			}
+		} else if _, value := find(n, key); value != nil {
+			if u := t.next[i].begin(manifest.Resolve(value)); u != nil {
+				return u
 			}
 		}
 	}
