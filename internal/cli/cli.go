@@ -60,6 +60,9 @@ func CalledAs(path string) Option { return func(o *options) { o.program = filepa
 
 // Run runs the command line and returns the exit code.
 func Run(ctx context.Context, args []string, version string, streams Streams, known ...Option) int {
+	if streams.In != nil {
+		streams.In = interruptible(ctx, streams.In)
+	}
 	root := New(version, streams, known...)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

@@ -127,6 +127,9 @@ func runInject(ctx context.Context, streams Streams, imageDigest string, args []
 	spool := &spool{}
 	defer spool.remove()
 	result, err := injector.Run(ctx, files, streams.In, spool)
+	if err == nil {
+		err = ctx.Err() // Ctrl-C ends those who write our input too
+	}
 	if err != nil {
 		return err
 	}
@@ -243,6 +246,9 @@ func (s *spool) Write(p []byte) (int, error) {
 		if s.file, err = os.CreateTemp("", "jobmesh-inject-"); err != nil {
 			return 0, err
 		}
+		// An open file needs no name, and so nothing is left whatever ends the program, as a
+		// closed pipe does. Systems that do not allow it have remove.
+		_ = os.Remove(s.file.Name())
 		if _, err := s.file.WriteString(s.memory.String()); err != nil {
 			return 0, err
 		}
