@@ -245,12 +245,16 @@ func (s *shell) setTrap(words []string) {
 	if len(words) < 2 {
 		return
 	}
+	action := words[0]
+	if action == "-" {
+		action = ""
+	}
 	for _, signal := range words[1:] {
-		if signal == "EXIT" || signal == "0" {
-			s.trap = words[0]
-			if s.trap == "-" {
-				s.trap = ""
-			}
+		switch signal {
+		case "EXIT", "0":
+			s.trap = action
+		case "ERR":
+			s.onError = action
 		}
 	}
 }

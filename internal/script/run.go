@@ -75,6 +75,7 @@ type shell struct {
 	params  []string
 	funcs   map[string]*syntax.Stmt
 	trap    string
+	onError string // the ERR trap of bash
 	errexit bool
 	pipe    bool // set -o pipefail
 	tested  int  // depth of conditions, where set -e does not count
@@ -146,8 +147,9 @@ func (s *shell) stmt(stmt *syntax.Stmt) {
 		s.last = success
 	}
 	if !stmt.Negated {
-		if s.errexit && s.tested == 0 && !isList(stmt.Cmd) && (s.last == failure || s.last == other) {
-			s.exited = true
+		if s.tested == 0 && !isList(stmt.Cmd) && (s.last == failure || s.last == other) {
+			s.failed()
+			s.exited = s.exited || s.errexit
 		}
 		return
 	}
@@ -157,6 +159,21 @@ func (s *shell) stmt(stmt *syntax.Stmt) {
 		s.last = other
 	case failure, other:
 		s.last = success
+	}
+}
+
+// failed runs the ERR trap, which goes where set -e does. The code stays.
+func (s *shell) failed() {
+	text, before := s.onError, s.last
+	if text == "" {
+		return
+	}
+	s.onError = ""
+	if file := s.parse(text); file != nil {
+		s.stmts(file.Stmts)
+	}
+	if !s.exited {
+		s.onError, s.last = text, before
 	}
 }
 
@@ -173,7 +190,7 @@ func (s *shell) sub() *shell {
 	for k, v := range s.vars {
 		sub.vars[k] = v
 	}
-	sub.trap = ""
+	sub.trap, sub.onError = "", ""
 	sub.depth++
 	return &sub
 }

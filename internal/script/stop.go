@@ -38,6 +38,10 @@ var endpoints = []struct {
 	{regexp.MustCompile(`quitquitquit`), ""},
 }
 
+// deaf are ports of the proxies where nothing obeys that request: Istio's traffic,
+// readiness and metrics, and Linkerd's, which has another word for it.
+var deaf = regexp.MustCompile(`:(15001|15006|15021|15090|4140|4143|4190|4191|9902)/quitquitquit`)
+
 // processes are the proxies by the names that a signal is sent to.
 var processes = []struct{ name, mesh string }{
 	{"pilot-agent", "istio"}, {"istio-proxy", "istio"},
@@ -58,7 +62,7 @@ func stopIn(text string) (mesh string, found bool) {
 	}
 	for _, e := range endpoints {
 		if e.part.MatchString(text) {
-			return e.mesh, true
+			return e.mesh, e.mesh != "" || !deaf.MatchString(text)
 		}
 	}
 	return "", false

@@ -131,7 +131,7 @@ func jobmeshWrap(words []string, env map[string]string) (Wrapper, bool) {
 }
 
 func linkerdAwait(words []string, env map[string]string) Wrapper {
-	flags, command := options(words, "S", "shutdown", "v", "verbose", "V", "version", "h", "help")
+	flags, command := options(apart(words), "S", "shutdown", "v", "verbose", "V", "version", "h", "help")
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(n string) bool { _, ok := flags[n]; return ok })
 	}
@@ -143,6 +143,25 @@ func linkerdAwait(words []string, env map[string]string) Wrapper {
 	w.Bound = flags["t"] + flags["timeout"]
 	w.Waits = !disabled && flags["timeout-fatal"] != "false"
 	return w
+}
+
+// apart spells the short flags of linkerd-await one by one: -Sv is -S -v, and -t5m is
+// -t 5m.
+func apart(words []string) []string {
+	var out []string
+	for i, w := range words {
+		if w == "--" || !strings.HasPrefix(w, "-") && (i == 0 || !strings.HasPrefix(words[i-1], "-")) {
+			return append(out, words[i:]...)
+		}
+		for len(w) > 2 && w[0] == '-' && w[1] != '-' && w[2] != '=' {
+			out = append(out, w[:2])
+			if w = w[2:]; strings.Contains("SvVh", out[len(out)-1][1:]) {
+				w = "-" + w
+			}
+		}
+		out = append(out, w)
+	}
+	return out
 }
 
 func truthy(value string) bool { return value == "true" || value == "1" }
