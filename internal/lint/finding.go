@@ -87,7 +87,7 @@ func (r *reporter) addAs(severity Severity, at place, container string, words ..
 		Object:    Object{Kind: o.Kind, Namespace: o.Namespace, Name: cmp.Or(o.Name, o.GenerateName)},
 		Container: container, FieldPath: o.Path.Join(at.path...).String(),
 		File: o.Document.File, Line: line, Column: column,
-		Message: fill.Replace(r.rule.Message), Fix: fill.Replace(r.rule.Fix),
+		Message: fill.Replace(r.rule.Message), Fix: fill.Replace(r.pod.within(r.rule.Fix)),
 	})
 }
 

@@ -12,6 +12,20 @@ import (
 // wrapIt is the fix that works for every proxy that can be asked to stop.
 const wrapIt = "pipe the manifest through `jobmesh inject`, or use the library chart: the wrapper stops the proxy when the command has ended"
 
+// goNative is the fix where the cluster can have native sidecars.
+const goNative = "turn native sidecars on for this pod (annotation {annotation}), or "
+
+// within leaves of a fix what can be done: for this kind of object, on this Kubernetes.
+func (p *pod) within(fix string) string {
+	if p.profile.oldest().Before(1, 29) {
+		fix = strings.ReplaceAll(fix, goNative, "")
+	}
+	if !p.object.KindOf().Ends {
+		fix = strings.ReplaceAll(fix, "pipe the manifest through `jobmesh inject`, or use the library chart", "render the pod spec with the library chart (jobmesh.podSpec)")
+	}
+	return fix
+}
+
 // finish are the rules for Jobs that will not finish.
 var finish = []Rule{
 	{
@@ -20,7 +34,7 @@ var finish = []Rule{
 		Message: "proxy `{proxy}` will outlive container `{container}`; the Job stays active{note}",
 		Why: `A Job is complete when all ordinary containers of its pod have ended. The proxy of a mesh is one of
 them unless it is a native sidecar, and it serves until it is told to stop. Nothing in this pod tells it.`,
-		Fix: "turn native sidecars on for this pod (annotation {annotation}), or " + wrapIt,
+		Fix: goNative + wrapIt,
 		Links: []string{
 			"https://github.com/linkerd/linkerd2/issues/7425", "https://github.com/istio/istio/issues/6324",
 			"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/",
@@ -158,6 +172,9 @@ func (p *pod) successOnlyUnmeshed(r *reporter) {
 		return
 	}
 	for _, c := range p.work() {
+		if w := c.reading.Wrapper; w != nil && w.Stops == script.Always {
+			continue // the wrapper stops it whatever the script does
+		}
 		if c.reading.Shell && p.enough(c.reading.Outcome) == script.OnSuccess {
 			r.add(p.commandOf(c), c.Name, "proxy", "the proxy")
 			return

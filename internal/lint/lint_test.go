@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -85,6 +86,25 @@ func TestIDsAreUnique(t *testing.T) {
 		require.Regexp(t, `^JM[1-6]\d\d$`, r.ID)
 		require.False(t, seen[r.ID], r.ID)
 		seen[r.ID] = true
+	}
+}
+
+// A fix is one that can be done there: no native sidecar before Kubernetes 1.29, and no
+// inject for kinds that it leaves alone.
+func TestFixesFit(t *testing.T) {
+	const pod = "{spec: {restartPolicy: Never, containers: [{name: a, image: b, command: [c]}]}}"
+	job := []byte("{apiVersion: batch/v1, kind: Job, metadata: {name: a}, spec: {template: " + pod + "}}")
+	volcano := []byte("{apiVersion: batch.volcano.sh/v1alpha1, kind: Job, metadata: {name: a}, spec: {tasks: [{template: " + pod + "}]}}")
+	for _, c := range []struct {
+		text           []byte
+		kubernetes     int
+		native, inject bool
+	}{{job, 29, true, true}, {job, 28, false, true}, {volcano, 29, true, false}} {
+		found := check(t, Profile{Mesh: "istio", Kubernetes: native.Version{Major: 1, Minor: c.kubernetes}}, c.text)
+		require.Len(t, found, 1)
+		require.Equal(t, "JM101", found[0].Rule.ID)
+		require.Equal(t, c.native, strings.Contains(found[0].Fix, native.IstioNative), found[0].Fix)
+		require.Equal(t, c.inject, strings.Contains(found[0].Fix, "jobmesh inject"), found[0].Fix)
 	}
 }
 
