@@ -12,12 +12,13 @@ var cost = []Rule{
 		ID: "JM601", Severity: Error,
 		Title:   "after the first run this CronJob never runs again",
 		Message: "after the first run this CronJob never runs again: the Job will hang ({rule}), and concurrencyPolicy is Forbid",
-		Why:     `With Forbid a run is skipped while the one before is active, and a Job that hangs is active for ever.`,
-		Fix:     "fix {rule}; an activeDeadlineSeconds on the jobTemplate ends what hangs for another reason",
-		Links:   []string{"https://github.com/hashicorp/vault-k8s/issues/133", "https://github.com/dapr/dapr/issues/1439"},
+		Why: `With Forbid a run is skipped while the one before is active, and a Job that hangs is active for ever, unless
+activeDeadlineSeconds ends it.`,
+		Fix:   "fix {rule}; an activeDeadlineSeconds on the jobTemplate ends what hangs for another reason",
+		Links: []string{"https://github.com/hashicorp/vault-k8s/issues/133", "https://github.com/dapr/dapr/issues/1439"},
 		check: func(p *pod, r *reporter) {
 			at := p.root.get("spec", "concurrencyPolicy")
-			if rule := p.hanging(); rule != "" && p.object.Kind == "CronJob" && at.text() == "Forbid" {
+			if rule := p.hanging(); rule != "" && p.object.Kind == "CronJob" && at.text() == "Forbid" && p.deadline().node == nil {
 				r.add(at, "", "rule", rule)
 			}
 		},
@@ -32,7 +33,7 @@ var cost = []Rule{
 		check: func(p *pod, r *reporter) {
 			at := p.root.get("spec", "concurrencyPolicy")
 			rule := p.hanging()
-			if rule == "" || p.object.Kind != "CronJob" || at.text() != "" && at.text() != "Allow" {
+			if rule == "" || p.object.Kind != "CronJob" || at.text() != "" && at.text() != "Allow" || p.deadline().node != nil {
 				return
 			}
 			r.add(at, "", "rule", rule, "policy", "Allow")
