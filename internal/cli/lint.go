@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -101,18 +101,15 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 		}
 		args = []string{manifest.Stdin}
 	}
-	run := &lintRun{stdin: streams.In}
+	run := &lintRun{held: map[string]*rewound{}}
+	defer run.close()
 	files := run.files(args)
+	if err := run.hold(files, streams.In); err != nil {
+		return err
+	}
 	var list *manifest.Document
-	if slices.Contains(files, manifest.Stdin) {
-		text, err := io.ReadAll(streams.In)
-		if err != nil {
-			return fault.New(fault.LocalIO, fmt.Errorf("stdin: %w", err))
-		}
-		run.stdin, run.text = bytes.NewReader(text), text
-		if len(files) == 1 {
-			list = resourceList(text)
-		}
+	if stdin := run.held[manifest.Stdin]; stdin != nil && len(files) == 1 {
+		list = resourceList(stdin.whole)
 	}
 	profile, failOn, err := o.profile.load(o.failOn, changed, functionConfig(list))
 	if err != nil {
@@ -146,34 +143,18 @@ func colored(out io.Writer) bool {
 
 // A lintRun is one call's way through its files.
 type lintRun struct {
-	stdin    io.Reader
-	text     []byte // of stdin
+	// held are the files that can be read once only: stdin and pipes, as of
+	// jobmesh lint <(helm template .).
+	held     map[string]*rewound
 	findings []lint.Finding
 	summary  report.Summary
 	failures []error
 }
 
-// files resolves the arguments one by one: one that cannot be read hides no other.
-func (l *lintRun) files(args []string) []string {
-	var files []string
-	seen := map[string]bool{}
-	for _, arg := range args {
-		found, err := manifest.Files([]string{arg})
-		if err != nil {
-			l.fail(arg, 0, err)
-			continue
-		}
-		for _, f := range found {
-			if !seen[f] {
-				files = append(files, f)
-			}
-			seen[f] = true
-		}
-	}
-	return files
-}
-
 func (l *lintRun) fail(file string, line int, err error) {
+	if of := (*fs.PathError)(nil); errors.As(err, &of) {
+		file = of.Path
+	}
 	l.failures = append(l.failures, err)
 	cause := sentence(err)
 	cause = strings.TrimPrefix(cause, fmt.Sprintf("%s:%d: ", file, line))
@@ -181,55 +162,13 @@ func (l *lintRun) fail(file string, line int, err error) {
 	l.summary.Unread++
 }
 
-// namespaceKind finds files that are worth reading for namespaces beforehand.
-var namespaceKind = regexp.MustCompile(`kind["']?\s*:\s*["']?Namespace\b`)
-
-// namespaces gathers what the manifests say about namespaces, wherever they stand.
-func (l *lintRun) namespaces(files []string) map[string]lint.Namespace {
-	found := map[string]lint.Namespace{}
-	for _, file := range files {
-		text := l.text
-		if file != manifest.Stdin {
-			read, err := os.ReadFile(file)
-			if err != nil {
-				continue // said when it is checked
-			}
-			text = read
-		}
-		if !namespaceKind.Match(text) {
-			continue
-		}
-		_ = manifest.Scan(file, bytes.NewReader(text), func(d *manifest.Document) error {
-			for _, o := range d.Objects() {
-				if name, ns, ok := lint.NamespaceOf(o); ok {
-					found[name] = ns
-				}
-			}
-			return nil
-		}) // only visit's errors, and it has none
-	}
-	return found
-}
-
 func (l *lintRun) check(ctx context.Context, linter *lint.Linter, files []string) error {
 	l.summary.Files = len(files)
-	err := manifest.Read(files, l.stdin, func(d *manifest.Document) error {
-		if d.Err != nil {
-			line := 0
-			if e := (*manifest.Error)(nil); errors.As(d.Err, &e) {
-				line = e.Line
-				l.fail(d.File, line, fault.New(fault.Usage, d.Err))
-				return ctx.Err()
-			}
-			l.fail(d.File, line, d.Err)
-			return ctx.Err()
+	for _, file := range files {
+		if err := l.scan(file, func(d *manifest.Document) error { return l.document(ctx, linter, d) }); err != nil {
+			return err
 		}
-		for _, o := range d.Objects() {
-			l.summary.Objects++
-			l.findings = append(l.findings, linter.Check(o)...)
-		}
-		return ctx.Err()
-	})
+	}
 	order := slices.Clone(files)
 	if i := slices.Index(order, manifest.Stdin); i >= 0 {
 		order[i] = "stdin"
@@ -238,7 +177,23 @@ func (l *lintRun) check(ctx context.Context, linter *lint.Linter, files []string
 	for _, f := range l.findings {
 		l.summary.Count(f)
 	}
-	return err
+	return nil
+}
+
+func (l *lintRun) document(ctx context.Context, linter *lint.Linter, d *manifest.Document) error {
+	if d.Err != nil {
+		line, err := 0, d.Err
+		if e := (*manifest.Error)(nil); errors.As(d.Err, &e) {
+			line, err = e.Line, fault.New(fault.Usage, d.Err)
+		}
+		l.fail(d.File, line, err)
+		return ctx.Err()
+	}
+	for _, o := range d.Objects() {
+		l.summary.Objects++
+		l.findings = append(l.findings, linter.Check(o)...)
+	}
+	return ctx.Err()
 }
 
 func (l *lintRun) write(out io.Writer, format, version string, color bool) error {

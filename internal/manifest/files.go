@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -24,13 +25,16 @@ const Stdin = "-"
 // Files returns the files that arguments stand for, in their order: of a folder all
 // *.yaml, *.yml and *.json below it, sorted; left out are those in folders whose name
 // begins with a dot, and jobmesh's own. A file named as such may have any name.
-func Files(args []string) ([]string, error) {
-	var files []string
+//
+// The error joins one for each thing that cannot be read; files has all others.
+func Files(args []string) (files []string, err error) {
+	var failed []error
 	seenStdin := false
 	for _, arg := range args {
 		if arg == Stdin {
 			if seenStdin {
-				return nil, fault.New(fault.Usage, fmt.Errorf("argument - is given twice, and stdin can be read once"))
+				failed = append(failed, fault.New(fault.Usage, fmt.Errorf("argument - is given twice, and stdin can be read once")))
+				continue
 			}
 			seenStdin = true
 			files = append(files, arg)
@@ -38,30 +42,28 @@ func Files(args []string) ([]string, error) {
 		}
 		info, err := os.Stat(arg)
 		if err != nil {
-			return nil, err
+			failed = append(failed, err)
+			continue
 		}
 		if !info.IsDir() {
 			files = append(files, arg)
 			continue
 		}
-		found, err := below(arg)
-		if err != nil {
-			return nil, err
+		found, wrong := below(arg)
+		if len(found)+len(wrong) == 0 {
+			wrong = []error{fault.New(fault.Usage, fmt.Errorf("folder %s: holds no %s", arg, "*"+strings.Join(extensions, ", *")))}
 		}
-		if len(found) == 0 {
-			return nil, fault.New(fault.Usage, fmt.Errorf("folder %s: holds no %s", arg, "*"+strings.Join(extensions, ", *")))
-		}
-		files = append(files, found...)
+		files, failed = append(files, found...), append(failed, wrong...)
 	}
-	return files, nil
+	return files, errors.Join(failed...)
 }
 
-func below(dir string) ([]string, error) {
-	var files []string
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+func below(dir string) (files []string, failed []error) {
+	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
-		case err != nil:
-			return err
+		case err != nil: // of a folder that cannot be read; those beside it can
+			failed = append(failed, err)
+			return nil
 		case entry.IsDir():
 			if path != dir && strings.HasPrefix(entry.Name(), ".") {
 				return fs.SkipDir
@@ -72,14 +74,14 @@ func below(dir string) ([]string, error) {
 		}
 		// A link to a folder would have to be followed for ever; one to a file is a file.
 		if info, err := os.Stat(path); err != nil {
-			return err
+			failed = append(failed, err)
 		} else if info.Mode().IsRegular() {
 			files = append(files, path)
 		}
 		return nil
-	})
+	}) // only the function's errors, and it has none
 	slices.Sort(files)
-	return files, err
+	return files, failed
 }
 
 // Read scans files one after the other; "-" is stdin. A file that cannot be opened

@@ -258,8 +258,13 @@ func TestFiles(t *testing.T) {
 	require.EqualError(t, err, "folder empty: holds no *.yaml, *.yml, *.json")
 	_, err = Files([]string{"-", "-"})
 	require.EqualError(t, err, "argument - is given twice, and stdin can be read once")
-	_, err = Files([]string{"none.yaml"})
+	files, err = Files([]string{"none.yaml", "one.txt"})
 	require.ErrorIs(t, err, os.ErrNotExist)
+	require.Equal(t, []string{"one.txt"}, files)
+	require.NoError(t, os.Symlink("nowhere", "a/gone.yaml"))
+	files, err = Files([]string{"a"})
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.Equal(t, []string{"a/c.json", "a/z.yml"}, files)
 }
 
 // FuzzScan shows that no byte is lost and nothing panics, whatever the stream.
