@@ -215,7 +215,7 @@ func prepare(root, dir, host string, recipe image.Recipe, cold bool) (ours, thei
 		name string
 	}{{&ours, "jobmesh"}, {&theirs, "ko"}} {
 		t.dir = filepath.Join(dir, t.name)
-		for _, name := range []string{"cmd", "internal", "images", "library-chart"} {
+		for _, name := range []string{"cmd", "internal", "images", "library-chart", "charts/cronjobs"} {
 			err = errors.Join(err, os.CopyFS(filepath.Join(t.dir, name), os.DirFS(filepath.Join(root, name))))
 		}
 		for _, name := range []string{"go.mod", "go.sum"} {
