@@ -135,9 +135,9 @@ func partsOf(x *image.Index) []part {
 	for _, c := range x.Children {
 		bill := base
 		bill.Digest, bill.Platform = c.Manifest.Descriptor.Digest.String(), c.Platform.Name
-		bill.Files = []sbom.File{{Path: x.Recipe.Path, Content: c.Program}}
+		bill.Files = []sbom.File{{Path: x.Recipe.Path, Content: sbom.ContentOf(c.Program)}}
 		for _, f := range c.Files {
-			bill.Files = append(bill.Files, sbom.File{Path: f.Path, Content: f.Bytes, Origin: &sbom.Origin{URL: f.URL, Version: f.Version, License: f.License}})
+			bill.Files = append(bill.Files, sbom.File{Path: f.Path, Content: sbom.ContentOf(f.Bytes), Origin: &sbom.Origin{URL: f.URL, Version: f.Version, License: f.License}})
 		}
 		index.Children = append(index.Children, bill)
 		children = append(children, part{name: x.Recipe.Name + " " + c.Platform.Name, descriptor: c.Manifest.Descriptor, bill: bill})

@@ -49,9 +49,27 @@ type Image struct {
 type File struct {
 	// Path in the image, as in /jobmesh-wrap.
 	Path    string
-	Content []byte
+	Content Content
 	// Origin is set for a file that was downloaded, not compiled.
 	Origin *Origin
+}
+
+// A Content is what a bill says of the bytes of a file.
+type Content struct {
+	sha1, sha256 string
+	// info is nil where it was not made by Go.
+	info *debug.BuildInfo
+}
+
+// ContentOf looks at bytes, once for all bills: a program is in four of them, and
+// hashing it is most of their work.
+func ContentOf(data []byte) Content {
+	one, two := sha1.Sum(data), sha256.Sum256(data)
+	c := Content{sha1: hex.EncodeToString(one[:]), sha256: hex.EncodeToString(two[:])}
+	if info, err := buildinfo.Read(bytes.NewReader(data)); err == nil {
+		c.info = info
+	}
+	return c
 }
 
 // An Origin is where a downloaded file is from.
@@ -147,19 +165,18 @@ func billOf(x Image) bill {
 
 func addFiles(x Image, owner string, add func(part), relate func(string, relationType, string)) {
 	for _, f := range x.Files {
-		one, two := sha1.Sum(f.Content), sha256.Sum256(f.Content)
 		p := part{
 			ref: reference("File", x.Platform, f.Path), kind: file, name: f.Path, version: x.Version, license: x.License,
-			sha1: hex.EncodeToString(one[:]), sha256: hex.EncodeToString(two[:]),
+			sha1: f.Content.sha1, sha256: f.Content.sha256,
 		}
 		if f.Origin != nil {
 			p.version, p.license, p.address = f.Origin.Version, f.Origin.License, f.Origin.URL
 		}
 		add(p)
 		relate(owner, contains, p.ref)
-		info, err := buildinfo.Read(bytes.NewReader(f.Content))
-		if err != nil {
-			continue // not made by Go: nothing more is known of it
+		info := f.Content.info
+		if info == nil {
+			continue // nothing more is known of it
 		}
 		main := mainOf(info, f, x)
 		add(main)

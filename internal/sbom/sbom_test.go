@@ -35,10 +35,10 @@ func sample(t *testing.T) Image {
 	index.Digest = "sha256:" + strings.Repeat("a", 64)
 	first := base
 	first.Platform, first.Digest = "linux/amd64", "sha256:"+strings.Repeat("b", 64)
-	first.Files = []File{{Path: "/sample", Content: content}}
+	first.Files = []File{{Path: "/sample", Content: ContentOf(content)}}
 	third := base
 	third.Platform, third.Digest = "linux/arm/v7", "sha256:"+strings.Repeat("c", 64)
-	third.Files = []File{{Path: "/other", Content: []byte("not made by Go"), Origin: &Origin{
+	third.Files = []File{{Path: "/other", Content: ContentOf([]byte("not made by Go")), Origin: &Origin{
 		URL: "https://example.com/other%2F1.0/other-arm", Version: "v1.0", License: "MIT",
 	}}}
 	index.Children = []Image{first, third}
