@@ -22,7 +22,7 @@ type Library struct {
 }
 
 // PackApplication packs the application chart of a folder with the library in
-// it, so that nothing has to be fetched to install it.
+// it, so that nothing has to be fetched to install it, under the library's version.
 func PackApplication(dir string, library Library, modified time.Time) (Archive, error) {
 	c, err := load(dir)
 	if err != nil {
@@ -69,7 +69,7 @@ func packApplication(c *helm.Chart, library Library, modified time.Time) (Archiv
 			files = append(files, f)
 		}
 	}
-	files, err := edited(files, map[string]edit{"Chart.yaml": library.nameRepository})
+	files, err := edited(files, map[string]edit{"Chart.yaml": library.release})
 	if err != nil {
 		return Archive{}, wrong(err)
 	}
@@ -96,19 +96,33 @@ func dependsOnlyOn(c *helm.Chart, library *helm.Metadata) error {
 	if len(c.Metadata.Dependencies) != 1 || c.Metadata.Dependencies[0].Name != library.Name {
 		return fmt.Errorf("has to have one dependency in Chart.yaml, %s", library.Name)
 	}
-	if version := c.Metadata.Dependencies[0].Version; version != library.Version {
-		return fmt.Errorf("wants %s %s in Chart.yaml, and %s is what is packed with it", library.Name, version, library.Version)
-	}
 	return nil
 }
 
-var repositoryLine = regexp.MustCompile(`(?m)^( +repository: ).*$`)
+// Lines of a Chart.yaml with one dependency.
+var (
+	versionLine           = regexp.MustCompile(`(?m)^(version: ).*$`)
+	dependencyVersionLine = regexp.MustCompile(`(?m)^( +version: ).*$`)
+	repositoryLine        = regexp.MustCompile(`(?m)^( +repository: ).*$`)
+)
 
-// nameRepository writes where the library is found into the text of a Chart.yaml:
-// a path beside the sources means nothing to those who download the chart.
-func (l Library) nameRepository(text []byte) ([]byte, error) {
-	if n := len(repositoryLine.FindAll(text, -1)); n != 1 {
-		return nil, fmt.Errorf("has %d lines with the repository of a dependency in Chart.yaml, not one", n)
+// release writes what is released into the text of a Chart.yaml: the library is the
+// one that is packed with it, and the chart has its version, since other content under
+// a version that is published already would be refused. Where the library is found
+// comes too: a path beside the sources means nothing to those who download the chart.
+func (l Library) release(text []byte) ([]byte, error) {
+	for _, set := range []struct {
+		line        *regexp.Regexp
+		what, value string
+	}{
+		{versionLine, "its version", l.Metadata.Version},
+		{dependencyVersionLine, "the version of a dependency", l.Metadata.Version},
+		{repositoryLine, "the repository of a dependency", l.Repository},
+	} {
+		if n := len(set.line.FindAll(text, -1)); n != 1 {
+			return nil, fmt.Errorf("has %d lines with %s in Chart.yaml, not one", n, set.what)
+		}
+		text = set.line.ReplaceAll(text, []byte("${1}"+set.value))
 	}
-	return repositoryLine.ReplaceAll(text, []byte("${1}"+l.Repository)), nil
+	return text, nil
 }

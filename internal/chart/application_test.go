@@ -13,10 +13,10 @@ import (
 
 const applicationChart = `apiVersion: v2
 name: runs
-version: 4.5.6
+version: 0.0.1
 dependencies:
   - name: sample
-    version: 1.2.3
+    version: 0.0.1
     repository: file://../sample # beside it
 `
 
@@ -48,7 +48,8 @@ func TestApplicationCarriesTheLibrary(t *testing.T) {
 	first := library(t, Pin{Digest: digest}, "oci://registry.example.com/a")
 	a, err := PackApplication(writeApplication(t, applicationChart), first, modified)
 	require.NoError(t, err)
-	assert.Equal(t, "runs-4.5.6.tgz", a.FileName())
+	assert.Equal(t, "runs-1.2.3.tgz", a.FileName(), "released with the library, under its version")
+	assert.Equal(t, "1.2.3", a.Metadata.Dependencies[0].Version)
 	assert.Equal(t, "oci://registry.example.com/a", a.Metadata.Dependencies[0].Repository)
 	found := files(t, a.Bytes)
 	assert.Len(t, found, 3)
@@ -74,14 +75,8 @@ func TestApplicationThatCannotCarryIt(t *testing.T) {
 name: runs
 version: 4.5.6
 dependencies:
-  - {name: sample, version: 1.2.4, repository: "file://../sample"}
-`: "chart runs: wants sample 1.2.4 in Chart.yaml, and 1.2.3 is what is packed with it",
-		`apiVersion: v2
-name: runs
-version: 4.5.6
-dependencies:
   - {name: sample, version: 1.2.3, repository: "file://../sample"}
-`: "chart runs: has 0 lines with the repository of a dependency in Chart.yaml, not one",
+`: "chart runs: has 0 lines with the version of a dependency in Chart.yaml, not one",
 	} {
 		_, err := PackApplication(writeApplication(t, text), library(t, Pin{Digest: digest}, "oci://r"), modified)
 		assert.EqualError(t, err, want)
