@@ -20,7 +20,7 @@ func signingKey(streams Streams, path string) (*signature.Key, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fault.New(fault.LocalIO, err, "cosign generate-key-pair makes cosign.key and cosign.pub")
 	}
 	if stat, err := os.Stat(path); err == nil && stat.Mode().Perm()&0o044 != 0 {
 		_, _ = fmt.Fprintf(streams.Err, "warning: key %s can be read by others (mode %04o)\nhint: chmod 600 %s\n", path, stat.Mode().Perm(), path) // a courtesy
@@ -49,7 +49,7 @@ func publicKey(path string) (*signature.PublicKey, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fault.New(fault.LocalIO, err, "cosign public-key --key cosign.key prints the public key")
 	}
 	key, err := signature.ReadPublicKey(path, text)
 	return &key, err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -203,6 +204,10 @@ func repinned(stored release.Stored, pin chart.Pin, repository string) ([]chart.
 	return archives, nil
 }
 
+// listTag is what a list of referrers or signatures may stand under, and no image: the
+// next one that adds to the list would replace it.
+var listTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}`)
+
 // artifactsOf returns the image and the charts as a registry will have them.
 func artifactsOf(stored release.Stored, o publishOptions, key *signature.Key) ([]publish.Artifact, error) {
 	var named []name.Option
@@ -217,7 +222,10 @@ func artifactsOf(stored release.Stored, o publishOptions, key *signature.Key) ([
 	tags := append([]string{tagOf(stored.Result.Version)}, o.tags...)
 	for _, tag := range tags {
 		if _, err := name.NewTag(imageRepo.Name() + ":" + tag); err != nil {
-			return nil, fault.New(fault.Usage, fmt.Errorf("tag %q is not a tag: letters, digits, dots, dashes and underscores, 128 at most", tag))
+			return nil, fault.New(fault.Usage, fmt.Errorf("tag %q is not a tag: letters, digits, dots, dashes and underscores, 128 at most", tag), "as in --tag latest")
+		}
+		if listTag.MatchString(tag) {
+			return nil, fault.New(fault.Usage, fmt.Errorf("tag %q is one under which registries list what refers to a digest", tag), "as in --tag latest")
 		}
 	}
 	pin := pinTo(imageRepo)

@@ -157,7 +157,11 @@ func published(ctx context.Context, what string, key *signature.PublicKey, o ver
 	}
 	ref, err := name.ParseReference(what, named...)
 	if err != nil {
-		return stored, nil, fault.New(fault.Usage, fmt.Errorf("%q is not a reference", what), "as in registry.example.com/platform/jobmesh-wrap:0.1.0")
+		hint := "as in registry.example.com/platform/jobmesh-wrap:0.1.0"
+		if _, rest, schemed := strings.Cut(what, "://"); schemed {
+			hint = "without the scheme: " + rest
+		}
+		return stored, nil, fault.New(fault.Usage, fmt.Errorf("%q is not a reference", what), hint)
 	}
 	repo := registry.New(o.plainHTTP).Repository(ref.Context())
 	top, err := repo.Resolve(ctx, ref)
@@ -169,7 +173,7 @@ func published(ctx context.Context, what string, key *signature.PublicKey, o ver
 		return stored, verify.Image(stored, key), err
 	}
 	if o.rebuild {
-		return stored, nil, fault.New(fault.Usage, fmt.Errorf("%s is a chart, and images are what is rebuilt", what))
+		return stored, nil, fault.New(fault.Usage, fmt.Errorf("%s is a chart, and images are what is rebuilt", what), "jobmesh verify --rebuild with the reference of the image")
 	}
 	c, err := publishedChart(ctx, repo, top, ref)
 	return stored, verify.Chart(c, key), err
@@ -183,7 +187,7 @@ func publishedChart(ctx context.Context, repo registry.Repository, top v1.Descri
 	}
 	var m v1.Manifest
 	if err := json.Unmarshal(manifest.Bytes, &m); err != nil || m.Config.MediaType != publish.HelmConfig || len(m.Layers) == 0 {
-		return c, fault.New(fault.Usage, fmt.Errorf("%s is neither a multi-arch image nor a chart", ref.Name()))
+		return c, fault.New(fault.Usage, fmt.Errorf("%s is neither a multi-arch image nor a chart", ref.Name()), "jobmesh publish prints the references of what it pushed")
 	}
 	archive, err := release.Read(ctx, repo, m.Layers[0])
 	if err != nil {

@@ -81,7 +81,8 @@ func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 	if epoch != "" {
 		seconds, err := strconv.ParseInt(epoch, 10, 64)
 		if err != nil || seconds < 0 || seconds > latestEpoch {
-			return r, fault.New(fault.Usage, fmt.Errorf("SOURCE_DATE_EPOCH %q is not a number of seconds since 1970", epoch))
+			return r, fault.New(fault.Usage, fmt.Errorf("SOURCE_DATE_EPOCH %q is not a number of seconds since 1970", epoch),
+				"as in SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)")
 		}
 		r.Created, r.CreatedFrom = time.Unix(seconds, 0), "SOURCE_DATE_EPOCH"
 	}

@@ -30,7 +30,7 @@ func (r Repository) Resolve(ctx context.Context, ref name.Reference) (found v1.D
 	err = r.read(ctx, func(ctx context.Context) error {
 		d, err := remote.Get(ref, r.client.Options(ctx)...)
 		if IsMissing(err) {
-			return fault.New(fault.Registry, fmt.Errorf("%s is not there", ref.Name()))
+			return fault.New(fault.Registry, fmt.Errorf("%s is not there", ref.Name()), "jobmesh publish prints the references of what it pushed")
 		}
 		if err == nil {
 			found = d.Descriptor

@@ -156,7 +156,8 @@ func OpenArchive(file string) (*Layout, error) {
 			break
 		}
 		if err != nil {
-			return nil, fault.New(fault.Verification, fmt.Errorf("%s is not a tar archive, or not whole: %w", file, err))
+			return nil, fault.New(fault.Verification, fmt.Errorf("%s is not a tar archive, or not whole: %w", file, err),
+				"the archive is the .oci.tar that jobmesh build writes; charts are verified with the folder that they are in")
 		}
 		if header.Typeflag != tar.TypeReg {
 			continue
