@@ -101,7 +101,7 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	if recipe.Compression, err = image.ParseCompression(o.compression); err != nil {
 		return err
 	}
-	pin, repository, err := nameOf(o, recipe, chartDir)
+	pin, repository, err := nameOf(o.registry, recipe, chartDir)
 	if err != nil {
 		return err
 	}
@@ -255,20 +255,28 @@ func attachments(ctx context.Context, sources string, index *image.Index, compil
 // tagOf is the tag of a version. A tag cannot have a +; Helm has agreed on _.
 func tagOf(version string) string { return strings.ReplaceAll(version, "+", "_") }
 
-// nameOf returns what --registry says of the image's name: what to write into
-// the chart, and the image's repository.
-func nameOf(o buildOptions, recipe image.Recipe, chartDir string) (pin chart.Pin, repository string, err error) {
-	if o.registry == "" {
-		repository, err = chart.ImageRepository(chartDir)
-		if err != nil || path.Base(repository) == recipe.Name {
-			return pin, repository, err
-		}
-		// Another image stands beside that of the chart.
-		o.registry = path.Dir(repository)
+// nameOf returns the image's repository under a registry and prefix, "" for that of
+// the chart, and what to write into the chart for it: nothing where the chart says so
+// already.
+func nameOf(registry string, recipe image.Recipe, chartDir string) (pin chart.Pin, repository string, err error) {
+	own, err := chart.ImageRepository(chartDir)
+	if err != nil {
+		return pin, "", err
 	}
-	repo, err := repositoryUnder(o.registry, recipe.Name)
+	if registry == "" {
+		// Another image stands beside that of the chart.
+		registry = path.Dir(own)
+	}
+	repo, err := repositoryUnder(registry, recipe.Name)
+	if err != nil {
+		return pin, "", err
+	}
 	pin = pinTo(repo)
-	return pin, pin.Registry + "/" + pin.Repository, err
+	repository = pin.Registry + "/" + pin.Repository
+	if repository == own {
+		pin = chart.Pin{}
+	}
+	return pin, repository, nil
 }
 
 // pinTo is the repository as a chart and a kubelet name it: what a client calls

@@ -41,7 +41,8 @@ the provenance, and that the chart is pinned to the image. With --key it checks 
 too, with nothing but that key: no log, no network besides the registry.
 
 With --rebuild it compiles the sources again and says what differs, if anything:
-the program, the layer around it, or only its compression.
+the program, the layer around it, or only its compression. The charts of a folder
+are packed again too.
 
 It prints a line for each thing it looked at. Exit code 8 means that something is
 not as it should be.`,
@@ -98,6 +99,11 @@ func runVerify(ctx context.Context, streams Streams, what string, o verifyOption
 			return err
 		}
 		found = append(found, verify.Rebuilt(stored, index)...)
+		charts, err := repacked(stored)
+		if err != nil {
+			return err
+		}
+		found = append(found, verify.Repacked(stored, charts)...)
 	}
 	return printFindings(streams, found)
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -262,6 +263,26 @@ func Rebuilt(s release.Stored, index *image.Index) []Finding {
 		err = fmt.Errorf("rebuilt is %s, not %s", got, s.Result.Image.Digest)
 	}
 	return append(found, Finding{Object: "image index", Aspect: "rebuild", Err: err})
+}
+
+// Repacked compares the charts of a release with those that the sources give now.
+func Repacked(s release.Stored, charts []chart.Archive) []Finding {
+	stored := append([][]byte{s.Chart}, s.Applications...)
+	var found []Finding
+	for i, listed := range s.Result.Charts() {
+		err := errors.New("was not packed again")
+		for _, c := range charts {
+			switch {
+			case c.FileName() != path.Base(listed.Path):
+			case bytes.Equal(c.Bytes, stored[i]):
+				err = nil
+			default:
+				err = errors.New("the files differ from those of the sources")
+			}
+		}
+		found = append(found, Finding{Object: "chart " + listed.Name, Aspect: "rebuild", Err: err})
+	}
+	return found
 }
 
 func compareChild(p release.Platform, stored release.Child, index *image.Index) error {
