@@ -22,6 +22,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/provenance"
+	"github.com/jobmesh/jobmesh/internal/publish"
 	"github.com/jobmesh/jobmesh/internal/release"
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
@@ -126,7 +127,7 @@ func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
 	}
 	made := release.Release{
 		Index:     index,
-		Reference: image.Reference{Repository: repository, Tag: tagOf(version)},
+		Reference: image.Reference{Repository: repository, Tag: publish.Tag(version)},
 		Toolchain: compiler.Toolchain,
 	}
 	if recipe.InCharts {
@@ -251,9 +252,6 @@ func attachments(ctx context.Context, sources string, index *image.Index, compil
 	signed, err := attest.Sign(key, subjects, all)
 	return append(all, signed...), err
 }
-
-// tagOf is the tag of a version. A tag cannot have a +; Helm has agreed on _.
-func tagOf(version string) string { return strings.ReplaceAll(version, "+", "_") }
 
 // nameOf returns the image's repository under a registry and prefix, "" for that of
 // the chart, and what to write into the chart for it: nothing where the chart says so

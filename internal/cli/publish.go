@@ -219,7 +219,7 @@ func artifactsOf(stored release.Stored, o publishOptions, key *signature.Key) ([
 	if err != nil {
 		return nil, err
 	}
-	tags := append([]string{tagOf(stored.Result.Version)}, o.tags...)
+	tags := append([]string{publish.Tag(stored.Result.Version)}, o.tags...)
 	for _, tag := range tags {
 		if _, err := name.NewTag(imageRepo.Name() + ":" + tag); err != nil {
 			return nil, fault.New(fault.Usage, fmt.Errorf("tag %q is not a tag: letters, digits, dots, dashes and underscores, 128 at most", tag), "as in --tag latest")

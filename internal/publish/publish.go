@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -383,7 +382,7 @@ func (p *Publisher) putBlob(ctx context.Context, a Artifact, b image.Blob) error
 // or something else, has been seen.
 func (p *Publisher) readBack(ctx context.Context, a Artifact, b image.Blob, isManifest bool) error {
 	ref := a.Repository.Digest(b.Descriptor.Digest.String())
-	got, err := p.fetch(ctx, ref, b.Descriptor.Size, isManifest)
+	got, err := p.client.Fetch(ctx, ref, b.Descriptor.Size, isManifest)
 	if err != nil && !registry.IsMissing(err) && registry.IsTransport(err) {
 		return err // nobody knows what the registry has
 	}
@@ -396,27 +395,6 @@ func (p *Publisher) readBack(ctx context.Context, a Artifact, b image.Blob, isMa
 			"the tags were not moved; the registry is at fault")
 	}
 	return nil
-}
-
-// fetch returns what the registry has, at most one byte more than it should.
-func (p *Publisher) fetch(ctx context.Context, ref name.Digest, size int64, isManifest bool) ([]byte, error) {
-	if isManifest {
-		d, err := remote.Get(ref, p.client.Options(ctx)...)
-		if err != nil {
-			return nil, err
-		}
-		return d.Manifest, nil
-	}
-	layer, err := remote.Layer(ref, p.client.Options(ctx)...)
-	if err != nil {
-		return nil, err
-	}
-	content, err := layer.Compressed()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = content.Close() }() // only read
-	return io.ReadAll(io.LimitReader(content, size+1))
 }
 
 // taggable is a manifest as go-containerregistry wants it.
@@ -432,6 +410,9 @@ const (
 	HelmConfig  types.MediaType = "application/vnd.cncf.helm.config.v1+json"
 	helmContent types.MediaType = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 )
+
+// Tag is the tag of a version. It cannot have a +; Helm has agreed on _.
+func Tag(version string) string { return strings.ReplaceAll(version, "+", "_") }
 
 // Chart is a packed chart as an artifact. metadata is its Chart.yaml, created the
 // date of its annotations.
@@ -460,8 +441,7 @@ func Chart(repo name.Repository, metadata *helm.Metadata, archive []byte, create
 		Repository: repo,
 		Blobs:      blobs,
 		Manifests:  []image.Blob{image.NewBlob(types.OCIManifestSchema1, manifest)},
-		// A tag cannot have the + of a version; Helm has agreed on _.
-		Tags:  []string{strings.ReplaceAll(metadata.Version, "+", "_")},
-		Fixed: true,
+		Tags:       []string{Tag(metadata.Version)},
+		Fixed:      true,
 	}, nil
 }

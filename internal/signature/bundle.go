@@ -93,12 +93,6 @@ func (p PublicKey) Open(text []byte) ([]byte, error) {
 	return nil, ErrOtherKey
 }
 
-// Unchecked returns the statement of a bundle without a look at its signature.
-func Unchecked(text []byte) ([]byte, error) {
-	b, err := parse(text)
-	return b.GetDsseEnvelope().GetPayload(), err
-}
-
 func parse(text []byte) (*bundle.Bundle, error) {
 	b := &bundle.Bundle{}
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, b); err != nil {
