@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -111,7 +112,7 @@ func runInject(ctx context.Context, streams Streams, imageDigest string, args []
 	if err != nil {
 		return err
 	}
-	lock, err := readLock(o.lock)
+	lock, err := readLock(o)
 	if err != nil {
 		return err
 	}
@@ -146,15 +147,18 @@ func runInject(ctx context.Context, streams Streams, imageDigest string, args []
 	return nil
 }
 
-func readLock(name string) ([]byte, error) {
-	if name != "" {
-		return os.ReadFile(name)
-	}
-	lock, err := os.ReadFile(entrypoint.FileName)
-	if errors.Is(err, fs.ErrNotExist) {
+// readLock returns the text of the lock file, for the chart; nil where there is none.
+func readLock(o injectOptions) ([]byte, error) {
+	name := cmp.Or(o.lock, entrypoint.FileName)
+	text, err := os.ReadFile(name)
+	if o.lock == "" && (o.uninject || errors.Is(err, fs.ErrNotExist)) {
 		return nil, nil
 	}
-	return lock, err
+	if err == nil {
+		// The chart reads it for an image without a command, and cannot name its lines.
+		_, err = entrypoint.Load(name)
+	}
+	return text, err
 }
 
 // reportMistakes lists all mistakes, and returns their number as the error.

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 
-	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/strvals"
+	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/manifest"
@@ -25,18 +26,34 @@ func ReadValues(files, assignments []string) (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		file, err := chartutil.ReadValues(text)
-		if err != nil {
+		var content any
+		if err := yaml.Unmarshal(text, &content); err != nil {
 			return nil, fault.New(fault.Usage, fmt.Errorf("values %s: %s", name, strings.TrimPrefix(err.Error(), "error converting YAML to JSON: yaml: ")))
 		}
-		values = over(values, file)
+		file, isMap := content.(map[string]any)
+		if !isMap && content != nil {
+			return nil, fault.New(fault.Usage, fmt.Errorf("values %s: must be a mapping", name), "as in mesh: linkerd")
+		}
+		if file != nil {
+			values = over(values, file)
+		}
 	}
 	for _, assignment := range assignments {
 		assigned := map[string]any{}
-		if err := strvals.ParseInto(assignment, assigned); err != nil {
+		err := strvals.ParseInto(assignment, assigned)
+		if err == nil && len(assigned) == 0 {
+			err = errors.New("names no setting")
+		}
+		if err != nil {
 			return nil, fault.New(fault.Usage, fmt.Errorf("--set %s: %w", assignment, err), "as in --set mesh=linkerd")
 		}
 		values = over(values, assigned)
+	}
+	for _, path := range []manifest.Path{{"global"}, {"jobmesh", "global"}} {
+		// Helm would log this too, in its own way.
+		if global := lookup(values, path); global != nil && reflect.TypeOf(global).Kind() != reflect.Map {
+			return nil, fault.New(fault.Usage, errors.New("values: global must be a mapping"), "as in --set global.jobmesh.mesh=linkerd")
+		}
 	}
 	return values, nil
 }
