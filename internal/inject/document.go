@@ -445,7 +445,7 @@ func meaning(d *manifest.Document) (any, error) {
 	text := d.AsJSON()
 	if !d.JSON {
 		var err error
-		if text, err = yaml.YAMLToJSON(trimMark(d.Text)); err != nil {
+		if text, err = yaml.YAMLToJSON(manifest.WithoutMark(d.Text)); err != nil {
 			return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 		}
 	}

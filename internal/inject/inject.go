@@ -187,7 +187,7 @@ func (j *joiner) write(d *manifest.Document, text []byte) error {
 		return nil
 	}
 	if j.several && j.last != nil {
-		text = trimMark(text)
+		text = bytes.TrimPrefix(text, []byte("\ufeff")) // the stream begins elsewhere
 		if len(text) == 0 {
 			return nil
 		}
@@ -221,8 +221,6 @@ func (j *joiner) separator(text []byte) []byte {
 	}
 	return s
 }
-
-func trimMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }
 
 // errLost says that a result could not be undone to the byte.
 var errLost = errors.New("cannot be injected so that --uninject gives it back to the byte")

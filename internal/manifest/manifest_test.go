@@ -45,6 +45,7 @@ func TestScan(t *testing.T) {
 		{"in a block scalar, indented", "a: |\n  ---\n  ...\nb: 1\n", []string{"a: |\n  ---\n  ...\nb: 1\n"}, []int{1}},
 		{"CRLF", "a: 1\r\n---\r\nb: 2\r\n", []string{"a: 1\r\n", "---\r\nb: 2\r\n"}, []int{1, 3}},
 		{"byte order mark", "\ufeff---\na: 1\n---\nb: 2\n", []string{"\ufeff---\na: 1\n", "---\nb: 2\n"}, []int{2, 4}},
+		{"byte order mark behind a separator", "a: 1\n---\n\ufeffb: 2\n---\n\ufeff{\"c\": 3}\n", []string{"a: 1\n", "---\n\ufeffb: 2\n", "---\n\ufeff{\"c\": 3}\n"}, []int{1, 3, 5}},
 		{"JSON", "{\"a\": 1}\n", []string{"{\"a\": 1}\n"}, []int{1}},
 		{"JSON without separators", "{\"a\": 1}\n{\"b\": 2} {\"c\": 3}\n", []string{"{\"a\": 1}", "\n{\"b\": 2}", " {\"c\": 3}\n"}, []int{1, 2, 2}},
 		{"JSON behind a separator", "a: 1\n---\n{\"b\": 2}\n{\"c\": 3}\n", []string{"a: 1\n", "---\n{\"b\": 2}", "\n{\"c\": 3}\n"}, []int{1, 3, 4}},
@@ -160,6 +161,11 @@ func TestOffsetOf(t *testing.T) {
 	d = scan(t, "\ufeffa: x\u2028b: y\r\nc: z\n")[0]
 	require.Equal(t, "y\r", at(d.Root.Content[3]))
 	require.Equal(t, "z", at(d.Root.Content[5]))
+
+	d = scan(t, "---\r\n\ufeffa: x\r\nb: y\r\n")[0]
+	require.Equal(t, "x", Text(Get(d.Root, "a")))
+	require.Equal(t, "a: x\r", at(d.Root.Content[0]))
+	require.Equal(t, "y\r", at(d.Root.Content[3]))
 }
 
 func TestJSONStrings(t *testing.T) {
@@ -270,7 +276,7 @@ func TestFiles(t *testing.T) {
 // FuzzScan shows that no byte is lost and nothing panics, whatever the stream.
 func FuzzScan(f *testing.F) {
 	for _, seed := range []string{
-		"a: 1\n---\nb: 2\n", "\ufeff--- # c\r\na: &a [x, *a]\r\n...\r\n%YAML 1.1\n---\n", "{\"a\":\"\\ud83d\\/\"}{}",
+		"a: 1\n---\nb: 2\n", "---\n\ufeffb: 2\n", "\ufeff--- # c\r\na: &a [x, *a]\r\n...\r\n%YAML 1.1\n---\n", "{\"a\":\"\\ud83d\\/\"}{}",
 		"apiVersion: batch/v1\nkind: Job\nspec: {template: {<<: *x}}\n", "? [a]\n: |+\n  b\n\n", "a\u2028b: \x85\n", "kind: List\nitems: [&a {kind: List, items: [*a]}]\n",
 	} {
 		f.Add(seed)

@@ -2,12 +2,36 @@ package manifest
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// markOffset returns where the byte order mark of a document is: at its start, or
+// behind its separator, where files were put together; -1 if it has none. The parser
+// knows the first only.
+func markOffset(text []byte) int {
+	at := 0
+	if isMarker(text, "---") && !bytes.HasPrefix(text, byteOrderMark) {
+		at = bytes.IndexByte(text, '\n') + 1
+	}
+	if !bytes.HasPrefix(text[at:], byteOrderMark) {
+		return -1
+	}
+	return at
+}
+
+// WithoutMark returns the text of a document without its byte order mark.
+func WithoutMark(text []byte) []byte {
+	at := markOffset(text)
+	if at < 0 {
+		return text
+	}
+	return slices.Concat(text[:at], text[at+len(byteOrderMark):])
+}
 
 // OffsetOf returns where a node of the document begins in Text, in bytes: at its
 // anchor or tag where it has one. A node without text, such as the value of a key
@@ -50,12 +74,13 @@ func (l textLine) offset(text []byte, characters int) int {
 }
 
 func textLines(text []byte) []textLine {
-	start := 0
-	if bytes.HasPrefix(text, byteOrderMark) {
-		start = len(byteOrderMark)
-	}
+	mark := markOffset(text)
 	var lines []textLine
-	for i := start; ; {
+	for i, start := 0, 0; ; {
+		if i == mark {
+			i += len(byteOrderMark)
+			start = i
+		}
 		if size := breakSize(text[i:]); size > 0 || i == len(text) {
 			lines = append(lines, textLine{start, marks(text[start:i], start)})
 			if i == len(text) {

@@ -137,7 +137,7 @@ func (s *splitter) broken(line int, cause string) *Document {
 }
 
 // jsonStart matches what may stand before a value of JSON in a stream.
-var jsonStart = regexp.MustCompile(`^(?:\x{feff})?(?:---[ \t]*\r?\n)?[ \t\r\n]*[{\[]`)
+var jsonStart = regexp.MustCompile(`^(?:\x{feff})?(?:---[ \t]*\r?\n(?:\x{feff})?)?[ \t\r\n]*[{\[]`)
 
 // jsonEnds returns where the JSON values of a text end; none if it is not JSON from
 // start to end. Several values need no separator between them.
