@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -83,9 +82,6 @@ func (in *Injector) render(r *renderer, units []*unit) error {
 	return nil
 }
 
-// ofInterest matches what a document has that is more than passed through.
-var ofInterest = regexp.MustCompile(`Job|Pod|List|Workflow|Deployment|StatefulSet|DaemonSet|jobmesh/injected`)
-
 // prepare takes out what an earlier run has put in, and finds what the chart is asked.
 func (in *Injector) prepare(u *unit) {
 	d := u.document
@@ -94,7 +90,7 @@ func (in *Injector) prepare(u *unit) {
 		u.mistakes = append(u.mistakes, Mistake{File: d.File, Line: d.Line, Err: d.Err})
 		return
 	}
-	if d.Root == nil || !ofInterest.Match(d.Text) {
+	if d.Root == nil {
 		return
 	}
 	settings, err := functionSettings(d)
