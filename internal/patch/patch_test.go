@@ -174,3 +174,18 @@ func TestParseRefuses(t *testing.T) {
 		require.EqualError(t, err, `"`+strings.ReplaceAll(line, `"`, `\"`)+`" is no line of a record`)
 	}
 }
+
+// FuzzRevert shows that no record, which anybody may have written, makes anything panic.
+func FuzzRevert(f *testing.F) {
+	f.Add("a: [w, --, x]\nm: {n: {b: c}}\nl:\n- name: own\n", "+ /a/:2 \"w\" \"--\"\n+ /m/n\n+ /l/name=own\n")
+	f.Add("a: ~\nb: |\n  x\nl: &l [{name: a}, *l]\n", "= /a \"[]\"\n= /b \"\"\n+ /l/name=a,b\n+ /l/0\n+ /\n")
+	f.Add("{\"a\": [\"x\"],\n\t\"b\": {}}", "+ /a/:1 \"x\"\n+ /a/:1 \"x\"\n+ /a\n+ /b\n")
+	f.Fuzz(func(t *testing.T, text, record string) {
+		d := manifest.Parse("f", 1, []byte(text))
+		undos, err := Parse(record)
+		if err != nil || d.Root == nil {
+			return
+		}
+		_, _ = Revert(d, []Addition{{Node: d.Root, Undos: undos}})
+	})
+}
