@@ -25,7 +25,7 @@ var families = []struct{ digit, title string }{
 // rulePages are a page for each rule of jobmesh lint, and their index.
 func rulePages() []page {
 	pages := []page{{rulesFolder + "README.md", ruleIndex}}
-	for _, r := range lint.Rules() {
+	for _, r := range slices.Concat(lint.Rules(), lint.Elsewhere()) {
 		pages = append(pages, page{rulesFolder + r.ID + ".md", func() ([]byte, error) { return rulePage(r) }})
 	}
 	return pages
@@ -57,17 +57,26 @@ func ruleIndex() ([]byte, error) {
 			}
 		}
 	}
+	b.WriteString("\n## Asked of the cluster or of the registry\n\n" + lint.NotByLint + " The pages say where to look.\n\n| rule | severity | |\n| --- | --- | --- |\n")
+	for _, r := range lint.Elsewhere() {
+		fmt.Fprintf(&b, "| [%s](%s.md) | %s | %s |\n", r.ID, r.ID, r.Severity, cell(r.Title))
+	}
 	return []byte(b.String()), nil
 }
 
 func rulePage(r *lint.Rule) ([]byte, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "<!-- Written by `make docs` from internal/lint. -->\n\n# %s: %s\n\nSeverity: %s. [All rules](README.md)\n\n%s\n\n", r.ID, r.Title, r.Severity, r.Why)
+	if r.Look != "" {
+		fmt.Fprintf(&b, "%s\n\n## Where to look\n\n%s\n\n```sh\n%s\n```\n\nFix: %s.\n", lint.NotByLint, r.Look, r.Shell, lint.Placeholders(r.Fix))
+		comesFrom(&b, r)
+		return []byte(b.String()), nil
+	}
 	e := lint.ExampleOf(r)
 	if e.Wrong == "" || e.Right == "" {
 		return nil, errors.New(r.ID + ": has no example")
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "<!-- Written by `make docs` from internal/lint. -->\n\n# %s: %s\n\nSeverity: %s. [All rules](README.md)\n\n", r.ID, r.Title, r.Severity)
-	fmt.Fprintf(&b, "%s\n\nIt says: %s\n\nFix: %s.\n", r.Why, lint.Placeholders(r.Message), lint.Placeholders(r.Fix))
+	fmt.Fprintf(&b, "It says: %s\n\nFix: %s.\n", lint.Placeholders(r.Message), lint.Placeholders(r.Fix))
 	with := ""
 	if e.Flags != "" {
 		with = ", with `" + e.Flags + "`"
@@ -77,9 +86,13 @@ func rulePage(r *lint.Rule) ([]byte, error) {
 		fmt.Fprintf(&b, "\nThe lock file:\n\n```yaml\n%s```\n", e.Lock)
 	}
 	fmt.Fprintf(&b, "\n## Where it does not hold\n\nOn the object or on its pod template:\n\n```yaml\nmetadata:\n  annotations:\n    %s%s: \"why it does not hold here\"\n```\n", lint.Prefix, r.ID)
+	comesFrom(&b, r)
+	return []byte(b.String()), nil
+}
+
+func comesFrom(b *strings.Builder, r *lint.Rule) {
 	b.WriteString("\n## Where it comes from\n\n")
 	for _, link := range r.Links {
 		b.WriteString("- <" + link + ">\n")
 	}
-	return []byte(b.String()), nil
 }

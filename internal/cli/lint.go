@@ -63,7 +63,7 @@ Exit code 1 means findings at or above --fail-on.`,
 	flags.StringVar(&o.explain, "explain", "", "print the page of a rule, such as JM101, and nothing else")
 	flags.BoolVar(&o.list, "list-rules", false, "print the rules, and nothing else")
 	var ids []string
-	for _, r := range lint.Rules() {
+	for _, r := range slices.Concat(lint.Rules(), lint.Elsewhere()) {
 		ids = append(ids, r.ID+"\t"+r.Title)
 	}
 	complete(cmd, "output", report.Formats())

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -11,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
-	sigs "sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/internal/entrypoint"
 	"github.com/jobmesh/jobmesh/internal/fault"
@@ -142,11 +143,12 @@ func (o profileOptions) file() (name string, settings map[string]string, err err
 	if err != nil {
 		return name, nil, fault.New(fault.LocalIO, err)
 	}
-	var top yaml.Node
+	var top, second yaml.Node
 	bad := func(line int, cause string) error {
 		return fault.New(fault.Usage, fmt.Errorf("%s:%d: %s", name, line, cause), "as in mesh: linkerd")
 	}
-	if err := yaml.Unmarshal(text, &top); err != nil {
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	if err := documents.Decode(&top); err != nil && !errors.Is(err, io.EOF) {
 		return name, nil, fault.New(fault.Usage, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: ")))
 	}
 	settings = map[string]string{}
@@ -157,8 +159,14 @@ func (o profileOptions) file() (name string, settings map[string]string, err err
 	if root.Kind != yaml.MappingNode {
 		return name, nil, bad(root.Line, "is no mapping of settings")
 	}
+	if err := documents.Decode(&second); !errors.Is(err, io.EOF) {
+		return name, nil, bad(max(second.Line, root.Line), "has more than one document")
+	}
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
+		if _, twice := settings[key.Value]; twice {
+			return name, nil, bad(key.Line, fmt.Sprintf("%q is there twice", key.Value))
+		}
 		if value.Kind != yaml.ScalarNode {
 			return name, nil, bad(value.Line, fmt.Sprintf("%q is no single value", key.Value))
 		}
@@ -169,20 +177,16 @@ func (o profileOptions) file() (name string, settings map[string]string, err err
 	return name, settings, nil
 }
 
-func (o profileOptions) readLock() (lock lint.Lock, err error) {
+func (o profileOptions) readLock() (entrypoint.Lock, error) {
 	name := o.lock
 	if name == "" {
 		name = entrypoint.FileName
+	} else if _, err := os.Stat(name); err != nil {
+		return entrypoint.Lock{}, fault.New(fault.LocalIO, err)
 	}
-	text, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) && o.lock == "" {
-		return lock, nil
-	}
+	lock, err := entrypoint.Load(name)
 	if err != nil {
-		return lock, fault.New(fault.LocalIO, err)
+		return entrypoint.Lock{}, err
 	}
-	if err := sigs.Unmarshal(text, &lock); err != nil {
-		return lock, fault.New(fault.Input, fmt.Errorf("%s: %w", name, err), "jobmesh resolve writes it again")
-	}
-	return lock, nil
+	return *lock, nil
 }

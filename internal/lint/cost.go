@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/script"
@@ -120,15 +121,11 @@ its start; one that stops the proxy itself makes the kubelet start that again.`,
 			var ids []string
 			for _, s := range annotationsThatIgnore(p) {
 				if ids == nil {
-					for _, rule := range Rules() {
+					for _, rule := range slices.Concat(Rules(), Elsewhere()) {
 						ids = append(ids, rule.ID)
 					}
 				}
-				known := false
-				for _, id := range ids {
-					known = known || id == s.id
-				}
-				if !known {
+				if !slices.Contains(ids, s.id) {
 					r.add(s.at, "", "key", Prefix+s.id, "id", s.id, "nearest", nearest(strings.ToUpper(s.id), ids))
 				}
 			}

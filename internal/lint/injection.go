@@ -30,8 +30,8 @@ So what that is has to be known: from the manifest, or from the registry.`,
 		check: func(p *pod, r *reporter) {
 			needed := slices.ContainsFunc(p.hangs, func(h hang) bool { return slices.Contains([]string{"JM101", "JM107", "JM108"}, h.rule) })
 			for _, c := range p.work() {
-				locked, known := p.profile.Lock.find(c.image)
-				if c.command || known && (len(locked.Entrypoint) > 0 || len(locked.Cmd) > 0 || len(locked.Platforms) > 0) {
+				locked, _ := p.profile.Lock.Find(c.image)
+				if c.command || len(locked.Entrypoint)+len(locked.Cmd) > 0 {
 					continue
 				}
 				// Where one container is wrapped, the others were left alone on purpose.
@@ -52,34 +52,8 @@ was resolved. The image that will run is another one.`,
 		check: func(p *pod, r *reporter) {
 			for _, c := range p.work() {
 				tagged, digest, pinned := strings.Cut(c.image, "@")
-				if entry, ok := p.profile.Lock.find(tagged); ok && pinned && entry.Digest != "" && entry.Digest != digest {
+				if entry, ok := p.profile.Lock.Find(tagged); ok && pinned && entry.Digest != "" && entry.Digest != digest {
 					r.add(c.place.get("image"), c.Name, "image", tagged, "digest", short(digest), "locked", short(entry.Digest))
-				}
-			}
-		},
-	},
-	{
-		ID: "JM503", Severity: Error,
-		Title:   "the platforms of the image disagree on the command",
-		Message: "the platforms of image {image} run different commands: {commands}",
-		Why:     `One manifest is for nodes of every architecture, and a wrapper needs one command that is right on all.`,
-		Fix:     "write `command`",
-		Links:   []string{"https://github.com/bank-vaults/bank-vaults/issues/1193"},
-		check: func(p *pod, r *reporter) {
-			for _, c := range p.work() {
-				entry, _ := p.profile.Lock.find(c.image)
-				if c.command || len(entry.Platforms) < 2 {
-					continue
-				}
-				var commands []string
-				first := entry.Platforms[0]
-				differ := false
-				for _, x := range entry.Platforms {
-					commands = append(commands, x.Platform+" runs `"+strings.Join(slices.Concat(x.Entrypoint, x.Cmd), " ")+"`")
-					differ = differ || !slices.Equal(first.Entrypoint, x.Entrypoint) || !slices.Equal(first.Cmd, x.Cmd)
-				}
-				if differ {
-					r.add(c.place.get("image"), c.Name, "image", c.image, "commands", strings.Join(commands, ", "))
 				}
 			}
 		},

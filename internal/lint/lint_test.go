@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,7 +83,7 @@ func TestByID(t *testing.T) {
 
 func TestIDsAreUnique(t *testing.T) {
 	seen := map[string]bool{}
-	for _, r := range Rules() {
+	for _, r := range slices.Concat(Rules(), Elsewhere()) {
 		require.Regexp(t, `^JM[1-6]\d\d$`, r.ID)
 		require.False(t, seen[r.ID], r.ID)
 		seen[r.ID] = true

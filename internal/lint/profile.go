@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"github.com/jobmesh/jobmesh/internal/entrypoint"
 	"github.com/jobmesh/jobmesh/internal/native"
 )
 
@@ -16,7 +17,7 @@ type Profile struct {
 	// PostRenderer is how jobmesh inject is run: empty, "helm3" or "helm4".
 	PostRenderer string
 	// Lock is what jobmesh.lock.yaml knows of images.
-	Lock Lock
+	Lock entrypoint.Lock
 }
 
 // PostRenderers are the values of Profile.PostRenderer.
@@ -37,33 +38,4 @@ func (p *Profile) oldest() native.Version {
 // A Namespace is what the manifest of one says.
 type Namespace struct {
 	Labels, Annotations map[string]string
-}
-
-// A Lock is what jobmesh.lock.yaml says about images.
-type Lock struct {
-	Images []LockedImage `json:"images"`
-}
-
-// A LockedImage is an image as the registry had it.
-type LockedImage struct {
-	Image      string   `json:"image"`
-	Digest     string   `json:"digest"`
-	Entrypoint []string `json:"entrypoint"`
-	Cmd        []string `json:"cmd"`
-	// Platforms has the command of each platform, where they are not the same.
-	Platforms []struct {
-		Platform   string   `json:"platform"`
-		Entrypoint []string `json:"entrypoint"`
-		Cmd        []string `json:"cmd"`
-	} `json:"platforms"`
-}
-
-// find returns the first entry of an image.
-func (l Lock) find(image string) (LockedImage, bool) {
-	for _, entry := range l.Images {
-		if entry.Image == image {
-			return entry, true
-		}
-	}
-	return LockedImage{}, false
 }

@@ -47,16 +47,24 @@ type Rule struct {
 	Why string
 	// Fix is what to change; the words in braces are filled in.
 	Fix string
+	// Look says who finds it and how, where lint cannot: see Elsewhere.
+	Look string
+	// Shell are the commands to look with.
+	Shell string
 	// Links lead to where it has happened, or is documented.
 	Links []string
 
 	check func(*pod, *reporter)
 }
 
-// Rules are all rules by id.
+// Rules are the rules that lint checks, by id.
 func Rules() []*Rule { return all }
 
-var all []*Rule
+// Elsewhere are rules whose ids lint knows, and which only a cluster or a registry can
+// answer.
+func Elsewhere() []*Rule { return others }
+
+var all, others []*Rule
 
 func init() { // a rule speaks of the others, so no initializer
 	for _, family := range [][]Rule{finish, start, placeRules, result, injection, cost} {
@@ -64,13 +72,16 @@ func init() { // a rule speaks of the others, so no initializer
 			all = append(all, &family[i])
 		}
 	}
+	for i := range elsewhere {
+		others = append(others, &elsewhere[i])
+	}
 	slices.SortFunc(all, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
 }
 
 // ByID returns a rule, whatever the case of its id.
 func ByID(id string) (*Rule, error) {
 	var ids []string
-	for _, r := range all {
+	for _, r := range slices.Concat(all, others) {
 		if strings.EqualFold(r.ID, id) {
 			return r, nil
 		}

@@ -94,8 +94,8 @@ var words = []word{
 	{key: vaultQuit, annotation: true, read: boolean("an error: the webhook refuses the pod")},
 }
 
-// others are keys that the meshes read too, and that are near one of the words.
-var others = []string{
+// nearby are keys that the meshes read too, and that are near one of the words.
+var nearby = []string{
 	"config.linkerd.io/skip-inbound-ports", "traffic.sidecar.istio.io/excludeInboundPorts", "traffic.sidecar.istio.io/includeOutboundPorts",
 	"traffic.sidecar.istio.io/includeInboundPorts", "vault.hashicorp.com/agent-pre-populate", "vault.hashicorp.com/agent-inject-status",
 	"vault.hashicorp.com/agent-init-first", "sidecar.istio.io/status", "dapr.io/app-id",
@@ -126,7 +126,7 @@ func ofMesh(key string) bool {
 // meant returns the key that a misspelt one was meant to be.
 func meant(key string) (string, bool) {
 	domain, _, ok := strings.Cut(key, "/")
-	if _, known := wordOf(key); known || slices.Contains(others, key) {
+	if _, known := wordOf(key); known || slices.Contains(nearby, key) {
 		return "", false
 	}
 	for _, w := range words {

@@ -17,20 +17,35 @@ func Explain(out io.Writer, r *lint.Rule, color bool) error {
 	fmt.Fprintf(&b, "%s\n\n", paint(bold, r.ID+" "+r.Title+" ("+string(r.Severity)+")"))
 	wrap(&b, "", "", r.Why, same)
 	b.WriteByte('\n')
-	wrap(&b, "says: ", "      ", lint.Placeholders(r.Message), same)
-	wrap(&b, "fix:  ", "      ", lint.Placeholders(r.Fix), same)
-	e := lint.ExampleOf(r)
-	wrong := "wrong"
-	if e.Flags != "" {
-		wrong += " (" + e.Flags + ")"
+	if r.Look != "" {
+		wrap(&b, "", "", lint.NotByLint, same)
+		b.WriteByte('\n')
+		wrap(&b, "look: ", "      ", r.Look, same)
+		b.WriteString("\n" + indent(r.Shell) + "\n")
+	} else {
+		wrap(&b, "says: ", "      ", lint.Placeholders(r.Message), same)
 	}
-	fmt.Fprintf(&b, "\n%s:\n\n%s\n%s:\n\n%s", paint(bold, wrong), indent(e.Wrong), paint(bold, "right"), indent(e.Right))
+	wrap(&b, "fix:  ", "      ", lint.Placeholders(r.Fix), same)
+	b.WriteString(example(r, paint))
 	b.WriteByte('\n')
 	for _, link := range r.Links {
 		b.WriteString(link + "\n")
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// example are the two manifests of a rule that lint checks.
+func example(r *lint.Rule, paint func(style, s string) string) string {
+	if r.Look != "" {
+		return ""
+	}
+	e := lint.ExampleOf(r)
+	wrong := "wrong"
+	if e.Flags != "" {
+		wrong += " (" + e.Flags + ")"
+	}
+	return fmt.Sprintf("\n%s:\n\n%s\n%s:\n\n%s", paint(bold, wrong), indent(e.Wrong), paint(bold, "right"), indent(e.Right))
 }
 
 func indent(s string) string {
