@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -206,8 +207,12 @@ var helpers = map[string]string{
 	"tailscale": "tailscale", "git-sync": "git-sync", "docker-dind": "dind", "dind": "dind",
 }
 
+// ended recognises commands that end a helper themselves: after a time, or when a file
+// says that the work is done.
+var ended = regexp.MustCompile(`(^|[\s;&|/(])(timeout|kill|pkill|killall)\s`)
+
 // helperOf recognises a helper, "" for anything else. One that is told to do its
-// work once is none.
+// work once, or that is ended by its own command, is none.
 func helperOf(c container) string {
 	image := imageName(c.image)
 	name, ok := helpers[image]
@@ -221,6 +226,9 @@ func helperOf(c container) string {
 		name, ok = "dind", true
 	}
 	if !ok {
+		return ""
+	}
+	if ended.MatchString(strings.Join(c.argv, " ")) {
 		return ""
 	}
 	if slices.ContainsFunc(c.argv, func(a string) bool {

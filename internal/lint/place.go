@@ -183,11 +183,15 @@ func (p *pod) levels() []metadata {
 	if p.object.Kind == "Pod" {
 		return levels
 	}
-	if p.first {
-		for _, at := range []place{
-			p.root.get("metadata"), p.root.get("spec", "jobTemplate", "metadata"), p.root.get("spec", "metadata"),
-			p.root.get("spec", "jobTemplate", "spec", "metadata"),
-		} {
+	// Everything on the way to the pod template; what several of them share, once.
+	own := false
+	for i := range p.template.Path {
+		if i > 0 {
+			_, inList := p.template.Path[i-1].(int)
+			own = own || inList
+		}
+		if p.first || own {
+			at := p.root.get(p.template.Path[:i]...).get("metadata")
 			levels = append(levels, metadata{at.get("annotations"), false, false}, metadata{at.get("labels"), true, false})
 		}
 	}

@@ -147,7 +147,7 @@ func textsOf(p place) map[string]string {
 // injector is what the injectors read of the pod.
 func (p *pod) injector(mesh string) native.Pod {
 	return native.Pod{
-		Labels: p.labels, Annotations: p.annotations,
+		Namespace: p.object.Namespace, Labels: p.labels, Annotations: p.annotations,
 		NamespaceLabels: p.namespace.Labels, NamespaceAnnotations: p.namespace.Annotations,
 		HostNetwork: p.hostNetwork, Default: p.profile.Mesh == mesh,
 	}

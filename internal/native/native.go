@@ -36,6 +36,8 @@ type Installation struct {
 // Pod is what an injector reads: the metadata of the pod template and of its
 // namespace.
 type Pod struct {
+	// Namespace is its name.
+	Namespace                             string
 	Labels, Annotations                   map[string]string
 	NamespaceLabels, NamespaceAnnotations map[string]string
 	// HostNetwork is the field of the pod spec.
@@ -86,10 +88,20 @@ const (
 	DaprNative     = "dapr.io/enable-native-sidecar"
 )
 
+// spared are namespaces that a mesh's webhook leaves out as it is installed, whatever
+// a pod there asks for.
+var spared = map[string][]string{
+	"linkerd": {"kube-system"},
+	"istio":   {"kube-system", "kube-public", "kube-node-lease", "local-path-storage"},
+}
+
 // Injected decides whether a mesh puts a proxy into the pod.
 func Injected(mesh string, p Pod) Decision {
 	if p.HostNetwork && mesh != "dapr" {
 		return Decision{By: "hostNetwork: true"}
+	}
+	if slices.Contains(spared[mesh], p.Namespace) {
+		return Decision{By: "no webhook looks at namespace " + p.Namespace}
 	}
 	switch mesh {
 	case "linkerd":

@@ -185,6 +185,16 @@ func TestInjected(t *testing.T) {
 	}
 }
 
+// No webhook is asked about the namespaces of Kubernetes itself.
+func TestSparedNamespaces(t *testing.T) {
+	for mesh, ns := range map[string]string{"linkerd": "kube-system", "istio": "kube-public"} {
+		p := Pod{Namespace: ns, Default: true, Annotations: map[string]string{LinkerdInject: "enabled"}, Labels: map[string]string{IstioInject: "true"}}
+		require.False(t, Injected(mesh, p).Yes)
+		p.Namespace = "shop"
+		require.True(t, Injected(mesh, p).Yes)
+	}
+}
+
 func TestNativeOfTheOthers(t *testing.T) {
 	require.True(t, Native("kuma", Installation{Version: Version{2, 14}}, Pod{}).Yes)
 	require.False(t, Native("kuma", Installation{Version: Version{2, 13}}, Pod{}).Yes)
