@@ -3,7 +3,6 @@ package lint
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -232,6 +231,12 @@ func misplaced(p *pod, r *reporter) {
 	}
 }
 
+// booleans are those of YAML 1.1 that YAML 1.2 takes for strings.
+var booleans = []string{
+	"y", "Y", "yes", "Yes", "YES", "on", "On", "ON",
+	"n", "N", "no", "No", "NO", "off", "Off", "OFF",
+}
+
 // typeOf names the type of a scalar as Kubernetes reads it, in YAML 1.1, "" for null
 // and for what is no scalar.
 func typeOf(n *yaml.Node) string {
@@ -247,7 +252,7 @@ func typeOf(n *yaml.Node) string {
 		return "number"
 	}
 	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) == 0 &&
-		slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(n.Value)) {
+		slices.Contains(booleans, n.Value) {
 		return "boolean"
 	}
 	return "string"
