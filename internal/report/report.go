@@ -26,7 +26,7 @@ type Summary struct {
 	Infos    int `json:"infos"`
 	// Unread counts Problems.
 	Unread   int       `json:"unread"`
-	Problems []Problem `json:"-"`
+	Problems []Problem `json:"problems,omitempty"`
 }
 
 // Count adds a finding.
@@ -55,10 +55,10 @@ func (s Summary) AtLeast(limit lint.Severity) int {
 
 // A Problem is a file, or a document of one, that could not be read.
 type Problem struct {
-	File string
+	File string `json:"file"`
 	// Line is 0 where it is the file as a whole.
-	Line  int
-	Cause string
+	Line  int    `json:"line"`
+	Cause string `json:"cause"`
 }
 
 // Formats are the names of the formats.
