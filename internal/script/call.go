@@ -67,6 +67,11 @@ func (s *shell) call(c *syntax.CallExpr) {
 	case "test", "[":
 		s.last = s.testWords(words[1:])
 		return
+	case "command": // command -v curl: is it there? Where it is not, no call helps.
+		if len(words) > 1 && (words[1] == "-v" || words[1] == "-V") {
+			s.last = success
+			return
+		}
 	case "true", ":":
 		s.last = success
 		return
@@ -109,13 +114,7 @@ func (s *shell) program(c *syntax.CallExpr, words []string, source string) {
 		return
 	}
 	if stop, ok := stopOf(words, source); ok {
-		s.stops[stop] = true
-		if s.stopless { // as if it were not there: $? stays
-			s.last, s.skipped, s.glue = s.before, true, true
-			return
-		}
-		*s.stopped = true
-		s.last = success
+		s.stop(stop)
 		return
 	}
 	if _, found := stopIn(source); found && s.eaten == "" {
@@ -130,6 +129,17 @@ func (s *shell) program(c *syntax.CallExpr, words []string, source string) {
 		s.works(c)
 		return
 	}
+	s.last = success
+}
+
+// stop notes a call that stops a proxy.
+func (s *shell) stop(stop Stop) {
+	s.stops[stop] = true
+	if s.stopless { // as if it were not there: $? stays
+		s.last, s.skipped, s.glue = s.before, true, true
+		return
+	}
+	*s.stopped = true
 	s.last = success
 }
 

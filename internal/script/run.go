@@ -284,6 +284,11 @@ func (s *shell) binary(c *syntax.BinaryCmd) {
 			s.stmt(c.Y)
 		}
 	default: // a pipeline
+		if stop, ok := stopByHand(s.text(c.X), s.text(c.Y)); ok {
+			s.before = s.last
+			s.stop(stop)
+			return
+		}
 		left, right := s.sub(), s.sub()
 		left.stmt(c.X)
 		right.stmt(c.Y)

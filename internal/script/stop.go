@@ -97,6 +97,23 @@ func stopOf(words []string, source string) (Stop, bool) {
 	return Stop{Tool: tool, Mesh: mesh, Post: posts(tool, words)}, true
 }
 
+// The request that is written by hand: printf 'POST /quitquitquit HTTP/1.1...' | nc
+// localhost 15020.
+var (
+	requestLine = regexp.MustCompile(`POST (/[^ ]+)`)
+	rawClient   = regexp.MustCompile(`^(?:busybox )?(nc|ncat|netcat|telnet|socat)\b.*?[ :](\d{4,5})\b`)
+)
+
+// stopByHand tells whether a pipeline sends a request that stops a proxy.
+func stopByHand(left, right string) (Stop, bool) {
+	line, client := requestLine.FindStringSubmatch(left), rawClient.FindStringSubmatch(right)
+	if line == nil || client == nil {
+		return Stop{}, false
+	}
+	mesh, found := stopIn("localhost:" + client[2] + line[1])
+	return Stop{Tool: client[1], Mesh: mesh, Post: true}, found
+}
+
 // runners run what their arguments say.
 var runners = []string{"retry", "watch", "flock", "parallel", "find", "chroot", "ssh", "strace", "unshare", "setpriv", "runuser", "su"}
 
