@@ -118,7 +118,7 @@ them fresh. A Job rarely needs the second one, which never ends.`,
 		Message: "container `{other}` loses the network when `{container}` has ended and stopped `{proxy}`",
 		Why: `All containers of a pod share one proxy. The first that stops it takes the network away from those that
 still work, and they fail at random.`,
-		Fix:   "let one place own the shutdown: wrap all of them (containers: all), and the last one out stops the proxy",
+		Fix:   "let one place own the shutdown: wrap all of them (containers: all) and take the calls out of their scripts; the last one out stops the proxy",
 		Links: []string{"https://github.com/jobmesh/jobmesh/blob/main/docs/chart.md"},
 		check: func(p *pod, r *reporter) {
 			work := p.work()
@@ -131,7 +131,7 @@ still work, and they fail at random.`,
 					continue
 				}
 				for _, c := range by {
-					if w := c.reading.Wrapper; w != nil && w.Coordinated && len(by) == len(work) {
+					if w := c.reading.Wrapper; w != nil && w.Coordinated && len(by) == len(work) && !callsToStop(c, x.mesh) {
 						continue
 					}
 					other := slices.IndexFunc(work, func(o container) bool { return o.Name != c.Name })
@@ -163,6 +163,13 @@ failing run, which somebody should hear of, is the one that hangs.`,
 			p.successOnlyUnmeshed(r)
 		},
 	},
+}
+
+// callsToStop tells whether the command itself stops the proxy of a mesh, wrapped or not.
+func callsToStop(c container, mesh string) bool {
+	return c.reading.Outcome != script.Never && slices.ContainsFunc(c.reading.Stops, func(s script.Stop) bool {
+		return s.Mesh == "" || s.Mesh == mesh
+	})
 }
 
 // successOnlyUnmeshed reports a script that stops a proxy only after success where
