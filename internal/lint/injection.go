@@ -70,7 +70,7 @@ content would be shadowed, or shadow ours, so injection refuses.`,
 	},
 	{
 		ID: "JM505", Severity: Warning,
-		Title:   "the namespace enforces restricted Pod Security, and the pod does not pass",
+		Title:   "the pod does not pass the namespace's restricted Pod Security",
 		Message: "namespace `{namespace}` enforces \"restricted\" Pod Security, which this pod does not pass: {lacks}",
 		Why: `The Job is created, and none of its pods: the API server refuses each of them, and the Job has neither pods
 nor a failure until its deadline.`,

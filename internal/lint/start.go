@@ -121,7 +121,7 @@ traffic is redirected already, as with a CNI plugin, it goes nowhere.`,
 	},
 	{
 		ID: "JM206", Severity: Error,
-		Title:   "Istio holds the application, and a wait that fails once stays failed",
+		Title:   "Istio holds the application, and a failed wait stays failed",
 		Message: "holdApplicationUntilProxyStarts with a classic proxy and restartPolicy {policy}: if the wait fails once, the pod is stuck",
 		Why: `The wait is a postStart hook of the proxy's container. When it fails, the kubelet kills the proxy, and
 with restartPolicy OnFailure or Never does not bring the pod back to a state in which it could go on.`,
