@@ -72,6 +72,10 @@ func runLock(ctx context.Context, streams Streams, name string, o lockOptions) e
 	if recipe.Download == nil {
 		return fault.New(fault.Usage, fmt.Errorf("image %s has nothing to lock: there is no download in images/%s/image.yaml", name, name))
 	}
+	platforms, err := image.SelectPlatforms(recipe.Platforms)
+	if err != nil {
+		return err
+	}
 	from := upstream.Fetcher(*recipe.Download, o.offline, note(streams))
 	show, wipe := fetching(streams, recipe)
 	var lock upstream.Lock
@@ -79,10 +83,7 @@ func runLock(ctx context.Context, streams Streams, name string, o lockOptions) e
 		if lock, err = upstream.Load(sources, recipe); err != nil {
 			return err
 		}
-		var platforms []image.Platform
-		if platforms, err = image.SelectPlatforms(recipe.Platforms); err == nil {
-			_, err = lock.Fetch(ctx, recipe, platforms, from, show)
-		}
+		_, err = lock.Fetch(ctx, recipe, platforms, from, show)
 	} else {
 		lock, err = upstream.Pin(ctx, recipe, from, show)
 	}
