@@ -179,6 +179,7 @@ func reportMistakes(streams Streams, mistakes []inject.Mistake) error {
 
 // injectHints are things to try, by what a mistake says.
 var injectHints = []struct{ says, hint string }{
+	{"that Helm has yet to render", "helm template . | jobmesh inject"},
 	{"has no command", "jobmesh resolve writes the commands of images into " + entrypoint.FileName},
 	{"name those that decide", "jobmesh inject --set containers=all"},
 	{"set mountPath", "jobmesh inject --set mountPath=/opt/jobmesh"},

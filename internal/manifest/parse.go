@@ -55,6 +55,9 @@ func (d *Document) parse() {
 	}
 	if err != nil {
 		line, cause := d.cause(err)
+		if bytes.Contains(text, []byte("{{")) {
+			cause += unrendered
+		}
 		d.fail(line, cause)
 		return
 	}
@@ -75,6 +78,9 @@ func (d *Document) parse() {
 		d.decodeStrings(d.Root)
 	}
 }
+
+// unrendered is added to what is wrong with a document that opens {{ somewhere.
+const unrendered = " (is it a template that Helm has yet to render?)"
 
 func (d *Document) fail(line int, cause string) {
 	d.Root = nil
