@@ -123,7 +123,7 @@ func (in *Injector) prepare(u *unit) {
 				return
 			}
 		}
-		if t := u.task(o, templates, lookup(tree, o.Path)); t != nil {
+		if t := u.task(o, templates, manifest.Lookup(tree, o.Path)); t != nil {
 			u.tasks = append(u.tasks, t)
 		}
 	}
@@ -247,7 +247,7 @@ func (u *unit) task(o manifest.Object, templates []manifest.PodTemplate, before 
 			return nil
 		}
 		// The chart passes over an item that is none.
-		t.put[path.String()] = hidden{path, lookup(before, path)}
+		t.put[path.String()] = hidden{path, manifest.Lookup(before, path)}
 		show = with(show, path, nil)
 	}
 	if len(templates) > 0 && len(t.put) == len(templates) {
@@ -255,9 +255,9 @@ func (u *unit) task(o manifest.Object, templates []manifest.PodTemplate, before 
 	}
 	if o.Kind == "Pod" && !isHook(o) {
 		t.unhook = true
-		metadata, _ := lookup(before, manifest.Path{"metadata"}).(map[string]any)
+		metadata, _ := manifest.Lookup(before, manifest.Path{"metadata"}).(map[string]any)
 		annotations, _ := metadata["annotations"].(map[string]any)
-		if metadata == nil && lookup(before, manifest.Path{"metadata"}) != nil || annotations == nil && metadata["annotations"] != nil {
+		if metadata == nil && manifest.Lookup(before, manifest.Path{"metadata"}) != nil || annotations == nil && metadata["annotations"] != nil {
 			u.mistake(o, errors.New("metadata and its annotations must be mappings"))
 			return nil
 		}
@@ -285,12 +285,12 @@ func (t *task) after(rendered any) any {
 	if !t.unhook {
 		return rendered
 	}
-	metadata, _ := lookup(rendered, manifest.Path{"metadata"}).(map[string]any)
+	metadata, _ := manifest.Lookup(rendered, manifest.Path{"metadata"}).(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)
 	annotations = maps.Clone(annotations)
 	delete(annotations, hook)
 	metadata = maps.Clone(metadata)
-	old, _ := lookup(t.before, manifest.Path{"metadata"}).(map[string]any)
+	old, _ := manifest.Lookup(t.before, manifest.Path{"metadata"}).(map[string]any)
 	metadata["annotations"] = annotations
 	if was, had := old["annotations"]; len(annotations) == 0 {
 		metadata["annotations"] = was
@@ -357,8 +357,8 @@ func (t *task) changes(into []patch.Change, rendered any) ([]patch.Change, error
 	if err != nil || len(changes) == 0 {
 		return into, err
 	}
-	metadata, isMap := lookup(after, manifest.Path{"metadata"}).(map[string]any)
-	if !isMap && lookup(after, manifest.Path{"metadata"}) != nil {
+	metadata, isMap := manifest.Lookup(after, manifest.Path{"metadata"}).(map[string]any)
+	if !isMap && manifest.Lookup(after, manifest.Path{"metadata"}) != nil {
 		return into, errors.New("metadata must be a mapping")
 	}
 	annotations, isMap := metadata["annotations"].(map[string]any)
@@ -448,24 +448,6 @@ func meaning(d *manifest.Document) (any, error) {
 	var tree any
 	err := json.Unmarshal(text, &tree)
 	return tree, err
-}
-
-// lookup returns what is at a path of a tree.
-func lookup(tree any, path manifest.Path) any {
-	for _, step := range path {
-		switch step := step.(type) {
-		case string:
-			m, _ := tree.(map[string]any)
-			tree = m[step]
-		case int:
-			l, _ := tree.([]any)
-			if step >= len(l) {
-				return nil
-			}
-			tree = l[step]
-		}
-	}
-	return tree
 }
 
 // with returns a tree that has something else at a path; the tree itself stays.

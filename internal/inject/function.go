@@ -32,7 +32,7 @@ func functionSettings(d *manifest.Document) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, _ := lookup(tree, manifest.Path{"functionConfig"}).(map[string]any)
+	config, _ := manifest.Lookup(tree, manifest.Path{"functionConfig"}).(map[string]any)
 	spec, _ := config["spec"].(map[string]any)
 	switch kind := config["kind"]; {
 	case config == nil:

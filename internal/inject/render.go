@@ -86,7 +86,7 @@ func newRenderer(o Options, given map[string]any) (*renderer, error) {
 	}
 	all := values["Values"].(chartutil.Values)
 	effective, _ := all["jobmesh"].(map[string]any)
-	global, _ := lookup(map[string]any(all), manifest.Path{"global", "jobmesh"}).(map[string]any)
+	global, _ := manifest.Lookup(map[string]any(all), manifest.Path{"global", "jobmesh"}).(map[string]any)
 	effective = merge(effective, global)
 	r.enabled = effective["enabled"] != false
 	r.mode, _ = effective["mode"].(string)

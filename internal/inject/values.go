@@ -51,7 +51,7 @@ func ReadValues(files, assignments []string) (map[string]any, error) {
 	}
 	for _, path := range []manifest.Path{{"global"}, {"jobmesh", "global"}} {
 		// Helm would log this too, in its own way.
-		if global := lookup(values, path); global != nil && reflect.TypeOf(global).Kind() != reflect.Map {
+		if global := manifest.Lookup(values, path); global != nil && reflect.TypeOf(global).Kind() != reflect.Map {
 			return nil, fault.New(fault.Usage, errors.New("values: global must be a mapping"), "as in --set global.jobmesh.mesh=linkerd")
 		}
 	}
@@ -73,7 +73,7 @@ func over(values, more map[string]any) map[string]any {
 		return merge(values, only)
 	}
 	values = merge(values, map[string]any{"jobmesh": more})
-	if before, has := lookup(values, manifest.Path{"global", "jobmesh"}).(map[string]any); has {
+	if before, has := manifest.Lookup(values, manifest.Path{"global", "jobmesh"}).(map[string]any); has {
 		values = with(values, manifest.Path{"global", "jobmesh"}, merge(before, more)).(map[string]any)
 	}
 	return values

@@ -80,3 +80,21 @@ func (p Path) String() string {
 	}
 	return b.String()
 }
+
+// Lookup returns what is at a path of a tree of maps and lists, nil where nothing is.
+func Lookup(tree any, path Path) any {
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			m, _ := tree.(map[string]any)
+			tree = m[step]
+		case int:
+			l, _ := tree.([]any)
+			if step >= len(l) {
+				return nil
+			}
+			tree = l[step]
+		}
+	}
+	return tree
+}

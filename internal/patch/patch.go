@@ -277,10 +277,10 @@ func (p *Plan) write(wanted any, first bool) ([]byte, error) {
 	w := &writer{text: p.text, first: first, added: map[*yaml.Node]int{}}
 	done := map[string]bool{} // an anchor's content is changed once, whoever reaches it
 	for i, a := range p.actions {
-		value := at(wanted, a.path)
+		value := manifest.Lookup(wanted, a.path)
 		switch a.kind {
 		case addPair:
-			value = at(wanted, a.path.Join(a.name))
+			value = manifest.Lookup(wanted, a.path.Join(a.name))
 			id := fmt.Sprintf("%p %s", a.parent, a.name)
 			if done[id] {
 				continue

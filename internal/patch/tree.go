@@ -107,24 +107,6 @@ func equal(a, b any) bool {
 	return a == nil && b == nil
 }
 
-// at returns what is at a path of a tree.
-func at(tree any, path manifest.Path) any {
-	for _, step := range path {
-		switch step := step.(type) {
-		case string:
-			m, _ := tree.(map[string]any)
-			tree = m[step]
-		case int:
-			l, _ := tree.([]any)
-			if step >= len(l) {
-				return nil
-			}
-			tree = l[step]
-		}
-	}
-	return tree
-}
-
 // apply makes a change in a tree, and returns the tree. False if there is no such place.
 func (c Change) apply(tree any) (any, bool) { return c.applyAt(tree, c.Path) }
 
