@@ -20,6 +20,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/registry"
 	"github.com/jobmesh/jobmesh/internal/release"
 	"github.com/jobmesh/jobmesh/internal/signature"
+	"github.com/jobmesh/jobmesh/internal/upstream"
 	"github.com/jobmesh/jobmesh/internal/verify"
 )
 
@@ -37,8 +38,10 @@ func newVerify(streams Streams) *cobra.Command {
 		Long: `Verify checks a folder that build wrote or its result.json, the .oci.tar archive
 alone, an OCI layout, or an image or a chart in a registry: every digest, the
 platforms, the configuration and the program of each, the bills of materials and
-the provenance, and that the chart is pinned to the image. With --key it checks the signatures
-too, with nothing but that key: no log, no network besides the registry.
+the provenance, and that the chart is pinned to the image. Inside the sources it
+compares a binary of somebody else's with images/NAME/image.lock. With --key it
+checks the signatures too, with nothing but that key: no log, no network besides
+the registry.
 
 With --rebuild it compiles the sources again and says what differs, if anything:
 the program, the layer around it, or only its compression. The charts of a folder
@@ -93,6 +96,7 @@ func runVerify(ctx context.Context, streams Streams, what string, o verifyOption
 	if err != nil {
 		return err
 	}
+	found = append(found, lockFindings(stored)...)
 	if o.rebuild {
 		index, err := rebuildOf(ctx, streams, stored)
 		if err != nil {
@@ -106,6 +110,28 @@ func runVerify(ctx context.Context, streams Streams, what string, o verifyOption
 		found = append(found, verify.Repacked(stored, charts)...)
 	}
 	return printFindings(streams, found)
+}
+
+// lockFindings compares an image that holds a binary of somebody else's with its
+// lock, where the sources that have it are at hand.
+func lockFindings(stored release.Stored) []verify.Finding {
+	sources, err := findSources()
+	if err != nil {
+		return nil
+	}
+	recipe, err := image.LoadRecipe(sources, stored.Result.Image.Name, stored.Result.Version, "")
+	if err != nil || recipe.Download == nil {
+		return nil
+	}
+	lock, err := upstream.Load(sources, recipe)
+	if err != nil {
+		return []verify.Finding{{Object: "image " + recipe.Name, Aspect: "lock", Err: err}}
+	}
+	pinned := map[string]release.Content{}
+	for _, f := range lock.Files {
+		pinned[f.Platform] = release.Content{Digest: "sha256:" + f.SHA256, Size: f.Size}
+	}
+	return verify.Locked(stored, recipe.Download.Path, pinned)
 }
 
 // What an argument names.

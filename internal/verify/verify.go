@@ -135,29 +135,62 @@ func theProgram(layer, config image.Blob, p release.Platform) (string, []byte, e
 	if err != nil || len(c.Config.Entrypoint) == 0 {
 		return "", nil, errors.Join(err, errors.New("has no entrypoint to look for"))
 	}
-	path := strings.TrimPrefix(c.Config.Entrypoint[0], "/")
-	files := tar.NewReader(bytes.NewReader(content))
+	path := c.Config.Entrypoint[0]
+	mode, program, err := fileIn(content, path)
+	if err != nil {
+		return "", nil, err
+	}
+	if mode != 0o555 {
+		return "", nil, fmt.Errorf("%s has mode %#o, not 0555", path, mode)
+	}
+	if got := contentOf(program); p.Program.Digest != "" && got != p.Program {
+		err = fmt.Errorf("%s is %s of %d bytes, the list says %s of %d", path, got.Digest, got.Size, p.Program.Digest, p.Program.Size)
+	}
+	return path, program, err
+}
+
+// fileIn returns the mode and the content of a file in an unpacked layer.
+func fileIn(layer []byte, path string) (mode int64, content []byte, err error) {
+	files := tar.NewReader(bytes.NewReader(layer))
 	for {
 		header, err := files.Next()
 		if errors.Is(err, io.EOF) {
-			return "", nil, fmt.Errorf("has no file /%s", path)
+			return 0, nil, fmt.Errorf("has no file %s", path)
 		}
 		if err != nil {
-			return "", nil, err
+			return 0, nil, err
 		}
-		if header.Name != path {
-			continue
+		if "/"+header.Name == path {
+			content, err := io.ReadAll(files)
+			return header.Mode, content, err
 		}
-		if header.Mode != 0o555 {
-			return "", nil, fmt.Errorf("/%s has mode %#o, not 0555", path, header.Mode)
-		}
-		program, err := io.ReadAll(files)
-		got := release.Content{Digest: image.NewBlob("", program).Descriptor.Digest.String(), Size: int64(len(program))}
-		if err == nil && p.Program.Digest != "" && got != p.Program {
-			err = fmt.Errorf("/%s is %s of %d bytes, the list says %s of %d", path, got.Digest, got.Size, p.Program.Digest, p.Program.Size)
-		}
-		return "/" + path, program, err
 	}
+}
+
+func contentOf(data []byte) release.Content {
+	return release.Content{Digest: image.NewBlob("", data).Descriptor.Digest.String(), Size: int64(len(data))}
+}
+
+// Locked compares the file of somebody else's, which stands at a path in the layers,
+// with what the lock of the image has for each platform.
+func Locked(s release.Stored, path string, lock map[string]release.Content) []Finding {
+	var found []Finding
+	for i, p := range s.Result.Image.Platforms {
+		found = append(found, Finding{Object: p.Platform, Aspect: "lock", Err: checkLocked(s.Children[i].Layer, path, lock[p.Platform])})
+	}
+	return found
+}
+
+func checkLocked(layer image.Blob, path string, want release.Content) error {
+	content, err := image.Unpack(layer.Descriptor.MediaType, layer.Bytes)
+	if err != nil {
+		return err
+	}
+	_, file, err := fileIn(content, path)
+	if got := contentOf(file); err == nil && got != want {
+		err = fmt.Errorf("has %s as %s of %d bytes, and %q of %d bytes is pinned", path, got.Digest, got.Size, want.Digest, want.Size)
+	}
+	return err
 }
 
 // A machine is what the header of a program says of the processor it is for.
