@@ -313,7 +313,7 @@ func findSources() (string, error) {
 			return dir, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", fault.New(fault.Usage, errors.New(here+" is not inside the sources of jobmesh, which build compiles"),
+			return "", fault.New(fault.Usage, errors.New(here+" is not inside the sources of jobmesh, which this command works on"),
 				"git clone https://github.com/jobmesh/jobmesh && cd jobmesh && make build")
 		}
 	}

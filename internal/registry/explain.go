@@ -56,7 +56,11 @@ func (c *Client) Explain(repo name.Repository, phase string, err error, hints ..
 		return fault.New(fault.Registry, fmt.Errorf("%s: %s: the registry sends the upload to a private address of another host, which is not followed: %w", repo.Name(), phase, err),
 			"let the registry answer with relative locations (http.relativeurls: true for distribution) or with a host name")
 	}
-	return fault.New(fault.Registry, fmt.Errorf("%s: %s: %w", repo.Name(), phase, Cause(err)), again)
+	hint := again
+	if host := (*net.DNSError)(nil); errors.As(err, &host) && host.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
+		hint = "is " + repo.RegistryStr() + " the name and port of the registry, and does it run?"
+	}
+	return fault.New(fault.Registry, fmt.Errorf("%s: %s: %w", repo.Name(), phase, Cause(err)), hint)
 }
 
 // Cause says in a few words why a request got no answer. The errors of Go's
