@@ -40,15 +40,21 @@ const bodyLimit = 16 << 10
 // NewRequest prepares a request without a body. headers are lines of the form
 // "Name: value".
 func NewRequest(method string, u URL, addresses []sock.Address, headers ...string) *Request {
-	text := method + " " + u.path + " HTTP/1.1\r\n" +
-		"Host: " + u.authority + "\r\n" +
+	r := &Request{Method: method, URL: u, Addresses: addresses}
+	r.bytes = r.text(append([]string{"Connection: close"}, headers...)...)
+	return r
+}
+
+// text is what goes over the wire.
+func (r *Request) text(headers ...string) []byte {
+	text := r.Method + " " + r.URL.path + " HTTP/1.1\r\n" +
+		"Host: " + r.URL.authority + "\r\n" +
 		"User-Agent: jobmesh-wrap\r\n" +
-		"Content-Length: 0\r\n" +
-		"Connection: close\r\n"
+		"Content-Length: 0\r\n"
 	for _, h := range headers {
 		text += h + "\r\n"
 	}
-	return &Request{Method: method, URL: u, Addresses: addresses, bytes: []byte(text + "\r\n")}
+	return []byte(text + "\r\n")
 }
 
 // NewLocal prepares a request to a URL that needs no name resolution.
@@ -91,25 +97,32 @@ func (r *Request) Body(p sock.Patience) (status int, body string, err error) {
 
 // send sends the request and fills reply with the answer, as far as it goes.
 func (r *Request) send(p sock.Patience, reply []byte) (n int, err error) {
-	err = sock.ErrTimeout
-	for _, to := range r.Addresses {
-		var c sock.Conn
-		if c, err = sock.Connect(sock.Stream, to, p); err == nil {
-			n, err = exchange(c, r.bytes, reply, p)
-			c.Close()
-			return n, err
-		}
+	c, err := r.connect(p)
+	if err != nil {
+		return 0, err
 	}
-	return 0, err
+	defer c.Close()
+	return exchange(c, r.bytes, reply, len(reply), p)
 }
 
-// exchange sends a request and reads until reply is full, the server closes or
-// the time is over; an answer that has begun by then counts.
-func exchange(c sock.Conn, request, reply []byte, p sock.Patience) (got int, err error) {
+// connect connects to the first address that accepts.
+func (r *Request) connect(p sock.Patience) (c sock.Conn, err error) {
+	err = sock.ErrTimeout
+	for _, to := range r.Addresses {
+		if c, err = sock.Connect(sock.Stream, to, p); err == nil {
+			return c, nil
+		}
+	}
+	return c, err
+}
+
+// exchange sends a request and reads until there are as many bytes as are wanted,
+// the server closes or the time is over; an answer that has begun by then counts.
+func exchange(c sock.Conn, request, reply []byte, wanted int, p sock.Patience) (got int, err error) {
 	if err := c.Send(request, p); err != nil {
 		return 0, noReply(err)
 	}
-	for got < len(reply) {
+	for got < wanted {
 		n, err := c.Receive(reply[got:], p)
 		if err == sock.ErrInterrupted || err != nil && got < statusLine {
 			return 0, noReply(err)
