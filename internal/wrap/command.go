@@ -18,55 +18,109 @@ func becomeReaper() {
 	}
 }
 
-// startTime is how long it takes a command to be able to catch a signal: no
-// program has begun before. One that has ended by then is not kept waiting.
-const startTime = 2 * time.Millisecond
-
 // settleTime is how long a command has to run before it is worth tidying up
 // beside it.
 const settleTime = 100 * time.Millisecond
+
+// A child is the command while it runs.
+type child struct {
+	*run
+	pid int
+	due schedule
+	// terminating is set once it was asked to end.
+	terminating bool
+}
 
 // runCommand starts the command, passes signals on and reaps whatever ends,
 // until the command itself ends. It returns the exit code that says so.
 func (r *run) runCommand(path string, argv, env []string) (code int, failed *startError) {
 	becomeReaper()
+	r.signals.forget()
 	start := time.Now()
+	r.signals.let()
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
 		Env:   env,
 		Files: []uintptr{0, 1, 2},
+		// As the kernel does it for PID 1. No thread of the runtime's ends before.
+		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	})
+	r.signals.hold()
 	if err != nil {
 		return 0, explainStart(argv[0], path, err)
 	}
 	r.started = true
 	r.logEvent(event{severity: info, name: "command-started", text: "command started"})
-	started, settled := time.After(startTime), time.After(settleTime)
-	var killTime <-chan time.Time
+	c := &child{run: r, pid: pid}
+	c.due.add(settleTime, giveBackProgram)
+	status := c.attend()
+	code = r.commandEnded(status, time.Since(start))
+	endOrphans()
+	return code, nil
+}
+
+// attend does what there is to do until the command has ended.
+func (c *child) attend() syscall.WaitStatus {
 	for {
-		select {
-		case <-started:
-			go catchTheRest(r.signals)
-		case <-settled:
-			giveBackProgram()
-		case s := <-r.signals:
-			if !forwarded(s) {
-				continue
+		s := c.signals.await(forwarded|childEnded, c.due.next())
+		c.due.run()
+		switch s {
+		case 0:
+		case syscall.SIGCHLD:
+			if status, ended := reap(c.pid); ended {
+				return status
 			}
-			// Not reaped yet, so the pid is still the command's own.
-			_ = syscall.Kill(pid, s.(syscall.Signal))
-			if s == syscall.SIGTERM && r.opts.killAfter > 0 && killTime == nil {
-				killTime = time.After(r.opts.killAfter)
-			}
-		case <-killTime:
-			r.logEvent(event{severity: warning, name: "command-killed",
-				text: "command still there " + show(r.opts.killAfter) + " after SIGTERM: killed"})
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		case <-r.children:
-			if status, ended := reap(pid); ended {
-				code := r.commandEnded(status, time.Since(start))
-				endOrphans(r.children)
-				return code, nil
-			}
+		default:
+			c.signal(s)
+		}
+	}
+}
+
+// signal sends the command a signal. It is not reaped yet, so the pid is its own.
+func (c *child) signal(s syscall.Signal) {
+	_ = syscall.Kill(c.pid, s)
+	if s == syscall.SIGTERM && c.opts.killAfter > 0 && !c.terminating {
+		c.terminating = true
+		c.due.add(c.opts.killAfter, c.kill)
+	}
+}
+
+// kill kills a command that has not ended in time.
+func (c *child) kill() {
+	c.logEvent(event{severity: warning, name: "command-killed",
+		text: "command still there " + show(c.opts.killAfter) + " after SIGTERM: killed"})
+	c.signal(syscall.SIGKILL)
+}
+
+// A schedule is what is to be done once, and when.
+type schedule []task
+
+type task struct {
+	at time.Time
+	do func()
+}
+
+func (s *schedule) add(in time.Duration, do func()) {
+	*s = append(*s, task{at: time.Now().Add(in), do: do})
+}
+
+// next is how long nothing is due.
+func (s schedule) next() time.Duration {
+	wait := 24 * time.Hour // a while, with nothing to do
+	for _, t := range s {
+		wait = min(wait, time.Until(t.at))
+	}
+	return wait
+}
+
+// run does what is due, which may add to the schedule.
+func (s *schedule) run() {
+	all := *s
+	*s = nil
+	for _, t := range all {
+		if time.Now().Before(t.at) {
+			*s = append(*s, t)
+		} else {
+			t.do()
 		}
 	}
 }
@@ -75,23 +129,17 @@ func (r *run) runCommand(path string, argv, env []string) (code int, failed *sta
 // goes, but with a word of warning first. Half-open connections of theirs would
 // keep a proxy draining for minutes (linkerd2 issue 8033). Where this process is
 // not PID 1 it would hit other containers, and does nothing.
-func endOrphans(children <-chan os.Signal) {
+func endOrphans() {
 	const everybody, grace = -1, 500 * time.Millisecond
 	if os.Getpid() != 1 || syscall.Kill(everybody, syscall.SIGTERM) == syscall.ESRCH {
 		return
 	}
-	late := time.After(grace)
-	for {
-		select {
-		case <-children:
-			// In a namespace of its own, whoever is left is a child.
-			if reap(0); syscall.Kill(everybody, 0) == syscall.ESRCH {
-				return
-			}
-		case <-late:
-			_ = syscall.Kill(everybody, syscall.SIGKILL)
-			return
-		}
+	// In a namespace of its own, whoever is left is a child.
+	if !awaitGone(time.Now().Add(grace), func(time.Duration) bool {
+		reap(0)
+		return syscall.Kill(everybody, 0) == syscall.ESRCH
+	}) {
+		_ = syscall.Kill(everybody, syscall.SIGKILL)
 	}
 }
 

@@ -1,27 +1,36 @@
 #include "textflag.h"
 
-// Between the first instruction of a Go program and the first line of its own lie
-// some tenths of a millisecond in which a SIGTERM finds the runtime's handler and
-// nobody who asked for it. The runtime then dies of the signal, which PID 1
-// cannot: it exits with code 2, as if something else had gone wrong.
+// The release is linked with -E jobmesh_entry: this runs ahead of the Go runtime.
 //
-// So the release is linked with -E jobmesh_entry. Before the runtime starts, this
-// installs a handler for SIGHUP, SIGINT, SIGQUIT and SIGTERM that exits with 128
-// and the signal's number, as one that ends the wait does. The runtime keeps a
-// handler that it finds, and turns to it where it would die of the signal; once
-// the wrapper has subscribed to signals (catchSignals), that is over. Exec resets
-// handlers, so no command sees any of it. Built without the flag, the wrapper has
-// that gap and is the same otherwise.
+// Between here and the first line of Go lie some tenths of a millisecond in which
+// a SIGTERM finds the runtime's handler and nobody who subscribed to it. The
+// runtime then dies of the signal, which PID 1 cannot: it exits with code 2, as if
+// something else had gone wrong. And os/signal, once there is a subscription,
+// needs three threads, in a container that may be allowed eight processes.
+//
+// So signals are blocked here, which the runtime's threads inherit, and wait until
+// the wrapper asks for them (signals.go). Those that the runtime does not let be
+// blocked get the handler jobmesh_record: the wrapper installs it for all of them,
+// and this for SIGHUP, SIGINT, SIGQUIT and SIGTERM. In the time between, the
+// runtime has its own, and turns to the one it found where it would die of the
+// signal. Exec resets handlers, so no command sees any of it. Built without the
+// flag, the wrapper leaves signals to os/signal, and is the same otherwise.
 
-// The kernel's struct sigaction: handler, flags (SA_RESTORER, which this
-// architecture insists on), restorer (never reached), mask.
-DATA jobmesh_action<>+0(SB)/8, $jobmesh_early(SB)
-DATA jobmesh_action<>+8(SB)/8, $0x04000000
-DATA jobmesh_action<>+16(SB)/8, $jobmesh_early(SB)
-DATA jobmesh_action<>+24(SB)/8, $0
+// The kernel's struct sigaction: handler; flags SA_SIGINFO, SA_RESTORER (which
+// this architecture insists on), SA_ONSTACK and SA_RESTART; restorer; mask.
+DATA jobmesh_action<>+0(SB)/8, $jobmesh_record(SB)
+DATA jobmesh_action<>+8(SB)/8, $0x1c000004
+DATA jobmesh_action<>+16(SB)/8, $jobmesh_return(SB)
+DATA jobmesh_action<>+24(SB)/8, $0xffffffffffffffff
 GLOBL jobmesh_action<>(SB), NOPTR, $32
 
 TEXT jobmesh_entry(SB),NOSPLIT|NOFRAME,$0
+	MOVQ	$14, AX // rt_sigprocmask(SIG_SETMASK, all, NULL, 8)
+	MOVQ	$2, DI
+	LEAQ	jobmesh_action<>+24(SB), SI
+	MOVQ	$0, DX
+	MOVQ	$8, R10
+	SYSCALL
 	MOVQ	$1, R12 // SIGHUP, SIGINT and SIGQUIT are 1 to 3
 next:
 	MOVQ	$13, AX // rt_sigaction(signal, action, NULL, 8)
@@ -38,16 +47,48 @@ next:
 	MOVQ	$15, R12
 	JMP	next
 done:
-	MOVQ	$13, AX // rt_sigaction(SIGTERM, NULL, earlyAction, 8)
+	MOVQ	$13, AX // rt_sigaction(SIGTERM, NULL, recordAction, 8), for Go code
 	MOVQ	R12, DI
 	MOVQ	$0, SI
-	LEAQ	·earlyAction(SB), DX
+	LEAQ	·recordAction(SB), DX
 	MOVQ	$8, R10
 	SYSCALL
 	JMP	_rt0_amd64_linux(SB)
 
-TEXT jobmesh_early(SB),NOSPLIT|NOFRAME,$0
-	ADDQ	$128, DI
+// jobmesh_record(signal, info, context) notes in ·recorded that a signal has come,
+// and wakes whoever waits for one, with SIGPIPE. Two ends come through here too,
+// and exit with 128 and the signal's number: a signal that this process sends to
+// one thread, which is the runtime dying of it, and a fault of the wrapper's own.
+TEXT jobmesh_record(SB),NOSPLIT|NOFRAME,$0
+	MOVQ	DI, R12
+	MOVQ	$39, AX // getpid
+	SYSCALL
+	MOVL	8(SI), DX // si_code
+	CMPL	DX, $-6   // SI_TKILL
+	JNE	fault
+	CMPL	16(SI), AX // si_pid
+	JEQ	leave
+fault:
+	MOVL	$0x9b0, CX // SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV
+	BTL	R12, CX
+	JCC	record
+	CMPL	DX, $0 // the kernel's; somebody's kill has none above 0
+	JGT	leave
+record:
+	LEAQ	·recorded(SB), CX
+	MOVL	$1, (CX)(R12*4)
+	MOVQ	AX, DI
+	MOVQ	$13, SI
+	MOVQ	$62, AX // kill
+	SYSCALL
+	RET
+leave:
+	LEAQ	128(R12), DI
 	MOVQ	$231, AX // exit_group
+	SYSCALL
+	INT	$3
+
+TEXT jobmesh_return(SB),NOSPLIT|NOFRAME,$0
+	MOVQ	$15, AX // rt_sigreturn
 	SYSCALL
 	INT	$3

@@ -2,14 +2,20 @@
 
 // What and why: entry_linux_amd64.s.
 
-DATA jobmesh_action<>+0(SB)/4, $jobmesh_early(SB)
-DATA jobmesh_action<>+4(SB)/4, $0 // flags
+DATA jobmesh_action<>+0(SB)/4, $jobmesh_record(SB)
+DATA jobmesh_action<>+4(SB)/4, $0x18000004 // SA_SIGINFO, SA_ONSTACK, SA_RESTART
 DATA jobmesh_action<>+8(SB)/4, $0 // restorer
-DATA jobmesh_action<>+12(SB)/4, $0 // mask
-DATA jobmesh_action<>+16(SB)/4, $0
+DATA jobmesh_action<>+12(SB)/4, $0xffffffff // mask
+DATA jobmesh_action<>+16(SB)/4, $0xffffffff
 GLOBL jobmesh_action<>(SB), NOPTR, $20
 
 TEXT jobmesh_entry(SB),NOSPLIT|NOFRAME,$0
+	MOVW	$175, R7 // rt_sigprocmask
+	MOVW	$2, R0
+	MOVW	$jobmesh_action<>+12(SB), R1
+	MOVW	$0, R2
+	MOVW	$8, R3
+	SWI	$0
 	MOVW	$1, R4
 next:
 	MOVW	$174, R7 // rt_sigaction
@@ -29,13 +35,40 @@ done:
 	MOVW	$174, R7
 	MOVW	R4, R0
 	MOVW	$0, R1
-	MOVW	$·earlyAction(SB), R2
+	MOVW	$·recordAction(SB), R2
 	MOVW	$8, R3
 	SWI	$0
 	B	_rt0_arm_linux(SB)
 
-TEXT jobmesh_early(SB),NOSPLIT|NOFRAME,$0
-	ADD	$128, R0
+TEXT jobmesh_record(SB),NOSPLIT|NOFRAME,$0
+	MOVW	R0, R4
+	MOVW	$20, R7 // getpid
+	SWI	$0
+	MOVW	8(R1), R5 // si_code
+	CMP	$-6, R5
+	BNE	fault
+	MOVW	12(R1), R6 // si_pid
+	CMP	R0, R6
+	BEQ	leave
+fault:
+	MOVW	$1, R2
+	CMP	$31, R4
+	BGT	record
+	MOVW	R2<<R4, R6
+	MOVW	$0x9b0, R3
+	TST	R3, R6
+	BEQ	record
+	CMP	$0, R5
+	BGT	leave
+record:
+	MOVW	$·recorded(SB), R3
+	MOVW	R2, R4<<2(R3)
+	MOVW	$13, R1
+	MOVW	$37, R7 // kill
+	SWI	$0
+	B	(R14)
+leave:
+	ADD	$128, R4, R0
 	MOVW	$248, R7 // exit_group
 	SWI	$0
 	MOVW	$0, R0

@@ -2,13 +2,19 @@
 
 // What and why: entry_linux_amd64.s.
 
-DATA jobmesh_action<>+0(SB)/8, $jobmesh_early(SB)
-DATA jobmesh_action<>+8(SB)/8, $0 // flags
+DATA jobmesh_action<>+0(SB)/8, $jobmesh_record(SB)
+DATA jobmesh_action<>+8(SB)/8, $0x18000004 // SA_SIGINFO, SA_ONSTACK, SA_RESTART
 DATA jobmesh_action<>+16(SB)/8, $0 // restorer
-DATA jobmesh_action<>+24(SB)/8, $0 // mask
+DATA jobmesh_action<>+24(SB)/8, $0xffffffffffffffff
 GLOBL jobmesh_action<>(SB), NOPTR, $32
 
 TEXT jobmesh_entry(SB),NOSPLIT|NOFRAME,$0
+	MOVD	$135, R8 // rt_sigprocmask
+	MOVD	$2, R0
+	MOVD	$jobmesh_action<>+24(SB), R1
+	MOVD	$0, R2
+	MOVD	$8, R3
+	SVC
 	MOVD	$1, R19
 next:
 	MOVD	$134, R8 // rt_sigaction
@@ -28,13 +34,38 @@ done:
 	MOVD	$134, R8
 	MOVD	R19, R0
 	MOVD	$0, R1
-	MOVD	$·earlyAction(SB), R2
+	MOVD	$·recordAction(SB), R2
 	MOVD	$8, R3
 	SVC
 	JMP	_rt0_arm64_linux(SB)
 
-TEXT jobmesh_early(SB),NOSPLIT|NOFRAME,$0
-	ADD	$128, R0
+TEXT jobmesh_record(SB),NOSPLIT|NOFRAME,$0
+	MOVD	R0, R9
+	MOVD	$172, R8 // getpid
+	SVC
+	MOVW	8(R1), R10 // si_code
+	CMPW	$-6, R10
+	BNE	fault
+	MOVW	16(R1), R11 // si_pid
+	CMPW	R0, R11
+	BEQ	leave
+fault:
+	MOVD	$1, R12
+	LSL	R9, R12, R11
+	TST	$0x9b0, R11
+	BEQ	record
+	CMPW	$0, R10
+	BGT	leave
+record:
+	MOVD	$·recorded(SB), R10
+	LSL	$2, R9, R11
+	MOVW	R12, (R10)(R11)
+	MOVD	$13, R1
+	MOVD	$129, R8 // kill
+	SVC
+	RET
+leave:
+	ADD	$128, R9, R0
 	MOVD	$94, R8 // exit_group
 	SVC
 	BRK

@@ -2,13 +2,19 @@
 
 // What and why: entry_linux_amd64.s.
 
-DATA jobmesh_action<>+0(SB)/8, $jobmesh_early(SB)
-DATA jobmesh_action<>+8(SB)/8, $0 // flags
+DATA jobmesh_action<>+0(SB)/8, $jobmesh_record(SB)
+DATA jobmesh_action<>+8(SB)/8, $0x18000004 // SA_SIGINFO, SA_ONSTACK, SA_RESTART
 DATA jobmesh_action<>+16(SB)/8, $0 // restorer
-DATA jobmesh_action<>+24(SB)/8, $0 // mask
+DATA jobmesh_action<>+24(SB)/8, $0xffffffffffffffff
 GLOBL jobmesh_action<>(SB), NOPTR, $32
 
 TEXT jobmesh_entry(SB),NOSPLIT|NOFRAME,$0
+	XOR	R0, R0
+	MOVD	$2, R3
+	MOVD	$jobmesh_action<>+24(SB), R4
+	MOVD	$0, R5
+	MOVD	$8, R6
+	SYSCALL	$174 // rt_sigprocmask
 	XOR	R0, R0
 	MOVD	$1, R14
 next:
@@ -28,12 +34,37 @@ next:
 done:
 	MOVD	R14, R3
 	MOVD	$0, R4
-	MOVD	$·earlyAction(SB), R5
+	MOVD	$·recordAction(SB), R5
 	MOVD	$8, R6
 	SYSCALL	$173
 	BR	_rt0_ppc64le_linux(SB)
 
-TEXT jobmesh_early(SB),NOSPLIT|NOFRAME,$0
-	ADD	$128, R3
+TEXT jobmesh_record(SB),NOSPLIT|NOFRAME,$0
+	MOVD	R3, R14
+	MOVD	R4, R15
+	SYSCALL	$20 // getpid
+	XOR	R0, R0
+	MOVW	8(R15), R16 // si_code
+	CMPW	R16, $-6
+	BNE	fault
+	MOVW	16(R15), R17 // si_pid
+	CMPW	R3, R17
+	BEQ	leave
+fault:
+	MOVD	$1, R18
+	SLD	R14, R18, R17
+	ANDCC	$0x9b0, R17, R17
+	BEQ	record
+	CMPW	R16, $0
+	BGT	leave
+record:
+	MOVD	$·recorded(SB), R16
+	SLD	$2, R14, R17
+	MOVW	R18, (R16)(R17)
+	MOVD	$13, R4
+	SYSCALL	$37 // kill
+	RET
+leave:
+	ADD	$128, R14, R3
 	SYSCALL	$234 // exit_group
 	UNDEF

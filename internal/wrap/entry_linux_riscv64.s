@@ -2,12 +2,18 @@
 
 // What and why: entry_linux_amd64.s.
 
-DATA jobmesh_action<>+0(SB)/8, $jobmesh_early(SB)
-DATA jobmesh_action<>+8(SB)/8, $0 // flags; no restorer here
-DATA jobmesh_action<>+16(SB)/8, $0 // mask
+DATA jobmesh_action<>+0(SB)/8, $jobmesh_record(SB)
+DATA jobmesh_action<>+8(SB)/8, $0x18000004 // SA_SIGINFO, SA_ONSTACK, SA_RESTART; no restorer here
+DATA jobmesh_action<>+16(SB)/8, $0xffffffffffffffff
 GLOBL jobmesh_action<>(SB), NOPTR, $24
 
 TEXT jobmesh_entry(SB),NOSPLIT|NOFRAME,$0
+	MOV	$135, A7 // rt_sigprocmask
+	MOV	$2, A0
+	MOV	$jobmesh_action<>+16(SB), A1
+	MOV	$0, A2
+	MOV	$8, A3
+	ECALL
 	MOV	$1, S2
 next:
 	MOV	$134, A7 // rt_sigaction
@@ -27,13 +33,37 @@ done:
 	MOV	$134, A7
 	MOV	S2, A0
 	MOV	$0, A1
-	MOV	$·earlyAction(SB), A2
+	MOV	$·recordAction(SB), A2
 	MOV	$8, A3
 	ECALL
 	JMP	_rt0_riscv64_linux(SB)
 
-TEXT jobmesh_early(SB),NOSPLIT|NOFRAME,$0
-	ADD	$128, A0
+TEXT jobmesh_record(SB),NOSPLIT|NOFRAME,$0
+	MOV	A0, A5
+	MOV	$172, A7 // getpid
+	ECALL
+	MOVW	8(A1), A2 // si_code
+	MOV	$-6, A3
+	BNE	A2, A3, fault
+	MOVW	16(A1), A3 // si_pid
+	BEQ	A0, A3, leave
+fault:
+	MOV	$1, A4
+	SLL	A5, A4, A3
+	AND	$0x9b0, A3, A3
+	BEQZ	A3, record
+	BGTZ	A2, leave
+record:
+	MOV	$·recorded(SB), A3
+	SLL	$2, A5, A2
+	ADD	A2, A3
+	MOVW	A4, (A3)
+	MOV	$13, A1
+	MOV	$129, A7 // kill
+	ECALL
+	RET
+leave:
+	ADD	$128, A5, A0
 	MOV	$94, A7 // exit_group
 	ECALL
 	EBREAK

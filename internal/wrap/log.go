@@ -3,6 +3,7 @@ package wrap
 import (
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -48,8 +49,26 @@ func (l *logger) log(e event) {
 	if l.quiet && e.severity != failure {
 		return
 	}
-	// A closed stderr is no reason to fail the Job.
-	_, _ = os.Stderr.WriteString(l.format(e, time.Now()))
+	writeAll(2, l.format(e, time.Now()))
+}
+
+// writeAll writes to a stream. One that is closed, a pipe nobody reads (for which
+// os would raise SIGPIPE), or one that is full and must not block, is no reason to
+// fail the Job.
+func writeAll(fd int, text string) {
+	const limit = time.Second
+	start := time.Now()
+	for rest := []byte(text); len(rest) > 0; {
+		n, err := syscall.Write(fd, rest)
+		switch {
+		case err == nil:
+			rest = rest[n:]
+		case err == syscall.EAGAIN && time.Since(start) < limit:
+			nap(time.Millisecond)
+		case err != syscall.EINTR:
+			return
+		}
+	}
 }
 
 func (l *logger) format(e event, now time.Time) string {

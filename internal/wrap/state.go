@@ -125,7 +125,7 @@ func (m *membership) isDead(name string) bool {
 // in the middle of it must not stop the others for longer than turnLimit.
 func (m *membership) takeTurn() (*os.File, error) {
 	const turnLimit = time.Second
-	for start := time.Now(); ; nap(time.Millisecond, nil) {
+	for start := time.Now(); ; nap(time.Millisecond) {
 		turn, err := lockFile(m.path(turnFile))
 		if err != syscall.EWOULDBLOCK || time.Since(start) > turnLimit {
 			return turn, err

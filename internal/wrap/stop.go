@@ -132,7 +132,7 @@ func (r *run) stopByRequests(all []*stopping, start, deadline time.Time) {
 		if pause <= 0 {
 			break
 		}
-		nap(min(pause, gonePause(time.Since(start))), nil)
+		nap(min(pause, gonePause(time.Since(start))))
 	}
 	for _, s := range all {
 		if !s.done {
@@ -246,7 +246,7 @@ func awaitGone(deadline time.Time, gone func(time.Duration) bool) bool {
 		if gone(min(requestLimit, left)) {
 			return true
 		}
-		nap(min(gonePause(time.Since(start)), left), nil)
+		nap(min(gonePause(time.Since(start)), left))
 	}
 }
 

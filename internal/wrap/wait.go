@@ -13,9 +13,9 @@ import (
 const requestLimit = time.Second
 
 // pollDelay is the pause before the next try, by the time spent waiting. Most
-// proxies are ready within two seconds, where a try costs 30 microseconds; the
-// curve of fifth degree keeps the delay that a late proxy causes small for as long
-// as it can: 16 ms at the most eight seconds in.
+// proxies are ready within two seconds; the curve of twelfth degree keeps the delay
+// that a late proxy causes small for as long as it can: 6.4 ms at the most eight
+// seconds in. A try costs some 30 microseconds.
 func pollDelay(waited time.Duration) time.Duration {
 	const (
 		first, middle, last = 5 * time.Millisecond, 50 * time.Millisecond, 250 * time.Millisecond
@@ -26,7 +26,10 @@ func pollDelay(waited time.Duration) time.Duration {
 		return first
 	case waited < slow:
 		x := float64(waited-steady) / float64(slow-steady)
-		return first + time.Duration(x*x*x*x*x*float64(middle-first))
+		x = x * x * x
+		x *= x
+		x *= x
+		return first + time.Duration(x*float64(middle-first))
 	case waited < end:
 		x := float64(waited-slow) / float64(end-slow)
 		return middle + time.Duration(x*float64(last-middle))
@@ -34,13 +37,18 @@ func pollDelay(waited time.Duration) time.Duration {
 	return last
 }
 
-// poll calls try, which may take as long as each, until it reports true, the limit is over (0: there is none),
-// or a signal that ends the wait arrives, which is then in r.ending.
+// poll calls try, which may take as long as each, until it reports true, the limit
+// is over (0: there is none), or a signal that ends the wait arrives, which is then
+// in r.ending.
 //
 // Everything happens in this one thread, down to a sleep that bypasses the
 // scheduler: with a goroutine for each try, futex calls between threads took 4 %
 // of a core, four times what the requests themselves do.
 func (r *run) poll(limit, each time.Duration, try func(left time.Duration) bool) (done bool) {
+	if r.interrupted() {
+		return false
+	}
+	var tighten func()
 	for start := time.Now(); ; {
 		left := each
 		if limit > 0 {
@@ -48,37 +56,37 @@ func (r *run) poll(limit, each time.Duration, try func(left time.Duration) bool)
 				return false
 			}
 		}
-		if r.interrupted() {
-			return false
+		if done = try(left); done || r.ending != 0 {
+			return done
 		}
-		if try(left) {
-			return true
-		}
-		if r.interrupted() {
-			return false
-		}
-		pause := pollDelay(time.Since(start))
+		waited := time.Since(start)
+		pause := pollDelay(waited)
 		if limit > 0 {
-			pause = min(pause, limit-time.Since(start))
+			pause = min(pause, limit-waited)
 		}
-		nap(pause, r.interrupted)
+		if tighten == nil {
+			tighten = slacken()
+			defer tighten()
+		}
+		wakeInTime()
+		if r.rest(pause); r.ending != 0 {
+			return false
+		}
 	}
 }
 
-// interrupted takes the signals that have arrived and reports whether one of
-// them ends the wait. That one is kept in r.ending.
+// interrupted reports whether a signal that ends the wait has arrived. It is kept
+// in r.ending.
 func (r *run) interrupted() bool {
-	for r.ending == 0 {
-		select {
-		case s := <-r.signals:
-			if sig, ends := endsWait(s); ends {
-				r.ending = sig
-			}
-		default:
-			return false
-		}
+	r.rest(0)
+	return r.ending != 0
+}
+
+// rest sleeps until a signal ends the wait.
+func (r *run) rest(d time.Duration) {
+	if r.ending == 0 {
+		r.ending = r.signals.next(endSignals, d)
 	}
-	return true
 }
 
 // waitReady waits until each proxy of the plan is ready. It returns false where
@@ -90,20 +98,7 @@ func (r *run) waitReady() bool {
 		if len(p.ready) == 0 {
 			continue
 		}
-		lastAnswer := ""
-		done := r.poll(remaining(r.opts.readyTimeout, start), requestLimit, func(left time.Duration) bool {
-			for _, request := range p.ready {
-				ready, answer := p.isReady(request, sock.For(left, r.interrupted))
-				if ready {
-					return true
-				}
-				// A try that the limit cut short says nothing about the proxy.
-				if lastAnswer == "" || left == requestLimit || answer != sock.ErrTimeout.Error() {
-					lastAnswer = answer
-				}
-			}
-			return false
-		})
+		done, last := r.waitFor(p, start)
 		took := time.Since(start)
 		switch {
 		case r.ending != 0:
@@ -111,7 +106,7 @@ func (r *run) waitReady() bool {
 			return false
 		case !done:
 			e := event{severity: failure, name: "proxy-not-ready", took: took,
-				text: p.name + " not ready after " + show(took) + ": " + p.ready[0].URL.Text + ": " + lastAnswer,
+				text: p.name + " not ready after " + show(took) + ": " + p.ready[0].URL.Text + ": " + last.String(),
 				hint: "look at the proxy container's log, or allow more time with --ready-timeout"}
 			if r.opts.onReadyTimeout == onTimeoutRun {
 				e.severity = warning
@@ -126,18 +121,57 @@ func (r *run) waitReady() bool {
 	return true
 }
 
-// isReady looks once whether a proxy says that it is ready.
-func (p *proxy) isReady(request *plainhttp.Request, patience sock.Patience) (ready bool, answer string) {
-	if p.readyState == "" {
-		status, err := request.Do(patience)
-		return err == nil && success(status), describe(status, err)
+// waitFor waits until one of a proxy's checks says that it is ready, and returns
+// the last answer of one that did not.
+func (r *run) waitFor(p *proxy, start time.Time) (done bool, last answer) {
+	var sessions []*plainhttp.Session
+	for _, request := range p.ready {
+		session := plainhttp.NewSession(request)
+		defer session.Close()
+		sessions = append(sessions, session)
 	}
-	status, body, err := request.Body(patience)
+	done = r.poll(remaining(r.opts.readyTimeout, start), requestLimit, func(left time.Duration) bool {
+		for _, session := range sessions {
+			ready, got := p.isReady(session, sock.For(left, r.interrupted))
+			if ready {
+				return true
+			}
+			// A try that the limit cut short says nothing about the proxy.
+			if last == (answer{}) || left == requestLimit || got.err != sock.ErrTimeout {
+				last = got
+			}
+		}
+		return false
+	})
+	return done, last
+}
+
+// An answer is what came back from a readiness check.
+type answer struct {
+	status int
+	err    error
+	state  string // quoted, of a proxy that is asked for it
+}
+
+func (a answer) String() string {
+	if a.state != "" {
+		return "state " + a.state
+	}
+	return describe(a.status, a.err)
+}
+
+// isReady looks once whether a proxy says that it is ready.
+func (p *proxy) isReady(session *plainhttp.Session, patience sock.Patience) (bool, answer) {
+	if p.readyState == "" {
+		status, err := session.Do(patience)
+		return err == nil && success(status), answer{status: status, err: err}
+	}
+	status, body, err := session.Request.Body(patience)
 	if err != nil || !success(status) {
-		return false, describe(status, err)
+		return false, answer{status: status, err: err}
 	}
 	state := mesh.Field(body, "state")
-	return state == p.readyState, "state " + strconv.Quote(state)
+	return state == p.readyState, answer{state: strconv.Quote(state)}
 }
 
 // remaining is what is left of a limit; 0 stays "no limit", and a limit that is

@@ -33,12 +33,11 @@ const interruptedStop = 200 * time.Millisecond
 
 // A run is one wrapped command.
 type run struct {
-	opts     *Options
-	plan     plan
-	env      environment
-	log      *logger
-	signals  chan os.Signal
-	children chan os.Signal
+	opts    *Options
+	plan    plan
+	env     environment
+	log     *logger
+	signals *signalQueue
 	// member is this container's place among several, nil for the only one.
 	member *membership
 	// started is set once the command has been.
@@ -51,11 +50,9 @@ type run struct {
 // environment and the version, and returns the exit code.
 func Main(args, environ []string, version string) int {
 	// The wrapper does one thing at a time. More processors cost threads, which
-	// count against the container's limit on processes, and wake-ups of threads
-	// that find nothing to do.
+	// count against the container's limit on processes.
 	runtime.GOMAXPROCS(1)
-	signals, children := catchSignals()
-	r := &run{env: environ, signals: signals, children: children}
+	r := &run{env: environ, signals: takeSignals()}
 	if len(args) == 0 {
 		args = []string{InstalledName}
 	}
@@ -157,7 +154,7 @@ func (r *run) command(argv []string) int {
 	path, failed := lookPath(argv[0], r.env)
 	if failed == nil && !r.plan.stops(r.opts) && r.opts.killAfter == 0 {
 		r.logEvent(event{severity: info, name: "command-exec", text: "nothing to do after the command: handing over to it"})
-		if r.letGoOfSignals(); r.interrupted() {
+		if r.ending = r.signals.giveUp(); r.ending != 0 {
 			return codeSignal + int(r.ending)
 		}
 		failed = explainStart(argv[0], path, syscall.Exec(path, argv, env))

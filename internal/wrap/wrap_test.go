@@ -18,7 +18,7 @@ func TestPollDelay(t *testing.T) {
 	for waited, want := range map[time.Duration]time.Duration{
 		0:                       5 * time.Millisecond,
 		1999 * time.Millisecond: 5 * time.Millisecond,
-		8 * time.Second:         15678710 * time.Nanosecond,
+		8 * time.Second:         6425435 * time.Nanosecond,
 		10 * time.Second:        50 * time.Millisecond,
 		60 * time.Second:        250 * time.Millisecond,
 		time.Hour:               250 * time.Millisecond,
@@ -196,13 +196,9 @@ func TestReadOnlyRanges(t *testing.T) {
 	assert.Equal(t, []memoryRange{{0x400000, 0x4d3000}, {0x4d3000, 0x5d7000}}, readOnlyRanges(maps, "/w"))
 }
 
-// A nap sleeps its time whatever the runtime signals, and ends within a slice
-// once somebody wants that.
+// A nap sleeps its time whatever the runtime signals.
 func TestNap(t *testing.T) {
 	start := time.Now()
-	nap(60*time.Millisecond, nil)
+	nap(60 * time.Millisecond)
 	assert.GreaterOrEqual(t, time.Since(start), 60*time.Millisecond)
-	start = time.Now()
-	nap(time.Minute, func() bool { return time.Since(start) > 30*time.Millisecond })
-	assert.Less(t, time.Since(start), 10*time.Second)
 }

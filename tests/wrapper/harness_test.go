@@ -205,9 +205,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer p.mu.Unlock()
 	switch r.URL.Path {
 	case "/ready", "/healthz/ready", "/v1.0/healthz/outbound", "/startup":
-		p.readySeen = append(p.readySeen, time.Now())
+		now := time.Now()
+		p.readySeen = append(p.readySeen, now)
 		code := http.StatusServiceUnavailable
-		if !time.Now().Before(p.readyAt) {
+		if !now.Before(p.readyAt) {
 			if code = p.readyCode; code == 0 {
 				code = http.StatusOK
 			}
@@ -238,9 +239,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/env.json":
 		_, _ = fmt.Fprintf(w, `{%q:%s}`, r.URL.RawQuery, p.shutdown)
 	case "/server_info":
-		p.readySeen = append(p.readySeen, time.Now())
+		now := time.Now()
+		p.readySeen = append(p.readySeen, now)
 		state := "PRE_INITIALIZING"
-		if !time.Now().Before(p.readyAt) {
+		if !now.Before(p.readyAt) {
 			state = "LIVE"
 		}
 		_, _ = fmt.Fprintf(w, `{"version":"x","state":%q,"command_line_options":{"state":"x"}}`, state)

@@ -110,6 +110,16 @@ func TestProxyNeverReadyMayBeRunAnyway(t *testing.T) {
 	assert.Equal(t, 1, p.stops())
 }
 
+// A mesh that is named has to be there, unlike one that auto looks for.
+func TestNamedMeshIsRequired(t *testing.T) {
+	r := command(t, "--mesh=linkerd", "--ready-timeout=1s", "--stop-timeout=100ms", "--detect-timeout=10ms", "--", "echo", "ran").run()
+	assert.Equal(t, 69, r.code)
+	assert.Empty(t, r.stdout)
+	assert.GreaterOrEqual(t, r.took, time.Second, "the limit is that of the wait, not of the detection")
+	assert.Less(t, r.took, 2*time.Second)
+	assert.Regexp(t, "error: linkerd not ready after 1s: http://127.0.0.1:4191/ready: connection refused", r.stderr)
+}
+
 func TestSignalEndsTheWaitAtOnce(t *testing.T) {
 	for signal, code := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
 		t.Run(signal.String(), func(t *testing.T) {
