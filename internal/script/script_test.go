@@ -102,6 +102,7 @@ func TestWrappers(t *testing.T) {
 		want Wrapper
 	}{
 		{"/jobmesh/jobmesh-wrap -- sh -c true", nil, Wrapper{Name: "jobmesh-wrap", Stops: Always, Bound: "2m"}},
+		{"jobmesh-wrap --mesh linkerd --ready-url=none -- a", nil, Wrapper{Name: "jobmesh-wrap", Mesh: "linkerd", Stops: Always, Bound: "2m"}},
 		{"jobmesh-wrap --mesh linkerd --stop-when=success -- a", nil, Wrapper{Name: "jobmesh-wrap", Mesh: "linkerd", Stops: OnSuccess, Bound: "2m", Waits: true}},
 		{"jobmesh-wrap --mesh=linkerd -- a", map[string]string{"JOBMESH_POD_LINKERD": ""}, Wrapper{Name: "jobmesh-wrap", Mesh: "linkerd", Stops: Always, Bound: "2m"}},
 		{"jobmesh-wrap --mesh=none -- a", nil, Wrapper{Name: "jobmesh-wrap", Mesh: "none", Bound: "2m"}},

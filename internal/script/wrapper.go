@@ -126,7 +126,7 @@ func jobmeshWrap(words []string, env map[string]string) (Wrapper, bool) {
 	for name := range env {
 		marked = marked || strings.HasPrefix(name, "JOBMESH_POD_")
 	}
-	w.Waits = w.Mesh != "" && w.Mesh != "none" && !marked && get("on-ready-timeout", "fail") == "fail"
+	w.Waits = w.Mesh != "" && w.Mesh != "none" && !marked && get("on-ready-timeout", "fail") == "fail" && get("ready-url", "") != "none"
 	return w, true
 }
 

@@ -29,6 +29,8 @@ type child struct {
 	due schedule
 	// terminating is set once it was asked to end.
 	terminating bool
+	// lost is set once a proxy has gone that it cannot do without.
+	lost bool
 }
 
 // runCommand starts the command, passes signals on and reaps whatever ends,
@@ -52,8 +54,14 @@ func (r *run) runCommand(path string, argv, env []string) (code int, failed *sta
 	r.logEvent(event{severity: info, name: "command-started", text: "command started"})
 	c := &child{run: r, pid: pid}
 	c.due.add(settleTime, giveBackProgram)
+	if r.plan.watches(r.opts) {
+		c.due.add(watchPause, c.watch)
+	}
 	status := c.attend()
 	code = r.commandEnded(status, time.Since(start))
+	if c.lost {
+		code = codeNotReady
+	}
 	endOrphans()
 	return code, nil
 }
@@ -89,6 +97,42 @@ func (c *child) kill() {
 	c.logEvent(event{severity: warning, name: "command-killed",
 		text: "command still there " + show(c.opts.killAfter) + " after SIGTERM: killed"})
 	c.signal(syscall.SIGKILL)
+}
+
+// watchPause is the pause between two looks whether the proxies are there.
+const watchPause = 250 * time.Millisecond
+
+// watch ends the command when a proxy has gone. One that refuses twice in a row
+// has; where it comes back in between, the pod restarts it.
+func (c *child) watch() {
+	for i := range c.plan.proxies {
+		p := &c.plan.proxies[i]
+		if !p.watched() {
+			continue
+		}
+		if !p.isGone() {
+			p.missed = 0
+		} else if p.missed++; p.missed == 2 {
+			c.lost = true
+			c.logEvent(event{severity: failure, name: "proxy-lost",
+				text: p.name + " is gone while the command runs: nobody listens at " + p.ready[0].URL.Text + " any more; the command is ended",
+				hint: "look at the proxy container's log; --on-proxy-lost run leaves the command alone"})
+			c.signal(syscall.SIGTERM)
+			return
+		}
+	}
+	c.due.add(watchPause, c.watch)
+}
+
+// isGone reports whether nobody listens where the proxy told that it was ready.
+func (p *proxy) isGone() bool {
+	const limit = 50 * time.Millisecond
+	for _, request := range p.ready {
+		if !request.Refused(limit) {
+			return false
+		}
+	}
+	return true
 }
 
 // A schedule is what is to be done once, and when.

@@ -29,10 +29,20 @@ const (
 	onTimeoutRun  = "run"
 )
 
+// Values of --on-proxy-lost.
+const (
+	onLostRun  = "run"
+	onLostFail = "fail"
+)
+
+// readyNone is the value of --ready-url for no readiness check.
+const readyNone = "none"
+
 // Options are the settings of one run, flags and environment taken together.
 type Options struct {
 	mesh           string
 	readyURL       *plainhttp.Request   // nil: the mesh's own
+	noReady        bool                 // no readiness check, not even the mesh's
 	stop           []*plainhttp.Request // nil: the mesh's own
 	stopProcess    string               // a process instead of a request
 	readyTimeout   time.Duration        // 0: no limit
@@ -41,6 +51,7 @@ type Options struct {
 	stopWhen       string
 	stopTimeout    time.Duration
 	killAfter      time.Duration // 0: never
+	onProxyLost    string
 	waitFor        []*dependency
 	waitForTimeout time.Duration // 0: no limit
 	stateDir       string        // empty: the only wrapped container
@@ -79,9 +90,12 @@ var settings = []Setting{
 		},
 	},
 	{
-		Name: "ready-url", Value: "URL",
-		Usage: "replaces the mesh's readiness check; an answer of 200-299 means ready",
+		Name: "ready-url", Value: "URL|none",
+		Usage: "replaces the mesh's readiness check; an answer of 200-299 means ready, and none means that the proxy is not waited for",
 		set: func(o *Options, v string) (err error) {
+			if o.noReady = v == readyNone; o.noReady {
+				return nil
+			}
 			o.readyURL, err = plainhttp.NewLocal("GET", v)
 			return err
 		},
@@ -137,6 +151,11 @@ var settings = []Setting{
 		Name: "kill-after", Value: "DURATION", Default: "0",
 		Usage: "how long after a SIGTERM the command is killed if it is still there; 0 means never",
 		set:   func(o *Options, v string) error { return duration(&o.killAfter, v, 0) },
+	},
+	{
+		Name: "on-proxy-lost", Value: "run|fail", Default: onLostRun,
+		Usage: "what to do when the proxy goes while the command runs: let the command run, or end it with SIGTERM, and exit with 69",
+		set:   func(o *Options, v string) error { return oneOf(&o.onProxyLost, v, onLostRun, onLostFail) },
 	},
 	{
 		Name: "wait-for", Value: "URL", Repeatable: true,

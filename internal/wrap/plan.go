@@ -36,6 +36,8 @@ type proxy struct {
 	stopDisabled, stopElsewhere string
 	// seen is set once the proxy has answered.
 	seen bool
+	// missed counts the looks in a row that did not find it any more.
+	missed int
 }
 
 // A plan is what the options and the environment say is to be done.
@@ -97,7 +99,7 @@ func decideAuto(o *Options, env environment) (plan, error) {
 // the meshes say, once for all of them.
 func withOverrides(o *Options, proxies []proxy) []proxy {
 	for i := range proxies {
-		if o.readyURL != nil {
+		if o.readyURL != nil || o.noReady {
 			proxies[i].ready = nil
 		}
 		if o.stop != nil || o.stopProcess != "" {
@@ -174,6 +176,14 @@ func (p *proxy) stoppable() bool { return len(p.stop) > 0 || p.stopProcess != ""
 func (p *plan) stops(o *Options) bool {
 	return o.stopWhen != stopNever && slices.ContainsFunc(p.proxies, func(x proxy) bool { return x.stoppable() })
 }
+
+// watches reports whether a proxy has to be seen to live while the command runs. A
+// native sidecar that dies comes back.
+func (p *plan) watches(o *Options) bool {
+	return o.onProxyLost == onLostFail && slices.ContainsFunc(p.proxies, proxy.watched)
+}
+
+func (x proxy) watched() bool { return x.seen && !x.native }
 
 // wantsStop reports whether a proxy is to be stopped after this exit code.
 func (o *Options) wantsStop(code int) bool {

@@ -23,6 +23,7 @@ var Events = []Explained{
 	{"command-not-started", "the command is not there or cannot be run"},
 	{"command-ended", "the command exited or was ended by a signal"},
 	{"command-killed", "it outlived --kill-after"},
+	{"proxy-lost", "the proxy went while the command ran, and --on-proxy-lost ends the command"},
 	{"proxy-left", "other containers of the pod still need the proxy"},
 	{"proxy-stopped", "the proxy took the stop request and is gone"},
 	{"proxy-gone", "the proxy was gone already, or somebody else stops it"},
@@ -42,7 +43,7 @@ var ExitCodes = []Explained{
 	{"127", "the command was not found"},
 	{"126", "the command cannot be run: no permission, a directory, no interpreter"},
 	{"64", "usage: an unknown flag, a bad value, no command"},
-	{"69", "the proxy or a dependency was not ready in time"},
+	{"69", "the proxy or a dependency was not ready in time, or the proxy was lost (--on-proxy-lost fail)"},
 	{"70", "internal: install could not write, the state folder is unusable"},
 }
 

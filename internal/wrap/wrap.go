@@ -152,7 +152,7 @@ func (r *run) command(argv []string) int {
 	}
 	env := r.env.forCommand()
 	path, failed := lookPath(argv[0], r.env)
-	if failed == nil && !r.plan.stops(r.opts) && r.opts.killAfter == 0 {
+	if failed == nil && !r.plan.stops(r.opts) && r.opts.killAfter == 0 && !r.plan.watches(r.opts) {
 		r.logEvent(event{severity: info, name: "command-exec", text: "nothing to do after the command: handing over to it"})
 		if r.ending = r.signals.giveUp(); r.ending != 0 {
 			return codeSignal + int(r.ending)
@@ -240,7 +240,8 @@ flags (each has the environment variable shown; the flag wins):
 	}
 	b.WriteString(`
 exit codes: the command's own; 128+n after signal n; 127 command not found;
-126 not executable; 64 usage; 69 proxy or dependency not ready in time; 70 internal.
+126 not executable; 64 usage; 69 proxy or dependency not ready in time, or proxy
+lost; 70 internal.
 `)
 	return b.String()
 }

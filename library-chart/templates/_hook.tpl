@@ -11,6 +11,7 @@ Odd lines, and why:
   http_proxy= the address is on loopback
   native      the kubelet stops a native sidecar by itself, and starts it again where
               anybody else stops it; a stop request of the author is sent all the same
+  none        is the value for no readiness check
   limits      GNU wget tries 20 times; busybox has no such flag, and some builds
               of it end with a segmentation fault where they are given -T
 */}}
@@ -18,7 +19,7 @@ Odd lines, and why:
 {{- $settings := .settings -}}
 {{- $wrapper := default dict $settings.wrapper -}}
 {{- $row := get .meshes $settings.mesh -}}
-{{- $ready := default $row.hook.ready $wrapper.readyUrl -}}
+{{- $ready := default $row.hook.ready $wrapper.readyUrl | trimPrefix "none" -}}
 {{- $stop := default (list $row.hook.stop) $wrapper.stop -}}
 {{- $limit := 120 -}}
 {{- with $wrapper.readyTimeout -}}

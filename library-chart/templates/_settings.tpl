@@ -156,6 +156,7 @@ values.schema.json says the same, and a test holds them together.
   "wrapper.stopWhen": "|always|success|never|",
   "wrapper.stopTimeout": "string",
   "wrapper.killAfter": "string",
+  "wrapper.onProxyLost": "|run|fail|",
   "wrapper.waitFor": "slice",
   "wrapper.waitForTimeout": "string",
   "wrapper.logFormat": "|text|json|",
@@ -186,7 +187,7 @@ has the same patterns.
 {{- define "jobmesh._settings.forms" -}}
 {
   "wrapper": {
-    "readyUrl": ["^https?://.", "a URL such as http://127.0.0.1:4191/ready"],
+    "readyUrl": ["^(https?://.|none$)", "none or a URL such as http://127.0.0.1:4191/ready"],
     "stop": ["^[A-Z]+ https?://.", "'METHOD URL', as in POST http://127.0.0.1:4191/shutdown"],
     "stopProcess": ["^[^/]+$", "the name of a process, without a path"],
     "readyTimeout": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"],

@@ -27,7 +27,7 @@ they were asked for, but for those that follow from the pod.
   {{- $argv := list $path -}}
   {{- $given := merge $derived (default dict $settings.wrapper) -}}
   {{- if gt (len $given) 1 | or $call.stopWhen -}}
-    {{- range $key := list "mesh" "readyUrl" "stop" "stopProcess" "readyTimeout" "onReadyTimeout" "detectTimeout" "stopWhen" "stopTimeout" "killAfter" "waitFor" "waitForTimeout" "stateDir" "member" "members" "logFormat" "quiet" -}}
+    {{- range $key := list "mesh" "readyUrl" "stop" "stopProcess" "readyTimeout" "onReadyTimeout" "detectTimeout" "stopWhen" "stopTimeout" "killAfter" "onProxyLost" "waitFor" "waitForTimeout" "stateDir" "member" "members" "logFormat" "quiet" -}}
       {{- with get $given $key -}}
         {{- $flag := print "--" (kebabcase $key) -}}
         {{- if kindIs "bool" . -}}

@@ -166,3 +166,54 @@ func TestSignalDuringTheStopDoesNotCutItShort(t *testing.T) {
 	assert.Equal(t, 8, r.code, r.stderr)
 	assert.Contains(t, r.stderr, "proxy stopped after")
 }
+
+// A proxy that dies beside the command is not the command's end, unless that is
+// asked for.
+func TestProxyThatDiesWhileTheCommandRuns(t *testing.T) {
+	const script = "trap 'echo asked; exit 4' TERM; echo up >&2; for i in $(seq 150); do sleep 0.01; done; exit 5"
+	start := func(t *testing.T, flags ...string) (w *process, died time.Time) {
+		p := startProxy(t, "", 0)
+		w = wrapped(t, p, flags, "bash", "-c", script).start().until("up\n")
+		require.NoError(t, p.server.Close())
+		return w, time.Now()
+	}
+	t.Run("left alone", func(t *testing.T) {
+		t.Parallel()
+		w, _ := start(t)
+		r := w.wait()
+		assert.Equal(t, 5, r.code, r.stderr)
+		assert.Empty(t, r.stdout)
+		assert.Contains(t, r.stderr, "proxy is gone already")
+	})
+	t.Run("ended", func(t *testing.T) {
+		t.Parallel()
+		w, died := start(t, "--on-proxy-lost=fail")
+		r := w.wait()
+		assert.Equal(t, 69, r.code, r.stderr)
+		assert.Equal(t, "asked\n", r.stdout)
+		assert.Less(t, time.Since(died), time.Second)
+		assert.Contains(t, r.stderr, "error: proxy is gone while the command runs: nobody listens at http://127.0.0.1:")
+		assert.Contains(t, r.stderr, "hint: look at the proxy container's log")
+	})
+	t.Run("ended, with no stop to send", func(t *testing.T) {
+		t.Parallel()
+		w, _ := start(t, "--on-proxy-lost=fail", "--stop-when=never")
+		assert.Equal(t, 69, w.wait().code)
+	})
+	t.Run("killed", func(t *testing.T) {
+		t.Parallel()
+		p := startProxy(t, "", 0)
+		w := wrapped(t, p, []string{"--on-proxy-lost=fail", "--kill-after=200ms"}, "bash", "-c", "trap '' TERM; echo up >&2; sleep 30").start().until("up\n")
+		require.NoError(t, p.server.Close())
+		r := w.wait()
+		assert.Equal(t, 69, r.code, r.stderr)
+		assert.Contains(t, r.stderr, "command ended by SIGKILL")
+	})
+	t.Run("there all the time", func(t *testing.T) {
+		t.Parallel()
+		p := startProxy(t, "", 0)
+		r := wrapped(t, p, []string{"--on-proxy-lost=fail"}, "sh", "-c", "sleep 1.2; exit 5").run()
+		assert.Equal(t, 5, r.code, r.stderr)
+		assert.Equal(t, 1, p.stops())
+	})
+}

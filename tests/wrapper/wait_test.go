@@ -120,6 +120,28 @@ func TestNamedMeshIsRequired(t *testing.T) {
 	assert.Regexp(t, "error: linkerd not ready after 1s: http://127.0.0.1:4191/ready: connection refused", r.stderr)
 }
 
+// One variable each switches off the wait, the stop, and both, for whoever cannot
+// change the command line.
+func TestSwitchesForTheWaitAndTheStop(t *testing.T) {
+	for variable, c := range map[string]struct {
+		ready        time.Duration
+		looks, stops bool
+	}{
+		"JOBMESH_READY_URL=none":  {ready: time.Hour, stops: true},
+		"JOBMESH_STOP_WHEN=never": {looks: true},
+		"JOBMESH_MESH=none":       {ready: time.Hour},
+	} {
+		t.Run(variable, func(t *testing.T) {
+			p := startProxy(t, "127.0.0.1:4191", c.ready)
+			r := command(t, "--", "sh", "-c", "exit 5").env("JOBMESH_POD_LINKERD=2.20.0", variable).run()
+			assert.Equal(t, 5, r.code, r.stderr)
+			assert.Equal(t, c.looks, p.looks() > 0, "asked whether it is ready")
+			assert.Equal(t, c.stops, p.stops() > 0, "asked to stop")
+			assert.Less(t, r.took, 2*time.Second)
+		})
+	}
+}
+
 func TestSignalEndsTheWaitAtOnce(t *testing.T) {
 	for signal, code := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
 		t.Run(signal.String(), func(t *testing.T) {
