@@ -86,8 +86,11 @@ func (c *child) attend() syscall.WaitStatus {
 // signal sends the command a signal. It is not reaped yet, so the pid is its own.
 func (c *child) signal(s syscall.Signal) {
 	_ = syscall.Kill(c.pid, s)
-	if s == syscall.SIGTERM && c.opts.killAfter > 0 && !c.terminating {
-		c.terminating = true
+	if s != syscall.SIGTERM || c.terminating {
+		return
+	}
+	c.terminating = true
+	if c.opts.killAfter > 0 {
 		c.due.add(c.opts.killAfter, c.kill)
 	}
 }
@@ -103,8 +106,12 @@ func (c *child) kill() {
 const watchPause = 250 * time.Millisecond
 
 // watch ends the command when a proxy has gone. One that refuses twice in a row
-// has; where it comes back in between, the pod restarts it.
+// has; where it comes back in between, the pod restarts it. In a pod that is being
+// deleted, proxies go beside the command.
 func (c *child) watch() {
+	if c.terminating {
+		return
+	}
 	for i := range c.plan.proxies {
 		p := &c.plan.proxies[i]
 		if !p.watched() {

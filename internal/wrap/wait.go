@@ -98,7 +98,7 @@ func (r *run) waitReady() bool {
 		if len(p.ready) == 0 {
 			continue
 		}
-		done, last := r.waitFor(p, start)
+		done, last := r.waitForProxy(p, start)
 		took := time.Since(start)
 		switch {
 		case r.ending != 0:
@@ -121,9 +121,9 @@ func (r *run) waitReady() bool {
 	return true
 }
 
-// waitFor waits until one of a proxy's checks says that it is ready, and returns
+// waitForProxy waits until one of a proxy's checks says that it is ready, and returns
 // the last answer of one that did not.
-func (r *run) waitFor(p *proxy, start time.Time) (done bool, last answer) {
+func (r *run) waitForProxy(p *proxy, start time.Time) (done bool, last answer) {
 	var sessions []*plainhttp.Session
 	for _, request := range p.ready {
 		session := plainhttp.NewSession(request)

@@ -1,6 +1,7 @@
 package wrapper
 
 import (
+	"syscall"
 	"testing"
 	"time"
 
@@ -208,6 +209,15 @@ func TestProxyThatDiesWhileTheCommandRuns(t *testing.T) {
 		r := w.wait()
 		assert.Equal(t, 69, r.code, r.stderr)
 		assert.Contains(t, r.stderr, "command ended by SIGKILL")
+	})
+	t.Run("told to end before, as its pod is", func(t *testing.T) {
+		t.Parallel()
+		p := startProxy(t, "", 0)
+		w := wrapped(t, p, []string{"--on-proxy-lost=fail"}, "bash", "-c", "trap 'sleep 1; exit 4' TERM; echo up >&2; while :; do sleep 0.01; done").start().until("up\n")
+		w.signal(syscall.SIGTERM)
+		time.Sleep(50 * time.Millisecond)
+		require.NoError(t, p.server.Close())
+		assert.Equal(t, 4, w.wait().code)
 	})
 	t.Run("there all the time", func(t *testing.T) {
 		t.Parallel()
