@@ -226,6 +226,11 @@ func TestRefused(t *testing.T) {
 	assert.True(t, request.Refused(time.Second))
 	_, err = request.Do(sock.For(time.Second, nil))
 	assert.True(t, sock.IsRefused(err), "%v", err)
+
+	// What never left this side says nothing about the other.
+	unreachable, err := NewLocal("GET", "http://255.255.255.255:1/")
+	require.NoError(t, err)
+	assert.False(t, unreachable.Refused(time.Second))
 }
 
 func TestHeadersAreSent(t *testing.T) {

@@ -150,6 +150,7 @@ func noReply(err error) error {
 // one of its addresses refuses the connection.
 func (r *Request) Refused(limit time.Duration) bool {
 	p := sock.For(limit, nil)
+	refused := false
 	for _, to := range r.Addresses {
 		c, err := sock.Connect(sock.Stream, to, p)
 		if err == nil {
@@ -158,8 +159,10 @@ func (r *Request) Refused(limit time.Duration) bool {
 		if !sock.IsRefused(err) {
 			return false
 		}
+		// The others say something of this side: no such family, or no port left.
+		refused = refused || err == syscall.ECONNREFUSED
 	}
-	return true
+	return refused
 }
 
 // parseStatus reads the status code out of "HTTP/1.x NNN" and what follows.

@@ -3,6 +3,7 @@ package plainhttp
 import (
 	"bytes"
 	"strconv"
+	"time"
 
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
@@ -17,16 +18,16 @@ type Session struct {
 	bytes []byte // of the request, without "Connection: close"
 	reply [replyLimit]byte
 	conn  sock.Conn
-	uses  int // of conn; 0 where there is none
+	since time.Time // of conn; zero where there is none
 }
 
 const (
 	// replyLimit bounds what is read of an answer. The connection of one that is
 	// longer is not used again.
 	replyLimit = 1 << 10
-	// useLimit bounds the use of a connection: behind a port that somebody else has
+	// ageLimit bounds the use of a connection: behind a port that somebody else has
 	// taken over, it leads to who is on the way out.
-	useLimit = 20
+	ageLimit = 100 * time.Millisecond
 )
 
 // NewSession prepares a session of a request that has no headers of its own.
@@ -34,7 +35,7 @@ func NewSession(r *Request) *Session { return &Session{Request: r, bytes: r.text
 
 // Do sends the request and returns the status code of the answer.
 func (s *Session) Do(p sock.Patience) (status int, err error) {
-	if s.uses > 0 {
+	if !s.since.IsZero() {
 		// A server may close what is idle at any time: that says nothing.
 		if status, err = s.exchange(p); err != ErrNoReply {
 			return status, err
@@ -43,17 +44,17 @@ func (s *Session) Do(p sock.Patience) (status int, err error) {
 	if s.conn, err = s.Request.connect(p); err != nil {
 		return 0, err
 	}
+	s.since = time.Now()
 	return s.exchange(p)
 }
 
 // exchange asks over the connection, and keeps it where the answer allows that.
 func (s *Session) exchange(p sock.Patience) (status int, err error) {
-	s.uses++
 	n, err := exchange(s.conn, s.bytes, s.reply[:], statusLine, p)
 	if err == nil {
 		status, err = parseStatus(s.reply[:min(n, statusLine)])
 	}
-	if err != nil || s.uses == useLimit || !reusable(s.reply[:n], status) {
+	if err != nil || !reusable(s.reply[:n], status) || time.Since(s.since) > ageLimit {
 		s.Close()
 	}
 	return status, err
@@ -61,9 +62,9 @@ func (s *Session) exchange(p sock.Patience) (status int, err error) {
 
 // Close closes the connection, if there is one.
 func (s *Session) Close() {
-	if s.uses > 0 {
+	if !s.since.IsZero() {
 		s.conn.Close()
-		s.uses = 0
+		s.since = time.Time{}
 	}
 }
 
@@ -122,7 +123,7 @@ var newLine = []byte("\r\n")
 func endsChunks(body []byte) bool {
 	for {
 		size, rest, _ := bytes.Cut(body, newLine)
-		n, err := strconv.ParseUint(string(size), 16, 31)
+		n, err := strconv.ParseUint(string(size), 16, 30)
 		if err != nil || len(rest) < int(n)+2 || !bytes.HasPrefix(rest[n:], newLine) {
 			return false
 		}

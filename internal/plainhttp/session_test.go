@@ -60,15 +60,15 @@ const busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
 
 func TestSessionKeepsItsConnectionForAWhile(t *testing.T) {
 	s, connections := newSession(t, answering(strings.Split(strings.Repeat(busy+"|", 1000), "|")...))
-	for range useLimit {
+	asked := 0
+	for start := time.Now(); time.Since(start) < 5*ageLimit; asked++ {
 		status, err := s.Do(sock.For(time.Second, nil))
 		require.NoError(t, err)
 		assert.Equal(t, 503, status)
+		time.Sleep(5 * time.Millisecond)
 	}
-	assert.EqualValues(t, 1, connections.Load())
-	_, err := s.Do(sock.For(time.Second, nil))
-	require.NoError(t, err)
-	assert.EqualValues(t, 2, connections.Load(), "who took the port over gets asked")
+	assert.Greater(t, connections.Load(), int32(1), "who took the port over gets asked")
+	assert.Less(t, connections.Load(), int32(asked/2), "asked %d times", asked)
 }
 
 // Whatever a server does with the connection, each request is answered.
@@ -136,6 +136,7 @@ func FuzzReusable(f *testing.F) {
 	for _, answer := range []string{
 		busy,
 		"HTTP/1.1 204 No Content\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7fffffff\r\nabc",
 		"HTTP/1.1 200 OK\r\ncontent-length:0\r\nConnection: keep-alive\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n0\r\n\r\n0\r\n\r\n",
