@@ -27,8 +27,8 @@ type child struct {
 	*run
 	pid int
 	due schedule
-	// terminating is set once it was asked to end.
-	terminating bool
+	// terminating is set once it was asked to end, killing once it has to in time.
+	terminating, killing bool
 	// lost is set once a proxy has gone that it cannot do without.
 	lost bool
 }
@@ -40,12 +40,11 @@ func (r *run) runCommand(path string, argv, env []string) (code int, failed *sta
 	r.signals.forget()
 	start := time.Now()
 	r.signals.let()
-	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
-		Env:   env,
-		Files: []uintptr{0, 1, 2},
-		// As the kernel does it for PID 1. No thread of the runtime's ends before.
-		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
-	})
+	// As the kernel does it for PID 1. No thread of the runtime's ends before.
+	pid, err := startChild(path, argv, env, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL})
+	if err == syscall.EPERM || err == syscall.ENOSYS || err == syscall.EINVAL {
+		pid, err = startChild(path, argv, env, nil) // prctl may be forbidden
+	}
 	r.signals.hold()
 	if err != nil {
 		return 0, explainStart(argv[0], path, err)
@@ -66,12 +65,14 @@ func (r *run) runCommand(path string, argv, env []string) (code int, failed *sta
 	return code, nil
 }
 
+func startChild(path string, argv, env []string, how *syscall.SysProcAttr) (pid int, err error) {
+	return syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: env, Files: []uintptr{0, 1, 2}, Sys: how})
+}
+
 // attend does what there is to do until the command has ended.
 func (c *child) attend() syscall.WaitStatus {
 	for {
-		s := c.signals.await(forwarded|childEnded, c.due.next())
-		c.due.run()
-		switch s {
+		switch s := c.signals.await(forwarded|childEnded, c.due.next()); s {
 		case 0:
 		case syscall.SIGCHLD:
 			if status, ended := reap(c.pid); ended {
@@ -80,19 +81,18 @@ func (c *child) attend() syscall.WaitStatus {
 		default:
 			c.signal(s)
 		}
+		c.due.run()
 	}
 }
 
 // signal sends the command a signal. It is not reaped yet, so the pid is its own.
 func (c *child) signal(s syscall.Signal) {
 	_ = syscall.Kill(c.pid, s)
-	if s != syscall.SIGTERM || c.terminating {
-		return
-	}
-	c.terminating = true
-	if c.opts.killAfter > 0 {
+	if s == syscall.SIGTERM && c.opts.killAfter > 0 && !c.killing {
+		c.killing = true
 		c.due.add(c.opts.killAfter, c.kill)
 	}
+	c.terminating = c.terminating || endSignals.has(s)
 }
 
 // kill kills a command that has not ended in time.

@@ -47,6 +47,9 @@ next:
 	MOVQ	$15, R12
 	JMP	next
 done:
+	MOVQ	$39, AX // getpid
+	SYSCALL
+	MOVL	AX, ·ownPID(SB)
 	MOVQ	$13, AX // rt_sigaction(SIGTERM, NULL, recordAction, 8), for Go code
 	MOVQ	R12, DI
 	MOVQ	$0, SI
@@ -56,13 +59,17 @@ done:
 	JMP	_rt0_amd64_linux(SB)
 
 // jobmesh_record(signal, info, context) notes in ·recorded that a signal has come,
-// and wakes whoever waits for one, with SIGPIPE. Two ends come through here too,
-// and exit with 128 and the signal's number: a signal that this process sends to
-// one thread, which is the runtime dying of it, and a fault of the wrapper's own.
+// and wakes whoever waits for one, with SIGPIPE. It does nothing in a child between
+// fork and exec, which shares the memory and may have a handler that the runtime
+// knows nothing of. Two ends come through here too, and exit with 128 and the
+// signal's number: a signal that this process sends to one thread, which is the
+// runtime dying of it, and a fault of the wrapper's own.
 TEXT jobmesh_record(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	DI, R12
 	MOVQ	$39, AX // getpid
 	SYSCALL
+	CMPL	·ownPID(SB), AX
+	JNE	return
 	MOVL	8(SI), DX // si_code
 	CMPL	DX, $-6   // SI_TKILL
 	JNE	fault
@@ -70,7 +77,7 @@ TEXT jobmesh_record(SB),NOSPLIT|NOFRAME,$0
 	JEQ	leave
 fault:
 	MOVL	$0x9b0, CX // SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV
-	BTL	R12, CX
+	BTQ	R12, CX
 	JCC	record
 	CMPL	DX, $0 // the kernel's; somebody's kill has none above 0
 	JGT	leave
@@ -81,6 +88,7 @@ record:
 	MOVQ	$13, SI
 	MOVQ	$62, AX // kill
 	SYSCALL
+return:
 	RET
 leave:
 	LEAQ	128(R12), DI

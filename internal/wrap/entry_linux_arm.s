@@ -32,6 +32,9 @@ next:
 	MOVW	$15, R4
 	B	next
 done:
+	MOVW	$20, R7 // getpid
+	SWI	$0
+	MOVW	R0, ·ownPID(SB)
 	MOVW	$174, R7
 	MOVW	R4, R0
 	MOVW	$0, R1
@@ -40,35 +43,40 @@ done:
 	SWI	$0
 	B	_rt0_arm_linux(SB)
 
+// R4 is the caller's where that is the runtime.
 TEXT jobmesh_record(SB),NOSPLIT|NOFRAME,$0
-	MOVW	R0, R4
+	MOVW	R0, R12
 	MOVW	$20, R7 // getpid
 	SWI	$0
-	MOVW	8(R1), R5 // si_code
-	CMP	$-6, R5
+	MOVW	·ownPID(SB), R3
+	CMP	R0, R3
+	BNE	return
+	MOVW	8(R1), R2 // si_code
+	CMP	$-6, R2
 	BNE	fault
-	MOVW	12(R1), R6 // si_pid
-	CMP	R0, R6
+	MOVW	12(R1), R3 // si_pid
+	CMP	R0, R3
 	BEQ	leave
 fault:
-	MOVW	$1, R2
-	CMP	$31, R4
+	CMP	$31, R12
 	BGT	record
-	MOVW	R2<<R4, R6
-	MOVW	$0x9b0, R3
-	TST	R3, R6
+	MOVW	$1, R3
+	MOVW	R3<<R12, R3
+	TST	$0x9b0, R3
 	BEQ	record
-	CMP	$0, R5
+	CMP	$0, R2
 	BGT	leave
 record:
+	MOVW	$1, R2
 	MOVW	$·recorded(SB), R3
-	MOVW	R2, R4<<2(R3)
+	MOVW	R2, R12<<2(R3)
 	MOVW	$13, R1
 	MOVW	$37, R7 // kill
 	SWI	$0
+return:
 	B	(R14)
 leave:
-	ADD	$128, R4, R0
+	ADD	$128, R12, R0
 	MOVW	$248, R7 // exit_group
 	SWI	$0
 	MOVW	$0, R0

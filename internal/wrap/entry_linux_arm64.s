@@ -31,6 +31,9 @@ next:
 	MOVD	$15, R19
 	JMP	next
 done:
+	MOVD	$172, R8 // getpid
+	SVC
+	MOVW	R0, ·ownPID(SB)
 	MOVD	$134, R8
 	MOVD	R19, R0
 	MOVD	$0, R1
@@ -43,6 +46,9 @@ TEXT jobmesh_record(SB),NOSPLIT|NOFRAME,$0
 	MOVD	R0, R9
 	MOVD	$172, R8 // getpid
 	SVC
+	MOVW	·ownPID(SB), R10
+	CMPW	R0, R10
+	BNE	return
 	MOVW	8(R1), R10 // si_code
 	CMPW	$-6, R10
 	BNE	fault
@@ -63,6 +69,7 @@ record:
 	MOVD	$13, R1
 	MOVD	$129, R8 // kill
 	SVC
+return:
 	RET
 leave:
 	ADD	$128, R9, R0

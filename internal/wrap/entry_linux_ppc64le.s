@@ -32,6 +32,9 @@ next:
 	MOVD	$15, R14
 	BR	next
 done:
+	SYSCALL	$20 // getpid
+	XOR	R0, R0
+	MOVW	R3, ·ownPID(SB)
 	MOVD	R14, R3
 	MOVD	$0, R4
 	MOVD	$·recordAction(SB), R5
@@ -44,6 +47,9 @@ TEXT jobmesh_record(SB),NOSPLIT|NOFRAME,$0
 	MOVD	R4, R15
 	SYSCALL	$20 // getpid
 	XOR	R0, R0
+	MOVW	·ownPID(SB), R16
+	CMPW	R3, R16
+	BNE	return
 	MOVW	8(R15), R16 // si_code
 	CMPW	R16, $-6
 	BNE	fault
@@ -63,6 +69,8 @@ record:
 	MOVW	R18, (R16)(R17)
 	MOVD	$13, R4
 	SYSCALL	$37 // kill
+	XOR	R0, R0
+return:
 	RET
 leave:
 	ADD	$128, R14, R3

@@ -30,6 +30,9 @@ next:
 	MOV	$15, S2
 	JMP	next
 done:
+	MOV	$172, A7 // getpid
+	ECALL
+	MOVW	A0, ·ownPID(SB)
 	MOV	$134, A7
 	MOV	S2, A0
 	MOV	$0, A1
@@ -42,6 +45,8 @@ TEXT jobmesh_record(SB),NOSPLIT|NOFRAME,$0
 	MOV	A0, A5
 	MOV	$172, A7 // getpid
 	ECALL
+	MOVW	·ownPID(SB), A2
+	BNE	A0, A2, return
 	MOVW	8(A1), A2 // si_code
 	MOV	$-6, A3
 	BNE	A2, A3, fault
@@ -61,6 +66,7 @@ record:
 	MOV	$13, A1
 	MOV	$129, A7 // kill
 	ECALL
+return:
 	RET
 leave:
 	ADD	$128, A5, A0

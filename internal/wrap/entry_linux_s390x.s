@@ -29,6 +29,9 @@ next:
 	MOVD	$15, R7
 	BR	next
 done:
+	MOVW	$20, R1 // getpid
+	SYSCALL
+	MOVW	R2, ·ownPID(SB)
 	MOVD	R7, R2
 	MOVD	$0, R3
 	MOVD	$·recordAction(SB), R4
@@ -41,6 +44,8 @@ TEXT jobmesh_record(SB),NOSPLIT|NOFRAME,$0
 	MOVD	R2, R7
 	MOVW	$20, R1 // getpid
 	SYSCALL
+	MOVW	·ownPID(SB), R4
+	CMPBNE	R2, R4, return
 	MOVW	8(R3), R4 // si_code
 	CMPBNE	R4, $-6, fault
 	MOVW	16(R3), R5 // si_pid
@@ -58,6 +63,7 @@ record:
 	MOVD	$13, R3
 	MOVW	$37, R1 // kill
 	SYSCALL
+return:
 	BR	(R14)
 leave:
 	ADD	$128, R7, R2

@@ -90,8 +90,8 @@ var settings = []Setting{
 		},
 	},
 	{
-		Name: "ready-url", Value: "URL|none",
-		Usage: "replaces the mesh's readiness check; an answer of 200-299 means ready, and none means that the proxy is not waited for",
+		Name: "ready-url", Value: "URL",
+		Usage: "replaces the mesh's readiness check; an answer of 200-299 means ready; none in its place means that the proxy is not waited for",
 		set: func(o *Options, v string) (err error) {
 			if o.noReady = v == readyNone; o.noReady {
 				return nil

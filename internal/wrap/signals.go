@@ -37,13 +37,12 @@ var (
 	// forwarded are those that are for the command. SIGCHLD is about the wrapper's
 	// own children, SIGPIPE about its own output, and SIGURG is what the Go runtime
 	// sends itself to preempt (scuttle passed it on and upset Python and Node:
-	// redboxllc/scuttle#34). Nobody can catch SIGKILL and SIGSTOP.
-	forwarded = ^setOf(syscall.SIGCHLD, syscall.SIGPIPE, syscall.SIGURG, syscall.SIGKILL, syscall.SIGSTOP)
+	// redboxllc/scuttle#34). Nobody can catch SIGKILL and SIGSTOP; 32 and 33 are
+	// libc's, and the runtime's, for use between threads.
+	forwarded = ^setOf(syscall.SIGCHLD, syscall.SIGPIPE, syscall.SIGURG, syscall.SIGKILL, syscall.SIGSTOP, 32, 33)
 	// wake is what the handler of the entry point sends when it has recorded one:
 	// blocked in every thread, and without effect where it is let through.
 	wake = setOf(syscall.SIGPIPE)
-	// perThread is the runtime's, and libc's, for system calls in all threads.
-	perThread = syscall.Signal(33)
 	// childEnded says that there is something to reap.
 	childEnded = setOf(syscall.SIGCHLD)
 )
@@ -56,6 +55,7 @@ type sigaction [4]uint64
 var (
 	recordAction sigaction
 	recorded     [lastSignal + 1]uint32
+	ownPID       int32
 )
 
 // A signalQueue hands over the signals that arrive, one at a time.
@@ -80,14 +80,14 @@ const signalBacklog = 2 * lastSignal
 
 // takeSignals makes every signal wait for the queue.
 func takeSignals() *signalQueue {
-	if recordAction == (sigaction{}) {
+	if ownPID == 0 { // no entry point
 		q := &signalQueue{queue: make(chan os.Signal, signalBacklog), children: make(chan os.Signal, 1)}
 		signal.Notify(q.queue, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGPIPE)
 		signal.Notify(q.children, syscall.SIGCHLD)
 		return q
 	}
 	for s := syscall.Signal(1); s <= lastSignal; s++ {
-		if (forwarded | childEnded).has(s) && s != perThread {
+		if (forwarded | childEnded).has(s) {
 			setAction(s, &recordAction)
 		}
 	}
@@ -123,6 +123,12 @@ func nextBlocked(of signalSet, d time.Duration, long bool) syscall.Signal {
 			return s
 		case err == syscall.EAGAIN:
 			return takeRecorded(of)
+		case err != 0 && err != syscall.EINTR:
+			// Somebody's filter forbids the call. What the handler records is left.
+			if d <= 0 {
+				return takeRecorded(of)
+			}
+			nap(min(d, 10*time.Millisecond))
 		}
 		// Woken, or interrupted by a signal that is not for us, such as SIGCHLD.
 	}
@@ -208,11 +214,13 @@ func (q *signalQueue) giveUp() syscall.Signal {
 			setAction(s, &sigaction{})
 		}
 	}
-	if q.queue != nil {
-		// Stop waits for deliveries.
+	// One that another thread has met is on its way to the handler, or the channel.
+	if q.queue == nil {
+		_, _, _ = syscall.AllThreadsSyscall(syscall.SYS_GETPID, 0, 0, 0)
+	} else {
 		none := make(chan os.Signal, 1)
 		signal.Notify(none, syscall.SIGWINCH)
-		signal.Stop(none)
+		signal.Stop(none) // waits for deliveries
 	}
 	return q.next(endSignals, 0)
 }

@@ -5,11 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -144,6 +146,30 @@ func TestIgnoredSignalsAreDefaultForTheCommand(t *testing.T) {
 		}
 		assert.Equal(t, 2, strings.Count(r.stdout, "\n"))
 	}
+}
+
+// Whoever starts the wrapper with signals blocked: the command has none blocked.
+func TestBlockedSignalsAreNotForTheCommand(t *testing.T) {
+	notUnderRace(t)
+	p := startProxy(t, "", 0)
+	for _, flags := range [][]string{{"--mesh=none"}, p.flags()} {
+		w := command(t, append(flags, "--", "grep", "SigBlk", "/proc/self/status")...)
+		blocked, before := uint64(1<<(syscall.SIGTERM-1)|1<<(syscall.SIGUSR1-1)|1<<(syscall.SIGCHLD-1)), uint64(0)
+		runtime.LockOSThread()
+		setMask(&blocked, &before)
+		w.start()
+		setMask(&before, nil)
+		runtime.UnlockOSThread()
+		r := w.wait()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.Equal(t, "SigBlk:\t0000000000000000\n", r.stdout)
+	}
+}
+
+// setMask sets the signals that this thread blocks, which a child inherits.
+func setMask(blocked, before *uint64) {
+	const these = 2 // SIG_SETMASK
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, these, uintptr(unsafe.Pointer(blocked)), uintptr(unsafe.Pointer(before)), unsafe.Sizeof(*blocked), 0, 0)
 }
 
 // A container's limit on processes counts threads too: the wrapper has five or six,

@@ -82,6 +82,26 @@ func TestSoakSignalsAroundExec(t *testing.T) {
 	}
 }
 
+// A signal to the whole group in the moment of the fork, as a terminal or a shell
+// sends it: the child has handlers by then that are the wrapper's.
+func TestSoakGroupSignals(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	for i := range 300 {
+		w := command(t, "--quiet", "--mesh=none", "--kill-after=9s", "--", "/bin/true")
+		w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		w.start()
+		for began := time.Now(); time.Since(began) < time.Duration(i*15)*time.Microsecond; {
+			// Spin: a sleep is far longer.
+		}
+		for range 50 {
+			_ = syscall.Kill(-w.cmd.Process.Pid, syscall.SIGCONT)
+		}
+		require.Equal(t, 0, w.wait().code)
+	}
+}
+
 // untilArmed waits until the process blocks or catches SIGTERM. Before its first
 // instruction the kernel drops the signal for any first process of a namespace.
 func (p *process) untilArmed() {

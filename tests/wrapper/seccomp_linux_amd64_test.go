@@ -1,0 +1,98 @@
+package wrapper
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// forbidden holds, in the process that becomes the wrapper, the numbers of the
+// system calls that are to fail.
+const forbidden = "JOBMESH_TEST_FORBIDDEN"
+
+// Where it is set, this process forbids itself some system calls and becomes the
+// wrapper, before any test runs.
+func init() {
+	numbers, ok := os.LookupEnv(forbidden)
+	if !ok {
+		return
+	}
+	if err := forbid(strings.Split(numbers, ",")); err != nil {
+		fmt.Fprintln(os.Stderr, "seccomp:", err)
+		os.Exit(1)
+	}
+	_ = os.Unsetenv(forbidden)
+	err := syscall.Exec(os.Args[1], os.Args[1:], os.Environ())
+	fmt.Fprintln(os.Stderr, "exec:", err)
+	os.Exit(1)
+}
+
+// forbid makes system calls fail with EPERM in this process and what it becomes.
+func forbid(numbers []string) error {
+	const (
+		loadWord, jumpIfEqual, giveBack = 0x20, 0x15, 0x06 // BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K
+		fail, allow                     = 0x00050000 | uint32(syscall.EPERM), 0x7fff0000
+		setNoNewPrivs, setSeccomp       = 38, 22
+	)
+	type instruction struct { // struct sock_filter
+		code       uint16
+		_, ifFalse uint8
+		k          uint32
+	}
+	program := []instruction{{code: loadWord}} // the number of the call
+	for _, text := range numbers {
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return err
+		}
+		program = append(program, instruction{code: jumpIfEqual, ifFalse: 1, k: uint32(n)}, instruction{code: giveBack, k: fail})
+	}
+	program = append(program, instruction{code: giveBack, k: allow})
+	filter := struct { // struct sock_fprog
+		length uint16
+		first  *instruction
+	}{uint16(len(program)), &program[0]}
+	// Both are about this thread, which init has to itself, and which becomes the wrapper.
+	if _, _, err := syscall.RawSyscall(syscall.SYS_PRCTL, setNoNewPrivs, 1, 0); err != 0 {
+		return err
+	}
+	if _, _, err := syscall.RawSyscall(syscall.SYS_PRCTL, setSeccomp, 2, uintptr(unsafe.Pointer(&filter))); err != 0 {
+		return err
+	}
+	return nil
+}
+
+// A node's seccomp profile may forbid what the wrapper does beside its work: to
+// wait for signals, and to have itself and its child told of each other's end.
+func TestForbiddenSystemCalls(t *testing.T) {
+	notUnderRace(t)
+	run := func(t *testing.T, ready time.Duration, forbid ...int) result {
+		p := startProxy(t, "", ready)
+		w := wrapped(t, p, nil, "sh", "-c", "exit 3")
+		self, err := os.Executable()
+		assert.NoError(t, err)
+		w.cmd.Path, w.cmd.Args = self, append([]string{self, binary}, w.cmd.Args[1:]...)
+		w.env(forbidden + "=" + strings.Trim(strings.ReplaceAll(fmt.Sprint(forbid), " ", ","), "[]"))
+		r := w.run()
+		assert.Equal(t, 1, p.stops(), r.stderr)
+		return r
+	}
+	for name, calls := range map[string][]int{
+		"rt_sigtimedwait": {syscall.SYS_RT_SIGTIMEDWAIT},
+		"prctl":           {syscall.SYS_PRCTL},
+		"both":            {syscall.SYS_RT_SIGTIMEDWAIT, syscall.SYS_PRCTL},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := run(t, 200*time.Millisecond, calls...)
+			assert.Equal(t, 3, r.code, r.stderr)
+			assert.Less(t, r.took, 2*time.Second)
+		})
+	}
+}
