@@ -19,7 +19,7 @@ Odd lines, and why:
 {{- $settings := .settings -}}
 {{- $wrapper := default dict $settings.wrapper -}}
 {{- $row := get .meshes $settings.mesh -}}
-{{- $ready := default $row.hook.ready $wrapper.readyUrl | trimPrefix "none" -}}
+{{- $ready := default (default "" $row.hook.ready) $wrapper.readyUrl | trimPrefix "none" -}}
 {{- $stop := default (list $row.hook.stop) $wrapper.stop -}}
 {{- $limit := 120 -}}
 {{- with $wrapper.readyTimeout -}}
