@@ -15,6 +15,13 @@
 // runtime has its own, and turns to the one it found where it would die of the
 // signal. Exec resets handlers, so no command sees any of it. Built without the
 // flag, the wrapper leaves signals to os/signal, and is the same otherwise.
+//
+// The second thing that the runtime is told is to run on one processor. It reserves
+// memory for each that a node has, 18 kB, before any Go code can say how many it
+// wants; only its environment is read before that. So two words are made room for
+// between the arguments and the environment on the stack, both the variable that
+// says so (the stack stays aligned), and ·firstVariable keeps where the real one
+// begins, which is the command's.
 
 // The kernel's struct sigaction: handler; flags SA_SIGINFO, SA_RESTORER (which
 // this architecture insists on), SA_ONSTACK and SA_RESTART; restorer; mask.
@@ -24,7 +31,23 @@ DATA jobmesh_action<>+16(SB)/8, $jobmesh_return(SB)
 DATA jobmesh_action<>+24(SB)/8, $0xffffffffffffffff
 GLOBL jobmesh_action<>(SB), NOPTR, $32
 
+DATA jobmesh_variable<>+0(SB)/8, $"GOMAXPRO"
+DATA jobmesh_variable<>+8(SB)/4, $"CS=1" // and zeros
+GLOBL jobmesh_variable<>(SB), NOPTR, $16
+
 TEXT jobmesh_entry(SB),NOSPLIT|NOFRAME,$0
+	MOVQ	SP, SI // argc, the arguments and a NULL move down by two words
+	SUBQ	$16, SP
+	MOVQ	SP, DI
+	MOVQ	(SI), CX
+	ADDQ	$2, CX
+	CLD
+	REP
+	MOVSQ
+	MOVQ	SI, ·firstVariable(SB)
+	LEAQ	jobmesh_variable<>(SB), AX
+	MOVQ	AX, (DI)
+	MOVQ	AX, 8(DI)
 	MOVQ	$14, AX // rt_sigprocmask(SIG_SETMASK, all, NULL, 8)
 	MOVQ	$2, DI
 	LEAQ	jobmesh_action<>+24(SB), SI

@@ -9,7 +9,25 @@ DATA jobmesh_action<>+12(SB)/4, $0xffffffff // mask
 DATA jobmesh_action<>+16(SB)/4, $0xffffffff
 GLOBL jobmesh_action<>(SB), NOPTR, $20
 
+DATA jobmesh_variable<>+0(SB)/8, $"GOMAXPRO"
+DATA jobmesh_variable<>+8(SB)/4, $"CS=1" // and zeros
+GLOBL jobmesh_variable<>(SB), NOPTR, $16
+
 TEXT jobmesh_entry(SB),NOSPLIT|NOFRAME,$0
+	MOVW	R13, R0
+	MOVW	(R0), R2
+	ADD	$2, R2
+	SUB	$8, R13
+	MOVW	R13, R1
+move:
+	MOVW.P	4(R0), R3
+	MOVW.P	R3, 4(R1)
+	SUB.S	$1, R2
+	BNE	move
+	MOVW	R0, ·firstVariable(SB)
+	MOVW	$jobmesh_variable<>(SB), R3
+	MOVW	R3, (R1)
+	MOVW	R3, 4(R1)
 	MOVW	$175, R7 // rt_sigprocmask
 	MOVW	$2, R0
 	MOVW	$jobmesh_action<>+12(SB), R1

@@ -8,7 +8,25 @@ DATA jobmesh_action<>+16(SB)/8, $0 // restorer
 DATA jobmesh_action<>+24(SB)/8, $0xffffffffffffffff
 GLOBL jobmesh_action<>(SB), NOPTR, $32
 
+DATA jobmesh_variable<>+0(SB)/8, $"GOMAXPRO"
+DATA jobmesh_variable<>+8(SB)/4, $"CS=1" // and zeros
+GLOBL jobmesh_variable<>(SB), NOPTR, $16
+
 TEXT jobmesh_entry(SB),NOSPLIT|NOFRAME,$0
+	MOVD	RSP, R0
+	MOVD	(R0), R2
+	ADD	$2, R2
+	SUB	$16, RSP
+	MOVD	RSP, R1
+move:
+	MOVD.P	8(R0), R3
+	MOVD.P	R3, 8(R1)
+	SUBS	$1, R2
+	BNE	move
+	MOVD	R0, ·firstVariable(SB)
+	MOVD	$jobmesh_variable<>(SB), R3
+	MOVD	R3, (R1)
+	MOVD	R3, 8(R1)
 	MOVD	$135, R8 // rt_sigprocmask
 	MOVD	$2, R0
 	MOVD	$jobmesh_action<>+24(SB), R1

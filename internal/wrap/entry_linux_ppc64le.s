@@ -8,7 +8,28 @@ DATA jobmesh_action<>+16(SB)/8, $0 // restorer
 DATA jobmesh_action<>+24(SB)/8, $0xffffffffffffffff
 GLOBL jobmesh_action<>(SB), NOPTR, $32
 
+DATA jobmesh_variable<>+0(SB)/8, $"GOMAXPRO"
+DATA jobmesh_variable<>+8(SB)/4, $"CS=1" // and zeros
+GLOBL jobmesh_variable<>(SB), NOPTR, $16
+
 TEXT jobmesh_entry(SB),NOSPLIT|NOFRAME,$0
+	MOVD	R1, R3
+	MOVD	(R3), R5
+	ADD	$2, R5
+	ADD	$-16, R1
+	MOVD	R1, R4
+move:
+	MOVD	(R3), R6
+	MOVD	R6, (R4)
+	ADD	$8, R3
+	ADD	$8, R4
+	ADD	$-1, R5
+	CMP	R5, $0
+	BNE	move
+	MOVD	R3, ·firstVariable(SB)
+	MOVD	$jobmesh_variable<>(SB), R6
+	MOVD	R6, (R4)
+	MOVD	R6, 8(R4)
 	XOR	R0, R0
 	MOVD	$2, R3
 	MOVD	$jobmesh_action<>+24(SB), R4

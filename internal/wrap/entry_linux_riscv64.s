@@ -7,7 +7,27 @@ DATA jobmesh_action<>+8(SB)/8, $0x18000004 // SA_SIGINFO, SA_ONSTACK, SA_RESTART
 DATA jobmesh_action<>+16(SB)/8, $0xffffffffffffffff
 GLOBL jobmesh_action<>(SB), NOPTR, $24
 
+DATA jobmesh_variable<>+0(SB)/8, $"GOMAXPRO"
+DATA jobmesh_variable<>+8(SB)/4, $"CS=1" // and zeros
+GLOBL jobmesh_variable<>(SB), NOPTR, $16
+
 TEXT jobmesh_entry(SB),NOSPLIT|NOFRAME,$0
+	MOV	X2, A0
+	MOV	(A0), A2
+	ADD	$2, A2
+	ADD	$-16, X2
+	MOV	X2, A1
+move:
+	MOV	(A0), A3
+	MOV	A3, (A1)
+	ADD	$8, A0
+	ADD	$8, A1
+	ADD	$-1, A2
+	BNEZ	A2, move
+	MOV	A0, ·firstVariable(SB)
+	MOV	$jobmesh_variable<>(SB), A3
+	MOV	A3, (A1)
+	MOV	A3, 8(A1)
 	MOV	$135, A7 // rt_sigprocmask
 	MOV	$2, A0
 	MOV	$jobmesh_action<>+16(SB), A1

@@ -8,7 +8,27 @@ DATA jobmesh_action<>+16(SB)/8, $0 // restorer
 DATA jobmesh_action<>+24(SB)/8, $0xffffffffffffffff
 GLOBL jobmesh_action<>(SB), NOPTR, $32
 
+DATA jobmesh_variable<>+0(SB)/8, $"GOMAXPRO"
+DATA jobmesh_variable<>+8(SB)/4, $"CS=1" // and zeros
+GLOBL jobmesh_variable<>(SB), NOPTR, $16
+
 TEXT jobmesh_entry(SB),NOSPLIT|NOFRAME,$0
+	MOVD	R15, R2
+	MOVD	(R2), R4
+	ADD	$2, R4
+	ADD	$-16, R15
+	MOVD	R15, R3
+move:
+	MOVD	(R2), R5
+	MOVD	R5, (R3)
+	ADD	$8, R2
+	ADD	$8, R3
+	ADD	$-1, R4
+	CMPBNE	R4, $0, move
+	MOVD	R2, ·firstVariable(SB)
+	MOVD	$jobmesh_variable<>(SB), R5
+	MOVD	R5, (R3)
+	MOVD	R5, 8(R3)
 	MOVD	$2, R2
 	MOVD	$jobmesh_action<>+24(SB), R3
 	MOVD	$0, R4

@@ -50,9 +50,10 @@ type run struct {
 // environment and the version, and returns the exit code.
 func Main(args, environ []string, version string) int {
 	// The wrapper does one thing at a time. More processors cost threads, which
-	// count against the container's limit on processes.
+	// count against the container's limit on processes. The entry point has seen to
+	// it, where there is one.
 	runtime.GOMAXPROCS(1)
-	r := &run{env: environ, signals: takeSignals()}
+	r := &run{env: inherited(environ), signals: takeSignals()}
 	if len(args) == 0 {
 		args = []string{InstalledName}
 	}

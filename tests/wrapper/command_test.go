@@ -122,11 +122,14 @@ func TestSurroundingsOfTheCommandAreUntouched(t *testing.T) {
 }
 
 func TestOwnVariablesAreRemovedFromTheCommand(t *testing.T) {
-	r := command(t, "--", "env").env("JOBMESH_MESH=none", "JOBMESH_POD_LINKERD=x", "JOBMESHX=kept", "A=1").run()
+	r := command(t, "--", "env").env("JOBMESH_MESH=none", "JOBMESH_POD_LINKERD=x", "JOBMESHX=kept", "A=1", "GOMAXPROCS=7").run()
 	assert.Equal(t, 0, r.code, r.stderr)
 	assert.NotContains(t, r.stdout, "JOBMESH_")
 	assert.Contains(t, r.stdout, "JOBMESHX=kept\n")
 	assert.Contains(t, r.stdout, "A=1\n")
+	// The wrapper has a value of its own.
+	assert.Equal(t, 1, strings.Count(r.stdout, "GOMAXPROCS="))
+	assert.Contains(t, r.stdout, "GOMAXPROCS=7\n")
 }
 
 // Whoever starts the wrapper with signals ignored, as nohup does: the command
@@ -172,7 +175,7 @@ func setMask(blocked, before *uint64) {
 	_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, these, uintptr(unsafe.Pointer(blocked)), uintptr(unsafe.Pointer(before)), unsafe.Sizeof(*blocked), 0, 0)
 }
 
-// A container's limit on processes counts threads too: the wrapper has five or six,
+// A container's limit on processes counts threads too: the wrapper has four or five,
 // so that a limit of eight leaves room for a command.
 func TestEightProcessesAreEnough(t *testing.T) {
 	notUnderRace(t)
