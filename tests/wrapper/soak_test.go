@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// 200 orphans a second for ten seconds leave no zombie, and cost next to nothing.
+// 200 orphans a second for ten seconds leave no zombie; make bench has what they cost.
 func TestSoakOrphans(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes ten seconds")
