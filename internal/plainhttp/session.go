@@ -35,6 +35,9 @@ func NewSession(r *Request) *Session { return &Session{Request: r, bytes: r.text
 
 // Do sends the request and returns the status code of the answer.
 func (s *Session) Do(p sock.Patience) (status int, err error) {
+	if time.Since(s.since) > ageLimit {
+		s.Close()
+	}
 	if !s.since.IsZero() {
 		// A server may close what is idle at any time: that says nothing.
 		if status, err = s.exchange(p); err != ErrNoReply {
@@ -54,7 +57,7 @@ func (s *Session) exchange(p sock.Patience) (status int, err error) {
 	if err == nil {
 		status, err = parseStatus(s.reply[:min(n, statusLine)])
 	}
-	if err != nil || !reusable(s.reply[:n], status) || time.Since(s.since) > ageLimit {
+	if err != nil || !reusable(s.reply[:n], status) {
 		s.Close()
 	}
 	return status, err

@@ -43,7 +43,7 @@ func (r *run) runCommand(path string, argv, env []string) (code int, failed *sta
 	// As the kernel does it for PID 1. No thread of the runtime's ends before.
 	pid, err := startChild(path, argv, env, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL})
 	if err == syscall.EPERM || err == syscall.ENOSYS || err == syscall.EINVAL {
-		pid, err = startChild(path, argv, env, nil) // prctl may be forbidden
+		pid, err = startChild(path, argv, env, nil) // where it is prctl that is forbidden
 	}
 	r.signals.hold()
 	if err != nil {

@@ -124,11 +124,11 @@ func nextBlocked(of signalSet, d time.Duration, long bool) syscall.Signal {
 		case err == syscall.EAGAIN:
 			return takeRecorded(of)
 		case err != 0 && err != syscall.EINTR:
-			// Somebody's filter forbids the call. What the handler records is left.
+			// Somebody's filter forbids the call: the handler records them all.
+			letThrough(min(max(d, 0), 10*time.Millisecond))
 			if d <= 0 {
 				return takeRecorded(of)
 			}
-			nap(min(d, 10*time.Millisecond))
 		}
 		// Woken, or interrupted by a signal that is not for us, such as SIGCHLD.
 	}
@@ -145,6 +145,12 @@ func sigtimedwait(set signalSet, d time.Duration, long bool) (syscall.Signal, sy
 		n, _, err = syscall.RawSyscall6(syscall.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), 0, uintptr(unsafe.Pointer(&pause)), setSize, 0, 0)
 	}
 	return syscall.Signal(n), err
+}
+
+// letThrough sleeps with no signal blocked.
+func letThrough(d time.Duration) {
+	pause, none := syscall.NsecToTimespec(d.Nanoseconds()), signalSet(0)
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_PPOLL, 0, 0, uintptr(unsafe.Pointer(&pause)), uintptr(unsafe.Pointer(&none)), setSize, 0)
 }
 
 // takeRecorded returns a signal of the set that the handler has noted, 0 for none.
@@ -216,7 +222,7 @@ func (q *signalQueue) giveUp() syscall.Signal {
 	}
 	// One that another thread has met is on its way to the handler, or the channel.
 	if q.queue == nil {
-		_, _, _ = syscall.AllThreadsSyscall(syscall.SYS_GETPID, 0, 0, 0)
+		inAllThreads(syscall.SYS_GETPID, 0, 0)
 	} else {
 		none := make(chan os.Signal, 1)
 		signal.Notify(none, syscall.SIGWINCH)

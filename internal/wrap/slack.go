@@ -23,10 +23,19 @@ func slacken() (tighten func()) {
 		return func() {}
 	}
 	set := func(slack uintptr) {
-		_, _, _ = syscall.AllThreadsSyscall(syscall.SYS_PRCTL, setTimerSlack, slack, 0)
+		inAllThreads(syscall.SYS_PRCTL, setTimerSlack, slack)
 	}
 	set(late)
 	return func() { set(before) }
+}
+
+// inAllThreads makes a system call in every thread, or in none: the runtime would
+// wait for ever where it may not signal them.
+func inAllThreads(call, first, second uintptr) {
+	const none = 0 // looks whether a signal could be sent
+	if _, _, err := syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(syscall.Getpid()), uintptr(syscall.Gettid()), none); err == 0 {
+		_, _, _ = syscall.AllThreadsSyscall(call, first, second, 0)
+	}
 }
 
 // wakeInTime is slacken's opposite for this thread.

@@ -2,6 +2,7 @@ package wrapper
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,6 +131,28 @@ func TestOwnVariablesAreRemovedFromTheCommand(t *testing.T) {
 	// The wrapper has a value of its own.
 	assert.Equal(t, 1, strings.Count(r.stdout, "GOMAXPROCS="))
 	assert.Contains(t, r.stdout, "GOMAXPROCS=7\n")
+}
+
+// Whatever is in it, in its order: os/exec would drop what is there twice.
+func TestEnvironmentArrivesByteForByte(t *testing.T) {
+	notUnderRace(t)
+	want := []string{"B=1", "A=1", "novalue", "A=2", "", "=", "=x", "GOMAXPROCS=7", "GOMAXPROCS=8", "C=\xff\n"}
+	p := startProxy(t, "", 0)
+	for _, flags := range [][]string{{"--mesh=none"}, p.flags()} {
+		r, w, err := os.Pipe()
+		require.NoError(t, err)
+		args := append(append([]string{binary}, flags...), "--", "/bin/cat", "/proc/self/environ")
+		pid, err := syscall.ForkExec(binary, args, &syscall.ProcAttr{Env: append(want, "JOBMESH_QUIET=true"), Files: []uintptr{0, w.Fd(), 2}})
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		got, err := io.ReadAll(r)
+		require.NoError(t, err)
+		var status syscall.WaitStatus
+		_, err = syscall.Wait4(pid, &status, 0, nil)
+		require.NoError(t, err)
+		assert.Equal(t, 0, status.ExitStatus())
+		assert.Equal(t, strings.Join(want, "\x00")+"\x00", string(got))
+	}
 }
 
 // Whoever starts the wrapper with signals ignored, as nohup does: the command

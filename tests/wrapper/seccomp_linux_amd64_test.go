@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // forbidden holds, in the process that becomes the wrapper, the numbers of the
@@ -73,26 +74,27 @@ func forbid(numbers []string) error {
 // wait for signals, and to have itself and its child told of each other's end.
 func TestForbiddenSystemCalls(t *testing.T) {
 	notUnderRace(t)
-	run := func(t *testing.T, ready time.Duration, forbid ...int) result {
-		p := startProxy(t, "", ready)
-		w := wrapped(t, p, nil, "sh", "-c", "exit 3")
-		self, err := os.Executable()
-		assert.NoError(t, err)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	without := func(w *process, calls []int) *process {
 		w.cmd.Path, w.cmd.Args = self, append([]string{self, binary}, w.cmd.Args[1:]...)
-		w.env(forbidden + "=" + strings.Trim(strings.ReplaceAll(fmt.Sprint(forbid), " ", ","), "[]"))
-		r := w.run()
-		assert.Equal(t, 1, p.stops(), r.stderr)
-		return r
+		return w.env(forbidden + "=" + strings.Trim(strings.ReplaceAll(fmt.Sprint(calls), " ", ","), "[]"))
 	}
 	for name, calls := range map[string][]int{
 		"rt_sigtimedwait": {syscall.SYS_RT_SIGTIMEDWAIT},
 		"prctl":           {syscall.SYS_PRCTL},
-		"both":            {syscall.SYS_RT_SIGTIMEDWAIT, syscall.SYS_PRCTL},
+		"tgkill":          {syscall.SYS_TGKILL},
+		"all":             {syscall.SYS_RT_SIGTIMEDWAIT, syscall.SYS_PRCTL, syscall.SYS_TGKILL},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := run(t, 200*time.Millisecond, calls...)
+			p := startProxy(t, "", 200*time.Millisecond)
+			w := without(wrapped(t, p, nil, "bash", "-c", "trap 'exit 3' USR1; echo up >&2; while :; do sleep 0.01; done"), calls)
+			w.start().until("up\n").signal(syscall.SIGUSR1)
+			r := w.wait()
 			assert.Equal(t, 3, r.code, r.stderr)
 			assert.Less(t, r.took, 2*time.Second)
+			assert.Equal(t, 1, p.stops(), r.stderr)
+			assert.Equal(t, 4, without(command(t, "--mesh=none", "--", "sh", "-c", "exit 4"), calls).run().code, "handed over")
 		})
 	}
 }
