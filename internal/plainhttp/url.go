@@ -2,8 +2,8 @@
 // endpoints of a proxy in the same pod, and to what a Job waits for.
 //
 // It promises what net/http does not: no proxy variables, no redirects, no
-// connection reuse, a bounded amount read, and a hard limit on the time of each
-// request. It costs the wrapper 4 MB less.
+// connection reuse but in a Session, a bounded amount read, and a hard limit on the
+// time of each request. It costs the wrapper 4 MB less.
 package plainhttp
 
 import (
