@@ -47,9 +47,9 @@ bench: build $(TOOLS) ## measure the wrapper beside tini and a direct start, the
 lint: $(TOOLS) ## check formatting, modules, Go code, templates and that docs/ is what the sources say
 	ci/lint
 
-.PHONY: docs
-docs: ## write the generated pages of docs/ again
-	go run ./ci/docs
+.PHONY: generate
+generate: ## write all that is derived from another file of this repository again
+	go run ./ci/generate
 
 .PHONY: clean
 clean: ## remove what the other targets made in this folder

@@ -1,9 +1,9 @@
-// Command docs writes the reference pages of docs/ from the sources they describe:
-// the library chart's comments, the wrapper's tables, the CLI's commands, lint's
-// rules.
+// Command generate writes every file that is derived from other files of this
+// repository, such as the reference pages of docs/: their sources are the library
+// chart's comments, the wrapper's tables, the CLI's commands and lint's rules.
 //
-//	go run ./ci/docs          write the pages
-//	go run ./ci/docs -check   fail if a page is not what the sources say
+//	go run ./ci/generate          write the files
+//	go run ./ci/generate -check   fail if a file is not what its sources say
 //
 // Both run at the root of the repository.
 package main
@@ -46,7 +46,7 @@ func main() {
 	}
 	failures = append(failures, strayRules())
 	if err := errors.Join(failures...); err != nil {
-		fmt.Fprintf(os.Stderr, "docs: %v\nhint: make docs\n", err)
+		fmt.Fprintf(os.Stderr, "generate: %v\nhint: make generate\n", err)
 		os.Exit(1)
 	}
 }
