@@ -18,9 +18,9 @@ import (
 	"github.com/spf13/cobra"
 
 	library "github.com/jobmesh/jobmesh"
-	"github.com/jobmesh/jobmesh/internal/entrypoint"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/inject"
+	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/patch"
 )
@@ -59,7 +59,7 @@ is written, and all mistakes are listed. Neither a cluster nor a registry is ask
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&o.values, "values", "f", nil, "file with values of the library chart, or of a chart that uses it; repeatable")
 	flags.StringArrayVar(&o.set, "set", nil, "value, as in mesh=linkerd; repeatable")
-	flags.StringVar(&o.lock, "lock", "", "file with the commands of images, as jobmesh resolve writes it (default "+entrypoint.FileName+" of this folder, if it is there)")
+	flags.StringVar(&o.lock, "lock", "", "file with the commands of images, as jobmesh resolve writes it (default "+lockfile.FileName+" of this folder, if it is there)")
 	flags.BoolVar(&o.uninject, "uninject", false, "take out what inject has put in")
 	flags.BoolVar(&o.strict, "strict", false, "exit with 1 where something was left as it is")
 	flags.StringVar(&o.report, "report", "", "say on stderr what became of each object: text, or json, a line each")
@@ -149,14 +149,14 @@ func runInject(ctx context.Context, streams Streams, imageDigest string, args []
 
 // readLock returns the text of the lock file, for the chart; nil where there is none.
 func readLock(o injectOptions) ([]byte, error) {
-	name := cmp.Or(o.lock, entrypoint.FileName)
+	name := cmp.Or(o.lock, lockfile.FileName)
 	text, err := os.ReadFile(name)
 	if o.lock == "" && (o.uninject || errors.Is(err, fs.ErrNotExist)) {
 		return nil, nil
 	}
 	if err == nil {
 		// The chart reads it for an image without a command, and cannot name its lines.
-		_, err = entrypoint.Load(name)
+		_, err = lockfile.Load(name)
 	}
 	return text, err
 }
@@ -180,7 +180,7 @@ func reportMistakes(streams Streams, mistakes []inject.Mistake) error {
 // injectHints are things to try, by what a mistake says.
 var injectHints = []struct{ says, hint string }{
 	{"that Helm has yet to render", "helm template . | jobmesh inject"},
-	{"has no command", "jobmesh resolve writes the commands of images into " + entrypoint.FileName},
+	{"has no command", "jobmesh resolve writes the commands of images into " + lockfile.FileName},
 	{"name those that decide", "jobmesh inject --set containers=all"},
 	{"set mountPath", "jobmesh inject --set mountPath=/opt/jobmesh"},
 	{patch.ErrChanged.Error(), "put back what the annotation " + inject.Record + " names, or take out by hand what it names, and it"},

@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/jobmesh/jobmesh/internal/entrypoint"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/native"
 )
 
@@ -45,7 +45,7 @@ func (o *profileOptions) register(cmd *cobra.Command) {
 	flags.StringVar(&o.minKubelet, "min-kubelet", "", "version of the oldest kubelet of the cluster")
 	flags.StringVar(&o.postRenderer, "post-renderer", "", "Helm that runs jobmesh inject as its post-renderer: "+strings.Join(lint.PostRenderers(), ", "))
 	flags.StringVar(&o.config, "config", "", "file with these settings (default "+profileFile+", where there is one)")
-	flags.StringVar(&o.lock, "lock", "", "file with what images run, from jobmesh resolve (default "+entrypoint.FileName+", where there is one)")
+	flags.StringVar(&o.lock, "lock", "", "file with what images run, from jobmesh resolve (default "+lockfile.FileName+", where there is one)")
 	complete(cmd, "mesh", lint.Meshes())
 	complete(cmd, "native", native.Settings())
 	complete(cmd, "post-renderer", lint.PostRenderers())
@@ -177,16 +177,16 @@ func (o profileOptions) file() (name string, settings map[string]string, err err
 	return name, settings, nil
 }
 
-func (o profileOptions) readLock() (entrypoint.Lock, error) {
+func (o profileOptions) readLock() (lockfile.Lock, error) {
 	name := o.lock
 	if name == "" {
-		name = entrypoint.FileName
+		name = lockfile.FileName
 	} else if _, err := os.Stat(name); err != nil {
-		return entrypoint.Lock{}, fault.New(fault.LocalIO, err)
+		return lockfile.Lock{}, fault.New(fault.LocalIO, err)
 	}
-	lock, err := entrypoint.Load(name)
+	lock, err := lockfile.Load(name)
 	if err != nil {
-		return entrypoint.Lock{}, err
+		return lockfile.Lock{}, err
 	}
 	return *lock, nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/entrypoint"
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/registry"
 )
@@ -59,7 +60,7 @@ could be resolved. Without arguments the manifests come from stdin.`,
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.images, "image", nil, "an image to resolve, with or without manifests; repeatable")
 	flags.StringSliceVar(&o.kinds, "kinds", nil, "further kinds whose containers are resolved, such as Deployment")
-	flags.StringVarP(&o.output, "output", "o", entrypoint.FileName, "lock file; - writes it to stdout, and reads none")
+	flags.StringVarP(&o.output, "output", "o", lockfile.FileName, "lock file; - writes it to stdout, and reads none")
 	flags.BoolVar(&o.update, "update", false, "ask for the images in the lock file again")
 	flags.BoolVar(&o.check, "check", false, "write nothing; exit code 3 if the lock file is not up to date")
 	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
@@ -74,14 +75,14 @@ func runResolve(ctx context.Context, streams Streams, stdin io.Reader, args []st
 	if o.check && o.output == "-" {
 		return fault.New(fault.Usage, errors.New("--check wants the lock file that --output names, not -"))
 	}
-	lock := &entrypoint.Lock{}
+	lock := &lockfile.Lock{}
 	if o.output != "-" {
 		// Before a registry is asked: where the answers cannot go, none are needed.
 		if _, err := os.Stat(filepath.Dir(o.output)); err != nil {
 			return fault.New(fault.LocalIO, err, "choose another file with --output")
 		}
 		var err error
-		if lock, err = entrypoint.Load(o.output); err != nil {
+		if lock, err = lockfile.Load(o.output); err != nil {
 			return err
 		}
 	}
@@ -166,7 +167,7 @@ func waysOut(failed []error, o resolveOptions) []string {
 	}
 	file := o.output
 	if file == "-" {
-		file = entrypoint.FileName
+		file = lockfile.FileName
 	}
 	return []string{
 		`set command in the container, as in command: ["/app", "serve"]`,
@@ -174,7 +175,7 @@ func waysOut(failed []error, o resolveOptions) []string {
 	}
 }
 
-func writeLock(streams Streams, lock *entrypoint.Lock, outcomes []entrypoint.Outcome, output string) error {
+func writeLock(streams Streams, lock *lockfile.Lock, outcomes []entrypoint.Outcome, output string) error {
 	if output == "-" {
 		text, err := lock.Encode()
 		if err != nil {

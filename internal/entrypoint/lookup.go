@@ -2,7 +2,6 @@ package entrypoint
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/registry"
 )
 
@@ -104,8 +104,8 @@ func worthGET(err error) bool {
 
 // Image asks what an image runs, on every Linux platform that it has. Platforms
 // that run different commands are an error: one manifest serves them all.
-func (l *Lookup) Image(ctx context.Context, image string) (Entry, error) {
-	entry := Entry{Image: image}
+func (l *Lookup) Image(ctx context.Context, image string) (lockfile.Entry, error) {
+	entry := lockfile.Entry{Image: image}
 	ref, err := l.parse(image)
 	if err != nil {
 		return entry, err
@@ -148,7 +148,7 @@ func (l *Lookup) within(ctx context.Context, ref name.Reference, ask func(contex
 // A variant is what an image runs on one platform.
 type variant struct {
 	platform string
-	command  Command
+	command  lockfile.Command
 }
 
 // runnable refuses what is neither an image nor an index of some: a page of a
@@ -262,7 +262,7 @@ func imageVariant(image v1.Image) (v variant, ok bool, err error) {
 	}
 	v = variant{
 		platform: platformName(v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}),
-		command:  Command{config.Config.Entrypoint, config.Config.Cmd},
+		command:  lockfile.Command{Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd},
 	}
 	return v, config.OS == "linux" && config.Architecture != "", nil
 }
@@ -276,9 +276,9 @@ func platformName(p v1.Platform) string {
 }
 
 // agree returns the one command that all platforms run.
-func agree(variants []variant) (Command, error) {
+func agree(variants []variant) (lockfile.Command, error) {
 	if len(variants) == 0 {
-		return Command{}, errors.New("has no image for Linux")
+		return lockfile.Command{}, errors.New("has no image for Linux")
 	}
 	// By command, in the order of the index.
 	var groups [][]variant
@@ -305,25 +305,7 @@ func agree(variants []variant) (Command, error) {
 		}
 		said = append(said, strings.Join(platforms, ", ")+verb+g[0].command.String())
 	}
-	return Command{}, errors.New("the platforms disagree: " + strings.Join(said, "; "))
-}
-
-// String is the command as a Dockerfile has it.
-func (c Command) String() string {
-	var parts []string
-	for _, p := range []struct {
-		name string
-		list []string
-	}{{"ENTRYPOINT", c.Entrypoint}, {"CMD", c.Cmd}} {
-		if len(p.list) > 0 {
-			text, _ := json.Marshal(p.list) // strings always encode
-			parts = append(parts, p.name+" "+string(text))
-		}
-	}
-	if len(parts) == 0 {
-		return "nothing"
-	}
-	return strings.Join(parts, " ")
+	return lockfile.Command{}, errors.New("the platforms disagree: " + strings.Join(said, "; "))
 }
 
 // input is an image that is there and cannot be used.

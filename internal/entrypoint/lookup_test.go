@@ -24,8 +24,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/registry"
 )
+
+func entry(image, digest string, entrypoint []string, cmd ...string) lockfile.Entry {
+	return lockfile.Entry{Image: image, Digest: digest, Command: lockfile.Command{Entrypoint: entrypoint, Cmd: cmd}}
+}
 
 // A server is a real registry behind something that may answer in its place.
 type server struct {
@@ -206,9 +211,10 @@ func TestDigest(t *testing.T) {
 		t.Errorf("asked for %s, although a digest does not move", r.URL)
 		return false
 	}))
-	got, err = lookup(t).Digest(context.Background(), s.host+"/redis@"+digestOf("a"))
+	pinned := "sha256:" + strings.Repeat("a", 64)
+	got, err = lookup(t).Digest(context.Background(), s.host+"/redis@"+pinned)
 	require.NoError(t, err)
-	assert.Equal(t, digestOf("a"), got)
+	assert.Equal(t, pinned, got)
 }
 
 func TestRegistriesThatFail(t *testing.T) {

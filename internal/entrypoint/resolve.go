@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/lockfile"
 )
 
 // atOnce is how many images are asked for at a time: enough to hide the way to a
@@ -17,7 +18,7 @@ const atOnce = 4
 // Registries is who knows what images run.
 type Registries interface {
 	// Image returns what an image runs, and its digest.
-	Image(ctx context.Context, image string) (Entry, error)
+	Image(ctx context.Context, image string) (lockfile.Entry, error)
 	// Digest returns the digest that an image has now.
 	Digest(ctx context.Context, image string) (string, error)
 }
@@ -34,7 +35,7 @@ const (
 
 // An Outcome is one image that is used, as the lock has it now.
 type Outcome struct {
-	Entry
+	lockfile.Entry
 	Status Status
 }
 
@@ -42,7 +43,7 @@ type Outcome struct {
 // and with update those that are, but for the ones written by hand. Without either,
 // nobody is asked anything. All failures are returned, each naming its image and one
 // use of it; the lock is then half done and not to be written.
-func Resolve(ctx context.Context, lock *Lock, registries Registries, uses []Use, update bool, progress func(done, total int, image string)) ([]Outcome, []error) {
+func Resolve(ctx context.Context, lock *lockfile.Lock, registries Registries, uses []Use, update bool, progress func(done, total int, image string)) ([]Outcome, []error) {
 	images := group(uses)
 	var asked []string
 	for _, i := range images {
@@ -83,7 +84,7 @@ func Resolve(ctx context.Context, lock *Lock, registries Registries, uses []Use,
 // Check compares a lock with what is used and with what the registries have now, and
 // changes nothing. An entry that was written by hand is taken for right, and the
 // digest of an image that is named by it needs no asking.
-func Check(ctx context.Context, lock *Lock, registries Registries, uses []Use, progress func(done, total int, image string)) ([]Outcome, []error) {
+func Check(ctx context.Context, lock *lockfile.Lock, registries Registries, uses []Use, progress func(done, total int, image string)) ([]Outcome, []error) {
 	images := group(uses)
 	var asked []string
 	for _, i := range images {
@@ -174,12 +175,12 @@ func group(uses []Use) []used {
 }
 
 // unusable is why a use of the image has nothing to run, nil if all have something.
-func (u used) unusable(entry Entry) error {
+func (u used) unusable(entry lockfile.Entry) error {
 	if u.name() == "" {
 		return fault.New(fault.Usage, errors.New("the container names none"))
 	}
 	for _, use := range u {
-		if _, err := Argv(nil, nil, entry.Command); err != nil && !use.Args {
+		if _, err := lockfile.Argv(nil, nil, entry.Command); err != nil && !use.Args {
 			return input(err)
 		}
 	}

@@ -1,3 +1,6 @@
+// Package entrypoint finds the containers of manifests that run what their image says,
+// and asks registries what that is, on every Linux platform of the image. The answers
+// go to a lock file (package lockfile).
 package entrypoint
 
 import (

@@ -1,7 +1,7 @@
 package lint
 
 import (
-	"github.com/jobmesh/jobmesh/internal/entrypoint"
+	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/native"
 )
 
@@ -17,7 +17,7 @@ type Profile struct {
 	// PostRenderer is how jobmesh inject is run: empty, "helm3" or "helm4".
 	PostRenderer string
 	// Lock is what jobmesh.lock.yaml knows of images.
-	Lock entrypoint.Lock
+	Lock lockfile.Lock
 }
 
 // PostRenderers are the values of Profile.PostRenderer.

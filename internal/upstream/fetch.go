@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/download"
+	"github.com/jobmesh/jobmesh/internal/elfcheck"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
-	"github.com/jobmesh/jobmesh/internal/verify"
 )
 
 // Fetcher returns what downloads the files of a recipe, with the cache of this
@@ -83,9 +83,9 @@ func (l Lock) Fetch(ctx context.Context, r image.Recipe, platforms []image.Platf
 // inspect looks whether a file is a program for the platform that needs no other
 // file to run.
 func inspect(r image.Recipe, platform string, file download.File, note func(string)) error {
-	err := verify.Program(file.Bytes, platform)
+	err := elfcheck.Static(file.Bytes, platform)
 	switch {
-	case errors.Is(err, verify.ErrDynamic) && r.Download.Dynamic:
+	case errors.Is(err, elfcheck.ErrDynamic) && r.Download.Dynamic:
 		note(fmt.Sprintf("%s for %s needs shared libraries, which image.yaml allows and the image does not have", r.Download.Name, platform))
 		return nil
 	case err == nil:

@@ -7,7 +7,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"debug/buildinfo"
-	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/jobmesh/jobmesh/internal/chart"
+	"github.com/jobmesh/jobmesh/internal/elfcheck"
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/release"
 	"github.com/jobmesh/jobmesh/internal/signature"
@@ -69,7 +69,7 @@ func Image(s release.Stored, key *signature.PublicKey) []Finding {
 		path, program, err := theProgram(child.Layer, child.Config, p)
 		add(p.Platform, "layer", err)
 		if err == nil {
-			add(p.Platform, "program", errors.Join(Program(program, p.Platform), checkToolchain(program, s.Result.Toolchain)))
+			add(p.Platform, "program", errors.Join(elfcheck.Static(program, p.Platform), checkToolchain(program, s.Result.Toolchain)))
 			programs[p.Platform] = map[string]string{path: image.NewBlob("", program).Descriptor.Digest.String()}
 		}
 	}
@@ -191,58 +191,6 @@ func checkLocked(layer image.Blob, path string, want release.Content) error {
 		err = fmt.Errorf("has %s as %s of %d bytes, and %q of %d bytes is pinned", path, got.Digest, got.Size, want.Digest, want.Size)
 	}
 	return err
-}
-
-// A machine is what the header of a program says of the processor it is for.
-type machine struct {
-	of    elf.Machine
-	class elf.Class
-	order elf.Data
-}
-
-// machines are those of the architectures.
-var machines = map[string]machine{
-	"386":      {elf.EM_386, elf.ELFCLASS32, elf.ELFDATA2LSB},
-	"amd64":    {elf.EM_X86_64, elf.ELFCLASS64, elf.ELFDATA2LSB},
-	"arm":      {elf.EM_ARM, elf.ELFCLASS32, elf.ELFDATA2LSB},
-	"arm64":    {elf.EM_AARCH64, elf.ELFCLASS64, elf.ELFDATA2LSB},
-	"loong64":  {elf.EM_LOONGARCH, elf.ELFCLASS64, elf.ELFDATA2LSB},
-	"mips":     {elf.EM_MIPS, elf.ELFCLASS32, elf.ELFDATA2MSB},
-	"mipsle":   {elf.EM_MIPS, elf.ELFCLASS32, elf.ELFDATA2LSB},
-	"mips64":   {elf.EM_MIPS, elf.ELFCLASS64, elf.ELFDATA2MSB},
-	"mips64le": {elf.EM_MIPS, elf.ELFCLASS64, elf.ELFDATA2LSB},
-	"ppc64":    {elf.EM_PPC64, elf.ELFCLASS64, elf.ELFDATA2MSB},
-	"ppc64le":  {elf.EM_PPC64, elf.ELFCLASS64, elf.ELFDATA2LSB},
-	"riscv64":  {elf.EM_RISCV, elf.ELFCLASS64, elf.ELFDATA2LSB},
-	"s390x":    {elf.EM_S390, elf.ELFCLASS64, elf.ELFDATA2MSB},
-}
-
-// ErrDynamic is a program that needs other files to run.
-var ErrDynamic = errors.New("is not static")
-
-// Program looks whether a program is for its platform and needs no other file to
-// run, or else gives ErrDynamic.
-func Program(program []byte, platform string) error {
-	f, err := elf.NewFile(bytes.NewReader(program))
-	if err != nil {
-		return err
-	}
-	_, architecture, _ := strings.Cut(platform, "/")
-	architecture, _, _ = strings.Cut(architecture, "/")
-	if got := (machine{f.Machine, f.Class, f.Data}); got != machines[architecture] {
-		return fmt.Errorf("is for %s %s %s, not %s", got.of, got.class, got.order, architecture)
-	}
-	for _, segment := range f.Progs {
-		if segment.Type == elf.PT_INTERP {
-			return ErrDynamic
-		}
-	}
-	// A dynamic section alone is no sign: programs that are static and may be
-	// loaded anywhere have one, such as those of Rust with musl.
-	if libraries, err := f.ImportedLibraries(); err != nil || len(libraries) > 0 {
-		return ErrDynamic
-	}
-	return nil
 }
 
 // checkToolchain compares the release of Go that a program carries with the one

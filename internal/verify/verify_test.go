@@ -1,9 +1,6 @@
 package verify
 
 import (
-	"maps"
-	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -16,31 +13,6 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/release"
 )
-
-func TestCheckProgram(t *testing.T) {
-	assert.ErrorContains(t, Program([]byte("#!/bin/sh\nexec something longer than a header\n"), "linux/amd64"), "bad magic number")
-	self, err := os.Executable()
-	require.NoError(t, err)
-	program, err := os.ReadFile(self)
-	require.NoError(t, err)
-	other := "linux/s390x"
-	if runtime.GOARCH == "s390x" {
-		other = "linux/amd64"
-	}
-	assert.ErrorContains(t, Program(program, other), "is for EM_")
-}
-
-func TestEveryPlatformHasItsMachine(t *testing.T) {
-	platforms, err := image.SelectPlatforms(image.PlatformNames())
-	require.NoError(t, err)
-	unused := maps.Clone(machines)
-	for _, p := range platforms {
-		architecture := strings.Split(p.Name, "/")[1]
-		assert.Contains(t, machines, architecture)
-		delete(unused, architecture)
-	}
-	assert.Empty(t, unused)
-}
 
 func TestCheckConfig(t *testing.T) {
 	good := v1.ConfigFile{

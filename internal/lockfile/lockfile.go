@@ -1,4 +1,7 @@
-package entrypoint
+// Package lockfile is jobmesh.lock.yaml: what images run, their ENTRYPOINT and CMD. A
+// command in a pod spec cancels both, so whoever puts a wrapper in front of a container
+// has to know them. The package reads and writes the file and asks nobody.
+package lockfile
 
 import (
 	"bytes"

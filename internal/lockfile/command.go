@@ -1,12 +1,10 @@
-// Package entrypoint knows what an image runs: its ENTRYPOINT and CMD, which a
-// command in a pod spec cancels both, so that whoever puts a wrapper in front has
-// to know them. It asks registries, and keeps the answers in a lock file that the
-// library chart reads.
-package entrypoint
+package lockfile
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 )
 
 // A Command is what an image runs.
@@ -23,6 +21,24 @@ func (c Command) Equal(other Command) bool {
 
 // Argv is what a container runs when nothing is said in its spec.
 func (c Command) Argv() []string { return slices.Concat(c.Entrypoint, c.Cmd) }
+
+// String is the command as a Dockerfile has it.
+func (c Command) String() string {
+	var parts []string
+	for _, p := range []struct {
+		name string
+		list []string
+	}{{"ENTRYPOINT", c.Entrypoint}, {"CMD", c.Cmd}} {
+		if len(p.list) > 0 {
+			text, _ := json.Marshal(p.list) // strings always encode
+			parts = append(parts, p.name+" "+string(text))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, " ")
+}
 
 // ErrNothingToRun is a container for which neither spec nor image say what to run.
 var ErrNothingToRun = errors.New("the image has neither ENTRYPOINT nor CMD")

@@ -1,16 +1,21 @@
-package verify
+package elfcheck
 
 import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/image"
 )
 
 // compiled is a real program for linux/amd64.
@@ -29,9 +34,9 @@ func compiled(t *testing.T, flags ...string) []byte {
 }
 
 func TestStatic(t *testing.T) {
-	assert.NoError(t, Program(compiled(t), "linux/amd64"))
+	assert.NoError(t, Static(compiled(t), "linux/amd64"))
 	loaded := compiled(t, "-buildmode=pie")
-	assert.ErrorIs(t, Program(loaded, "linux/amd64"), ErrDynamic, "it names a loader")
+	assert.ErrorIs(t, Static(loaded, "linux/amd64"), ErrDynamic, "it names a loader")
 
 	// Without the loader that is what Rust and musl make: static, position
 	// independent, and with a dynamic section.
@@ -46,5 +51,30 @@ func TestStatic(t *testing.T) {
 		}
 	}
 	require.True(t, patched)
-	assert.NoError(t, Program(loaded, "linux/amd64"))
+	assert.NoError(t, Static(loaded, "linux/amd64"))
+}
+
+func TestOtherPrograms(t *testing.T) {
+	assert.ErrorContains(t, Static([]byte("#!/bin/sh\nexec something longer than a header\n"), "linux/amd64"), "bad magic number")
+	self, err := os.Executable()
+	require.NoError(t, err)
+	program, err := os.ReadFile(self)
+	require.NoError(t, err)
+	other := "linux/s390x"
+	if runtime.GOARCH == "s390x" {
+		other = "linux/amd64"
+	}
+	assert.ErrorContains(t, Static(program, other), "is for EM_")
+}
+
+func TestEveryPlatformHasItsMachine(t *testing.T) {
+	platforms, err := image.SelectPlatforms(image.PlatformNames())
+	require.NoError(t, err)
+	unused := maps.Clone(machines)
+	for _, p := range platforms {
+		architecture := strings.Split(p.Name, "/")[1]
+		assert.Contains(t, machines, architecture)
+		delete(unused, architecture)
+	}
+	assert.Empty(t, unused)
 }
