@@ -8,7 +8,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
-// diff returns what makes one tree of another. The chart adds; it takes nothing away.
+// diff adds the changes that make one tree of another. It fails where a key would have to be
+// removed, which the chart never does.
 func diff(into []patch.Change, before, after any, path manifest.Path, base int) ([]patch.Change, error) {
 	if reflect.DeepEqual(before, after) {
 		return into, nil

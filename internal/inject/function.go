@@ -11,19 +11,21 @@ import (
 	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
-// A ResourceList is what kustomize and kpt send to a function: the objects in items,
-// the settings in functionConfig; they want to hear what there is to say in results.
+// A ResourceList is what kustomize and kpt send to a function: the objects are in items and
+// the settings in functionConfig. The function answers with the list, and puts what it has
+// to say into results.
 
-// FunctionKind is the kind of a functionConfig that is for us. A ConfigMap is too.
+// FunctionKind is the kind of a functionConfig that holds our settings. They may be in a
+// ConfigMap as well.
 const FunctionKind = "JobmeshInject"
 
 func isResourceList(d *manifest.Document) bool {
 	return manifest.Text(manifest.Get(d.Root, "kind")) == "ResourceList"
 }
 
-// functionSettings returns the settings in the functionConfig of a document: spec of a
-// JobmeshInject, or spec.values; data of a ConfigMap, whose strings hold YAML. Nil
-// where there is none.
+// functionSettings returns the settings in the functionConfig of a document: in a
+// JobmeshInject they are spec or spec.values, in a ConfigMap data, whose strings hold YAML.
+// It returns nil for a document without a functionConfig.
 func functionSettings(d *manifest.Document) (map[string]any, error) {
 	if !isResourceList(d) || manifest.Get(d.Root, "functionConfig") == nil {
 		return nil, nil
@@ -61,14 +63,16 @@ func functionSettings(d *manifest.Document) (map[string]any, error) {
 	return values, nil
 }
 
-// Tags tell our results from those of other functions, and say how they got there.
+// The tag resultTag marks a result as one of ours. Its value says what has to be taken out
+// to undo it.
 const (
 	resultTag = "jobmesh/added"
-	newList   = "list" // with the list they are in
-	newItem   = "item"
+	newList   = "list" // the list of results, which was not there before
+	newItem   = "item" // only the result itself
 )
 
-// withResults adds the notes of a document to its results.
+// withResults adds to the results of a document what was noted of objects that are left as
+// they are.
 func (u *unit) withResults() {
 	d := manifest.Parse(u.document.File, u.document.Line, u.text)
 	tag := newList
@@ -106,7 +110,7 @@ func (u *unit) withResults() {
 		Err: &manifest.Error{File: u.document.File, Line: u.document.Line, Cause: "results: " + err.Error()}})
 }
 
-// earlierResults are the undos of the results of an earlier run.
+// earlierResults returns what takes out the results of an earlier run.
 func earlierResults(d *manifest.Document) ([]patch.Undo, error) {
 	if !isResourceList(d) {
 		return nil, nil

@@ -36,13 +36,14 @@ type Options struct {
 // An Action is what became of an object.
 type Action string
 
-// The actions there are. Objects that are of no interest have none.
+// The actions there are. An object that holds no pods to inject has no note, and so no
+// action.
 const (
 	Injected  Action = "injected"
-	Unchanged Action = "unchanged" // it is as it would be
+	Unchanged Action = "unchanged" // it was injected already, in the same way
 	Skipped   Action = "skipped"   // left as it is, for a reason
-	Restored  Action = "restored"
-	Noted     Action = "note" // something to know, beside one of the others
+	Restored  Action = "restored"  // what an earlier run had put in was taken out
+	Noted     Action = "note"      // something to know, beside one of the others
 )
 
 // A Note says what became of one object.
@@ -110,9 +111,10 @@ type Result struct {
 // window is how much text is worked on at once.
 const window = 1 << 20
 
-// Run writes the files, injected, to out, one stream of them all. It knows no mistake
-// before it has read everything, so out must be something that can be thrown away.
-// Memory is bounded by the longest document. The error is that of out.
+// Run writes the files, injected, to out, as one stream. Mistakes are known only when
+// everything has been read and written, so out must be something that can be thrown away
+// then. Memory is bounded by the longest document. The error is that of writing to out or
+// of ctx.
 func (in *Injector) Run(ctx context.Context, files []string, stdin io.Reader, out io.Writer) (Result, error) {
 	var result Result
 	w := &joiner{out: out, several: len(files) > 1}
@@ -174,8 +176,8 @@ func (in *Injector) Run(ctx context.Context, files []string, stdin io.Reader, ou
 	return result, failed
 }
 
-// A joiner makes one stream of the documents of several files. One file needs nothing:
-// it is a stream.
+// A joiner writes the documents of several files as one stream, with the separators that
+// are missing where one file ends and the next begins. One file is a stream already.
 type joiner struct {
 	out     io.Writer
 	several bool
@@ -187,7 +189,7 @@ func (j *joiner) write(d *manifest.Document, text []byte) error {
 		return nil
 	}
 	if j.several && j.last != nil {
-		text = bytes.TrimPrefix(text, []byte("\ufeff")) // the stream begins elsewhere
+		text = bytes.TrimPrefix(text, []byte("\ufeff")) // it may open a stream only
 		if len(text) == 0 {
 			return nil
 		}
@@ -203,7 +205,7 @@ var (
 	closed = regexp.MustCompile(`(?m)^\.\.\.[ \t\r]*\n?\z`)
 )
 
-// separator is what the text of another document needs before it.
+// separator returns what has to stand before the text of the next document.
 func (j *joiner) separator(text []byte) []byte {
 	var s []byte
 	if j.last[len(j.last)-1] != '\n' {
@@ -222,5 +224,5 @@ func (j *joiner) separator(text []byte) []byte {
 	return s
 }
 
-// errLost says that a result could not be undone to the byte.
+// errLost is the mistake of an object whose record would not give back the input.
 var errLost = errors.New("cannot be injected so that --uninject gives it back to the byte")

@@ -17,15 +17,17 @@ const Record = "jobmesh/injected"
 
 func recordOf(version string, undos []patch.Undo) string {
 	undos = slices.DeleteFunc(slices.Clone(undos), func(u patch.Undo) bool {
-		return patch.Format([]patch.Undo{u}) == itself // goes without saying
+		return patch.Format([]patch.Undo{u}) == itself // recorded adds it to every record
 	})
 	return version + "\n" + patch.Format(undos) + "\n"
 }
 
-// itself is how the record is undone.
+// itself is the line that takes out the record. It is the same for every record, and so is
+// not written into any.
 var itself = "+ /metadata/annotations/" + strings.ReplaceAll(Record, "/", "~1")
 
-// recorded returns what the record of an object says; false where it has none.
+// recorded returns how the injection of an object is undone, from its record. It returns
+// false where the object has no record.
 func recorded(o manifest.Object) ([]patch.Undo, bool, error) {
 	n := manifest.Get(o.Node, "metadata", "annotations", Record)
 	if n == nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// A renderer asks the library chart what it makes of objects. It is a chart that
-// uses the library, as any other does, made in memory.
+// A renderer asks the library chart what it makes of objects. For that it has a chart of
+// its own, made in memory, that uses the library as any other chart does.
 type renderer struct {
 	chart   *chart.Chart
 	values  chartutil.Values
@@ -35,12 +35,13 @@ type renderer struct {
 // templates anew each time.
 const batch = 64
 
-// settingsCall is a call that fails for wrong settings only.
+// settingsCall calls a template that fails where the settings are wrong, and never for
+// another reason.
 const settingsCall = `{{- $_ := include "jobmesh.podAnnotations" $ -}}`
 
-// template renders objects through jobmesh.manifests: all as one stream, which costs
-// least; or each by itself, as a line of JSON, through a define of its own, whose name
-// tells the mistakes apart.
+// template returns a template that has jobmesh.manifests inject objects. It takes them as
+// one stream, which costs least, or each by itself and prints a line of JSON for each. Each
+// then has a define of its own, whose name in a message tells which object is meant.
 func template() string {
 	var b strings.Builder
 	b.WriteString(settingsCall)
@@ -115,8 +116,8 @@ func loadLibrary(files fs.FS) (*chart.Chart, error) {
 	return loader.LoadFiles(buffered)
 }
 
-// A rendering is what the chart made of one object: its tree, or what it complains
-// about.
+// A rendering is what the chart made of one object: the injected object, or the mistakes
+// that it found in it.
 type rendering struct {
 	object   any
 	mistakes []string
@@ -154,10 +155,12 @@ func (r *renderer) render(objects []string) ([]rendering, error) {
 	return results, nil
 }
 
-// separator is that of documents. No line of one begins with it.
+// separator stands between two documents. It cannot be a part of one: neither the objects,
+// which are JSON on one line, nor the YAML of the chart have a line that begins with ---.
 const separator = "\n---\n"
 
-// renderEach renders objects[from:to] so that each mistake is known by its object.
+// renderEach renders objects[from:to] one by one within a run. The engine stops at the first
+// object with mistakes; the others are rendered again without it.
 func (r *renderer) renderEach(objects []string, results []rendering, from, to int) error {
 	var left []int
 	for i := from; i < to; i++ {
@@ -183,7 +186,7 @@ func (r *renderer) renderEach(objects []string, results []rendering, from, to in
 	return nil
 }
 
-// run renders the template with more values.
+// run renders the template, with more values beside the settings.
 func (r *renderer) run(more map[string]any) (string, error) {
 	values, own := chartutil.Values{}, chartutil.Values{}
 	maps.Copy(values, r.values)
@@ -217,7 +220,8 @@ func decode(printed string, indices []int, results []rendering) error {
 // opens with kind and name.
 var nextMistake = regexp.MustCompile(`; ([A-Z][A-Za-z]* "(?:[^"\\]|\\.)*"(?:, [^:;]*)?: )`)
 
-// splitMistakes takes the chart's message apart. The object is known to the reader.
+// splitMistakes returns the mistakes in a message of the chart, without the kind and name
+// of the object, which stand in front of every mistake anyway when it is printed.
 func splitMistakes(message string) []string {
 	lines := strings.Split(nextMistake.ReplaceAllString(message, "\n$1"), "\n")
 	for i, line := range lines {

@@ -15,10 +15,10 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// ReadValues returns the values that files and assignments (k=v, as in helm --set)
-// make together, as a chart has them that uses the library: under jobmesh and global.
-// The last one wins. A file is either the values of the library chart (mesh: linkerd),
-// or those of such a chart; then its other keys are of no interest here.
+// ReadValues returns the values that files and assignments (k=v, as in helm --set) make
+// together, in the form that they have in a chart that uses the library: under jobmesh and
+// global. The last one wins. A file holds either the settings of the library (mesh: linkerd)
+// or the values of a chart that uses it, of which only jobmesh and global are read.
 func ReadValues(files, assignments []string) (map[string]any, error) {
 	values := map[string]any{}
 	for _, name := range files {
@@ -50,7 +50,7 @@ func ReadValues(files, assignments []string) (map[string]any, error) {
 		values = over(values, assigned)
 	}
 	for _, path := range []manifest.Path{{"global"}, {"jobmesh", "global"}} {
-		// Helm would log this too, in its own way.
+		// Helm writes this to its log, in other words than ours.
 		if global := manifest.Lookup(values, path); global != nil && reflect.TypeOf(global).Kind() != reflect.Map {
 			return nil, fault.New(fault.Usage, errors.New("values: global must be a mapping"), "as in --set global.jobmesh.mesh=linkerd")
 		}
@@ -58,8 +58,9 @@ func ReadValues(files, assignments []string) (map[string]any, error) {
 	return values, nil
 }
 
-// over puts values, in either form, over those of a chart. Those of the library win
-// over what global.jobmesh said before them too.
+// over returns the values of a chart with more values over them. The additional ones are in
+// either form that ReadValues takes. Where they are settings of the library, they win over
+// what global.jobmesh has said before, too.
 func over(values, more map[string]any) map[string]any {
 	_, own := more["jobmesh"].(map[string]any)
 	_, global := more["global"].(map[string]any)
@@ -79,26 +80,9 @@ func over(values, more map[string]any) map[string]any {
 	return values
 }
 
-// merge merges maps, the second over the first. It changes neither.
-func merge(under, over map[string]any) map[string]any {
-	merged := map[string]any{}
-	for key, value := range under {
-		merged[key] = value
-	}
-	for key, value := range over {
-		below, isMap := merged[key].(map[string]any)
-		above, areMaps := value.(map[string]any)
-		if isMap && areMaps {
-			value = merge(below, above)
-		}
-		merged[key] = value
-	}
-	return merged
-}
-
 var schemaLine = regexp.MustCompile(`(?m)^\s*- at '(.*?)': (.*)$`)
 
-// explainValues says what the schema of the library chart found.
+// explainValues returns what the schema of the library chart found wrong, in our words.
 func explainValues(err error) error {
 	var mistakes []string
 	for _, m := range schemaLine.FindAllStringSubmatch(err.Error(), -1) {

@@ -1,0 +1,81 @@
+package inject
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/patch"
+)
+
+// restore takes out what an earlier run has put in, following the records that it left
+// in the objects, and returns the document as it was before. What is injected afterwards
+// starts from there, so that a second run gives what the first one gave.
+//
+// With final nothing is injected afterwards, and each object that was restored is noted.
+// With uninject the user has asked for that; then an object with a wrapper but without a
+// record is noted too, since it cannot be restored.
+//
+// It returns nil where a record is damaged or does not fit the document any more. The
+// mistakes of the unit then say of which object.
+func (u *unit) restore(final, uninject bool) *manifest.Document {
+	var additions []patch.Addition
+	if results, err := earlierResults(u.document); err == nil && results != nil {
+		additions = append(additions, patch.Addition{Node: u.document.Root, Undos: results})
+	}
+	var objects []manifest.Object
+	for _, o := range u.document.Objects() {
+		undos, has, err := recorded(o)
+		switch {
+		case err != nil:
+			u.mistake(o, err)
+		case has:
+			objects = append(objects, o)
+			additions = append(additions, patch.Addition{Node: o.Node, Undos: undos})
+			if final {
+				u.note(o, Restored, "")
+			}
+		case uninject && wrapped(o):
+			u.note(o, Skipped, "it has a wrapper that jobmesh inject did not put there")
+		}
+	}
+	if len(u.mistakes) > 0 {
+		return nil
+	}
+	if additions == nil {
+		return u.document
+	}
+	text, err := patch.Revert(u.document, additions)
+	if err == nil {
+		d := manifest.Parse(u.document.File, u.document.Line, text)
+		if err = d.Err; err == nil {
+			u.text = text
+			return d
+		}
+	}
+	// All records together do not fit. Each is tried alone to name the objects whose
+	// record is at fault.
+	for i, addition := range additions[len(additions)-len(objects):] {
+		if _, err := patch.Revert(u.document, []patch.Addition{addition}); err != nil {
+			u.mistake(objects[i], err)
+		}
+	}
+	if len(u.mistakes) == 0 {
+		u.mistakes = append(u.mistakes, Mistake{File: u.document.File, Line: u.document.Line,
+			Err: fmt.Errorf("%s:%d: without the injected parts: %w", u.document.File, u.document.Line, err)})
+	}
+	return nil
+}
+
+// wrapped tells whether a container of the object runs the wrapper, whoever wrote it there.
+func wrapped(o manifest.Object) bool {
+	for _, t := range o.PodTemplates() {
+		for _, c := range t.Containers() {
+			first := manifest.Text(manifest.Get(c.Node, "command", 0))
+			if first == "jobmesh-wrap" || strings.HasSuffix(first, "/jobmesh-wrap") {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,155 @@
+package inject
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/patch"
+)
+
+// finish makes the changes of the chart in the text of a document, and notes for each
+// object whether it was changed. The renderings are the chart's answers to the tasks, in
+// their order.
+//
+// All objects of a document are changed in one go, since anchors and aliases tie them
+// together. So one object with a mistake leaves the whole document as it was.
+func (u *unit) finish(renderings []rendering) {
+	if len(u.tasks) == 0 {
+		return
+	}
+	var changes []patch.Change
+	var ends []int // where the changes of each task end
+	for i, t := range u.tasks {
+		for _, mistake := range renderings[i].mistakes {
+			u.mistake(t.object, errors.New(mistake))
+		}
+		if renderings[i].mistakes != nil {
+			continue
+		}
+		var err error
+		if changes, err = t.changes(changes, renderings[i].object); err != nil {
+			u.mistake(t.object, err)
+		}
+		ends = append(ends, len(changes))
+	}
+	if len(u.mistakes) > 0 {
+		return
+	}
+	if len(changes) > 0 {
+		text, err := u.write(changes, ends)
+		if err != nil {
+			u.mistake(u.tasks[0].object, err)
+			return
+		}
+		u.text = text
+	}
+	same := bytes.Equal(u.text, u.document.Text)
+	for i, t := range u.tasks {
+		from := 0
+		if i > 0 {
+			from = ends[i-1]
+		}
+		if same || ends[i] == from {
+			u.note(t.object, Unchanged, "")
+		} else {
+			u.note(t.object, Injected, "")
+		}
+	}
+}
+
+// placeholder stands for the record in the changes of an object. The record tells how to
+// undo these changes, and so can only be written when all of them are planned.
+const placeholder = "\x00record"
+
+// changes adds what the chart changed in an object, and the annotation for the record of
+// these changes. An object that the chart left as it is adds nothing.
+func (t *task) changes(into []patch.Change, rendered any) ([]patch.Change, error) {
+	after := t.result(rendered)
+	path, base := t.object.Path, len(t.object.Path)
+	changes, err := diff(nil, t.before, after, path, base)
+	if err != nil || len(changes) == 0 {
+		return into, err
+	}
+	metadata, isMap := manifest.Lookup(after, manifest.Path{"metadata"}).(map[string]any)
+	if !isMap && manifest.Lookup(after, manifest.Path{"metadata"}) != nil {
+		return into, errors.New("metadata must be a mapping")
+	}
+	annotations, isMap := metadata["annotations"].(map[string]any)
+	if !isMap && metadata["annotations"] != nil {
+		return into, errors.New("metadata.annotations must be a mapping")
+	}
+	after = with(after, manifest.Path{"metadata"}, merge(metadata, map[string]any{"annotations": merge(annotations, map[string]any{Record: placeholder})}))
+	return diff(into, t.before, after, path, base)
+}
+
+// write returns the text of the document with the changes. What an anchor holds is changed
+// where it stands if that gives what is wanted, else what its aliases stand for is written
+// out.
+func (u *unit) write(changes []patch.Change, ends []int) ([]byte, error) {
+	d := u.tasks[0].object.Document
+	text, err := u.attempt(d, changes, ends, false)
+	if err == nil {
+		return text, nil
+	}
+	if text, second := u.attempt(d, changes, ends, true); second == nil {
+		return text, nil
+	}
+	return nil, err
+}
+
+// attempt returns the text with the changes and the records, with aliases written out where
+// expand says so. It fails where the records would not give back the document to the byte.
+func (u *unit) attempt(d *manifest.Document, changes []patch.Change, ends []int, expand bool) ([]byte, error) {
+	changes = slices.Clone(changes)
+	plan, err := patch.New(d, changes, expand)
+	if err != nil {
+		return nil, err
+	}
+	from := 0
+	for _, end := range ends {
+		var undos []patch.Undo
+		for i := from; i < end; i++ {
+			undos = append(undos, plan.Undo(i)...)
+		}
+		record := recordOf(u.renderer.version, undos)
+		for i := from; i < end; i++ {
+			plan.SetValue(i, replaced(changes[i].Value, record))
+		}
+		from = end
+	}
+	result, err := plan.Apply()
+	if err != nil {
+		return nil, err
+	}
+	var additions []patch.Addition
+	for _, o := range result.Objects() {
+		if undos, has, err := recorded(o); err != nil {
+			return nil, err
+		} else if has {
+			additions = append(additions, patch.Addition{Node: o.Node, Undos: undos})
+		}
+	}
+	if back, err := patch.Revert(result, additions); err != nil || !bytes.Equal(back, d.Text) {
+		return nil, errLost
+	}
+	return result.Text, nil
+}
+
+// replaced returns the value with the record in the place of its placeholder.
+func replaced(value any, record string) any {
+	switch value := value.(type) {
+	case string:
+		if value == placeholder {
+			return record
+		}
+	case map[string]any:
+		m := make(map[string]any, len(value))
+		for key, v := range value {
+			m[key] = replaced(v, record)
+		}
+		return m
+	}
+	return value
+}
