@@ -17,6 +17,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/lockfile"
+	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/native"
 )
 
@@ -130,7 +131,8 @@ type source struct {
 }
 
 // file reads the settings of the profile file. Values are taken as they are written:
-// 2.20 is a version, not a number.
+// 2.20 is a version, not a number. A jobmesh.yaml with an apiVersion is something
+// else's, such as a transformer of kustomize, and is passed over.
 func (o profileOptions) file() (name string, settings map[string]string, err error) {
 	name = o.config
 	if name == "" {
@@ -158,6 +160,12 @@ func (o profileOptions) file() (name string, settings map[string]string, err err
 	root := top.Content[0]
 	if root.Kind != yaml.MappingNode {
 		return name, nil, bad(root.Line, "is no mapping of settings")
+	}
+	if version := manifest.Get(root, "apiVersion"); version != nil {
+		if o.config == "" {
+			return name, settings, nil
+		}
+		return name, nil, bad(version.Line, "is a Kubernetes object, not the settings of lint: it has an apiVersion")
 	}
 	if err := documents.Decode(&second); !errors.Is(err, io.EOF) {
 		return name, nil, bad(max(second.Line, root.Line), "has more than one document")
