@@ -1,0 +1,197 @@
+package docs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// A block is a fenced block of a page.
+type block struct {
+	line     int    // of its fence, from 1
+	language string // what stands behind the fence
+	mark     string // the HTML comment directly before it, without its brackets
+	text     string
+}
+
+// blocks returns the fenced blocks of a page, in their order.
+func blocks(markdown string) []block {
+	var found []block
+	lines := strings.Split(markdown, "\n")
+	for i := 0; i < len(lines); i++ {
+		opening := strings.TrimLeft(lines[i], " ")
+		if !strings.HasPrefix(opening, "```") {
+			continue
+		}
+		indent := strings.Repeat(" ", len(lines[i])-len(opening))
+		b := block{line: i + 1, language: strings.TrimLeft(opening, "`"), mark: markBefore(lines[:i])}
+		for i++; i < len(lines) && strings.TrimSpace(lines[i]) != "```"; i++ {
+			b.text += strings.TrimPrefix(lines[i], indent) + "\n"
+		}
+		found = append(found, b)
+	}
+	return found
+}
+
+// markBefore returns the HTML comment that ends in the last of the lines.
+func markBefore(lines []string) string {
+	if len(lines) == 0 || !strings.HasSuffix(lines[len(lines)-1], "-->") {
+		return ""
+	}
+	for i := len(lines) - 1; i >= 0; i-- {
+		if comment, opens := strings.CutPrefix(strings.TrimSpace(lines[i]), "<!--"); opens {
+			comment = strings.Join(append([]string{comment}, lines[i+1:]...), " ")
+			return strings.Join(strings.Fields(strings.TrimSuffix(comment, "-->")), " ")
+		}
+	}
+	return ""
+}
+
+// A step is one thing that the test of a page does.
+type step struct {
+	line   int
+	file   string  // where text goes; empty for commands
+	text   string  // the file, or the commands
+	exit   int     // exit code of the commands
+	output *string // what they print; nil where the page does not show it
+	partOf string  // file of the repository that has the text
+}
+
+var (
+	fileName = regexp.MustCompile(`\A# (\S*\.\S+)\n`)
+	exitMark = regexp.MustCompile(`^exit code (\d+)$`)
+)
+
+// steps says what becomes of each block. It is an error where the page does not say it.
+func steps(found []block) ([]step, error) {
+	var all []step
+	shown := map[string]bool{}
+	for _, b := range found {
+		wrong := func(format string, args ...any) ([]step, error) {
+			return nil, fmt.Errorf("line %d: %s", b.line, fmt.Sprintf(format, args...))
+		}
+		if reason, skipped := strings.CutPrefix(b.mark, "not run:"); skipped {
+			if strings.TrimSpace(reason) == "" {
+				return wrong("the block is not run, and there is no reason why")
+			}
+			continue
+		}
+		if b.mark == "printed" {
+			if len(all) == 0 || all[len(all)-1].file != "" {
+				return wrong("nothing ran before the block that was printed")
+			}
+			all[len(all)-1].output = &b.text
+			continue
+		}
+		if whole, fragment := strings.CutPrefix(b.mark, "part of "); fragment {
+			all = append(all, step{line: b.line, partOf: whole, text: b.text})
+			continue
+		}
+		exit := 0
+		if m := exitMark.FindStringSubmatch(b.mark); m != nil {
+			exit, _ = strconv.Atoi(m[1]) // digits
+		} else if b.mark != "" {
+			return wrong("mark %q is unknown", b.mark)
+		}
+		name := fileName.FindStringSubmatch(b.text)
+		switch {
+		case b.language == "sh":
+			all = append(all, step{line: b.line, text: b.text, exit: exit})
+		case b.language == "console":
+			typed := sessions(b, exit)
+			if len(typed) == 0 {
+				return wrong("the block runs nothing")
+			}
+			all = append(all, typed...)
+		case name != nil:
+			if shown[name[1]] {
+				return wrong("%s is shown twice", name[1])
+			}
+			shown[name[1]] = true
+			all = append(all, step{line: b.line, file: name[1], text: b.text})
+		default:
+			return wrong("the block is no file, no command and nothing that was printed")
+		}
+	}
+	return all, nil
+}
+
+// sessions are the commands of a block that shows what they print. The exit code is
+// that of the last one.
+func sessions(b block, exit int) []step {
+	var all []step
+	for i, line := range strings.SplitAfter(b.text, "\n") {
+		if command, prompt := strings.CutPrefix(line, "$ "); prompt {
+			all = append(all, step{line: b.line + 1 + i, text: command, output: new(string)})
+		} else if len(all) > 0 {
+			*all[len(all)-1].output += line
+		}
+	}
+	if len(all) > 0 {
+		all[len(all)-1].exit = exit
+	}
+	return all
+}
+
+// script is the page as one script, so that variables and the folder last from block
+// to block. What step N prints goes to out/N, and at says which one runs.
+func script(before string, all []step, after string) string {
+	var s strings.Builder
+	s.WriteString("set -euo pipefail\n")
+	write := func(n int, commands string, exit int) {
+		fmt.Fprintf(&s, "echo %d >\"$RUN/at\"\n", n)
+		if exit == 0 {
+			fmt.Fprintf(&s, "{\n%s} >\"$RUN/out/%d\" 2>&1\n", commands, n)
+		} else {
+			fmt.Fprintf(&s, "set +e; (set -e\n%s) >\"$RUN/out/%d\" 2>&1; code=$?; set -e\n[ $code = %d ] || { echo \"exit code $code, want %d\" >>\"$RUN/out/%d\"; exit 1; }\n",
+				commands, n, exit, exit, n)
+		}
+	}
+	write(0, "true\n"+before+"\n", 0)
+	for i, step := range all {
+		switch {
+		case step.partOf != "":
+			continue
+		case step.file == "":
+			write(i+1, step.text, step.exit)
+		default:
+			fmt.Fprintf(&s, "mkdir -p '%s'\ncat >'%s' <<'end of the block'\n%send of the block\n", filepath.Dir(step.file), step.file, step.text)
+		}
+	}
+	write(len(all)+1, "true\n"+after+"\n", 0)
+	return s.String()
+}
+
+var (
+	duration = regexp.MustCompile(`\b\d+(\.\d+)?(ms|µs|s)\b`)
+	wholes   = regexp.MustCompile(`(?m)^ *\\\.\\\.\\\.\n`)
+)
+
+// like matches what a page shows: "..." stands for anything on its line, or for any
+// lines where it is alone on one, and one duration is as good as another.
+func like(shown string) string {
+	pattern := regexp.QuoteMeta(duration.ReplaceAllString(shown, "1s"))
+	pattern = wholes.ReplaceAllString(pattern, `(?:.*\n)*?`)
+	return strings.ReplaceAll(pattern, `\.\.\.`, `.*`)
+}
+
+// differs says whether the page shows something else than what there is: printed is what
+// the step printed, and a file is looked up in the repository.
+func differs(step step, printed string) bool {
+	matches := func(pattern, text string) bool {
+		return regexp.MustCompile(pattern).MatchString(duration.ReplaceAllString(text, "1s"))
+	}
+	if step.partOf != "" {
+		return !matches(`(?m)^`+like(step.text), read(sources, step.partOf))
+	}
+	return step.output != nil && !matches(`\A`+like(*step.output)+`\z`, printed)
+}
+
+// read is what a file holds; empty where there is none.
+func read(path ...string) string {
+	text, _ := os.ReadFile(filepath.Join(path...)) // its content is compared
+	return string(text)
+}

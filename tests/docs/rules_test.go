@@ -1,0 +1,84 @@
+package docs
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestSteps: every block is decided on, or the page is refused.
+func TestSteps(t *testing.T) {
+	for _, c := range []struct{ name, page, want string }{
+		{"commands", "```sh\ntrue\n```", ""},
+		{"a file", "```yaml\n# a/b.yaml\nkey: value\n```", ""},
+		{"in a list", "* a point\n\n  ```sh\n  true\n  ```", ""},
+		{"what was printed", "```sh\ntrue\n```\n\n<!-- printed -->\n```\n```", ""},
+		{"a reason over two lines", "<!-- not run: needs\na cluster -->\n```sh\nfalse\n```", ""},
+		{"no language", "```\ntrue\n```", "line 1: the block is no file, no command and nothing that was printed"},
+		{"YAML without a name", "text\n```yaml\nkey: value\n```", "line 2: the block is no file"},
+		{"no reason", "<!-- not run: -->\n```sh\n```", "line 2: the block is not run, and there is no reason why"},
+		{"another comment", "<!-- todo -->\n```sh\n```", `line 2: mark "todo" is unknown`},
+		{"printed by nothing", "<!-- printed -->\n```\n```", "line 2: nothing ran before"},
+		{"a session that runs nothing", "```console\nprinted\n```", "line 1: the block runs nothing"},
+		{"twice", "```yaml\n# a.yaml\n```\n```yaml\n# a.yaml\n```", "line 4: a.yaml is shown twice"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := steps(blocks(c.page))
+			if c.want == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, c.want)
+			}
+		})
+	}
+}
+
+// TestLike: what a page shows is compared but for its dots and durations.
+func TestLike(t *testing.T) {
+	for _, c := range []struct {
+		shown, printed string
+		differs        bool
+	}{
+		{"ready after 412ms\n", "ready after 7.1s\n", false},
+		{"ready after 412ms\n", "ready after 412 tries\n", true},
+		{"first\n...\nlast\n", "first\n1\n2\nlast\n", false},
+		{"first\n...\nlast\n", "first\nlast\n", false},
+		{"first\n...\nlast\n", "first\n1\n", true},
+		{"digest: sha256:...\n", "digest: sha256:0a1b\n", false},
+		{"digest: sha256:...\n", "digest: sha256:0a1b\nmore\n", true},
+		{"a.b\n", "aXb\n", true},
+	} {
+		require.Equal(t, c.differs, differs(step{output: &c.shown}, c.printed), "%q %q", c.shown, c.printed)
+	}
+}
+
+// TestPipes: nobody is told to pipe what helm template prints into something, for a
+// shell does not notice in a pipe that helm failed.
+func TestPipes(t *testing.T) {
+	pipe := regexp.MustCompile(`helm template[^|&;\n]*\|`)
+	span := regexp.MustCompile("`[^`]+`")
+	for name, text := range pages(t) {
+		code := span.FindAllString(text, -1)
+		for _, b := range blocks(text) {
+			code = append(code, b.text)
+		}
+		for _, c := range code {
+			joined := strings.ReplaceAll(c, "\\\n", "")
+			require.False(t, pipe.MatchString(joined) && !strings.Contains(joined, "pipefail"), "%s hides a helm template that fails:\n%s", name, c)
+		}
+	}
+}
+
+// TestNothingIsThere: a page that names the project's own registry, or a tag, says that
+// there is nothing yet.
+func TestNothingIsThere(t *testing.T) {
+	names := regexp.MustCompile(`ghcr\.io/jobmesh|jobmesh/jobmesh@|\bv\d+\.\d+\.\d+\b.*jobmesh-lint`)
+	says := regexp.MustCompile(`(?i)nothing (of it )?is published yet|not released yet`)
+	for name, text := range pages(t) {
+		if names.MatchString(text) {
+			require.Regexp(t, says, strings.Join(strings.Fields(text), " "), name)
+		}
+	}
+}
