@@ -42,8 +42,10 @@ func wrapperPage() ([]byte, error) {
 		"| mesh | annotation | variable | ready | stop |\n| --- | --- | --- | --- | --- |\n")
 	for _, m := range mesh.All() {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", m.Name, code(m.Annotation), code(m.Variable()), code(strings.Join(m.Ready, " or ")), code(m.Stop))
-		for _, a := range m.Natives {
-			fmt.Fprintf(&b, "| | `%s` | `%s` | `true`: a native sidecar, never stopped | |\n", a.Name, a.Variable)
+		for _, w := range m.Native.Words {
+			if w.Variable != "" {
+				fmt.Fprintf(&b, "| | `%s` | `%s` | `true`: a native sidecar, never stopped | |\n", w.Name, w.Variable)
+			}
 		}
 	}
 	b.WriteString("\n## Events\n\n" +

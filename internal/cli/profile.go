@@ -18,6 +18,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 )
 
@@ -90,11 +91,11 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 			hints = append(hints, names[flag]+" is one of "+strings.Join(words, ", "))
 		}
 	}
-	version := func(flag, text string) (v native.Version) {
+	version := func(flag, text string) (v mesh.Version) {
 		if text == "" {
 			return v
 		}
-		v, err := native.ParseVersion(text)
+		v, err := mesh.ParseVersion(text)
 		if err != nil {
 			wrong("%s %v", names[flag], err)
 		}

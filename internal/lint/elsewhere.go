@@ -15,7 +15,7 @@ var elsewhere = []Rule{
 node pool that was left behind brings the classic proxy back for the whole cluster, with no change to any manifest.`,
 		Look:  "Find the oldest kubelet, and give it to lint, as in --mesh istio --min-kubelet 1.32.",
 		Shell: kubelets,
-		Fix:   `upgrade or drain that node; until then annotate the pod template with sidecar.istio.io/nativeSidecar: "true" and keep the Job off that node`,
+		Fix:   `upgrade or drain that node; until then annotate the pod template with ` + rowOf("istio").Native.Words[0].Name + `: "true" and keep the Job off that node`,
 		Links: []string{"https://github.com/istio/istio/pull/56428"},
 	},
 	{
@@ -47,7 +47,7 @@ kubectl get mutatingwebhookconfigurations`,
 		Shell: `kubectl get pod POD -o jsonpath='{range .status.containerStatuses[*]}{.name} {.state}{"\n"}{end}'
 kubectl exec POD -c istio-proxy -- pilot-agent request POST quitquitquit
 kubectl port-forward POD 4191 &
-curl -X POST http://127.0.0.1:4191/shutdown`,
+curl -X ` + rowOf("linkerd").Stop,
 		Fix:   "lint the manifest, which names the rule that applies",
 		Links: []string{"https://github.com/istio/istio/issues/6324"},
 	},

@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/script"
 )
 
@@ -14,6 +15,11 @@ const wrapIt = "pipe the manifest through `jobmesh inject`, or use the library c
 
 // goNative is the fix where the cluster can have native sidecars.
 const goNative = "turn native sidecars on for this pod (annotation {annotation}), or "
+
+// annotate is the fix that takes one annotation.
+func annotate(key, value string) string {
+	return "annotate the pod template with " + key + ": " + value
+}
 
 // within leaves of a fix what can be done: for this kind of object, on this Kubernetes.
 func (p *pod) within(fix string) string {
@@ -47,7 +53,7 @@ them unless it is a native sidecar, and it serves until it is told to stop. Noth
 		Message: "the proxy will refuse the shutdown request of container `{container}`; the Job stays active",
 		Why: `Since Linkerd 2.16 the proxy's /shutdown endpoint is off unless the pod, its namespace or the
 installation turns it on. The request is answered with 404, most callers ignore that, and the proxy runs on.`,
-		Fix:   "annotate the pod template with " + linkerdShutdown + ": enabled",
+		Fix:   annotate(rowOf("linkerd").StopNeeds.Key, rowOf("linkerd").StopNeeds.Value),
 		Links: []string{"https://github.com/linkerd/linkerd2/issues/12951", "https://github.com/linkerd/linkerd2/pull/12705"},
 		check: outlives("JM102"),
 	},
@@ -88,7 +94,7 @@ container it keeps the pod, and with it the Job, running. As a native sidecar it
 		Message: "`{proxy}` will outlive container `{container}`; the Job stays active{note}",
 		Why: `Dapr injects an ordinary container where the pod asks for it. It ends when its shutdown API is called,
 and nothing in this pod calls that.`,
-		Fix:   "call POST http://127.0.0.1:3500/v1.0/shutdown when the work is done, whatever its result, or " + wrapIt,
+		Fix:   "call " + rowOf("dapr").Stop + " when the work is done, whatever its result, or " + wrapIt,
 		Links: []string{"https://github.com/dapr/dapr/issues/5006", "https://github.com/dapr/dapr/issues/9422"},
 		check: outlives("JM107"),
 	},
@@ -108,7 +114,7 @@ in this pod sends one.`,
 		Message: "`{proxy}` will outlive container `{container}`; the Job stays active{note}",
 		Why: `Vault's injector adds an init container that fetches the secrets and an ordinary container that keeps
 them fresh. A Job rarely needs the second one, which never ends.`,
-		Fix:   "annotate the pod template with " + vaultOnly + `: "true"`,
+		Fix:   annotate(rowOf("vault-agent").Inject.InitOnly.Key, `"true"`),
 		Links: []string{"https://github.com/hashicorp/vault-k8s/issues/133"},
 		check: outlives("JM109"),
 	},
@@ -127,7 +133,7 @@ still work, and they fail at random.`,
 			}
 			for _, x := range p.proxies {
 				_, by := p.ends(x.mesh)
-				if x.native.Yes || hangRules[x.mesh] == "" || len(by) == 0 || p.hangsOn(x.name) {
+				if x.native.Yes || rowOf(x.mesh).Rule == "" || len(by) == 0 || p.hangsOn(x.name) {
 					continue
 				}
 				for _, c := range by {
@@ -154,7 +160,7 @@ failing run, which somebody should hear of, is the one that hangs.`,
 		check: func(p *pod, r *reporter) {
 			for _, x := range p.proxies {
 				best, by := p.ends(x.mesh)
-				if x.native.Yes || hangRules[x.mesh] == "" || best.outcome != script.OnSuccess || p.hangsOn(x.name) {
+				if x.native.Yes || rowOf(x.mesh).Rule == "" || best.outcome != script.OnSuccess || p.hangsOn(x.name) {
 					continue
 				}
 				r.add(p.commandOf(by[0]), by[0].Name, "proxy", x.name)
@@ -208,20 +214,19 @@ func outlives(rule string) func(*pod, *reporter) {
 
 // nativeFix is what asks a mesh for a native sidecar, in words to paste.
 func (p *pod) nativeFix(proxy string) string {
-	switch proxy {
-	case "istio-proxy":
-		return `sidecar.istio.io/nativeSidecar: "true"`
-	case "linkerd-proxy":
-		name := "config.linkerd.io/proxy-enable-native-sidecar"
-		switch v := p.installation("linkerd").Version; {
-		case v.Before(2, 19):
-			name = "config.alpha.linkerd.io/proxy-enable-native-sidecar"
-		case v.Before(2, 20):
-			name = "config.beta.linkerd.io/proxy-enable-native-sidecar"
-		}
-		return name + `: "true"`
+	i := slices.IndexFunc(mesh.All(), func(m mesh.Mesh) bool { return m.Container == proxy })
+	if i < 0 || len(mesh.All()[i].Native.Words) == 0 {
+		return "see its manual"
 	}
-	return "see its manual"
+	m := mesh.All()[i]
+	name := ""
+	for _, w := range m.Native.Words { // the newest that this release reads
+		name = w.Name
+		if !p.installation(m.Name).Version.Before(w.Since.Major, w.Since.Minor) {
+			break
+		}
+	}
+	return name + `: "true"`
 }
 
 // hangsOn tells whether the pod hangs because of a proxy.

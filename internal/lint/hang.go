@@ -3,18 +3,14 @@ package lint
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/script"
 )
 
 const (
-	vaultInject      = "vault.hashicorp.com/agent-inject"
-	vaultOnly        = "vault.hashicorp.com/agent-pre-populate-only"
-	vaultQuit        = "vault.hashicorp.com/agent-enable-quit"
-	linkerdShutdown  = "config.linkerd.io/proxy-admin-shutdown"
-	linkerdWait      = "config.alpha.linkerd.io/proxy-wait-before-exit-seconds"
 	kueueQueue       = "kueue.x-k8s.io/queue-name"
 	helmHook         = "helm.sh/hook"
 	argoHook         = "argocd.argoproj.io/hook"
@@ -37,9 +33,9 @@ type stopped struct {
 	byURL   bool // an HTTP request, by itself or by a wrapper
 }
 
-// stops decides when a container stops the proxy of a mesh.
-func (p *pod) stops(c container, mesh string) stopped {
-	if w := c.reading.Wrapper; w != nil && wraps(*w, mesh) {
+// stops decides when a container stops the proxy of a mesh, or a helper.
+func (p *pod) stops(c container, name string) stopped {
+	if w := c.reading.Wrapper; w != nil && wraps(*w, name) {
 		if w.Stops != script.Never {
 			return stopped{outcome: p.enough(w.Stops), byURL: w.StopProcess == ""}
 		}
@@ -47,12 +43,12 @@ func (p *pod) stops(c container, mesh string) stopped {
 	var note string
 	for _, call := range c.reading.Stops {
 		switch {
-		case call.Mesh != "" && call.Mesh != mesh:
+		case call.Mesh != "" && call.Mesh != name:
 			continue
 		case call.Signal && !p.sharesProcesses():
 			note = "; `" + call.Tool + "` cannot reach it without shareProcessNamespace"
 			continue
-		case !call.Signal && !call.Post && mesh != "cloud-sql-proxy" && mesh != "consul": // those take a GET too
+		case !call.Signal && !call.Post && !rowOf(name).StopByGet:
 			note = "; `" + call.Tool + "` sends a GET, and the proxy obeys a POST alone"
 			continue
 		case c.reading.Outcome == script.Never:
@@ -81,25 +77,27 @@ func (p *pod) enough(o script.Outcome) script.Outcome {
 }
 
 // wraps tells whether a wrapper minds the proxy of a mesh. Without a name ours finds
-// any that an injector has put there; those made for Envoy know Envoy.
-func wraps(w script.Wrapper, mesh string) bool {
+// any that an injector has put there; those made for Envoy know what Envoy obeys.
+func wraps(w script.Wrapper, name string) bool {
+	m, known := mesh.ByName(name)
+	_, _, path := m.StopURL()
 	switch {
 	case w.Mesh == "none" && w.StopProcess == "":
 		return false
 	case w.Mesh != "" && w.Mesh != "none":
-		return w.Mesh == mesh
+		return w.Mesh == name
 	case w.Name == "jobmesh-wrap":
-		return w.StopProcess != "" || mesh != "vault-agent" && mesh != "cloud-sql-proxy"
+		return w.StopProcess != "" || !known || m.Annotation != "" || m.Shared
 	}
-	return mesh == "istio" || mesh == "kuma"
+	return m.Annotation != "" && path == "/quitquitquit"
 }
 
 func (p *pod) sharesProcesses() bool { return p.spec.get("shareProcessNamespace").text() == "true" }
 
 // ends tells when the pod as a whole stops the proxy, and which containers do.
-func (p *pod) ends(mesh string) (best stopped, by []container) {
+func (p *pod) ends(name string) (best stopped, by []container) {
 	for _, c := range p.work() {
-		s := p.stops(c, mesh)
+		s := p.stops(c, name)
 		if s.outcome != script.Never {
 			by = append(by, c)
 		}
@@ -114,11 +112,6 @@ func (p *pod) ends(mesh string) (best stopped, by []container) {
 
 func rank(o script.Outcome) int {
 	return map[script.Outcome]int{script.Never: 0, script.OnSuccess: 1, script.CannotTell: 2, script.Always: 3}[o]
-}
-
-// hangRules say which rule speaks for a mesh's proxy.
-var hangRules = map[string]string{
-	"linkerd": "JM101", "istio": "JM101", "consul": "JM108", "dapr": "JM107", "vault-agent": "JM109",
 }
 
 // findHangs decides what outlives the work of the pod.
@@ -146,53 +139,55 @@ func findHangs(p *pod) []hang {
 }
 
 func (p *pod) hangOf(x proxy, first container) (hang, bool) {
-	rule := hangRules[x.mesh]
+	m := rowOf(x.mesh)
+	rule, needs := m.Rule, m.StopNeeds
 	if x.native.Yes || rule == "" {
 		return hang{}, false // Kuma's control plane stops its proxy itself
 	}
-	if x.mesh == "vault-agent" && native.Truthy(p.annotations[vaultOnly]) {
-		return hang{}, false
+	if only := m.Inject.InitOnly; only.Key != "" {
+		if yes, _ := only.Read.Bool(p.annotations[only.Key]); yes {
+			return hang{}, false
+		}
 	}
-	if p.template.Argo && (x.mesh == "istio" || p.annotations["workflows.argoproj.io/kill-cmd-"+x.name] != "") {
+	if p.template.Argo && (m.Shell || p.annotations["workflows.argoproj.io/kill-cmd-"+x.name] != "") {
 		// The executor runs kill in the containers that it does not know; it needs a
 		// shell there, which Linkerd's proxy has not, or the command in an annotation.
 		return hang{}, false
 	}
 	best, by := p.ends(x.mesh)
-	if x.mesh == "vault-agent" && best.outcome != script.Never && !native.Truthy(p.annotations[vaultQuit]) {
-		return hang{rule, x.name, first, "; its quit endpoint is off until the pod is annotated " + vaultQuit + `: "true"`}, true
-	}
 	switch {
 	case best.outcome == script.Never:
-		if x.written && x.mesh == "istio" {
-			rule = "JM105"
+		if x.written && m.WrittenRule != "" {
+			rule = m.WrittenRule
 		}
 		note := best.note
-		if note == "" && !x.written && x.mesh != "vault-agent" {
+		if note == "" && !x.written && m.Annotation != "" {
 			note = " (in the mesh: " + x.by + "; classic: " + x.native.By + ")"
 			if x.native.Open != "" {
 				note = " (in the mesh: " + x.by + "; classic as far as is known: " + x.native.Open + ")"
 			}
 		}
 		return hang{rule, x.name, first, note}, true
-	case x.mesh == "linkerd" && best.byURL && p.refusesShutdown():
-		return hang{"JM102", x.name, by[0], ""}, true
+	case best.byURL && p.refusesStop(x.mesh, needs):
+		note := "; its stop endpoint is off until the pod is annotated " + needs.Key + ": " + strconv.Quote(needs.Value)
+		return hang{needs.Rule, x.name, by[0], note}, true
 	}
 	return hang{}, false
 }
 
-// refusesShutdown tells whether Linkerd's proxy answers a shutdown request with 404:
-// since 2.16, unless an annotation turns the endpoint on. A mesh whose version is
-// not known is taken for a current one.
-func (p *pod) refusesShutdown() bool {
-	if p.profile.Mesh == "linkerd" && p.profile.Installation.Version.Before(2, 16) {
+// refusesStop tells whether a proxy answers the stop request with 404, as Linkerd's does
+// since 2.16 and Vault's agent always, unless an annotation turns the endpoint on. A mesh
+// whose version is not known is taken for a current one.
+func (p *pod) refusesStop(name string, needs mesh.Switch) bool {
+	if needs.Key == "" || p.profile.Mesh == name && p.profile.Installation.Version.Before(needs.Since.Major, needs.Since.Minor) {
 		return false
 	}
-	value, ok := p.annotations[linkerdShutdown]
+	value, ok := p.annotations[needs.Key]
 	if !ok {
-		value = p.namespace.Annotations[linkerdShutdown]
+		value = p.namespace.Annotations[needs.Key]
 	}
-	return value != "enabled"
+	yes, _ := needs.Read.Bool(value)
+	return !yes && value != needs.Value
 }
 
 // helpers are programs that run until they are stopped, by the name of their image
@@ -239,4 +234,8 @@ func helperOf(c container) string {
 	return name
 }
 
-func truthy(value string) bool { return native.Truthy(value) }
+// truthy reads the flags of helpers.
+func truthy(value string) bool {
+	yes, _ := mesh.Truthy.Bool(value)
+	return yes
+}

@@ -12,20 +12,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 )
 
 // profiles are clusters in which much applies.
 var profiles = []Profile{
 	{},
-	{Mesh: "linkerd", Installation: native.Installation{Version: native.Version{Major: 2, Minor: 18}}},
-	{Mesh: "istio", Installation: native.Installation{Native: native.True}, Kubernetes: native.Version{Major: 1, Minor: 28}, PostRenderer: "helm3"},
+	{Mesh: "linkerd", Installation: native.Installation{Version: mesh.Version{Major: 2, Minor: 18}}},
+	{Mesh: "istio", Installation: native.Installation{Native: native.True}, Kubernetes: mesh.Version{Major: 1, Minor: 28}, PostRenderer: "helm3"},
 	{Mesh: "consul"},
 }
 
 var namespaces = map[string]Namespace{"shop": {
 	Labels:      map[string]string{podSecurityLabel: "restricted"},
-	Annotations: map[string]string{native.LinkerdInject: "enabled"},
+	Annotations: map[string]string{rowOf("linkerd").Inject.Key: "enabled"},
 }}
 
 func check(t testing.TB, profile Profile, text []byte) []Finding {
@@ -101,10 +102,10 @@ func TestFixesFit(t *testing.T) {
 		kubernetes     int
 		native, inject bool
 	}{{job, 29, true, true}, {job, 28, false, true}, {volcano, 29, true, false}} {
-		found := check(t, Profile{Mesh: "istio", Kubernetes: native.Version{Major: 1, Minor: c.kubernetes}}, c.text)
+		found := check(t, Profile{Mesh: "istio", Kubernetes: mesh.Version{Major: 1, Minor: c.kubernetes}}, c.text)
 		require.Len(t, found, 1)
 		require.Equal(t, "JM101", found[0].Rule.ID)
-		require.Equal(t, c.native, strings.Contains(found[0].Fix, native.IstioNative), found[0].Fix)
+		require.Equal(t, c.native, strings.Contains(found[0].Fix, rowOf("istio").Native.Words[0].Name), found[0].Fix)
 		require.Equal(t, c.inject, strings.Contains(found[0].Fix, "jobmesh inject"), found[0].Fix)
 	}
 }
@@ -197,5 +198,17 @@ func TestLacks(t *testing.T) {
 		{"python:3.14", "curl", false},
 	} {
 		require.Equal(t, c.want, lacks(c.image, c.tool), c.image+" "+c.tool)
+	}
+}
+
+// The table of meshes names rules that there are.
+func TestRulesOfMeshes(t *testing.T) {
+	for _, m := range mesh.All() {
+		for _, id := range []string{m.Rule, m.WrittenRule, m.StopNeeds.Rule} {
+			if id != "" {
+				_, err := ByID(id)
+				require.NoError(t, err, m.Name)
+			}
+		}
 	}
 }

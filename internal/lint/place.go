@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
-	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
 // placeRules are the rules for what is said in the wrong place, or in words that the
@@ -55,12 +55,10 @@ like: Istio takes "False" for on, Linkerd takes "true" for no.`,
 			for _, level := range []metadata{{p.meta.get("annotations"), false, true}, {p.meta.get("labels"), true, true}} {
 				level.each(func(key, value *yamlNode, at place) {
 					w, ok := wordOf(key.Value)
-					if !ok || w.read == nil || value.Kind != yaml.ScalarNode || notString(value) || level.labels && !w.label || !level.labels && !w.annotation {
+					if !ok || w.Understood(value.Value) || value.Kind != yaml.ScalarNode || notString(value) || level.labels && !w.Label || !level.labels && !w.Annotation {
 						return
 					}
-					if taken, exact, wrong := w.read(value.Value); wrong {
-						r.add(place{value, at.path}, "", "key", key.Value, "value", strconv.Quote(value.Value), "taken", taken, "exact", exact)
-					}
+					r.add(place{value, at.path}, "", "key", key.Value, "value", strconv.Quote(value.Value), "taken", w.Other, "exact", exactWords(w))
 				})
 			}
 		},
@@ -73,7 +71,11 @@ like: Istio takes "False" for on, Linkerd takes "true" for no.`,
 		Fix:     "keep the label alone",
 		Links:   []string{"https://github.com/istio/istio/blob/master/pkg/kube/inject/inject.go"},
 		check: func(p *pod, r *reporter) {
-			for _, key := range []string{native.IstioInject, native.KumaInject} {
+			for _, m := range mesh.All() {
+				if !slices.Contains(m.Inject.Levels, mesh.PodLabel) || !slices.Contains(m.Inject.Levels, mesh.PodAnnotation) {
+					continue
+				}
+				key := m.Inject.Key
 				label, one := p.labels[key]
 				annotation, two := p.annotations[key]
 				if one && two && label != annotation {
@@ -97,7 +99,8 @@ config.beta.linkerd.io since 2.19, config.linkerd.io since 2.20. An older releas
 			}
 			var set, readable []string
 			right := ""
-			for _, known := range native.LinkerdNative {
+			names := rowOf("linkerd").Native.Words
+			for _, known := range names {
 				reads := v.AtLeast(known.Since.Major, known.Since.Minor)
 				if reads && right == "" {
 					right = known.Name
@@ -113,7 +116,7 @@ config.beta.linkerd.io since 2.19, config.linkerd.io since 2.20. An older releas
 			case len(set) == 0 || right == "":
 			case len(readable) == 0:
 				r.add(p.annotation(set[0]), "", "version", v.String(), "does", "does not read", "key", set[0], "right", right)
-			case v.AtLeast(2, 20) && !slices.Contains(set, right):
+			case right == names[0].Name && !slices.Contains(set, right):
 				r.add(p.annotation(set[0]), "", "version", v.String(), "does", "still reads the deprecated", "key", set[0], "right", right)
 			}
 		},
@@ -129,7 +132,7 @@ orders this by itself for a native sidecar. Up to 2.19 Linkerd refuses to inject
 		Links: []string{"https://github.com/linkerd/linkerd2/issues/12164"},
 		check: func(p *pod, r *reporter) {
 			x, ok := p.proxyOf("linkerd")
-			seconds, err := strconv.Atoi(p.annotations[linkerdWait])
+			seconds, err := strconv.Atoi(p.annotations[mesh.LinkerdWait])
 			if !ok || !x.native.Yes || err != nil || seconds == 0 {
 				return
 			}
@@ -137,7 +140,7 @@ orders this by itself for a native sidecar. Up to 2.19 Linkerd refuses to inject
 			if p.installation("linkerd").Version.AtLeast(2, 20) {
 				severity, what = Info, "Linkerd 2.20 and newer ignore it"
 			}
-			r.addAs(severity, p.annotation(linkerdWait), "", "key", linkerdWait, "what", what)
+			r.addAs(severity, p.annotation(mesh.LinkerdWait), "", "key", mesh.LinkerdWait, "what", what)
 		},
 	},
 	{
@@ -212,18 +215,18 @@ func misplaced(p *pod, r *reporter) {
 				return
 			}
 			w, known := wordOf(key.Value)
-			asLabel := level.labels && known && w.label
-			if level.read && (asLabel || !level.labels && (!known || w.annotation)) {
+			asLabel := level.labels && known && w.Label
+			if level.read && (asLabel || !level.labels && (!known || w.Annotation)) {
 				return
 			}
 			annotated, yes := p.annotations[key.Value]
 			labelled, alsoYes := p.labels[key.Value]
 			said := manifest.Text(value)
-			if yes && annotated == said || alsoYes && labelled == said && known && w.label {
+			if yes && annotated == said || alsoYes && labelled == said && known && w.Label {
 				return
 			}
 			field := "annotations"
-			if asLabel || known && !w.annotation {
+			if asLabel || known && !w.Annotation {
 				field = "labels"
 			}
 			r.add(place{key, at.path}, "", "key", key.Value, "right", p.meta.path.Join(field).String())

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 	"github.com/jobmesh/jobmesh/internal/script"
 )
@@ -161,27 +162,23 @@ func (p *pod) installation(mesh string) native.Installation {
 	return native.Installation{}
 }
 
-// containers are the names of the proxies' containers.
-var proxyContainers = map[string]string{
-	"linkerd": "linkerd-proxy", "istio": "istio-proxy", "kuma": "kuma-sidecar",
-	"consul": "consul-dataplane", "dapr": "daprd", "vault-agent": "vault-agent",
+// rowOf is the row of a mesh, an empty one where there is none.
+func rowOf(name string) mesh.Mesh {
+	m, _ := mesh.ByName(name)
+	return m
 }
 
 // findProxies decides which proxies the pod will have.
 func findProxies(p *pod) []proxy {
 	var found []proxy
-	for _, mesh := range native.Meshes() {
-		if written, ok := writtenProxy(p, mesh); ok {
+	for _, m := range mesh.All() {
+		if written, ok := writtenProxy(p, m); ok {
 			found = append(found, written)
 			continue
 		}
-		read := p.injector(mesh)
-		if in := native.Injected(mesh, read); in.Yes {
-			found = append(found, proxy{mesh: mesh, name: proxyContainers[mesh], by: in.By, native: p.native(mesh)})
+		if in := native.Injected(m.Name, p.injector(m.Name)); in.Yes {
+			found = append(found, proxy{mesh: m.Name, name: m.Container, by: in.By, native: p.native(m.Name)})
 		}
-	}
-	if native.Truthy(p.annotations[vaultInject]) && !p.hostNetwork {
-		found = append(found, proxy{mesh: "vault-agent", name: "vault-agent", by: "the pod's annotation " + vaultInject})
 	}
 	return found
 }
@@ -195,12 +192,11 @@ func (p *pod) native(mesh string) native.Decision {
 	return d
 }
 
-// writtenProxy finds a proxy that stands in the manifest.
-func writtenProxy(p *pod, mesh string) (proxy, bool) {
-	name := proxyContainers[mesh]
+// writtenProxy finds the proxy of a mesh that stands in the manifest.
+func writtenProxy(p *pod, m mesh.Mesh) (proxy, bool) {
 	for _, c := range slices.Concat(p.apps, p.inits) {
-		if c.Name == name && (!c.Init || c.Native) {
-			return proxy{mesh: mesh, name: name, written: true, native: native.Decision{Yes: c.Native, By: "the manifest"}, by: "the manifest"}, true
+		if m.Annotation != "" && c.Name == m.Container && (!c.Init || c.Native) {
+			return proxy{mesh: m.Name, name: m.Container, written: true, native: native.Decision{Yes: c.Native, By: "the manifest"}, by: "the manifest"}, true
 		}
 	}
 	return proxy{}, false
@@ -217,7 +213,7 @@ func (p *pod) proxyOf(mesh string) (proxy, bool) {
 
 // meshed tells whether the proxy of any mesh will be in the pod.
 func (p *pod) meshed() bool {
-	return slices.ContainsFunc(p.proxies, func(x proxy) bool { return x.mesh != "vault-agent" })
+	return slices.ContainsFunc(p.proxies, func(x proxy) bool { return slices.Contains(native.Meshes(), x.mesh) })
 }
 
 // work returns the containers that do the Job's work: neither proxies nor helpers,
@@ -240,12 +236,7 @@ func (p *pod) work() []container {
 }
 
 func isProxyContainer(name string) bool {
-	for _, known := range proxyContainers {
-		if name == known {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(mesh.All(), func(m mesh.Mesh) bool { return m.Container != "" && m.Container == name })
 }
 
 // wrapped tells whether our wrapper is in the pod, whichever way it came.

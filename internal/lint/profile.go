@@ -2,6 +2,7 @@ package lint
 
 import (
 	"github.com/jobmesh/jobmesh/internal/lockfile"
+	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 )
 
@@ -13,7 +14,7 @@ type Profile struct {
 	// Installation is that mesh.
 	Installation native.Installation
 	// Kubernetes is the version of the API server.
-	Kubernetes native.Version
+	Kubernetes mesh.Version
 	// PostRenderer is how jobmesh inject is run: empty, "helm3" or "helm4".
 	PostRenderer string
 	// Lock is what jobmesh.lock.yaml knows of images.
@@ -27,7 +28,7 @@ func PostRenderers() []string { return []string{"helm3", "helm4"} }
 func Meshes() []string { return native.Meshes() }
 
 // oldest is the oldest of the versions that matter for fields of the pod spec.
-func (p *Profile) oldest() native.Version {
+func (p *Profile) oldest() mesh.Version {
 	kubernetes, kubelet := p.Kubernetes, p.Installation.MinKubelet
 	if !kubernetes.Known() || kubelet.Known() && kubelet.Before(kubernetes.Major, kubernetes.Minor) {
 		return kubelet

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 )
 
@@ -85,11 +86,11 @@ linkerd inject refuses the whole stream that holds one.`,
 			if !p.hostNetwork {
 				return
 			}
-			for _, mesh := range []string{"linkerd", "istio", "kuma", "consul"} {
-				read := p.injector(mesh)
+			for _, m := range mesh.All() {
+				read := p.injector(m.Name)
 				read.HostNetwork, read.Default = false, false
 				read.NamespaceAnnotations, read.NamespaceLabels = nil, nil
-				if d := native.Injected(mesh, read); d.Yes {
+				if d := native.Injected(m.Name, read); d.Yes && !m.Inject.HostNetwork {
 					r.add(p.spec.get("hostNetwork"), "", "asked", strings.TrimPrefix(d.By, "the pod's "))
 					return
 				}
@@ -106,12 +107,12 @@ traffic is redirected already, as with a CNI plugin, it goes nowhere.`,
 		Links: []string{"https://linkerd.io/2-edge/features/native-sidecars/", "https://istio.io/latest/docs/setup/additional-setup/cni/"},
 		check: func(p *pod, r *reporter) {
 			for _, x := range p.proxies {
-				if x.native.Yes || x.mesh != "linkerd" && x.mesh != "istio" || p.excludesTraffic() {
+				if x.native.Yes || rowOf(x.mesh).User == 0 || p.excludesTraffic() {
 					continue
 				}
 				for _, c := range p.inits {
 					user := c.place.get("securityContext", "runAsUser").text()
-					if !c.Native && c.reading.Network() && user != "1337" && user != "2102" {
+					if !c.Native && c.reading.Network() && !isProxyUser(user) {
 						r.add(c.place, c.Name, "proxy", x.name)
 						return
 					}
@@ -129,7 +130,7 @@ with restartPolicy OnFailure or Never does not bring the pod back to a state in 
 		Links: []string{"https://github.com/istio/istio/issues/45627"},
 		check: func(p *pod, r *reporter) {
 			x, ok := p.proxyOf("istio")
-			at := p.annotation("proxy.istio.io/config")
+			at := p.annotation(mesh.IstioConfig)
 			if ok && !x.native.Yes && (p.restartPolicy == "Never" || p.restartPolicy == "OnFailure") && holds(at.text()) {
 				r.add(at, "", "policy", p.restartPolicy)
 			}
@@ -195,9 +196,9 @@ func waitsFor(c container) string {
 		return w.Mesh
 	}
 	for _, loop := range c.reading.WaitsFor {
-		for _, known := range []struct{ port, mesh string }{{"4191", "linkerd"}, {"15021", "istio"}, {"15020", "istio"}, {"15000", "istio"}, {"9901", "kuma"}, {"9902", "kuma"}} {
-			if strings.Contains(loop, known.port) {
-				return known.mesh
+		for _, m := range mesh.All() {
+			if slices.ContainsFunc(m.ReadyPorts(), func(port string) bool { return strings.Contains(loop, port) }) {
+				return m.Name
 			}
 		}
 	}
@@ -205,10 +206,10 @@ func waitsFor(c container) string {
 }
 
 // without says why the pod surely gets no proxy of a mesh, "" where that is not sure.
-func (p *pod) without(mesh string) string {
-	read := p.injector(mesh)
+func (p *pod) without(name string) string {
+	m, read := rowOf(name), p.injector(name)
 	read.Default = true
-	if d := native.Injected(mesh, read); !d.Yes && slices.Contains([]string{"linkerd", "istio", "kuma", "consul"}, mesh) {
+	if d := native.Injected(name, read); !d.Yes && m.Annotation != "" && !m.Inject.WhenAsked {
 		return d.By
 	}
 	return ""
@@ -216,20 +217,25 @@ func (p *pod) without(mesh string) string {
 
 // optedOut tells whether something keeps the proxy of a mesh out of the pod.
 func (p *pod) optedOut() bool {
-	return slices.ContainsFunc(native.Meshes(), func(mesh string) bool { return p.without(mesh) != "" })
+	return slices.ContainsFunc(native.Meshes(), func(name string) bool { return p.without(name) != "" })
 }
 
 // excludesTraffic tells whether the pod lets some traffic pass the proxy.
 func (p *pod) excludesTraffic() bool {
-	for _, name := range []string{
-		"config.linkerd.io/skip-outbound-ports", "config.linkerd.io/skip-subnets",
-		"traffic.sidecar.istio.io/excludeOutboundPorts", "traffic.sidecar.istio.io/excludeOutboundIPRanges",
-	} {
-		if p.annotations[name] != "" {
-			return true
+	for _, m := range mesh.All() {
+		for _, name := range append([]string{m.SkipPorts.Key}, m.SkipNetworks...) {
+			if p.annotations[name] != "" {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// isProxyUser tells whether a user id is that of a proxy, whose traffic passes by the
+// redirection.
+func isProxyUser(id string) bool {
+	return slices.ContainsFunc(mesh.All(), func(m mesh.Mesh) bool { return m.User != 0 && strconv.Itoa(m.User) == id })
 }
 
 // holds reads holdApplicationUntilProxyStarts in the YAML of an annotation.

@@ -49,12 +49,10 @@ func Field(text, key string) string {
 	return ""
 }
 
-// istioNative reports whether the JSON of the annotation
-// sidecar.istio.io/status lists istio-proxy under initContainers, which is
-// where the injector puts a native sidecar.
-func istioNative(status string) bool {
-	v, ok := topLevel(status, "initContainers")
-	return ok && (&scanner{text: v.text}).listHas("istio-proxy")
+// lists reports whether a JSON object has a list under key that holds the string name.
+func lists(text, key, name string) bool {
+	v, ok := topLevel(text, key)
+	return ok && (&scanner{text: v.text}).listHas(name)
 }
 
 // A scanner reads JSON from the front of a text.

@@ -1,125 +1,200 @@
-// Package mesh is the table of service meshes: how a pod shows that a proxy
-// was injected, how that proxy says it is ready, and how it is asked to stop.
+// Package mesh is the table of service meshes, and of the other proxies that a
+// container beside them may have to wait for and to stop. It is the only place that
+// knows them: the wrapper, jobmesh lint, jobmesh inject, the library chart, its schema
+// and the documentation read the table or are generated from it.
 //
-// It holds facts only and imports nothing heavy, because the wrapper links it.
+// facts.go has the rows, this file has what a row can say. A new mesh is one row and
+// `make generate`.
+//
+// The package imports nothing but strings, strconv and errors, because the wrapper
+// links it.
 package mesh
 
 import "strings"
 
 // A Mesh is one row of the table. All addresses are on the pod's loopback.
 type Mesh struct {
-	// Name is the value of --mesh.
-	Name string
-	// Annotation is set on the pod where the mesh's proxy is injected; its
-	// value is handed to the wrapper through the downward API as the variable
-	// Variable(). Empty for a proxy that nobody injects.
+	// Name is the value of --mesh; Title is the name as its makers write it.
+	Name, Title string
+	// Checked is the release that the row was last compared with, and Sources is
+	// where.
+	Checked string
+	Sources []string
+
+	// Annotation is set on the pod by the injector where it has put its proxy in. The
+	// wrapper gets its value in the variable Variable(). Empty for a proxy that is no
+	// mesh: it has to be named.
 	Annotation string
-	// Ready lists the URLs of the readiness check. A GET answered with
-	// 200-299 by any one of them means that the proxy is ready. Empty where a
-	// proxy has no such check.
+	// Ready lists the URLs of the readiness check. A GET that any one of them
+	// answers with 200-299 says that the proxy is ready. Empty where a proxy has no
+	// such check.
 	Ready []string
-	// Detect lists URLs at which the proxy is known by any answer of 200-299
-	// or 503, for a wrapper that nobody told about it; Ready where empty.
+	// Detect lists URLs at which the proxy is known by an answer of 200-299 or 503,
+	// for a wrapper that nobody told about it; Ready where empty.
 	Detect []string
-	// Stop is "METHOD URL", the request on which the proxy exits.
-	Stop string
-	// TokenHeader is sent with the stop request, with the value of the
-	// variable TokenVariable, where that is set.
+	// Stop is "METHOD URL", the request on which the proxy exits. StopByGet says that
+	// it obeys a GET too.
+	Stop      string
+	StopByGet bool
+	// TokenHeader is sent with the stop request, with the value of the variable
+	// TokenVariable, where that is set.
 	TokenHeader, TokenVariable string
-	// StopDisabled tells the user what to change when the stop request is
-	// answered with 404, that is, when the endpoint is switched off.
+	// StopSwitch is the URL where the proxy tells whether the stop request is on: a
+	// JSON object whose key is the query of the URL.
+	StopSwitch string
+	// StopNeeds is what a pod has to say so that the stop request is on.
+	StopNeeds Switch
+	// StopDisabled tells the user what to change when the stop request is answered
+	// with 404, that is, when the endpoint is switched off.
 	StopDisabled string
-	// StopElsewhere says who stops the proxy where nobody listens at the stop
-	// URL. Empty where that is nobody.
+	// StopElsewhere says who stops the proxy where nobody listens at the stop URL.
+	// Empty where that is nobody.
 	StopElsewhere string
-	// Natives are pod annotations that ask for a native sidecar, the one that
-	// wins first.
-	Natives []Annotation
-	// native reports, from the value of Annotation, whether the proxy runs as
-	// a native sidecar. Nil where it cannot tell.
-	native func(annotation string) bool
+
+	// Inject is how a pod gets the proxy, and Native is when that is a native sidecar.
+	Inject Injection
+	Native Native
+	// Wrap lists the annotations of a pod whose proxy will be stopped by the wrapper.
+	Wrap []Setting
+	// SkipPorts is the annotation with the outbound ports that bypass the proxy.
+	// SkipNetworks lists annotations with other traffic that does.
+	SkipPorts    Word
+	SkipNetworks []string
+	// User is the user id of the proxy: what runs under it bypasses the proxy. 0 where
+	// the mesh does not redirect traffic before the proxy is up.
+	User int
+
+	// Container is the name of the proxy's container.
+	Container string
+	// Processes are the names of the proxy's program that a signal is sent to.
+	Processes []string
+	// Client is a program in the proxy's container that can send the stop request.
+	Client string
+	// AdminPorts are ports beside those of Ready, Detect and Stop that serve readiness
+	// and the path of Stop. DeafPorts are ports of the proxy where nothing obeys
+	// /quitquitquit.
+	AdminPorts, DeafPorts []string
+	// Shared says that other rows' proxies are this program too: a call that names
+	// only the program, or only the path of Stop, may be meant for any of them.
+	Shared bool
+	// Shell says that its image has a shell and kill, which Argo Workflows needs to
+	// end it.
+	Shell bool
+
+	// Rule is the rule of jobmesh lint that says "this proxy outlives the Job". Empty
+	// where somebody else stops the proxy. WrittenRule is its place where the proxy is
+	// written into the manifest.
+	Rule, WrittenRule string
+	// Domain is part of the domain of its labels and annotations. Prefixes are the
+	// beginnings of those that nobody else reads.
+	Domain   string
+	Prefixes []string
+	// Words are labels and annotations that lint knows beside those above. Nearby are
+	// keys that the mesh reads and that are spelled nearly as one of them.
+	Words  []Word
+	Nearby []string
 }
 
-// An Annotation is one more pod annotation that the wrapper is told.
-type Annotation struct {
-	Name     string
+// A Word is a label or an annotation that the mesh reads.
+type Word struct {
+	Key string
+	// Label and Annotation say where it is read; an Injection knows by its Levels.
+	Label, Annotation bool
+	// Read is how its value is understood. Exact are the words of a value, and Other
+	// is what any other value is taken for.
+	Read  Reading
+	Exact []string
+	Other string
+	// Alike are other spellings that people use and that the mesh does not read.
+	Alike []string
+}
+
+// A Setting is a label or an annotation with its value.
+type Setting struct{ Key, Value string }
+
+// A Switch is an annotation that turns the stop request on.
+type Switch struct {
+	Word
+	// Value is the word for on. Without it the request is off since the release Since;
+	// always, where that is not known.
+	Value string
+	Since Version
+	// Rule is the rule of lint that says that the request is off.
+	Rule string
+}
+
+// A Level is where a mesh reads a word.
+type Level int
+
+// The levels.
+const (
+	PodLabel Level = iota
+	PodAnnotation
+	NamespaceLabel
+	NamespaceAnnotation
+)
+
+// Injection is how a pod gets into the mesh, and how it stays out. The key is empty
+// for a proxy that nobody injects.
+type Injection struct {
+	Word
+	// Levels are the places where Key is read; the first one that has it decides.
+	Levels []Level
+	// Yes are the values that ask for the proxy, where Read is Words. No are those
+	// that plainly keep it out, the usual one first.
+	Yes, No []string
+	// OptOut are the levels at which mode optOut writes Key.
+	OptOut []Level
+	// WhenAsked says that nothing but Key on the pod brings the proxy: being in a
+	// namespace of the mesh does not.
+	WhenAsked bool
+	// HostNetwork says that a pod with hostNetwork: true gets the proxy too.
+	HostNetwork bool
+	// Spared are namespaces that the webhook, as it is installed, leaves out whatever
+	// a pod there asks for.
+	Spared []string
+	// InitOnly is a word with which the pod gets an init container that ends, and no
+	// proxy.
+	InitOnly Word
+}
+
+// Native is when the proxy is a native sidecar: an init container with restartPolicy
+// Always, which the kubelet stops by itself.
+type Native struct {
+	// Words are the annotations that decide, the one that wins first. Read is how
+	// their values are understood; mode native writes "true".
+	Words []NativeWord
+	Read  Reading
+	// Exact, Other: as in a Word.
+	Exact []string
+	Other string
+	// Namespace says that they are read on the namespace too, after the pod.
+	Namespace bool
+	// Default is the release since which the proxy is native unless something says
+	// otherwise; unknown where it never is. DefaultKubelet is the oldest kubelet of
+	// the cluster with which that holds.
+	Default, DefaultKubelet Version
+	// Status is the key of the JSON in the mesh's Annotation that lists the proxy's
+	// container where it is native.
+	Status string
+}
+
+// A NativeWord is one annotation of Native.
+type NativeWord struct {
+	Name string
+	// Since is the first release that reads it; not known where every release does
+	// that can make native sidecars.
+	Since Version
+	// Variable hands its value to the wrapper; empty where nothing does.
 	Variable string
+	// Alike: as in a Word.
+	Alike []string
 }
 
-var table = []Mesh{
-	{
-		Name:       "linkerd",
-		Annotation: "linkerd.io/proxy-version",
-		Ready:      []string{"http://127.0.0.1:4191/ready"},
-		Stop:       "POST http://127.0.0.1:4191/shutdown",
-		// Off by default since Linkerd 2.16 (linkerd2 PR 12705).
-		StopDisabled: "annotate the pod with config.linkerd.io/proxy-admin-shutdown: enabled",
-		Natives: []Annotation{
-			{"config.linkerd.io/proxy-enable-native-sidecar", "JOBMESH_POD_LINKERD_NATIVE"},
-			{"config.beta.linkerd.io/proxy-enable-native-sidecar", "JOBMESH_POD_LINKERD_NATIVE_BETA"},
-			{"config.alpha.linkerd.io/proxy-enable-native-sidecar", "JOBMESH_POD_LINKERD_NATIVE_ALPHA"},
-		},
-	},
-	{
-		Name:       "istio",
-		Annotation: "sidecar.istio.io/status",
-		// 15021 is the listener the kubelet probes; it works where the agent's
-		// own port has been moved.
-		Ready: []string{"http://127.0.0.1:15021/healthz/ready"},
-		// The agent answers before its Envoy is up, and so before the wrapper
-		// could take that Envoy for one without an agent.
-		Detect: []string{"http://127.0.0.1:15020/healthz/ready", "http://127.0.0.1:15021/healthz/ready"},
-		// The agent, not Envoy's admin port: the agent would report Envoy's
-		// exit as its own failure (Istio 1.3 and newer have this endpoint).
-		Stop:         "POST http://127.0.0.1:15020/quitquitquit",
-		StopDisabled: "Istio has this endpoint since 1.3; look at the annotation status.sidecar.istio.io/port",
-		native:       istioNative,
-	},
-	{
-		Name:       "kuma",
-		Annotation: "kuma.io/sidecar-injected",
-		Ready:      []string{"http://127.0.0.1:9902/ready", "http://127.0.0.1:9901/ready"},
-		Stop:       "POST http://127.0.0.1:9901/quitquitquit",
-		// Since Kuma 2.14 the admin port is a Unix socket, out of reach.
-		StopElsewhere: "Kuma's control plane stops it when the pod's other containers have ended",
-	},
-	{
-		Name:         "consul",
-		Annotation:   "consul.hashicorp.com/connect-inject-status",
-		Ready:        []string{"http://127.0.0.1:19000/ready"},
-		Stop:         "POST http://127.0.0.1:20600/graceful_shutdown",
-		StopDisabled: "annotate the pod with consul.hashicorp.com/enable-sidecar-proxy-lifecycle: \"true\"",
-	},
-	{
-		Name:       "dapr",
-		Annotation: "dapr.io/enabled",
-		Ready:      []string{"http://127.0.0.1:3500/v1.0/healthz/outbound"},
-		Stop:       "POST http://127.0.0.1:3500/v1.0/shutdown",
-		// Wanted where API tokens are on.
-		TokenHeader: "dapr-api-token", TokenVariable: "DAPR_API_TOKEN",
-	},
-	{
-		Name:  "envoy",
-		Ready: []string{"http://127.0.0.1:15000/ready"},
-		Stop:  "POST http://127.0.0.1:15000/quitquitquit",
-	},
-	{
-		Name:         "cloud-sql-proxy",
-		Ready:        []string{"http://127.0.0.1:9090/startup"},
-		Stop:         "POST http://127.0.0.1:9091/quitquitquit",
-		StopDisabled: "start the proxy with --health-check and --quitquitquit",
-	},
-	{
-		Name:         "vault-agent",
-		Stop:         "POST http://127.0.0.1:8200/agent/v1/quit",
-		StopDisabled: "annotate the pod with vault.hashicorp.com/agent-enable-quit: \"true\"",
-	},
-}
-
-// All returns the meshes in table order. The caller must not change it.
+// All returns the rows in the order of the table. The caller must not change them.
 func All() []Mesh { return table }
 
-// Names returns the mesh names in table order.
+// Names returns the names in the order of the table.
 func Names() []string {
 	names := make([]string, len(table))
 	for i := range table {
@@ -128,11 +203,11 @@ func Names() []string {
 	return names
 }
 
-// ByName returns the mesh of that name.
+// ByName returns the row of that name.
 func ByName(name string) (Mesh, bool) {
-	for _, m := range table {
-		if m.Name == name {
-			return m, true
+	for i := range table {
+		if table[i].Name == name {
+			return table[i], true
 		}
 	}
 	return Mesh{}, false
@@ -148,22 +223,96 @@ func (m *Mesh) Variable() string {
 	return "JOBMESH_POD_" + strings.ToUpper(m.Name)
 }
 
-// Native reports whether the pod's annotations show the proxy to run as a
-// native sidecar, which the kubelet stops by itself and restarts when anybody
-// else does. lookup returns the value of a variable.
-func (m *Mesh) Native(lookup func(variable string) string) bool {
-	for _, a := range m.Natives {
-		// Linkerd takes a boolean here, where its neighbours take "enabled".
-		if value := lookup(a.Variable); value != "" {
-			return value == "true"
-		}
-	}
-	return m.native != nil && m.native(lookup(m.Variable()))
-}
-
 // Injected reports whether an annotation's value says that a proxy was
 // injected. The downward API gives an empty value for an annotation that is
 // not there.
 func Injected(annotation string) bool {
 	return annotation != "" && annotation != "false"
+}
+
+// IsNative reports whether the pod's annotations show the proxy to run as a
+// native sidecar, which the kubelet stops by itself and restarts when anybody
+// else does. lookup returns the value of a variable.
+func (m *Mesh) IsNative(lookup func(variable string) string) bool {
+	for _, w := range m.Native.Words {
+		if w.Variable == "" {
+			continue
+		}
+		if yes, known := m.Native.Read.Bool(lookup(w.Variable)); known {
+			return yes
+		}
+	}
+	return m.Native.Status != "" && lists(lookup(m.Variable()), m.Native.Status, m.Container)
+}
+
+// NativeByDefault reports whether a proxy of this version runs as a native sidecar
+// unless told otherwise. The version is the value of Annotation.
+func (m *Mesh) NativeByDefault(version string) bool {
+	v, err := ParseVersion(version)
+	since := m.Native.Default
+	return err == nil && since.Known() && v.AtLeast(since.Major, since.Minor)
+}
+
+// StopOff reports whether the answer of a StopSwitch says that the stop request is
+// off. known is false where the answer says nothing.
+func StopOff(stopSwitch, body string) (off, known bool) {
+	_, key, _ := strings.Cut(stopSwitch, "?")
+	v, found := topLevel(body, key)
+	switch {
+	case !found:
+		return false, false
+	case v.kind == '"':
+		return v.text != "true", true
+	}
+	return true, true // null: not set, and off is the default
+}
+
+// StopURL returns the parts of Stop, as in "POST", "4191" and "/shutdown".
+func (m *Mesh) StopURL() (method, port, path string) {
+	method, url, _ := strings.Cut(m.Stop, " ")
+	port, path = portAndPath(url)
+	return method, port, path
+}
+
+// ReadyPorts returns the ports at which the proxy says whether it is ready.
+func (m *Mesh) ReadyPorts() []string {
+	var ports []string
+	for _, urls := range [][]string{m.Ready, m.Detect} {
+		for _, url := range urls {
+			port, _ := portAndPath(url)
+			ports = append(ports, port)
+		}
+	}
+	return append(ports, m.AdminPorts...)
+}
+
+// portAndPath takes a URL such as http://127.0.0.1:4191/ready apart.
+func portAndPath(url string) (port, path string) {
+	_, rest, _ := strings.Cut(url, "://")
+	host, path, _ := strings.Cut(rest, "/")
+	_, port, _ = strings.Cut(host, ":")
+	return port, "/" + path
+}
+
+// AllWords returns every label and annotation that lint knows of the mesh.
+func (m *Mesh) AllWords() []Word {
+	var words []Word
+	add := func(w Word) {
+		if w.Key != "" {
+			words = append(words, w)
+		}
+	}
+	inject := m.Inject.Word
+	for _, level := range m.Inject.Levels {
+		inject.Label = inject.Label || level == PodLabel
+		inject.Annotation = inject.Annotation || level == PodAnnotation
+	}
+	add(inject)
+	for _, n := range m.Native.Words {
+		add(Word{Key: n.Name, Annotation: true, Read: m.Native.Read, Exact: m.Native.Exact, Other: m.Native.Other, Alike: n.Alike})
+	}
+	add(m.Inject.InitOnly)
+	add(m.StopNeeds.Word)
+	add(m.SkipPorts)
+	return append(words, m.Words...)
 }

@@ -2,6 +2,8 @@ package mesh
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -45,7 +47,7 @@ func TestIstioNative(t *testing.T) {
 		`injected`:                             false,
 		``:                                     false,
 	} {
-		got := istio.Native(func(variable string) string {
+		got := istio.IsNative(func(variable string) string {
 			assert.Equal(t, "JOBMESH_POD_ISTIO", variable)
 			return status
 		})
@@ -66,26 +68,32 @@ func TestLinkerdNative(t *testing.T) {
 		{"false", "true", "true", false},
 		{"", "false", "true", false},
 		{"enabled", "", "", false},
+		{"enabled", "true", "", true}, // a value that is no boolean counts as absent
+		{"1", "", "", true},
 	} {
 		values := map[string]string{
 			"JOBMESH_POD_LINKERD_NATIVE": c.stable, "JOBMESH_POD_LINKERD_NATIVE_BETA": c.beta,
 			"JOBMESH_POD_LINKERD_NATIVE_ALPHA": c.alpha, "JOBMESH_POD_LINKERD": "stable-2.14.10",
 		}
-		assert.Equal(t, c.want, linkerd.Native(func(v string) string { return values[v] }), "%+v", c)
+		assert.Equal(t, c.want, linkerd.IsNative(func(v string) string { return values[v] }), "%+v", c)
 	}
 }
 
-func TestLinkerdNativeByDefault(t *testing.T) {
+func TestNativeByDefault(t *testing.T) {
+	linkerd, _ := ByName("linkerd")
+	consul, _ := ByName("consul")
+	assert.False(t, consul.NativeByDefault("99.0"), "it never is")
 	for version, want := range map[string]bool{
 		"2.20.0": true, "2.21": true, "stable-2.14.10": false, "stable-2.20.1": true, "enterprise-2.19.3": false,
 		"enterprise-2.20.0-1": true, "edge-26.6.1": true, "edge-26.5.9": false, "edge-27.1.1": true, "edge-24.2.4": false,
 		"v2.20.0": true, "": false, "dev-undefined": false, "2.20.0-rc1": true, "git-0a1b2c3d": false,
 	} {
-		assert.Equal(t, want, LinkerdNativeByDefault(version), version)
+		assert.Equal(t, want, linkerd.NativeByDefault(version), version)
 	}
 }
 
-func TestLinkerdShutdownOff(t *testing.T) {
+func TestStopOff(t *testing.T) {
+	linkerd, _ := ByName("linkerd")
 	for body, want := range map[string][2]bool{
 		`{"LINKERD2_PROXY_SHUTDOWN_ENDPOINT_ENABLED":"true"}`:  {false, true},
 		`{"LINKERD2_PROXY_SHUTDOWN_ENDPOINT_ENABLED":"false"}`: {true, true},
@@ -94,8 +102,86 @@ func TestLinkerdShutdownOff(t *testing.T) {
 		`not found`:    {false, false},
 		`{"LINKERD2_P`: {false, false},
 	} {
-		off, known := LinkerdShutdownOff(body)
+		off, known := StopOff(linkerd.StopSwitch, body)
 		assert.Equal(t, want, [2]bool{off, known}, body)
+	}
+}
+
+func TestParseVersion(t *testing.T) {
+	for text, want := range map[string]Version{
+		"2.19": {2, 19}, "v1.27.3": {1, 27}, "1.33.5-gke.1200": {1, 33}, "stable-2.14.10": {2, 14}, "1.29+": {1, 29},
+		"enterprise-2.19.0": {2, 19}, "enterprise-2.20.0-1": {2, 20},
+		"edge-26.6.1": {2, 20}, "edge-25.10.2": {2, 19}, "edge-24.11.8": {2, 17}, "edge-20.1.1": {2, 13},
+	} {
+		got, err := ParseVersion(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, got, text)
+	}
+	for _, text := range []string{"", "2", "latest", "2.x", "-1.2", "0.0", "2.19beta", "edge-", "edge-26", "edge-x.1", "1.-2", "other-2.19"} {
+		_, err := ParseVersion(text)
+		require.ErrorContains(t, err, strconv.Quote(text)+" is not")
+	}
+	require.False(t, Version{}.AtLeast(0, 0))
+	require.False(t, Version{}.Before(99, 0))
+	require.Equal(t, "2.20", Version{2, 20}.String())
+	require.Empty(t, Version{}.String())
+}
+
+func TestReadings(t *testing.T) {
+	for _, c := range []struct {
+		read             Reading
+		value            string
+		yes, known, well bool
+	}{
+		{GoBool, "true", true, true, true},
+		{GoBool, "F", false, true, true},
+		{GoBool, "yes", false, false, false},
+		{Truthy, "On", true, true, true},
+		{Truthy, "no", false, true, true},
+		{Truthy, "enabled", false, true, false},
+		{ButFalse, "false", false, true, true},
+		{ButFalse, "False", true, true, false},
+		{Words, "enabled", false, false, true},
+		{Words, "true", false, false, false},
+		{GoBool, "", false, false, false},
+		{ButFalse, "", true, false, false},
+		{Text, "anything", false, false, true},
+	} {
+		yes, known := c.read.Bool(c.value)
+		w := Word{Read: c.read, Exact: []string{"enabled"}}
+		assert.Equal(t, []bool{c.yes, c.known, c.well}, []bool{yes, known, w.Understood(c.value)}, "%d %s", c.read, c.value)
+	}
+}
+
+// Every row says what its readers take for granted.
+func TestTable(t *testing.T) {
+	seen := map[string]bool{}
+	for _, m := range All() {
+		t.Run(m.Name, func(t *testing.T) {
+			require.False(t, seen[m.Name], "twice")
+			seen[m.Name] = true
+			require.NotEmpty(t, m.Title)
+			require.NotEmpty(t, m.Checked)
+			require.NotEmpty(t, m.Sources)
+			for _, source := range m.Sources {
+				require.Regexp(t, "^https://", source)
+			}
+			method, port, path := m.StopURL()
+			require.Equal(t, "POST", method)
+			require.Equal(t, m.Stop, "POST http://127.0.0.1:"+port+path)
+			for _, port := range slices.Concat(m.ReadyPorts(), m.DeafPorts) {
+				require.Regexp(t, "^[0-9]{4,5}$", port)
+			}
+			require.Equal(t, m.Inject.Key != "", len(m.Inject.Levels) > 0, "a word is read somewhere")
+			if m.Annotation != "" {
+				require.NotEmpty(t, m.Inject.Key, "somebody injects it")
+				require.NotEmpty(t, m.Container)
+			}
+			for _, w := range m.AllWords() {
+				require.True(t, w.Label || w.Annotation, w.Key)
+				require.True(t, w.Read == Text || w.Other != "", w.Key)
+			}
+		})
 	}
 }
 
@@ -105,7 +191,7 @@ func TestField(t *testing.T) {
 }
 
 // What encoding/json wrote is read the way encoding/json reads it.
-func FuzzIstioNative(f *testing.F) {
+func FuzzLists(f *testing.F) {
 	f.Add("istio-init", "istio-proxy", "x")
 	f.Add(`"],`, "\\", "{")
 	f.Fuzz(func(t *testing.T, first, second, other string) {
@@ -114,7 +200,7 @@ func FuzzIstioNative(f *testing.F) {
 		})
 		require.NoError(t, err)
 		want := first == "istio-proxy" || second == "istio-proxy"
-		assert.Equal(t, want, istioNative(string(status)), string(status))
-		istioNative(first) // whatever it is: no panic, no endless loop
+		assert.Equal(t, want, lists(string(status), "initContainers", "istio-proxy"), string(status))
+		lists(first, "initContainers", "istio-proxy") // whatever it is: no panic, no endless loop
 	})
 }

@@ -5,32 +5,27 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-func TestParseVersion(t *testing.T) {
-	for text, want := range map[string]Version{
-		"2.19": {2, 19}, "v1.27.3": {1, 27}, "1.33.5-gke.1200": {1, 33}, "stable-2.14.10": {2, 14}, "1.29+": {1, 29},
-		"edge-26.6.1": {2, 20}, "edge-25.10.2": {2, 19}, "edge-24.11.8": {2, 17}, "edge-20.1.1": {2, 13},
-	} {
-		got, err := ParseVersion(text)
-		require.NoError(t, err, text)
-		require.Equal(t, want, got, text)
-	}
-	for _, text := range []string{"", "2", "latest", "2.x", "-1.2", "0.0", "2.19beta", "edge-", "1.-2"} {
-		_, err := ParseVersion(text)
-		require.Error(t, err, text)
-	}
-	require.False(t, Version{}.AtLeast(0, 0))
-	require.False(t, Version{}.Before(99, 0))
-	require.Equal(t, "2.20", Version{2, 20}.String())
+// inject and native are the words of a mesh in the table.
+func inject(name string) string {
+	m, _ := mesh.ByName(name)
+	return m.Inject.Key
+}
+
+func native(name string) string {
+	m, _ := mesh.ByName(name)
+	return m.Native.Words[0].Name
 }
 
 // The whole table of Istio's decision whether a pod gets a sidecar: label over
 // annotation over namespace; "-" is absent.
 func TestIstioInjected(t *testing.T) {
 	namespaces := map[string]map[string]string{
-		"-": nil, "enabled": {IstioNamespace: "enabled"}, "disabled": {IstioNamespace: "disabled"},
-		"rev": {IstioRevision: "canary"}, "ambient": {IstioDataplane: "ambient", IstioNamespace: "enabled"},
+		"-": nil, "enabled": {mesh.IstioNamespace: "enabled"}, "disabled": {mesh.IstioNamespace: "disabled"},
+		"rev": {mesh.IstioRevision: "canary"}, "ambient": {mesh.IstioDataplane: "ambient", mesh.IstioNamespace: "enabled"},
 	}
 	want := map[string]string{ // namespace -> verdict for label/annotation: -/-, -/t, -/f, t/-, t/t, t/f, f/-, f/t, f/f
 		"-":        "-t-ttt---",
@@ -44,8 +39,8 @@ func TestIstioInjected(t *testing.T) {
 		for _, label := range []string{"", "true", "false"} {
 			for _, annotation := range []string{"", "true", "false"} {
 				p := Pod{Labels: map[string]string{}, Annotations: map[string]string{}, NamespaceLabels: labels}
-				set(p.Labels, IstioInject, label)
-				set(p.Annotations, IstioInject, annotation)
+				set(p.Labels, inject("istio"), label)
+				set(p.Annotations, inject("istio"), annotation)
 				require.Equal(t, want[name][i] == 't', Injected("istio", p).Yes, "namespace %s label %q annotation %q", name, label, annotation)
 				p.HostNetwork = true
 				require.False(t, Injected("istio", p).Yes)
@@ -56,13 +51,13 @@ func TestIstioInjected(t *testing.T) {
 	// Unless the namespace opts out, a profile stands in for it.
 	require.True(t, Injected("istio", Pod{Default: true}).Yes)
 	require.False(t, Injected("istio", Pod{Default: true, NamespaceLabels: namespaces["disabled"]}).Yes)
-	require.False(t, Injected("istio", Pod{Default: true, Annotations: map[string]string{IstioInject: "false"}}).Yes)
-	require.False(t, Injected("istio", Pod{Default: true, Labels: map[string]string{IstioInject: "no"}}).Yes)
-	require.True(t, Injected("istio", Pod{Default: true, Labels: map[string]string{IstioInject: "Yes"}}).Yes)
-	require.False(t, Injected("istio", Pod{Labels: map[string]string{IstioInject: "Yes"}}).Yes, "the webhook selects on the word true")
-	require.True(t, Injected("istio", Pod{Labels: map[string]string{IstioRevision: "canary"}}).Yes)
-	require.True(t, Injected("istio", Pod{Labels: map[string]string{IstioDataplane: "none", IstioInject: "true"},
-		NamespaceLabels: map[string]string{IstioDataplane: "ambient"}}).Yes)
+	require.False(t, Injected("istio", Pod{Default: true, Annotations: map[string]string{inject("istio"): "false"}}).Yes)
+	require.False(t, Injected("istio", Pod{Default: true, Labels: map[string]string{inject("istio"): "no"}}).Yes)
+	require.True(t, Injected("istio", Pod{Default: true, Labels: map[string]string{inject("istio"): "Yes"}}).Yes)
+	require.False(t, Injected("istio", Pod{Labels: map[string]string{inject("istio"): "Yes"}}).Yes, "the webhook selects on the word true")
+	require.True(t, Injected("istio", Pod{Labels: map[string]string{mesh.IstioRevision: "canary"}}).Yes)
+	require.True(t, Injected("istio", Pod{Labels: map[string]string{mesh.IstioDataplane: "none", inject("istio"): "true"},
+		NamespaceLabels: map[string]string{mesh.IstioDataplane: "ambient"}}).Yes)
 }
 
 func set(m map[string]string, name, value string) {
@@ -75,21 +70,21 @@ func set(m map[string]string, name, value string) {
 func TestIstioNative(t *testing.T) {
 	for _, annotation := range []string{"", "true", "false", "False", "no", "0"} {
 		for _, setting := range []Setting{"", Auto, True, False} {
-			for _, version := range []Version{{}, {1, 24}, {1, 27}} {
-				for _, kubelet := range []Version{{}, {1, 32}, {1, 33}, {1, 36}} {
+			for _, version := range []mesh.Version{{}, {Major: 1, Minor: 24}, {Major: 1, Minor: 27}} {
+				for _, kubelet := range []mesh.Version{{}, {Major: 1, Minor: 32}, {Major: 1, Minor: 33}, {Major: 1, Minor: 36}} {
 					name := fmt.Sprintf("%q %q %s %s", annotation, setting, version, kubelet)
 					p := Pod{Annotations: map[string]string{}}
-					set(p.Annotations, IstioNative, annotation)
+					set(p.Annotations, native("istio"), annotation)
 					var want bool
 					switch {
 					case annotation != "":
 						want = annotation != "false"
 					case setting == True:
 						want = true
-					case setting == False, version == Version{1, 24}:
+					case setting == False, version == mesh.Version{Major: 1, Minor: 24}:
 						want = false
 					default:
-						want = kubelet == Version{1, 33} || kubelet == Version{1, 36}
+						want = kubelet == mesh.Version{Major: 1, Minor: 33} || kubelet == mesh.Version{Major: 1, Minor: 36}
 					}
 					require.Equal(t, want, Native("istio", Installation{version, setting, kubelet}, p).Yes, name)
 				}
@@ -98,7 +93,7 @@ func TestIstioNative(t *testing.T) {
 	}
 	p := Pod{Annotations: map[string]string{"sidecar.istio.io/native-side": "true"}}
 	require.False(t, Native("istio", Installation{}, p).Yes, "the spelling of the release note")
-	require.NotEmpty(t, Native("istio", Installation{Version: Version{1, 27}}, Pod{}).Open)
+	require.NotEmpty(t, Native("istio", Installation{Version: mesh.Version{Major: 1, Minor: 27}}, Pod{}).Open)
 }
 
 // Linkerd: the three names of the annotation, on the pod and on the namespace, by
@@ -121,7 +116,7 @@ func TestLinkerdNative(t *testing.T) {
 						}
 						in := Installation{Native: setting}
 						if minor > 0 {
-							in.Version = Version{2, minor}
+							in.Version = mesh.Version{Major: 2, Minor: minor}
 						}
 						read := prefix != "" && value != "enabled" && (minor == 0 || minor >= first)
 						want := minor >= 20
@@ -142,10 +137,10 @@ func TestLinkerdNative(t *testing.T) {
 		Annotations:          map[string]string{"config.alpha.linkerd.io/proxy-enable-native-sidecar": "false"},
 		NamespaceAnnotations: map[string]string{"config.linkerd.io/proxy-enable-native-sidecar": "true"},
 	}
-	require.False(t, Native("linkerd", Installation{Version: Version{2, 20}}, p).Yes)
+	require.False(t, Native("linkerd", Installation{Version: mesh.Version{Major: 2, Minor: 20}}, p).Yes)
 	p.Annotations["config.linkerd.io/proxy-enable-native-sidecar"] = "true"
-	require.True(t, Native("linkerd", Installation{Version: Version{2, 20}}, p).Yes)
-	require.False(t, Native("linkerd", Installation{Version: Version{2, 18}}, p).Yes, "2.18 reads the alpha name alone")
+	require.True(t, Native("linkerd", Installation{Version: mesh.Version{Major: 2, Minor: 20}}, p).Yes)
+	require.False(t, Native("linkerd", Installation{Version: mesh.Version{Major: 2, Minor: 18}}, p).Yes, "2.18 reads the alpha name alone")
 }
 
 func TestInjected(t *testing.T) {
@@ -156,25 +151,29 @@ func TestInjected(t *testing.T) {
 		pod  Pod
 		want bool
 	}{
-		"linkerd enabled":             {"linkerd", annotated(LinkerdInject, "enabled"), true},
-		"linkerd ingress":             {"linkerd", annotated(LinkerdInject, "ingress"), true},
-		"linkerd disabled":            {"linkerd", annotated(LinkerdInject, "disabled"), false},
-		"linkerd true":                {"linkerd", annotated(LinkerdInject, "true"), false},
+		"linkerd enabled":             {"linkerd", annotated(inject("linkerd"), "enabled"), true},
+		"linkerd ingress":             {"linkerd", annotated(inject("linkerd"), "ingress"), true},
+		"linkerd disabled":            {"linkerd", annotated(inject("linkerd"), "disabled"), false},
+		"linkerd true":                {"linkerd", annotated(inject("linkerd"), "true"), false},
 		"linkerd profile":             {"linkerd", Pod{Default: true}, true},
 		"linkerd nothing":             {"linkerd", Pod{}, false},
-		"linkerd namespace":           {"linkerd", Pod{NamespaceAnnotations: map[string]string{LinkerdInject: "enabled"}}, true},
-		"linkerd namespace off":       {"linkerd", Pod{Default: true, NamespaceAnnotations: map[string]string{LinkerdInject: "disabled"}}, false},
+		"linkerd namespace":           {"linkerd", Pod{NamespaceAnnotations: map[string]string{inject("linkerd"): "enabled"}}, true},
+		"linkerd namespace off":       {"linkerd", Pod{Default: true, NamespaceAnnotations: map[string]string{inject("linkerd"): "disabled"}}, false},
 		"linkerd host network":        {"linkerd", Pod{Default: true, HostNetwork: true}, false},
-		"kuma label":                  {"kuma", labelled(KumaInject, "enabled"), true},
-		"kuma label off":              {"kuma", Pod{Default: true, Labels: map[string]string{KumaInject: "disabled"}}, false},
-		"kuma namespace":              {"kuma", Pod{NamespaceLabels: map[string]string{KumaInject: "enabled"}}, true},
+		"kuma label":                  {"kuma", labelled(inject("kuma"), "enabled"), true},
+		"kuma label off":              {"kuma", Pod{Default: true, Labels: map[string]string{inject("kuma"): "disabled"}}, false},
+		"kuma namespace":              {"kuma", Pod{NamespaceLabels: map[string]string{inject("kuma"): "enabled"}}, true},
 		"kuma profile":                {"kuma", Pod{Default: true}, true},
-		"consul annotation":           {"consul", annotated(ConsulInject, "true"), true},
-		"consul annotation off":       {"consul", Pod{Default: true, Annotations: map[string]string{ConsulInject: "false"}}, false},
-		"consul no boolean":           {"consul", annotated(ConsulInject, "yes"), false},
+		"consul annotation":           {"consul", annotated(inject("consul"), "true"), true},
+		"consul annotation off":       {"consul", Pod{Default: true, Annotations: map[string]string{inject("consul"): "false"}}, false},
+		"consul no boolean":           {"consul", annotated(inject("consul"), "yes"), false},
 		"consul profile":              {"consul", Pod{Default: true}, true},
-		"dapr annotation":             {"dapr", annotated(DaprEnabled, "true"), true},
+		"dapr annotation":             {"dapr", annotated(inject("dapr"), "true"), true},
 		"dapr never by default":       {"dapr", Pod{Default: true}, false},
+		"dapr host network":           {"dapr", Pod{HostNetwork: true, Annotations: map[string]string{inject("dapr"): "true"}}, true},
+		"vault":                       {"vault-agent", annotated(inject("vault-agent"), "true"), true},
+		"vault never by default":      {"vault-agent", Pod{Default: true}, false},
+		"vault no boolean":            {"vault-agent", annotated(inject("vault-agent"), "yes"), false},
 		"a proxy that nobody injects": {"envoy", Pod{Default: true}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,10 +184,28 @@ func TestInjected(t *testing.T) {
 	}
 }
 
+// A word that plainly keeps the proxy out does so, whatever else asks for it.
+func TestOptOuts(t *testing.T) {
+	for _, m := range mesh.All() {
+		for _, value := range m.Inject.No {
+			for _, level := range m.Inject.OptOut {
+				p := Pod{
+					Default: true, Labels: map[string]string{}, Annotations: map[string]string{},
+					NamespaceLabels:      map[string]string{mesh.IstioNamespace: "enabled", inject("kuma"): "enabled"},
+					NamespaceAnnotations: map[string]string{inject("linkerd"): "enabled"},
+				}
+				words, _ := p.at(level)
+				words[m.Inject.Key] = value
+				require.False(t, Injected(m.Name, p).Yes, "%s: %s: %s", m.Name, m.Inject.Key, value)
+			}
+		}
+	}
+}
+
 // No webhook is asked about the namespaces of Kubernetes itself.
 func TestSparedNamespaces(t *testing.T) {
 	for mesh, ns := range map[string]string{"linkerd": "kube-system", "istio": "kube-public"} {
-		p := Pod{Namespace: ns, Default: true, Annotations: map[string]string{LinkerdInject: "enabled"}, Labels: map[string]string{IstioInject: "true"}}
+		p := Pod{Namespace: ns, Default: true, Annotations: map[string]string{inject("linkerd"): "enabled"}, Labels: map[string]string{inject("istio"): "true"}}
 		require.False(t, Injected(mesh, p).Yes)
 		p.Namespace = "shop"
 		require.True(t, Injected(mesh, p).Yes)
@@ -196,11 +213,11 @@ func TestSparedNamespaces(t *testing.T) {
 }
 
 func TestNativeOfTheOthers(t *testing.T) {
-	require.True(t, Native("kuma", Installation{Version: Version{2, 14}}, Pod{}).Yes)
-	require.False(t, Native("kuma", Installation{Version: Version{2, 13}}, Pod{}).Yes)
-	require.False(t, Native("kuma", Installation{Version: Version{2, 14}, Native: False}, Pod{}).Yes)
+	require.True(t, Native("kuma", Installation{Version: mesh.Version{Major: 2, Minor: 14}}, Pod{}).Yes)
+	require.False(t, Native("kuma", Installation{Version: mesh.Version{Major: 2, Minor: 13}}, Pod{}).Yes)
+	require.False(t, Native("kuma", Installation{Version: mesh.Version{Major: 2, Minor: 14}, Native: False}, Pod{}).Yes)
 	require.NotEmpty(t, Native("kuma", Installation{}, Pod{}).Open)
-	for mesh, annotation := range map[string]string{"consul": ConsulNative, "dapr": DaprNative} {
+	for mesh, annotation := range map[string]string{"consul": native("consul"), "dapr": native("dapr")} {
 		require.False(t, Native(mesh, Installation{}, Pod{}).Yes)
 		require.True(t, Native(mesh, Installation{}, Pod{Annotations: map[string]string{annotation: "true"}}).Yes)
 		require.True(t, Native(mesh, Installation{Native: True}, Pod{}).Yes)

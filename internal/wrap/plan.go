@@ -28,8 +28,10 @@ type proxy struct {
 	// stopSwitch is asked, before the command, whether the stop request will
 	// be taken; nil where nothing tells.
 	stopSwitch *plainhttp.Request
-	// version is the proxy's, where an annotation tells it.
-	version string
+	// version is the proxy's, where an annotation tells it; nativeVersion says that
+	// it is one that is native unless told otherwise.
+	version       string
+	nativeVersion bool
 	// native is set for a sidecar that the kubelet stops.
 	native bool
 	// stopDisabled and stopElsewhere are those of the mesh table.
@@ -132,7 +134,7 @@ func proxyOf(m *mesh.Mesh, env environment) (proxy, error) {
 	if len(p.detect) == 0 {
 		p.detect = p.ready
 	}
-	if p.native = m.Native(env.value); p.native {
+	if p.native = m.IsNative(env.value); p.native {
 		return p, nil
 	}
 	var headers []string
@@ -147,9 +149,10 @@ func proxyOf(m *mesh.Mesh, env environment) (proxy, error) {
 		return p, about(err)
 	}
 	p.stop = []*plainhttp.Request{stop}
-	if m.Name == "linkerd" {
+	if m.StopSwitch != "" {
 		p.version = env.value(m.Variable())
-		if p.stopSwitch, err = plainhttp.NewLocal("GET", mesh.LinkerdShutdownSwitch); err != nil {
+		p.nativeVersion = m.NativeByDefault(p.version)
+		if p.stopSwitch, err = plainhttp.NewLocal("GET", m.StopSwitch); err != nil {
 			return p, about(err)
 		}
 	}

@@ -74,9 +74,9 @@ func (r *run) look(p *proxy) sighting {
 	}
 	if p.stopSwitch != nil && s.ready == "yes" {
 		if _, body, err := p.stopSwitch.Body(sock.For(limit, r.interrupted)); err == nil {
-			if off, known := mesh.LinkerdShutdownOff(body); known && off {
+			if off, known := mesh.StopOff(p.stopSwitch.URL.Text, body); known && off {
 				s.stop = "switched off: " + p.stopDisabled
-				if mesh.LinkerdNativeByDefault(p.version) {
+				if p.nativeVersion {
 					p.native = true
 				}
 			}

@@ -59,10 +59,10 @@ func (r *run) checkStopSwitch() {
 			continue
 		}
 		status, body, err := p.stopSwitch.Body(sock.For(limit, r.interrupted))
-		off, known := mesh.LinkerdShutdownOff(body)
+		off, known := mesh.StopOff(p.stopSwitch.URL.Text, body)
 		switch {
 		case err != nil || !success(status) || !known || !off:
-		case mesh.LinkerdNativeByDefault(p.version):
+		case p.nativeVersion:
 			p.stop, p.native = nil, true
 			r.logEvent(event{severity: info, name: "native-sidecar",
 				text: p.name + " " + p.version + " has its stop endpoint off: taken for a native sidecar, which the kubelet stops"})

@@ -70,7 +70,10 @@ func TestMeshes(t *testing.T) {
 		if m.Annotation != "" {
 			want[m.Variable()] = path(m.Annotation)
 		}
-		for _, native := range m.Natives {
+		for _, native := range m.Native.Words {
+			if native.Variable == "" {
+				continue
+			}
 			want[native.Variable] = path(native.Name)
 			require.Equal(t, "true", r.Native.Annotations[native.Name], "mode native asks for what the wrapper knows as native")
 		}
