@@ -161,8 +161,12 @@ func packCharts(r *release.Release, sources string, pin chart.Pin, repository st
 	}
 	r.Chart = &archive
 	library := chart.Library{Archive: archive, Repository: repository}
-	for _, name := range applications {
-		packed, err := chart.PackApplication(filepath.Join(sources, "charts", name), library, created)
+	folders, err := applicationFolders(sources)
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		packed, err := chart.PackApplication(folder, library, created)
 		if err != nil {
 			return err
 		}
@@ -171,9 +175,18 @@ func packCharts(r *release.Release, sources string, pin chart.Pin, repository st
 	return nil
 }
 
-// applications are the charts of charts/ that are released with the library. The
-// others there are examples.
-var applications = []string{"cronjobs"}
+// applicationFolders returns the charts that are released with the library: each
+// folder of charts/ with a Chart.yaml. The examples are one folder deeper.
+func applicationFolders(sources string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(sources, "charts", "*", "Chart.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	for i, file := range files {
+		files[i] = filepath.Dir(file)
+	}
+	return files, nil
+}
 
 // chartRepository is the registry and prefix of charts as Helm names it.
 func chartRepository(prefix string) string { return "oci://" + prefix }

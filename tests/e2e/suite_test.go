@@ -93,11 +93,11 @@ func (s *suite) copyCharts() error {
 	if err != nil {
 		return err
 	}
-	from := []string{"charts/job"}
+	from := []string{"charts/job", filepath.Join(repository, "charts", "cronjobs")}
 	for _, name := range []string{
-		"cronjobs", "database-migration", "entrypoint", "native", "nightly-report", "opt-out", "shell-hook", "two-containers",
+		"database-migration", "entrypoint", "native", "nightly-report", "opt-out", "shell-hook", "two-containers",
 	} {
-		from = append(from, filepath.Join(repository, "charts", name))
+		from = append(from, filepath.Join(repository, "charts", "examples", name))
 	}
 	for _, from := range from {
 		to := filepath.Join(s.charts, filepath.Base(from))

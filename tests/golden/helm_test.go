@@ -96,10 +96,9 @@ func (h helm) consumers(t testing.TB) map[string]string {
 	t.Helper()
 	dir := filepath.Join(work, h.name)
 	charts := map[string]string{"consumer": filepath.Join(dir, "tests", "chart")}
-	entries, err := os.ReadDir(filepath.Join(root, "charts"))
-	require.NoError(t, err)
-	for _, e := range entries {
-		charts[e.Name()] = filepath.Join(dir, "charts", e.Name())
+	for _, file := range chartFiles(t, root) {
+		chart := filepath.Dir(file)
+		charts[filepath.Base(chart)] = filepath.Join(dir, strings.TrimPrefix(chart, root))
 	}
 	preparing.Lock()
 	defer preparing.Unlock()
@@ -109,7 +108,7 @@ func (h helm) consumers(t testing.TB) map[string]string {
 	copyDir(t, filepath.Join(root, "library-chart"), filepath.Join(dir, "library-chart"))
 	copyDir(t, filepath.Join(root, "charts"), filepath.Join(dir, "charts"))
 	copyDir(t, filepath.Join(root, "tests", "chart"), filepath.Join(dir, "tests", "chart"))
-	// In the order of their names: charts/umbrella depends on others of them.
+	// In the order of their names: the example umbrella depends on others of them.
 	for _, name := range slices.Sorted(maps.Keys(charts)) {
 		chart := charts[name]
 		require.NoError(t, os.RemoveAll(filepath.Join(chart, "charts")))
@@ -120,6 +119,19 @@ func (h helm) consumers(t testing.TB) map[string]string {
 }
 
 var preparing sync.Mutex
+
+// chartFiles returns the Chart.yaml of each published chart and of each example.
+func chartFiles(t testing.TB, root string) []string {
+	t.Helper()
+	var files []string
+	for _, folder := range []string{"charts", filepath.Join("charts", "examples")} {
+		found, err := filepath.Glob(filepath.Join(root, folder, "*", "Chart.yaml"))
+		require.NoError(t, err)
+		require.NotEmpty(t, found, folder)
+		files = append(files, found...)
+	}
+	return files
+}
 
 // copyDir copies a folder. Symbolic links are not followed.
 func copyDir(t testing.TB, from, to string) {

@@ -50,8 +50,7 @@ func TestVersion(t *testing.T) {
 	chart := parse[struct{ Version, AppVersion string }](t, read(t, library, "Chart.yaml"))
 	require.Equal(t, chart.Version, chart.AppVersion)
 	require.Equal(t, chart.Version, printed(t, "_version.tpl", "jobmesh.version"))
-	files, err := filepath.Glob(filepath.Join(root, "charts", "*", "Chart.yaml"))
-	require.NoError(t, err)
+	files := chartFiles(t, root)
 	uses := 0
 	for _, file := range append(files, filepath.Join(root, "tests", "chart", "Chart.yaml")) {
 		consumer := parse[struct {
