@@ -16,7 +16,7 @@ func cliPage() ([]byte, error) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	var b strings.Builder
-	b.WriteString("<!-- Written by `make generate` from internal/cli. -->\n\n# jobmesh\n")
+	b.WriteString("# jobmesh\n")
 	describe(&b, root)
 	b.WriteString("\n## Exit codes\n\n| code | |\n| --- | --- |\n| 0 | done, or nothing to do |\n")
 	for _, c := range fault.Codes {

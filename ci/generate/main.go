@@ -1,11 +1,14 @@
-// Command generate writes every file that is derived from other files of this
-// repository, such as the reference pages of docs/: their sources are the library
-// chart's comments, the wrapper's tables, the CLI's commands and lint's rules.
+// Command generate writes every file, and every part of a file, that is derived from
+// other files of this repository, such as the reference pages of docs/: their sources
+// are the library chart's comments, the wrapper's tables, the CLI's commands and
+// lint's rules.
 //
 //	go run ./ci/generate          write the files
 //	go run ./ci/generate -check   fail if a file is not what its sources say
 //
-// Both run at the root of the repository.
+// Both run at the root of the repository. To derive one more, add a line to outputs:
+// whole for a file, region for lines inside a file that is written by hand, jsonValue
+// for a value inside a JSON file.
 package main
 
 import (
@@ -14,56 +17,30 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
 const chart = "library-chart"
 
-// A page is a file of docs/ and what writes it.
-type page struct {
-	path  string
-	write func() ([]byte, error)
+// outputs are all that is derived, each with its source.
+func outputs() []output {
+	return slices.Concat([]output{
+		whole("docs/chart.md", "the comments in "+chart, chartPage),
+		whole("docs/wrapper.md", "internal/wrap and internal/mesh", wrapperPage),
+		whole("docs/cli.md", "internal/cli", cliPage),
+		whole("docs/image.schema.json", "internal/image", func() ([]byte, error) { return image.Schema, nil }),
+	}, rulePages())
 }
 
-var pages = append([]page{
-	{"docs/chart.md", chartPage},
-	{"docs/wrapper.md", wrapperPage},
-	{"docs/cli.md", cliPage},
-	{"docs/image.schema.json", func() ([]byte, error) { return image.Schema, nil }},
-}, rulePages()...)
-
 func main() {
-	check := flag.Bool("check", false, "fail if a page is not what the sources say")
+	check := flag.Bool("check", false, "fail if a file is not what the sources say")
 	flag.Parse()
-	var failures []error
-	for _, p := range pages {
-		want, err := p.write()
-		if err == nil {
-			err = settle(p.path, want, *check)
-		}
-		failures = append(failures, err)
-	}
-	failures = append(failures, strayRules())
-	if err := errors.Join(failures...); err != nil {
+	if err := errors.Join(settle(".", outputs(), *check), strayRules()); err != nil {
 		fmt.Fprintf(os.Stderr, "generate: %v\nhint: make generate\n", err)
 		os.Exit(1)
 	}
-}
-
-// settle writes a page, or checks that it is written.
-func settle(path string, want []byte, check bool) error {
-	if !check {
-		return os.WriteFile(path, want, 0o644)
-	}
-	got, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if string(got) != string(want) {
-		return fmt.Errorf("%s is not what the sources say", path)
-	}
-	return nil
 }
 
 // chartPage is the reference of the library chart, from the comments in its

@@ -10,7 +10,6 @@ import (
 // render returns the page.
 func render(introduction string, settings []setting, templates []template) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "<!-- Written by `make generate` from %s. Edit the comments there. -->\n\n", chart)
 	fmt.Fprintf(&b, "# The library chart\n\n## Values\n\n%s\n\n", introduction)
 	b.WriteString("| value | default | |\n| --- | --- | --- |\n")
 	for _, s := range settings {

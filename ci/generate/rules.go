@@ -23,10 +23,10 @@ var families = []struct{ digit, title string }{
 }
 
 // rulePages are a page for each rule of jobmesh lint, and their index.
-func rulePages() []page {
-	pages := []page{{rulesFolder + "README.md", ruleIndex}}
+func rulePages() []output {
+	pages := []output{whole(rulesFolder+"README.md", "internal/lint", ruleIndex)}
 	for _, r := range slices.Concat(lint.Rules(), lint.Elsewhere()) {
-		pages = append(pages, page{rulesFolder + r.ID + ".md", func() ([]byte, error) { return rulePage(r) }})
+		pages = append(pages, whole(rulesFolder+r.ID+".md", "internal/lint", func() ([]byte, error) { return rulePage(r) }))
 	}
 	return pages
 }
@@ -38,7 +38,7 @@ func strayRules() error {
 		return err
 	}
 	for _, file := range files {
-		if !slices.ContainsFunc(rulePages(), func(p page) bool { return p.path == filepath.ToSlash(file) }) {
+		if !slices.ContainsFunc(rulePages(), func(p output) bool { return p.path == filepath.ToSlash(file) }) {
 			return fmt.Errorf("%s: is the page of no rule", file)
 		}
 	}
@@ -47,7 +47,7 @@ func strayRules() error {
 
 func ruleIndex() ([]byte, error) {
 	var b strings.Builder
-	b.WriteString("<!-- Written by `make generate` from internal/lint. -->\n\n# Rules of jobmesh lint\n\n" +
+	b.WriteString("# Rules of jobmesh lint\n\n" +
 		"How to run it: [../lint.md](../lint.md). An id never changes its meaning. `jobmesh lint --explain JM101` prints a page.\n")
 	for _, f := range families {
 		fmt.Fprintf(&b, "\n## %s\n\n| rule | severity | |\n| --- | --- | --- |\n", f.title)
@@ -66,7 +66,7 @@ func ruleIndex() ([]byte, error) {
 
 func rulePage(r *lint.Rule) ([]byte, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "<!-- Written by `make generate` from internal/lint. -->\n\n# %s: %s\n\nSeverity: %s. [All rules](README.md)\n\n%s\n\n", r.ID, r.Title, r.Severity, r.Why)
+	fmt.Fprintf(&b, "# %s: %s\n\nSeverity: %s. [All rules](README.md)\n\n%s\n\n", r.ID, r.Title, r.Severity, r.Why)
 	if r.Look != "" {
 		fmt.Fprintf(&b, "%s\n\n## Where to look\n\n%s\n\n```sh\n%s\n```\n\nFix: %s.\n", lint.NotByLint, r.Look, r.Shell, lint.Placeholders(r.Fix))
 		comesFrom(&b, r)

@@ -78,10 +78,14 @@ func lastBlock(comment string) string {
 	return comment[strings.LastIndex(comment, "\n\n")+1:]
 }
 
-// comment returns the text of a YAML comment.
+// comment returns the text of a YAML comment, without the marks of what is
+// generated in it.
 func comment(c string) string {
 	var lines []string
 	for line := range strings.Lines(strings.TrimSpace(c)) {
+		if isMark(line) {
+			continue
+		}
 		lines = append(lines, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "#")))
 	}
 	return strings.Join(lines, "\n")

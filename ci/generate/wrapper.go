@@ -11,7 +11,7 @@ import (
 // wrapperPage is the reference of the wrapper, from its own tables.
 func wrapperPage() ([]byte, error) {
 	var b strings.Builder
-	b.WriteString("<!-- Written by `make generate` from internal/wrap and internal/mesh. -->\n\n# jobmesh-wrap\n\n")
+	b.WriteString("# jobmesh-wrap\n\n")
 	fmt.Fprintf(&b, "```\n%s```\n", wrap.Help())
 	b.WriteString("\n## Flags and variables\n\n" +
 		"The flag wins over its variable. An empty variable is unset, a bad value is a usage error. " +
