@@ -28,7 +28,7 @@ const chart = "library-chart"
 func outputs() []output {
 	return slices.Concat([]output{
 		whole("docs/chart.md", "the comments in "+chart, chartPage),
-		whole("docs/wrapper.md", "internal/wrap and internal/mesh", wrapperPage),
+		whole("docs/wrapper.md", "internal/wrap, internal/wrapflags and internal/mesh", wrapperPage),
 		whole("docs/cli.md", "internal/cli", cliPage),
 		whole("docs/image.schema.json", "internal/image", func() ([]byte, error) { return image.Schema, nil }),
 	}, rulePages())

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/wrap"
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 // wrapperPage is the reference of the wrapper, from its own tables.
@@ -18,7 +19,7 @@ func wrapperPage() ([]byte, error) {
 		"A repeatable flag's variable has one value a line. " +
 		"No variable whose name begins with `JOBMESH_` reaches the command.\n\n" +
 		"| flag | variable | default | |\n| --- | --- | --- | --- |\n")
-	for _, s := range wrap.Settings() {
+	for _, s := range wrapflags.Settings() {
 		flag := "--" + s.Name
 		if s.Value != "" {
 			flag += " " + s.Value
@@ -48,6 +49,7 @@ func wrapperPage() ([]byte, error) {
 			}
 		}
 	}
+	b.WriteString(strings.ReplaceAll(otherNames, "~", "`"))
 	b.WriteString("\n## Events\n\n" +
 		"With `--log-format json` each line on stderr is an object with `time`, `level`, `event` and `message`, " +
 		"and `duration_ms` and `hint` where there is one.\n\n| event | |\n| --- | --- |\n")
@@ -56,6 +58,22 @@ func wrapperPage() ([]byte, error) {
 	}
 	return []byte(b.String()), nil
 }
+
+// otherNames is a section of the page, with ~ for the mark around code.
+const otherNames = `
+## Under the names of other wrappers
+
+Started under the name ~linkerd-await~, it reads the flags of linkerd-await 0.3.3 and the
+variables ~LINKERD_AWAIT_VERBOSE~, ~LINKERD_AWAIT_DISABLED~ and ~LINKERD_DISABLED~ as that
+release does: also flags, and the first ~--~, behind the command, so that
+~linkerd-await -S sh -- -c 'exit 3'~ runs ~sh -c 'exit 3'~. What that release refuses ends with its
+exit code 2 here too, but for ~--help~, which it does not have; so does port 0.
+
+Started under the name ~scuttle~, it reads the variables of scuttle 1.3.3 as that release does. A
+value that scuttle passes over is passed over, with a line that says so. The proxy is stopped where
+~ENVOY_ADMIN_API~ names ~127.0.0.1~ or ~localhost~, and never where it is not set or names another
+host. A URL that nothing could be sent to is a usage error, where scuttle would wait for ever.
+`
 
 // code sets text as code, and leaves out what is empty.
 func code(text string) string {

@@ -9,71 +9,23 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jobmesh/jobmesh/internal/address"
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
-func TestParse(t *testing.T) {
-	for text, want := range map[string]struct {
-		host, authority, path string
-		port                  uint16
-	}{
-		"http://127.0.0.1:4191/ready":        {"127.0.0.1", "127.0.0.1:4191", "/ready", 4191},
-		"http://127.0.0.1":                   {"127.0.0.1", "127.0.0.1", "/", 80},
-		"http://127.0.0.1?x=1":               {"127.0.0.1", "127.0.0.1", "/?x=1", 80},
-		"http://127.0.0.1/a/b?c=d#e":         {"127.0.0.1", "127.0.0.1", "/a/b?c=d", 80},
-		"http://[::1]:9090/startup":          {"::1", "[::1]:9090", "/startup", 9090},
-		"http://[fd00::1]":                   {"fd00::1", "[fd00::1]", "/", 80},
-		"http://localhost:4191/":             {"localhost", "localhost:4191", "/", 4191},
-		"http://db.shop.svc:8080/healthz":    {"db.shop.svc", "db.shop.svc:8080", "/healthz", 8080},
-		"http://127.0.0.1:80/%20?a=b%0d":     {"127.0.0.1", "127.0.0.1:80", "/%20?a=b%0d", 80},
-		"http://127.0.0.1:1/http://[::1]:80": {"127.0.0.1", "127.0.0.1:1", "/http://[::1]:80", 1},
-	} {
-		u, err := Parse(text)
-		require.NoError(t, err, text)
-		assert.Equal(t, want.host, u.Host, text)
-		assert.Equal(t, want.port, u.Port, text)
-		assert.Equal(t, want.authority, u.authority, text)
-		assert.Equal(t, want.path, u.path, text)
-	}
+// local is a request to a server of this test.
+func local(t *testing.T, method, url string, headers ...string) *Request {
+	t.Helper()
+	u, err := address.ParseLocal(url)
+	require.NoError(t, err)
+	return NewLocal(method, u, headers...)
 }
 
-func TestParseRefuses(t *testing.T) {
-	for text, words := range map[string]string{
-		"":                          "does not start with http://",
-		"https://127.0.0.1":         "does not start with http://",
-		"127.0.0.1:80":              "does not start with http://",
-		"http://":                   "has no host",
-		"http://:80":                "has no host",
-		"http://127.0.0.1:":         "port from 1 to 65535",
-		"http://127.0.0.1:0":        "port from 1 to 65535",
-		"http://127.0.0.1:65536":    "port from 1 to 65535",
-		"http://127.0.0.1:+80":      "port from 1 to 65535",
-		"http://::1/":               "has no host",
-		"http://[::1/":              "has a [ without its ]",
-		"http://[::1]80/":           "something other than a port",
-		"http://[127.0.0.1]/":       "not an IPv6 address",
-		"http://[fe80::1%eth0]/":    "not an IPv6 address",
-		"http://user@127.0.0.1/":    "has a user name in it",
-		"http://a..b/":              "neither a name nor an IP address",
-		"http://1.2.3/":             "neither a name nor an IP address",
-		"http://a,b/":               "neither a name nor an IP address",
-		"http://127.0.0.1/a b":      "space or control",
-		"http://127.0.0.1/\r\nX: y": "space or control",
-	} {
-		_, err := Parse(text)
-		assert.ErrorContains(t, err, words, text)
-	}
-	for _, host := range []string{"example.org", "localhost.evil"} {
-		_, err := NewLocal("GET", "http://"+host+"/")
-		assert.ErrorContains(t, err, "needs localhost or an IP address as its host", host)
-	}
-}
-
-func FuzzParse(f *testing.F) {
+func FuzzRequest(f *testing.F) {
 	f.Add("http://127.0.0.1:4191/ready?x")
 	f.Add("http://[::1]:1/")
 	f.Fuzz(func(t *testing.T, text string) {
-		u, err := Parse(text)
+		u, err := address.Parse(text)
 		if err != nil {
 			return
 		}
@@ -167,8 +119,7 @@ func TestDoAgainstServersThatMisbehave(t *testing.T) {
 					c.serve(conn)
 				}
 			}()
-			request, err := NewLocal("GET", "http://"+listener.Addr().String()+"/ready")
-			require.NoError(t, err)
+			request := local(t, "GET", "http://"+listener.Addr().String()+"/ready")
 			start := time.Now()
 			status, err := request.Do(sock.For(limit, nil))
 			assert.Equal(t, c.status, status)
@@ -205,8 +156,7 @@ func TestBody(t *testing.T) {
 					_ = c.Close()
 				}
 			}()
-			request, err := NewLocal("GET", "http://"+listener.Addr().String()+"/env.json?X")
-			require.NoError(t, err)
+			request := local(t, "GET", "http://"+listener.Addr().String()+"/env.json?X")
 			status, body, err := request.Body(sock.For(200*time.Millisecond, nil))
 			require.NoError(t, err)
 			assert.Equal(t, 200, status)
@@ -219,8 +169,7 @@ func TestBody(t *testing.T) {
 func TestRefused(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	request, err := NewLocal("GET", "http://localhost:"+strings.TrimPrefix(listener.Addr().String(), "127.0.0.1:")+"/")
-	require.NoError(t, err)
+	request := local(t, "GET", "http://localhost:"+strings.TrimPrefix(listener.Addr().String(), "127.0.0.1:")+"/")
 	assert.False(t, request.Refused(time.Second))
 	require.NoError(t, listener.Close())
 	assert.True(t, request.Refused(time.Second))
@@ -228,13 +177,11 @@ func TestRefused(t *testing.T) {
 	assert.True(t, sock.IsRefused(err), "%v", err)
 
 	// What never left this side says nothing about the other.
-	unreachable, err := NewLocal("GET", "http://255.255.255.255:1/")
-	require.NoError(t, err)
+	unreachable := local(t, "GET", "http://255.255.255.255:1/")
 	assert.False(t, unreachable.Refused(time.Second))
 }
 
 func TestHeadersAreSent(t *testing.T) {
-	request, err := NewLocal("POST", "http://127.0.0.1:1/x", "dapr-api-token: t")
-	require.NoError(t, err)
+	request := local(t, "POST", "http://127.0.0.1:1/x", "dapr-api-token: t")
 	assert.Contains(t, string(request.bytes), "\r\ndapr-api-token: t\r\n\r\n")
 }

@@ -1,3 +1,9 @@
+// Package plainhttp sends single HTTP requests, without TLS: to the admin
+// endpoints of a proxy in the same pod, and to what a Job waits for.
+//
+// It promises what net/http does not: no proxy variables, no redirects, no
+// connection reuse but in a Session, a bounded amount read, and a hard limit on the
+// time of each request. It costs the wrapper 4 MB less.
 package plainhttp
 
 import (
@@ -6,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jobmesh/jobmesh/internal/address"
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
@@ -22,7 +29,7 @@ var (
 // safe for concurrent use.
 type Request struct {
 	Method string
-	URL    URL
+	URL    address.URL
 	// Addresses are tried in order until one accepts.
 	Addresses []sock.Address
 
@@ -39,7 +46,7 @@ const bodyLimit = 16 << 10
 
 // NewRequest prepares a request without a body. headers are lines of the form
 // "Name: value".
-func NewRequest(method string, u URL, addresses []sock.Address, headers ...string) *Request {
+func NewRequest(method string, u address.URL, addresses []sock.Address, headers ...string) *Request {
 	r := &Request{Method: method, URL: u, Addresses: addresses}
 	r.bytes = r.text(append([]string{"Connection: close"}, headers...)...)
 	return r
@@ -47,8 +54,8 @@ func NewRequest(method string, u URL, addresses []sock.Address, headers ...strin
 
 // text is what goes over the wire.
 func (r *Request) text(headers ...string) []byte {
-	text := r.Method + " " + r.URL.path + " HTTP/1.1\r\n" +
-		"Host: " + r.URL.authority + "\r\n" +
+	text := r.Method + " " + r.URL.Path + " HTTP/1.1\r\n" +
+		"Host: " + r.URL.Authority + "\r\n" +
 		"User-Agent: jobmesh-wrap\r\n" +
 		"Content-Length: 0\r\n"
 	for _, h := range headers {
@@ -57,17 +64,13 @@ func (r *Request) text(headers ...string) []byte {
 	return []byte(text + "\r\n")
 }
 
-// NewLocal prepares a request to a URL that needs no name resolution.
-func NewLocal(method, text string, headers ...string) (*Request, error) {
-	u, err := Parse(text)
-	if err != nil {
-		return nil, err
+// NewLocal prepares a request to a URL that address.ParseLocal has read.
+func NewLocal(method string, u address.URL, headers ...string) *Request {
+	var addresses []sock.Address
+	for _, ip := range u.Local() {
+		addresses = append(addresses, sock.To(ip, u.Port))
 	}
-	addresses, err := u.Local()
-	if err != nil {
-		return nil, err
-	}
-	return NewRequest(method, u, addresses, headers...), nil
+	return NewRequest(method, u, addresses, headers...)
 }
 
 // String returns the request as "METHOD URL".

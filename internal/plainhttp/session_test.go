@@ -34,8 +34,7 @@ func newSession(t *testing.T, serve func(net.Conn)) (s *Session, connections *at
 			go serve(c)
 		}
 	}()
-	request, err := NewLocal("GET", "http://"+listener.Addr().String()+"/ready")
-	require.NoError(t, err)
+	request := local(t, "GET", "http://"+listener.Addr().String()+"/ready")
 	s = NewSession(request)
 	t.Cleanup(s.Close)
 	return s, connections

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"github.com/jobmesh/jobmesh/internal/address"
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
@@ -127,7 +128,7 @@ func (q query) answeredBy(m []byte) bool {
 
 // read returns the addresses in an answer. Those of an alias count: a recursive
 // server sends the whole chain. A name that does not exist has none.
-func (q query) read(m []byte) ([]sock.IP, error) {
+func (q query) read(m []byte) ([]address.IP, error) {
 	switch m[3] & codeMask {
 	case 0:
 	case codeNoName:
@@ -137,7 +138,7 @@ func (q query) read(m []byte) ([]sock.IP, error) {
 	}
 	records := int(m[6])<<8 | int(m[7])
 	at := len(q.bytes)
-	var found []sock.IP
+	var found []address.IP
 	for range records {
 		var ok bool
 		if at, ok = skipName(m, at); !ok || at+recordHead > len(m) {
@@ -152,9 +153,9 @@ func (q query) read(m []byte) ([]sock.IP, error) {
 		data := m[at : at+length]
 		switch {
 		case kind == q.kind && kind == typeA && length == 4:
-			found = append(found, sock.IPv4([4]byte(data)))
+			found = append(found, address.IPv4([4]byte(data)))
 		case kind == q.kind && kind == typeAAAA && length == 16:
-			found = append(found, sock.IPv6([16]byte(data)))
+			found = append(found, address.IPv6([16]byte(data)))
 		}
 		at += length
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jobmesh/jobmesh/internal/address"
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
@@ -38,12 +39,12 @@ func System() *Resolver {
 // Lookup returns the addresses of a host, which may be an IP address already.
 // Both files are read each time: the answer for a name that is about to appear
 // must not depend on when the waiting began.
-func (r *Resolver) Lookup(host string, p sock.Patience) ([]sock.IP, error) {
-	if ip, ok := sock.ParseIP(host); ok {
-		return []sock.IP{ip}, nil
+func (r *Resolver) Lookup(host string, p sock.Patience) ([]address.IP, error) {
+	if ip, ok := address.ParseIP(host); ok {
+		return []address.IP{ip}, nil
 	}
 	if host == "localhost" {
-		return []sock.IP{sock.Loopback4, sock.Loopback6}, nil
+		return []address.IP{address.Loopback4, address.Loopback6}, nil
 	}
 	// A missing file is an empty one, as it is for the C library.
 	hosts, _ := os.ReadFile(r.hosts)
@@ -68,7 +69,7 @@ func (r *Resolver) Lookup(host string, p sock.Patience) ([]sock.IP, error) {
 }
 
 // ask asks for the addresses of one full name, server by server.
-func (r *Resolver) ask(conf config, name string, p sock.Patience) ([]sock.IP, error) {
+func (r *Resolver) ask(conf config, name string, p sock.Patience) ([]address.IP, error) {
 	for _, kind := range []uint16{typeA, typeAAAA} {
 		query, err := newQuery(name, kind)
 		if err != nil {
@@ -84,7 +85,7 @@ func (r *Resolver) ask(conf config, name string, p sock.Patience) ([]sock.IP, er
 
 // askServers returns what the first server that answers says; no addresses and
 // no error mean that there are none.
-func (r *Resolver) askServers(conf config, q query, p sock.Patience) ([]sock.IP, error) {
+func (r *Resolver) askServers(conf config, q query, p sock.Patience) ([]address.IP, error) {
 	failure := ErrServer
 	for range conf.attempts {
 		for _, server := range conf.servers {
@@ -97,7 +98,7 @@ func (r *Resolver) askServers(conf config, q query, p sock.Patience) ([]sock.IP,
 				return nil, err
 			}
 			if err == nil {
-				var found []sock.IP
+				var found []address.IP
 				if found, err = q.read(answer); err == nil {
 					return found, nil
 				}
@@ -113,7 +114,7 @@ func (r *Resolver) askServers(conf config, q query, p sock.Patience) ([]sock.IP,
 
 // A config is what /etc/resolv.conf says.
 type config struct {
-	servers  []sock.IP
+	servers  []address.IP
 	search   []string
 	ndots    int
 	timeout  time.Duration
@@ -142,7 +143,7 @@ func parseConf(text string) config {
 		}
 		switch fields[0] {
 		case "nameserver":
-			if ip, ok := sock.ParseIP(fields[1]); ok && len(c.servers) < maxServers {
+			if ip, ok := address.ParseIP(fields[1]); ok && len(c.servers) < maxServers {
 				c.servers = append(c.servers, ip)
 			}
 		case "search", "domain":
@@ -154,7 +155,7 @@ func parseConf(text string) config {
 		}
 	}
 	if len(c.servers) == 0 {
-		c.servers = []sock.IP{sock.Loopback4}
+		c.servers = []address.IP{address.Loopback4}
 	}
 	return c
 }
@@ -197,14 +198,14 @@ func (c *config) candidates(host string) []string {
 }
 
 // inHosts returns the addresses that a hosts file gives a name.
-func inHosts(text, host string) []sock.IP {
-	var found []sock.IP
+func inHosts(text, host string) []address.IP {
+	var found []address.IP
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
 		fields := strings.Fields(line)
 		for i, name := range fields {
 			if i > 0 && strings.EqualFold(name, host) {
-				if ip, ok := sock.ParseIP(fields[0]); ok {
+				if ip, ok := address.ParseIP(fields[0]); ok {
 					found = append(found, ip)
 				}
 				break

@@ -13,14 +13,15 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/jobmesh/jobmesh/internal/address"
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
-func ips(t *testing.T, texts ...string) []sock.IP {
+func ips(t *testing.T, texts ...string) []address.IP {
 	t.Helper()
-	var all []sock.IP
+	var all []address.IP
 	for _, text := range texts {
-		ip, ok := sock.ParseIP(text)
+		ip, ok := address.ParseIP(text)
 		require.True(t, ok, text)
 		all = append(all, ip)
 	}
@@ -157,7 +158,7 @@ func TestLookup(t *testing.T) {
 		"big.shop.svc.cluster.local":     many,
 		"nothing.shop.svc.cluster.local": {},
 	}.serve(t)
-	for host, want := range map[string][]sock.IP{
+	for host, want := range map[string][]address.IP{
 		"db":                        ips(t, "10.0.0.5", "10.0.0.6"),
 		"DB":                        nil, // the test's zone is exact, the question is passed on as it is
 		"db.shop.svc.cluster.local": ips(t, "10.0.0.5", "10.0.0.6"),

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"syscall"
 	"time"
+
+	"github.com/jobmesh/jobmesh/internal/address"
 )
 
 // Errors that a caller tells apart; any other error is the kernel's.
@@ -56,11 +58,11 @@ type Address struct {
 }
 
 // To returns the address of a port.
-func To(ip IP, port uint16) Address {
-	if ip.six {
-		return Address{syscall.AF_INET6, &syscall.SockaddrInet6{Port: int(port), Addr: ip.bytes}}
+func To(ip address.IP, port uint16) Address {
+	if four, ok := ip.Four(); ok {
+		return Address{syscall.AF_INET, &syscall.SockaddrInet4{Port: int(port), Addr: four}}
 	}
-	return Address{syscall.AF_INET, &syscall.SockaddrInet4{Port: int(port), Addr: [4]byte(ip.bytes[:4])}}
+	return Address{syscall.AF_INET6, &syscall.SockaddrInet6{Port: int(port), Addr: ip.Sixteen()}}
 }
 
 // A Kind is a kind of socket.

@@ -2,38 +2,15 @@ package sock
 
 import (
 	"net"
-	"net/netip"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-func FuzzParseIP(f *testing.F) {
-	for _, text := range []string{
-		"127.0.0.1", "1.2.3", "01.2.3.4", "256.1.1.1", "::1", "::", "1::", "fd00::1:2", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::",
-		"::ffff:1.2.3.4", "1:2:3:4:5:6:7:8:9", "1::2::3", ":::", "12345::", "1.2.3.4::", "::1.2.3.4:1", "::1.2.3", "fe80::1%eth0",
-		"1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7:1.2.3.4", ":1", "1:", "+1::", "::+1", "0::1.2.3.4.5",
-	} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		want, err := netip.ParseAddr(text)
-		got, ok := ParseIP(text)
-		if err != nil || want.Zone() != "" {
-			assert.False(t, ok, text)
-			return
-		}
-		require.True(t, ok, text)
-		if want.Is4() {
-			assert.Equal(t, IPv4(want.As4()), got, text)
-		} else {
-			assert.Equal(t, IPv6(want.As16()), got, text)
-		}
-	})
-}
+	"github.com/jobmesh/jobmesh/internal/address"
+)
 
 // A listener whose backlog is full takes no more connections: the SYN is
 // dropped, and connect would block for minutes.
@@ -45,7 +22,7 @@ func TestConnectGivesUpInTime(t *testing.T) {
 	require.NoError(t, syscall.Listen(fd, 0))
 	name, err := syscall.Getsockname(fd)
 	require.NoError(t, err)
-	to := To(Loopback4, uint16(name.(*syscall.SockaddrInet4).Port))
+	to := To(address.Loopback4, uint16(name.(*syscall.SockaddrInet4).Port))
 	var conns []Conn
 	defer func() {
 		for _, c := range conns {
@@ -70,7 +47,7 @@ func TestReceiveIsInterrupted(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
-	to := To(Loopback4, uint16(listener.Addr().(*net.TCPAddr).Port))
+	to := To(address.Loopback4, uint16(listener.Addr().(*net.TCPAddr).Port))
 	start := time.Now()
 	p := For(time.Minute, func() bool { return time.Since(start) > 100*time.Millisecond })
 	c, err := Connect(Stream, to, p)
@@ -84,7 +61,7 @@ func TestReceiveIsInterrupted(t *testing.T) {
 func TestRefused(t *testing.T) {
 	listener, err := net.Listen("tcp", "[::1]:0")
 	require.NoError(t, err)
-	to := To(Loopback6, uint16(listener.Addr().(*net.TCPAddr).Port))
+	to := To(address.Loopback6, uint16(listener.Addr().(*net.TCPAddr).Port))
 	require.NoError(t, listener.Close())
 	_, err = Connect(Stream, to, For(time.Second, nil))
 	assert.True(t, IsRefused(err), "%v", err)

@@ -88,9 +88,9 @@ func (c *child) attend() syscall.WaitStatus {
 // signal sends the command a signal. It is not reaped yet, so the pid is its own.
 func (c *child) signal(s syscall.Signal) {
 	_ = syscall.Kill(c.pid, s)
-	if s == syscall.SIGTERM && c.opts.killAfter > 0 && !c.killing {
+	if s == syscall.SIGTERM && c.opts.KillAfter > 0 && !c.killing {
 		c.killing = true
-		c.due.add(c.opts.killAfter, c.kill)
+		c.due.add(c.opts.KillAfter, c.kill)
 	}
 	c.terminating = c.terminating || endSignals.has(s)
 }
@@ -98,7 +98,7 @@ func (c *child) signal(s syscall.Signal) {
 // kill kills a command that has not ended in time.
 func (c *child) kill() {
 	c.logEvent(event{severity: warning, name: "command-killed",
-		text: "command still there " + show(c.opts.killAfter) + " after SIGTERM: killed"})
+		text: "command still there " + show(c.opts.KillAfter) + " after SIGTERM: killed"})
 	c.signal(syscall.SIGKILL)
 }
 

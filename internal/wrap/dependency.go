@@ -2,64 +2,29 @@ package wrap
 
 import (
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/jobmesh/jobmesh/internal/address"
 	"github.com/jobmesh/jobmesh/internal/plainhttp"
 	"github.com/jobmesh/jobmesh/internal/resolve"
 	"github.com/jobmesh/jobmesh/internal/sock"
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
-
-// A dependency is something that a Job needs and an ordinary init container
-// could not wait for, because it runs before the proxy does.
-type dependency struct {
-	text   string
-	scheme string
-	host   string
-	port   uint16
-	url    plainhttp.URL // of scheme http
-}
-
-// parseDependency reads the value of --wait-for.
-func parseDependency(text string) (*dependency, error) {
-	scheme, rest, ok := strings.Cut(text, "://")
-	d := &dependency{text: text, scheme: scheme}
-	var err error
-	switch {
-	case ok && scheme == "http":
-		d.url, err = plainhttp.Parse(text)
-		d.host, d.port = d.url.Host, d.url.Port
-		return d, err
-	case ok && scheme == "https":
-		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-			rest = rest[:i]
-		}
-		d.host, d.port, err = plainhttp.SplitHostPort(rest, 443)
-	case ok && scheme == "tcp":
-		d.host, d.port, err = plainhttp.SplitHostPort(rest, 0)
-	default:
-		return nil, errors.New(strconv.Quote(text) + " is not of the form tcp://HOST:PORT, http://... or https://...")
-	}
-	if err != nil {
-		err = errors.New(strconv.Quote(text) + " " + err.Error())
-	}
-	return d, err
-}
 
 // lookLimit bounds one look at a dependency: a name server that does not answer
 // has five seconds by default, and then the next one is asked.
 const lookLimit = 30 * time.Second
 
-// waitForDependencies waits for each in the order given. It returns false where
-// one is not there in time or a signal ended the wait.
+// waitForDependencies waits for each in the order given: something that the Job needs
+// and an ordinary init container could not wait for, because it runs before the proxy
+// does. It returns false where one is not there in time or a signal ended the wait.
 func (r *run) waitForDependencies() bool {
 	start := time.Now()
-	for _, d := range r.opts.waitFor {
+	for _, d := range r.opts.WaitFor {
 		began := time.Now()
 		var last error
-		done := r.poll(remaining(r.opts.waitForTimeout, start), lookLimit, func(left time.Duration) bool {
-			err := d.check(sock.For(left, r.interrupted), len(r.plan.proxies) > 0)
+		done := r.poll(remaining(r.opts.WaitForTimeout, start), lookLimit, func(left time.Duration) bool {
+			err := checkDependency(&d, sock.For(left, r.interrupted), len(r.plan.proxies) > 0)
 			// A try that the limit cut short says nothing about the server.
 			if last == nil || err != sock.ErrTimeout {
 				last = err
@@ -69,7 +34,7 @@ func (r *run) waitForDependencies() bool {
 		took := time.Since(began)
 		switch {
 		case r.ending != 0:
-			r.logWaitEnded(d.text, took)
+			r.logWaitEnded(d.Text, took)
 			return false
 		case !done:
 			reason := "no answer"
@@ -77,28 +42,34 @@ func (r *run) waitForDependencies() bool {
 				reason = describe(0, last)
 			}
 			r.logEvent(event{severity: failure, name: "dependency-not-ready", took: took,
-				text: d.text + " not ready after " + show(took) + ": " + reason,
+				text: d.Text + " not ready after " + show(took) + ": " + reason,
 				hint: "allow more time with --wait-for-timeout"})
 			return false
 		}
 		r.logEvent(event{severity: info, name: "dependency-ready", took: took,
-			text: d.text + " ready after " + show(took)})
+			text: d.Text + " ready after " + show(took)})
 	}
 	return true
 }
 
-// check looks once. meshed says that a proxy may stand between.
-func (d *dependency) check(p sock.Patience, meshed bool) error {
-	ips, err := resolve.System().Lookup(d.host, p)
+// addressesOf resolves a name.
+func addressesOf(host string, port uint16, p sock.Patience) ([]sock.Address, error) {
+	ips, err := resolve.System().Lookup(host, p)
+	addresses := make([]sock.Address, len(ips))
+	for i, ip := range ips {
+		addresses[i] = sock.To(ip, port)
+	}
+	return addresses, err
+}
+
+// checkDependency looks once. meshed says that a proxy may stand between.
+func checkDependency(d *wrapflags.Dependency, p sock.Patience, meshed bool) error {
+	addresses, err := addressesOf(d.Host, d.Port, p)
 	if err != nil {
 		return err
 	}
-	addresses := make([]sock.Address, len(ips))
-	for i, ip := range ips {
-		addresses[i] = sock.To(ip, d.port)
-	}
-	if d.scheme == "http" {
-		status, err := plainhttp.NewRequest("GET", d.url, addresses).Do(p)
+	if d.Scheme == "http" {
+		status, err := plainhttp.NewRequest("GET", d.URL, addresses).Do(p)
 		if err == nil && !success(status) {
 			err = errors.New("answered " + itoa(status))
 		}
@@ -107,8 +78,8 @@ func (d *dependency) check(p sock.Patience, meshed bool) error {
 	for _, to := range addresses {
 		var c sock.Conn
 		if c, err = sock.Connect(sock.Stream, to, p); err == nil {
-			if d.scheme == "https" {
-				err = greetTLS(c, d.host, p)
+			if d.Scheme == "https" {
+				err = greetTLS(c, d.Host, p)
 			} else if meshed {
 				err = staysOpen(c, p)
 			}
@@ -168,7 +139,7 @@ func greetTLS(c sock.Conn, host string, p sock.Patience) error {
 func clientHello(host string) []byte {
 	suites := []byte{0xc0, 0x2f, 0xc0, 0x30, 0xc0, 0x2b, 0xc0, 0x2c, 0xcc, 0xa8, 0xcc, 0xa9, 0xc0, 0x13, 0xc0, 0x14, 0x00, 0x9c, 0x00, 0x2f}
 	var extensions []byte
-	if _, isIP := sock.ParseIP(host); !isIP {
+	if _, isIP := address.ParseIP(host); !isIP {
 		name := sized(2, append([]byte{0 /* a host name */}, sized(2, []byte(host))...))
 		extensions = append(extensions, extension(0, name)...)
 	}

@@ -3,6 +3,8 @@ package wrap
 import (
 	"strings"
 	"unsafe"
+
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 // firstVariable is where the entry point found the environment; nil in a build
@@ -54,7 +56,7 @@ func (e environment) value(name string) string {
 func (e environment) forCommand() []string {
 	kept := make([]string, 0, len(e))
 	for _, entry := range e {
-		if !strings.HasPrefix(entry, variablePrefix) {
+		if !strings.HasPrefix(entry, wrapflags.VariablePrefix) {
 			kept = append(kept, entry)
 		}
 	}

@@ -5,35 +5,26 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 // InstalledName is the name of the wrapper in the directory it is copied to.
-const InstalledName = "jobmesh-wrap"
+const InstalledName = wrapflags.JobmeshWrap
 
 // installMode lets any user of the pod run the copy and nobody change it.
 const installMode = 0o555
 
-var (
-	errNoCommand    = errors.New("no command given: want jobmesh-wrap [flags] -- COMMAND [ARG...]")
-	errProbeCommand = errors.New("probe takes flags only, and runs no command")
-)
-
 // install copies the running program to a directory, as the init container
 // does, or with --from another program of its image under that one's name. It
 // needs no shell, and no other file in its image.
-func install(args []string) int {
+func install(dir, from string) int {
 	log := &logger{}
-	dir, from, err := parseInstall(args)
-	if err != nil {
-		log.log(event{severity: failure, name: "usage", text: err.Error()})
-		return codeUsage
-	}
 	source, name := "/proc/self/exe", InstalledName
 	if from != "" {
-		source, name = from, from[strings.LastIndexByte(from, '/')+1:]
+		source, name = from, wrapflags.Program(from)
 	}
 	in, err := openProgram(source)
 	if err != nil {
@@ -47,25 +38,6 @@ func install(args []string) int {
 		return codeInternal
 	}
 	return 0
-}
-
-// parseInstall reads [--from FILE] DIR.
-func parseInstall(args []string) (dir, from string, err error) {
-	for len(args) > 0 && (args[0] == "--from" || strings.HasPrefix(args[0], "--from=")) {
-		_, value, hasValue := strings.Cut(args[0], "=")
-		args = args[1:]
-		if !hasValue && len(args) > 0 {
-			value, args = args[0], args[1:]
-		}
-		if value == "" || value[len(value)-1] == '/' || from != "" {
-			return "", "", errors.New("install: --from wants one file, as in --from /linkerd-await")
-		}
-		from = value
-	}
-	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {
-		return "", "", errors.New("install wants one argument, the directory to copy to")
-	}
-	return args[0], from, nil
 }
 
 // openProgram opens what is to be copied, which has to be a file: a directory

@@ -7,12 +7,6 @@ import (
 	"time"
 )
 
-// Values of --log-format.
-const (
-	formatText = "text"
-	formatJSON = "json"
-)
-
 // A logger writes one line an event to stderr. It never sees the command's
 // arguments or environment, which may hold secrets.
 type logger struct {

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jobmesh/jobmesh/internal/address"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/plainhttp"
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 // A proxy is what the wrapper waits for and stops.
@@ -53,14 +55,14 @@ type plan struct {
 }
 
 // decide makes the plan. It touches nothing.
-func decide(o *Options, env environment) (plan, error) {
-	switch o.mesh {
-	case meshNone:
+func decide(o *wrapflags.Options, env environment) (plan, error) {
+	switch o.Mesh {
+	case wrapflags.MeshNone:
 		return plan{why: "--mesh none"}, nil
-	case meshAuto:
+	case wrapflags.MeshAuto:
 		return decideAuto(o, env)
 	}
-	m, _ := mesh.ByName(o.mesh) // parseOptions let no other name through
+	m, _ := mesh.ByName(o.Mesh) // wrapflags let no other name through
 	p, err := proxyOf(&m, env)
 	if err != nil {
 		return plan{}, err
@@ -68,9 +70,24 @@ func decide(o *Options, env environment) (plan, error) {
 	return plan{proxies: withOverrides(o, []proxy{p})}, nil
 }
 
-func decideAuto(o *Options, env environment) (plan, error) {
-	var proxies []proxy
-	told := false
+func decideAuto(o *wrapflags.Options, env environment) (plan, error) {
+	proxies, told, err := annotated(env)
+	switch {
+	case err != nil:
+		return plan{}, err
+	case len(proxies) > 0:
+		return plan{proxies: withOverrides(o, proxies)}, nil
+	case told:
+		return plan{why: "the pod's annotations name no mesh"}, nil
+	case o.ReadyURL != nil || o.Stop != nil || o.StopProcess != "":
+		return plan{proxies: withOverrides(o, []proxy{{name: "proxy"}})}, nil
+	}
+	return plan{detect: true}, nil
+}
+
+// annotated returns the proxies that the pod's annotations name. told says that there
+// are annotations that would.
+func annotated(env environment) (proxies []proxy, told bool, err error) {
 	for _, m := range mesh.All() {
 		annotation, present := env.lookup(m.Variable())
 		if m.Annotation == "" || !present {
@@ -82,40 +99,39 @@ func decideAuto(o *Options, env environment) (plan, error) {
 		}
 		p, err := proxyOf(&m, env)
 		if err != nil {
-			return plan{}, err
+			return nil, told, err
 		}
 		proxies = append(proxies, p)
 	}
-	switch {
-	case len(proxies) > 0:
-		return plan{proxies: withOverrides(o, proxies)}, nil
-	case told:
-		return plan{why: "the pod's annotations name no mesh"}, nil
-	case o.readyURL != nil || o.stop != nil || o.stopProcess != "":
-		return plan{proxies: withOverrides(o, []proxy{{name: "proxy"}})}, nil
-	}
-	return plan{detect: true}, nil
+	return proxies, told, nil
 }
 
 // withOverrides puts --ready-url, --stop and --stop-process in the place of what
 // the meshes say, once for all of them.
-func withOverrides(o *Options, proxies []proxy) []proxy {
+func withOverrides(o *wrapflags.Options, proxies []proxy) []proxy {
 	for i := range proxies {
-		if o.readyURL != nil || o.noReady {
+		if o.ReadyURL != nil || o.NoReady {
 			proxies[i].ready = nil
 		}
-		if o.stop != nil || o.stopProcess != "" {
+		if o.Stop != nil || o.StopProcess != "" {
 			proxies[i].stop, proxies[i].stopSwitch = nil, nil
 		}
 	}
-	if o.readyURL != nil {
-		proxies[0].ready = []*plainhttp.Request{o.readyURL}
+	if o.ReadyURL != nil {
+		proxies[0].ready = []*plainhttp.Request{plainhttp.NewLocal("GET", *o.ReadyURL)}
 	}
-	proxies[0].stopProcess = o.stopProcess
-	if o.stop != nil {
-		proxies[0].stop = o.stop
-	}
+	proxies[0].stopProcess = o.StopProcess
+	proxies[0].stop = append(proxies[0].stop, requests(o.Stop)...)
 	return proxies
+}
+
+// requests prepares what the command line asks to send.
+func requests(list []wrapflags.Request) []*plainhttp.Request {
+	var prepared []*plainhttp.Request
+	for _, r := range list {
+		prepared = append(prepared, plainhttp.NewLocal(r.Method, r.URL))
+	}
+	return prepared
 }
 
 // proxyOf turns a row of the mesh table into requests. A native sidecar gets no
@@ -144,51 +160,53 @@ func proxyOf(m *mesh.Mesh, env environment) (proxy, error) {
 		}
 		headers = append(headers, m.TokenHeader+": "+token)
 	}
-	stop, err := parseRequest(m.Stop, headers...)
+	stop, err := wrapflags.ParseRequest(m.Stop)
 	if err != nil {
 		return p, about(err)
 	}
-	p.stop = []*plainhttp.Request{stop}
+	p.stop = []*plainhttp.Request{plainhttp.NewLocal(stop.Method, stop.URL, headers...)}
 	if m.StopSwitch != "" {
 		p.version = env.value(m.Variable())
 		p.nativeVersion = m.NativeByDefault(p.version)
-		if p.stopSwitch, err = plainhttp.NewLocal("GET", m.StopSwitch); err != nil {
+		found, err := gets([]string{m.StopSwitch})
+		if err != nil {
 			return p, about(err)
 		}
+		p.stopSwitch = found[0]
 	}
 	return p, nil
 }
 
 // gets prepares a GET of each URL.
 func gets(urls []string) ([]*plainhttp.Request, error) {
-	var requests []*plainhttp.Request
+	var prepared []*plainhttp.Request
 	for _, text := range urls {
-		request, err := plainhttp.NewLocal("GET", text)
+		u, err := address.ParseLocal(text)
 		if err != nil {
 			return nil, err
 		}
-		requests = append(requests, request)
+		prepared = append(prepared, plainhttp.NewLocal("GET", u))
 	}
-	return requests, nil
+	return prepared, nil
 }
 
 // stoppable reports whether the proxy is the wrapper's to stop.
 func (p *proxy) stoppable() bool { return len(p.stop) > 0 || p.stopProcess != "" }
 
 // stops reports whether the wrapper has anything to do after the command.
-func (p *plan) stops(o *Options) bool {
-	return o.stopWhen != stopNever && slices.ContainsFunc(p.proxies, func(x proxy) bool { return x.stoppable() })
+func (p *plan) stops(o *wrapflags.Options) bool {
+	return o.StopWhen != wrapflags.StopNever && slices.ContainsFunc(p.proxies, func(x proxy) bool { return x.stoppable() })
 }
 
 // watches reports whether a proxy has to be seen to live while the command runs. A
 // native sidecar that dies comes back.
-func (p *plan) watches(o *Options) bool {
-	return o.onProxyLost == onLostFail && slices.ContainsFunc(p.proxies, proxy.watched)
+func (p *plan) watches(o *wrapflags.Options) bool {
+	return o.OnProxyLost == wrapflags.Fail && slices.ContainsFunc(p.proxies, proxy.watched)
 }
 
 func (x proxy) watched() bool { return x.seen && !x.native }
 
 // wantsStop reports whether a proxy is to be stopped after this exit code.
-func (o *Options) wantsStop(code int) bool {
-	return o.stopWhen == stopAlways || o.stopWhen == stopSuccess && code == 0
+func wantsStop(o *wrapflags.Options, code int) bool {
+	return o.StopWhen == wrapflags.StopAlways || o.StopWhen == wrapflags.StopSuccess && code == 0
 }

@@ -20,14 +20,7 @@ type sighting struct {
 
 // probe prints what the wrapper sees, for a person on call. It sends nothing
 // that changes state.
-func (r *run) probe(args []string) int {
-	command, code := r.parse(args)
-	if code != 0 {
-		return code
-	}
-	if len(command) > 0 {
-		return r.usage(errProbeCommand)
-	}
+func (r *run) probe() int {
 	var err error
 	if r.plan, err = decide(r.opts, r.env); err != nil {
 		return r.internal(err)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 // Several wrapped containers of a pod share a folder. Each holds a lock on
@@ -36,11 +38,11 @@ type membership struct {
 
 // join takes the container's lock. A mark left by an earlier run of the same
 // container is gone from then on.
-func join(o *Options) (*membership, error) {
-	if o.stateDir == "" {
+func join(o *wrapflags.Options) (*membership, error) {
+	if o.StateDir == "" {
 		return nil, nil
 	}
-	m := &membership{dir: o.stateDir, name: o.member, members: o.members}
+	m := &membership{dir: o.StateDir, name: o.Member, members: o.Members}
 	turn, err := m.takeTurn()
 	if err != nil {
 		return nil, errors.New("--state-dir " + m.dir + ": " + cause(err))

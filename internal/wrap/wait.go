@@ -7,6 +7,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/plainhttp"
 	"github.com/jobmesh/jobmesh/internal/sock"
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 // requestLimit bounds one request of a poll.
@@ -108,7 +109,7 @@ func (r *run) waitReady() bool {
 			e := event{severity: failure, name: "proxy-not-ready", took: took,
 				text: p.name + " not ready after " + show(took) + ": " + p.ready[0].URL.Text + ": " + last.String(),
 				hint: "look at the proxy container's log, or allow more time with --ready-timeout"}
-			if r.opts.onReadyTimeout == onTimeoutRun {
+			if r.opts.OnReadyTimeout == wrapflags.Run {
 				e.severity = warning
 			}
 			r.logEvent(e)
@@ -130,7 +131,7 @@ func (r *run) waitForProxy(p *proxy, start time.Time) (done bool, last answer) {
 		defer session.Close()
 		sessions = append(sessions, session)
 	}
-	done = r.poll(remaining(r.opts.readyTimeout, start), requestLimit, func(left time.Duration) bool {
+	done = r.poll(remaining(r.opts.ReadyTimeout, start), requestLimit, func(left time.Duration) bool {
 		for _, session := range sessions {
 			ready, got := p.isReady(session, sock.For(left, r.interrupted))
 			if ready {
@@ -166,7 +167,15 @@ func (p *proxy) isReady(session *plainhttp.Session, patience sock.Patience) (boo
 		status, err := session.Do(patience)
 		return err == nil && success(status), answer{status: status, err: err}
 	}
-	status, body, err := session.Request.Body(patience)
+	request := session.Request
+	if len(request.Addresses) == 0 {
+		// Somebody else's Envoy, which scuttle may be told to wait for, by its name.
+		var err error
+		if request.Addresses, err = addressesOf(request.URL.Host, request.URL.Port, patience); err != nil {
+			return false, answer{err: err}
+		}
+	}
+	status, body, err := request.Body(patience)
 	if err != nil || !success(status) {
 		return false, answer{status: status, err: err}
 	}
@@ -200,7 +209,7 @@ func (r *run) detect() error {
 		candidates = append(candidates, p)
 	}
 	found := -1
-	r.poll(r.opts.detectTimeout, requestLimit, func(left time.Duration) bool {
+	r.poll(r.opts.DetectTimeout, requestLimit, func(left time.Duration) bool {
 		for i := range candidates {
 			if answers(&candidates[i], left, r.interrupted) {
 				found = i

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 // Exit codes of the wrapper itself; 64, 69 and 70 are those of sysexits.h, the
@@ -33,7 +35,7 @@ const interruptedStop = 200 * time.Millisecond
 
 // A run is one wrapped command.
 type run struct {
-	opts    *Options
+	opts    *wrapflags.Options
 	plan    plan
 	env     environment
 	log     *logger
@@ -57,46 +59,56 @@ func Main(args, environ []string, version string) int {
 	if len(args) == 0 {
 		args = []string{InstalledName}
 	}
-	switch args[0][strings.LastIndexByte(args[0], '/')+1:] {
-	case "linkerd-await":
+	switch wrapflags.Program(args[0]) {
+	case wrapflags.LinkerdAwait:
 		return r.linkerdAwait(args[1:], version)
-	case "scuttle":
+	case wrapflags.Scuttle:
 		return r.scuttle(args[1:])
 	}
-	verb := ""
-	if len(args) > 1 {
-		verb = args[1]
+	call, err := wrapflags.ReadJobmeshWrap(args[1:], r.env.lookup)
+	r.opts = &call.Options
+	r.log = &logger{json: r.opts.LogFormat == wrapflags.JSON, quiet: r.opts.Quiet}
+	if err != nil {
+		return r.refuse(call.Verb, err)
 	}
-	switch verb {
-	case "install":
-		return install(args[2:])
-	case "version", "--version":
+	switch call.Verb {
+	case wrapflags.VerbInstall:
+		return install(call.Dir, call.From)
+	case wrapflags.VerbVersion:
 		return printOut("jobmesh-wrap " + version + "\n")
-	case "--help", "-h", "help":
+	case wrapflags.VerbHelp:
 		return printOut(helpText())
-	case "probe":
-		return r.probe(args[2:])
+	case wrapflags.VerbProbe:
+		return r.probe()
 	}
-	command, code := r.parse(args[1:])
-	if code == 0 && len(command) == 0 {
-		code = r.usage(errNoCommand)
-	}
-	if code != 0 {
-		return code
-	}
-	return r.main(command)
+	return r.main(call.Command)
 }
 
-// parse reads the flags and returns the command behind them, or the exit code of
-// a usage error.
-func (r *run) parse(args []string) (command []string, code int) {
-	opts, command, err := parseOptions(args, r.env)
-	r.opts = &opts
-	r.log = &logger{json: opts.logFormat == formatJSON, quiet: opts.quiet}
-	if err != nil {
-		return nil, r.usage(err)
+// refuse tells what is wrong with the command line. The pod's proxies must not
+// outlive a command that never runs: those that the annotations name are asked to stop
+// all the same, as far as the flags that could be read let it.
+func (r *run) refuse(verb wrapflags.Verb, err error) int {
+	code := r.usage(err)
+	if verb != wrapflags.VerbRun || r.opts.Mesh == wrapflags.MeshNone {
+		return code
 	}
-	return command, 0
+	proxies, _, err := annotated(r.env)
+	if err != nil {
+		return r.internal(err)
+	}
+	r.plan = plan{proxies: proxies}
+	o := r.opts
+	switch {
+	case !r.plan.stops(o):
+		return code
+	case o.StateDir != "" && o.Member != "" && o.Members > 0:
+		if r.member, err = join(o); err != nil {
+			return r.internal(err)
+		}
+	case o.StateDir != "" || o.Member != "" || o.Members > 0:
+		return code // other containers need the proxy, and cannot be asked whether they still do
+	}
+	return r.finish(code)
 }
 
 func (r *run) usage(err error) int {
@@ -134,7 +146,7 @@ func (r *run) wrap(command []string) int {
 		}
 	}
 	ready := r.waitReady()
-	if r.ending == 0 && (ready || r.opts.onReadyTimeout == onTimeoutRun) {
+	if r.ending == 0 && (ready || r.opts.OnReadyTimeout == wrapflags.Run) {
 		r.checkStopSwitch()
 		if r.waitForDependencies() {
 			return r.finish(r.command(command))
@@ -153,7 +165,7 @@ func (r *run) command(argv []string) int {
 	}
 	env := r.env.forCommand()
 	path, failed := lookPath(argv[0], r.env)
-	if failed == nil && !r.plan.stops(r.opts) && r.opts.killAfter == 0 && !r.plan.watches(r.opts) {
+	if failed == nil && !r.plan.stops(r.opts) && r.opts.KillAfter == 0 && !r.plan.watches(r.opts) {
 		r.logEvent(event{severity: info, name: "command-exec", text: "nothing to do after the command: handing over to it"})
 		if r.ending = r.signals.giveUp(); r.ending != 0 {
 			return codeSignal + int(r.ending)
@@ -174,20 +186,20 @@ func (r *run) command(argv []string) int {
 // finish stops the proxies where that is wanted after this code, and where no
 // other container of the pod still needs them.
 func (r *run) finish(code int) int {
-	if !r.plan.stops(r.opts) || !r.opts.wantsStop(code) {
+	if !r.plan.stops(r.opts) || !wantsStop(r.opts, code) {
 		return code
 	}
 	if r.member != nil {
-		last, err := r.member.leave(r.opts.stopWhen == stopSuccess)
+		last, err := r.member.leave(r.opts.StopWhen == wrapflags.StopSuccess)
 		if err != nil {
-			r.logEvent(event{severity: failure, name: "state", text: "--state-dir " + r.opts.stateDir + ": " + cause(err)})
+			r.logEvent(event{severity: failure, name: "state", text: "--state-dir " + r.opts.StateDir + ": " + cause(err)})
 		}
 		if !last {
 			r.logEvent(event{severity: info, name: "proxy-left", text: "other containers of the pod still run: the proxy is left to them"})
 			return code
 		}
 	}
-	limit := r.opts.stopTimeout
+	limit := r.opts.StopTimeout
 	if r.ending != 0 {
 		limit = min(limit, interruptedStop)
 	}
@@ -228,7 +240,7 @@ usage:
 
 flags (each has the environment variable shown; the flag wins):
 `)
-	for _, s := range settings {
+	for _, s := range wrapflags.Settings() {
 		b.WriteString("  --" + s.Name)
 		if s.Value != "" {
 			b.WriteString(" " + s.Value)

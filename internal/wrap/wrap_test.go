@@ -12,6 +12,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/plainhttp"
 	"github.com/jobmesh/jobmesh/internal/sock"
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 func TestPollDelay(t *testing.T) {
@@ -70,8 +71,9 @@ func TestDecide(t *testing.T) {
 			for i := range args {
 				args[i] = strings.ReplaceAll(args[i], "~", " ")
 			}
-			opts, _, err := parseOptions(append(args, "--", "true"), c.env)
+			call, err := wrapflags.ReadJobmeshWrap(append(args, "--", "true"), c.env.lookup)
 			require.NoError(t, err)
+			opts := call.Options
 			p, err := decide(&opts, c.env)
 			require.NoError(t, err)
 			assert.Equal(t, c.want, names(p))
@@ -106,17 +108,6 @@ func FuzzQuoteJSON(f *testing.F) {
 	})
 }
 
-func FuzzSplitFlags(f *testing.F) {
-	f.Add("--mesh\x00linkerd\x00--\x00true")
-	f.Fuzz(func(t *testing.T, joined string) {
-		args := strings.Split(joined, "\x00")
-		_, command, err := parseOptions(args, nil)
-		if err == nil && len(command) > 0 {
-			assert.Equal(t, command, args[len(args)-len(command):], "the command is the end of the arguments, untouched")
-		}
-	})
-}
-
 func TestMilliseconds(t *testing.T) {
 	assert.Equal(t, "12.034", milliseconds(12034567))
 	assert.Equal(t, "0.001", milliseconds(1999))
@@ -132,35 +123,6 @@ func TestShow(t *testing.T) {
 	} {
 		assert.Equal(t, want, show(d))
 	}
-}
-
-func TestAwaitDuration(t *testing.T) {
-	for text, want := range map[string]time.Duration{
-		"0": 0, "0s": 0, "1ms": time.Millisecond, " 12s ": 12 * time.Second, "10m": 10 * time.Minute, "10h": 10 * time.Hour,
-		"10d": 240 * time.Hour, "999999999999d": 1<<63 - 1,
-	} {
-		got, ok := awaitDuration(text)
-		assert.True(t, ok, text)
-		assert.Equal(t, want, got, text)
-	}
-	for _, text := range []string{"", " ", "x", "1", "0x", "123x", "+1s", "-1s", "1.5s", "99999999999999999999s"} {
-		_, ok := awaitDuration(text)
-		assert.False(t, ok, text)
-	}
-}
-
-func FuzzDurations(f *testing.F) {
-	f.Add("12s")
-	f.Add("1h2m")
-	f.Fuzz(func(t *testing.T, text string) {
-		if d, ok := awaitDuration(text); ok {
-			assert.GreaterOrEqual(t, d, time.Duration(0))
-		}
-		var d time.Duration
-		if duration(&d, text, 0) == nil {
-			assert.GreaterOrEqual(t, d, time.Duration(0))
-		}
-	})
 }
 
 func TestProcessNames(t *testing.T) {

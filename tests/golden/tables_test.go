@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
-	"github.com/jobmesh/jobmesh/internal/wrap"
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 	"github.com/stretchr/testify/require"
 )
 
@@ -113,7 +113,7 @@ func TestFlags(t *testing.T) {
 	}
 	want := map[string]string{}
 	var order []string
-	for _, s := range wrap.Settings() {
+	for _, s := range wrapflags.Settings() {
 		order = append(order, s.Name)
 		if slices.Contains(derived, s.Name) {
 			continue
@@ -144,7 +144,7 @@ func TestFlags(t *testing.T) {
 func TestDurations(t *testing.T) {
 	var forms struct{ Wrapper map[string][]string }
 	require.NoError(t, json.Unmarshal([]byte(printed(t, "_settings.tpl", "jobmesh._settings.forms")), &forms))
-	for _, s := range wrap.Settings() {
+	for _, s := range wrapflags.Settings() {
 		if s.Value != "DURATION" {
 			continue
 		}

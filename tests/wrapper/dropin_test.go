@@ -39,11 +39,23 @@ func TestLinkerdAwait(t *testing.T) {
 	})
 	t.Run("without shutdown the program takes its place", func(t *testing.T) {
 		p := startProxy(t, "", 0)
-		w := under(t, "linkerd-await", "--port="+port(p), "sh", "-c", "echo $$").start()
+		w := under(t, "linkerd-await", "--port="+port(p), "--", "sh", "-c", "echo $$").start()
 		r := w.wait()
 		assert.Equal(t, 0, r.code, r.stderr)
 		assert.Equal(t, w.cmd.Process.Pid, atoi(t, r.stdout))
 		assert.Zero(t, p.stops())
+	})
+	t.Run("flags and -- behind the program", func(t *testing.T) {
+		for _, args := range [][]string{
+			{"sh", "-S", "-p?", "--", "-c", "exit 7"}, {"-p?", "-S", "sh", "--", "-c", "exit 7"},
+			{"--timeout-fatal", "--shutdown", "-p?", "--", "sh", "-c", "exit 7"},
+		} {
+			p := startProxy(t, "", 0)
+			args = strings.Split(strings.ReplaceAll(strings.Join(args, "\n"), "?", port(p)), "\n")
+			r := under(t, "linkerd-await", args...).run()
+			assert.Equal(t, 7, r.code, "%s: %s", args, r.stderr)
+			assert.Equal(t, 1, p.stops(), args)
+		}
 	})
 	t.Run("wait alone", func(t *testing.T) {
 		p := startProxy(t, "", 200*time.Millisecond)
@@ -79,7 +91,7 @@ func TestLinkerdAwait(t *testing.T) {
 	t.Run("usage", func(t *testing.T) {
 		for _, args := range [][]string{
 			{"--no-such-flag"}, {"-x"}, {"-S"}, {"--shutdown"}, {"--timeout-fatal=false"}, {"-p", "0", "true"}, {"-p"}, {"-t", "5", "true"},
-			{"-b", "x", "true"}, {"--timeout-fatal=maybe", "true"}, {"--shutdown=x", "true"}, {"-t", "", "true"},
+			{"-b", "x", "true"}, {"--timeout-fatal=maybe", "true"}, {"sh", "-c", "exit 4"}, {"-v", "-v", "true"}, {"--shutdown=x", "true"}, {"-t", "", "true"},
 		} {
 			r := under(t, "linkerd-await", args...).run()
 			assert.Equal(t, 2, r.code, args)
@@ -103,6 +115,15 @@ func TestScuttle(t *testing.T) {
 		assert.Equal(t, "POST /quitquitquit HTTP/1.1", agent.stopLine)
 		require.Equal(t, 1, other.stops())
 		assert.True(t, other.stopSeen[0].Before(agent.stopSeen[0]))
+	})
+	t.Run("somebody else's Envoy", func(t *testing.T) {
+		// In capitals it is a name that has to be looked up.
+		envoy, agent := startProxy(t, "", 300*time.Millisecond), startProxy(t, "", 0)
+		elsewhere := strings.Replace(envoy.addr, "127.0.0.1", "LOCALHOST", 1)
+		r := under(t, "scuttle", "sh", "-c", "exit 5").env("ENVOY_ADMIN_API=http://"+elsewhere, "ISTIO_QUIT_API=http://"+agent.addr).run()
+		assert.Equal(t, 5, r.code, r.stderr)
+		envoy.waitedFor()
+		assert.Zero(t, envoy.stops()+agent.stops(), "it is not this pod's")
 	})
 	t.Run("no Envoy", func(t *testing.T) {
 		r := under(t, "scuttle", "--", "sh", "-c", "exit 5").env("ENVOY_ADMIN_API=").run()

@@ -75,6 +75,50 @@ func TestBadUsage(t *testing.T) {
 	}
 }
 
+// A command that never runs must not leave its pod to a proxy: what the annotations name
+// is asked to stop, as the flags that could be read say.
+func TestUsageErrorStopsWhatTheAnnotationsName(t *testing.T) {
+	const linkerd = "JOBMESH_POD_LINKERD=2.19.0"
+	for name, c := range map[string]struct {
+		args  []string
+		env   []string
+		stops int
+	}{
+		"unknown flag":                           {args: []string{"--bogus", "--", "true"}, env: []string{linkerd}, stops: 1},
+		"no --":                                  {args: []string{"true"}, env: []string{linkerd}, stops: 1},
+		"no command":                             {env: []string{linkerd}, stops: 1},
+		"a bad mesh":                             {args: []string{"--mesh=linkrd", "--", "true"}, env: []string{linkerd}, stops: 1},
+		"a bad variable":                         {args: []string{"--", "true"}, env: []string{linkerd, "JOBMESH_READY_TIMEOUT=x"}, stops: 1},
+		"behind the mistake: never":              {args: []string{"--bogus", "x", "--stop-when=never", "--", "true"}, env: []string{linkerd}},
+		"after success alone":                    {args: []string{"--bogus", "--stop-when=success", "--", "true"}, env: []string{linkerd}},
+		"no mesh":                                {args: []string{"--bogus", "--mesh=none", "--", "true"}, env: []string{linkerd}},
+		"a native sidecar":                       {args: []string{"--bogus", "--", "true"}, env: []string{linkerd, "JOBMESH_POD_LINKERD_NATIVE=true"}},
+		"no annotation":                          {args: []string{"--bogus", "--", "true"}, env: []string{"JOBMESH_POD_LINKERD="}},
+		"nothing said":                           {args: []string{"--bogus", "--", "true"}},
+		"not the command's business":             {args: []string{"probe", "--bogus"}, env: []string{linkerd}},
+		"one of several, which one is not known": {args: []string{"--member=a", "--", "true"}, env: []string{linkerd}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startProxy(t, "127.0.0.1:4191", 0)
+			r := command(t, c.args...).env(c.env...).run()
+			assert.Equal(t, 64, r.code)
+			assert.Contains(t, r.stderr, "jobmesh-wrap: error: ")
+			assert.Equal(t, c.stops, p.stops(), r.stderr)
+		})
+	}
+	t.Run("one of several", func(t *testing.T) {
+		p := startProxy(t, "127.0.0.1:4191", 0)
+		dir := t.TempDir()
+		member := func(name string, args ...string) *process {
+			return command(t, append([]string{"--state-dir=" + dir, "--members=2", "--member=" + name}, args...)...).env(linkerd)
+		}
+		assert.Equal(t, 64, member("a", "--bogus", "--", "true").run().code)
+		assert.Zero(t, p.stops(), "the other one needs it")
+		assert.Equal(t, 3, member("b", "--", "sh", "-c", "exit 3").run().code)
+		assert.Equal(t, 1, p.stops())
+	})
+}
+
 func TestAllMistakesAreToldAtOnceInTheFormAskedFor(t *testing.T) {
 	r := command(t, "--log-format=json", "--mesh=x", "--stop-when=y", "--ready-timeout=z", "--", "true").run()
 	assert.Equal(t, 64, r.code)

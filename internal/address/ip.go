@@ -1,4 +1,6 @@
-package sock
+// Package address reads IP addresses, HOST:PORT and http URLs. It makes no system
+// calls, so that what reads command lines builds everywhere.
+package address
 
 import (
 	"strconv"
@@ -22,6 +24,12 @@ func IPv4(b [4]byte) IP { return IP{bytes: [16]byte{b[0], b[1], b[2], b[3]}} }
 
 // IPv6 returns the address of sixteen bytes.
 func IPv6(b [16]byte) IP { return IP{bytes: b, six: true} }
+
+// Four returns the bytes of an IPv4 address; ok is false for IPv6.
+func (ip IP) Four() (b [4]byte, ok bool) { return [4]byte(ip.bytes[:4]), !ip.six }
+
+// Sixteen returns the bytes of an IPv6 address; they mean nothing for IPv4.
+func (ip IP) Sixteen() [16]byte { return ip.bytes }
 
 // ParseIP reads an address in its usual forms, without a zone. net/netip reads
 // the same and costs 80 kB in the wrapper; a fuzz test holds the two together.

@@ -1,17 +1,9 @@
-// Package plainhttp sends single HTTP requests, without TLS: to the admin
-// endpoints of a proxy in the same pod, and to what a Job waits for.
-//
-// It promises what net/http does not: no proxy variables, no redirects, no
-// connection reuse but in a Session, a bounded amount read, and a hard limit on the
-// time of each request. It costs the wrapper 4 MB less.
-package plainhttp
+package address
 
 import (
 	"errors"
 	"strconv"
 	"strings"
-
-	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
 // A URL is a parsed http URL.
@@ -23,8 +15,10 @@ type URL struct {
 	// Port is 80 where the URL names none.
 	Port uint16
 
-	authority string // value of the Host header
-	path      string // with its query
+	// Authority is the value of the Host header.
+	Authority string
+	// Path is the target of the request line, with its query.
+	Path string
 }
 
 // Parse reads a URL of the form http://HOST[:PORT][/PATH][?QUERY].
@@ -51,7 +45,7 @@ func Parse(text string) (URL, error) {
 	if err != nil {
 		return URL{}, errors.New(strconv.Quote(text) + " " + err.Error())
 	}
-	return URL{Text: text, Host: host, Port: port, authority: authority, path: path}, nil
+	return URL{Text: text, Host: host, Port: port, Authority: authority, Path: path}, nil
 }
 
 // SplitHostPort takes HOST or HOST:PORT apart; an IPv6 address stands in
@@ -64,7 +58,7 @@ func SplitHostPort(authority string, defaultPort uint16) (host string, port uint
 		if host, after, ok = strings.Cut(bracketed, "]"); !ok {
 			return "", 0, errors.New("has a [ without its ]")
 		}
-		if _, ok := sock.ParseIP(host); !ok || !strings.Contains(host, ":") {
+		if _, ok := ParseIP(host); !ok || !strings.Contains(host, ":") {
 			return "", 0, errors.New("has brackets around something that is not an IPv6 address")
 		}
 		if digits, hasPort = strings.CutPrefix(after, ":"); !hasPort && after != "" {
@@ -93,7 +87,7 @@ func SplitHostPort(authority string, defaultPort uint16) (host string, port uint
 // isHost reports whether a text can be the name of a host or an IP address. A name
 // whose last label is a number is meant to be an address and is none.
 func isHost(host string) bool {
-	if _, ok := sock.ParseIP(host); ok {
+	if _, ok := ParseIP(host); ok {
 		return true
 	}
 	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
@@ -105,15 +99,24 @@ func isHost(host string) bool {
 	return strings.Trim(labels[len(labels)-1], "0123456789") != ""
 }
 
-// Local returns the addresses of a URL that needs no name resolution: an IP
-// address, or localhost, which is 127.0.0.1 and ::1 whatever /etc/hosts says.
-func (u *URL) Local() ([]sock.Address, error) {
+// ParseLocal is Parse for a URL of the same pod: one whose host needs no name
+// resolution, because it is an IP address or localhost.
+func ParseLocal(text string) (URL, error) {
+	u, err := Parse(text)
+	if err == nil && len(u.Local()) == 0 {
+		err = errors.New(strconv.Quote(text) + " needs localhost or an IP address as its host")
+	}
+	return u, err
+}
+
+// Local returns the addresses of a host that needs no name resolution, none where it
+// does. localhost is 127.0.0.1 and ::1 whatever /etc/hosts says.
+func (u *URL) Local() []IP {
 	if u.Host == "localhost" {
-		return []sock.Address{sock.To(sock.Loopback4, u.Port), sock.To(sock.Loopback6, u.Port)}, nil
+		return []IP{Loopback4, Loopback6}
 	}
-	ip, ok := sock.ParseIP(u.Host)
-	if !ok {
-		return nil, errors.New(strconv.Quote(u.Text) + " needs localhost or an IP address as its host")
+	if ip, ok := ParseIP(u.Host); ok {
+		return []IP{ip}
 	}
-	return []sock.Address{sock.To(ip, u.Port)}, nil
+	return nil
 }

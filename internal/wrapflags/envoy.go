@@ -1,0 +1,209 @@
+package wrapflags
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jobmesh/jobmesh/internal/address"
+)
+
+// A Scuttled is what scuttle was told, which is all in its environment. It reads the
+// exact words true and false; any other value of a switch, and a duration that it
+// cannot read, it passes over.
+type Scuttled struct {
+	// Quiet is set where it logs nothing.
+	Quiet bool
+	// Envoy is what it waits for until that says LIVE, nil for nothing.
+	Envoy *address.URL
+	// Timeout is how long it waits; 0: no limit.
+	Timeout time.Duration
+	// Fatal says that it fails after Timeout instead of running the command.
+	Fatal bool
+	// StopWhen is when it stops the proxy, one of the values of --stop-when. It never
+	// does where it was not told of an Envoy, or of one elsewhere.
+	StopWhen string
+	// Stop are its requests, in their order.
+	Stop []Request
+	// StopProcess is a process to end instead, where it was given no ISTIO_QUIT_API.
+	StopProcess string
+	// Command is what it runs; nothing for no command at all, where it ends with 0.
+	Command []string
+	// Ignored are sentences about values that are passed over.
+	Ignored []string
+	// Unknown holds the variables whose value is not known.
+	Unknown []string
+}
+
+// ScuttleVariables are the variables that scuttle reads, but for that of its log.
+func ScuttleVariables() []string {
+	return []string{
+		envoyAdmin, istioQuit, "GENERIC_QUIT_ENDPOINTS", "NEVER_KILL_ISTIO", "NEVER_KILL_ISTIO_ON_FAILURE",
+		startWithoutEnvoy, "WAIT_FOR_ENVOY_TIMEOUT", "QUIT_WITHOUT_ENVOY_TIMEOUT",
+	}
+}
+
+const (
+	envoyAdmin        = "ENVOY_ADMIN_API"
+	istioQuit         = "ISTIO_QUIT_API"
+	startWithoutEnvoy = "START_WITHOUT_ENVOY"
+)
+
+// ReadScuttle reads what stands behind the name of the program, and its environment,
+// as scuttle 1.3.3 does. A "--" in front of the command is passed over, which that
+// release takes for the command.
+func ReadScuttle(args []string, env Lookup) (Scuttled, error) {
+	s := Scuttled{Quiet: env.get("SCUTTLE_LOGGING") == "false", StopWhen: StopNever, Command: args}
+	if len(args) > 0 && args[0] == "--" {
+		s.Command = args[1:]
+	}
+	if len(s.Command) == 0 {
+		return s, nil
+	}
+	if s.Timeout = s.duration("QUIT_WITHOUT_ENVOY_TIMEOUT", env); s.Timeout > 0 {
+		s.Fatal = true
+	} else {
+		s.Timeout = s.duration("WAIT_FOR_ENVOY_TIMEOUT", env)
+	}
+	when := StopAlways
+	switch {
+	case s.isTrue("NEVER_KILL_ISTIO", env):
+		when = StopNever
+	case s.isTrue("NEVER_KILL_ISTIO_ON_FAILURE", env):
+		when = StopSuccess
+	}
+	admin := strings.TrimSuffix(env.get(envoyAdmin), "/")
+	switch {
+	case !s.known(envoyAdmin, admin), admin == "":
+		return s, nil
+	case !s.isTrue(startWithoutEnvoy, env):
+		u, err := address.Parse(admin + "/server_info")
+		if err != nil {
+			return s, errors.New(envoyAdmin + ": " + err.Error())
+		}
+		s.Envoy = &u
+	}
+	if !isLocal(admin) {
+		return s, nil // somebody else's Envoy
+	}
+	s.StopWhen = when
+	return s, s.readStops(env)
+}
+
+// isLocal is the test by which scuttle and envoy-preflight tell their own Envoy from
+// somebody else's.
+func isLocal(url string) bool {
+	return strings.Contains(url, "127.0.0.1") || strings.Contains(url, "localhost")
+}
+
+func (s *Scuttled) readStops(env Lookup) error {
+	endpoints := env.get("GENERIC_QUIT_ENDPOINTS")
+	if s.known("GENERIC_QUIT_ENDPOINTS", endpoints) {
+		for endpoint := range strings.SplitSeq(endpoints, ",") {
+			if endpoint = strings.TrimSpace(endpoint); endpoint == "" {
+				continue
+			}
+			if err := s.addStop("GENERIC_QUIT_ENDPOINTS", endpoint); err != nil {
+				return err
+			}
+		}
+	}
+	quit := strings.TrimSuffix(env.get(istioQuit), "/")
+	switch {
+	case !s.known(istioQuit, quit):
+		return nil
+	case quit == "":
+		s.StopProcess = "pilot-agent" // Istio before 1.3
+		return nil
+	}
+	return s.addStop(istioQuit, quit+"/quitquitquit")
+}
+
+func (s *Scuttled) addStop(variable, url string) error {
+	u, err := address.ParseLocal(url)
+	if err != nil {
+		return errors.New(variable + ": " + err.Error())
+	}
+	s.Stop = append(s.Stop, Request{"POST", u})
+	return nil
+}
+
+// known tells whether a value is known, and notes the variable where it is not.
+func (s *Scuttled) known(variable, value string) bool {
+	if isUnknown(value) {
+		s.Unknown = append(s.Unknown, variable)
+		return false
+	}
+	return true
+}
+
+func (s *Scuttled) isTrue(variable string, env Lookup) bool {
+	value := env.get(variable)
+	if s.known(variable, value) && value != "" && value != "true" && value != "false" {
+		s.Ignored = append(s.Ignored, variable+": "+strconv.Quote(value)+" is neither true nor false, and is ignored")
+	}
+	return value == "true"
+}
+
+func (s *Scuttled) duration(variable string, env Lookup) time.Duration {
+	value := env.get(variable)
+	if !s.known(variable, value) || value == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 {
+		s.Ignored = append(s.Ignored, variable+": "+strconv.Quote(value)+" is not a duration, and is ignored")
+		return 0
+	}
+	return d
+}
+
+// A Preflight is what envoy-preflight was told, which is all in its environment.
+type Preflight struct {
+	// Waits is set where it waits for Envoy, without a limit.
+	Waits bool
+	// StopWhen is when it stops the proxy, one of the values of --stop-when.
+	StopWhen string
+	// Stop is the URL that it posts to, as written: it checks nothing about it.
+	Stop string
+	// Command is what it runs; nothing for no command at all, where it ends with 0.
+	Command []string
+	// Unknown holds the variables whose value is not known.
+	Unknown []string
+}
+
+// PreflightVariables are the variables that envoy-preflight reads.
+func PreflightVariables() []string {
+	return []string{envoyAdmin, "ENVOY_KILL_API", startWithoutEnvoy, "NEVER_KILL_ENVOY", "ALWAYS_KILL_ENVOY"}
+}
+
+// ReadEnvoyPreflight reads what stands behind the name of the program, and its
+// environment, as envoy-preflight 1.0 does. A variable that is there and empty is set:
+// with such an ENVOY_ADMIN_API it waits for ever.
+func ReadEnvoyPreflight(args []string, env Lookup) Preflight {
+	p := Preflight{StopWhen: StopNever, Command: args}
+	value := func(name string) string {
+		v := env.get(name)
+		if isUnknown(v) {
+			p.Unknown = append(p.Unknown, name)
+		}
+		return v
+	}
+	_, told := env(envoyAdmin)
+	admin := value(envoyAdmin)
+	p.Waits = told && value(startWithoutEnvoy) != "true"
+	if kill, given := env("ENVOY_KILL_API"); given {
+		p.Stop = kill
+	} else {
+		p.Stop = admin + "/quitquitquit"
+	}
+	switch never, always := value("NEVER_KILL_ENVOY"), value("ALWAYS_KILL_ENVOY"); {
+	case !told || !isLocal(admin) || never == "true":
+	case always == "true":
+		p.StopWhen = StopAlways
+	default:
+		p.StopWhen = StopSuccess
+	}
+	return p
+}

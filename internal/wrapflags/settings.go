@@ -1,0 +1,296 @@
+package wrapflags
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jobmesh/jobmesh/internal/address"
+	"github.com/jobmesh/jobmesh/internal/mesh"
+)
+
+// Values of --mesh beside the names of the mesh table.
+const (
+	MeshAuto = "auto"
+	MeshNone = "none"
+)
+
+// Values of --stop-when.
+const (
+	StopAlways  = "always"
+	StopSuccess = "success"
+	StopNever   = "never"
+)
+
+// Values of --on-ready-timeout and --on-proxy-lost.
+const (
+	Fail = "fail"
+	Run  = "run"
+)
+
+// Values of --log-format.
+const (
+	Text = "text"
+	JSON = "json"
+)
+
+// readyNone is the value of --ready-url for no readiness check.
+const readyNone = "none"
+
+// Options are the settings of one run, flags and environment taken together.
+type Options struct {
+	Mesh           string
+	ReadyURL       *address.URL  // nil: the mesh's own
+	NoReady        bool          // no readiness check, not even the mesh's
+	Stop           []Request     // nil: the mesh's own
+	StopProcess    string        // a process instead of a request
+	ReadyTimeout   time.Duration // 0: no limit
+	OnReadyTimeout string
+	DetectTimeout  time.Duration
+	StopWhen       string
+	StopTimeout    time.Duration
+	KillAfter      time.Duration // 0: never
+	OnProxyLost    string
+	WaitFor        []Dependency
+	WaitForTimeout time.Duration // 0: no limit
+	StateDir       string        // empty: the only wrapped container
+	Member         string
+	Members        int
+	LogFormat      string
+	Quiet          bool
+
+	// Unknown holds the names of settings whose value is not known. They keep
+	// their default.
+	Unknown []string
+}
+
+// A Setting is one flag of jobmesh-wrap and its environment twin. A row of the table
+// is all there is to say about it: the wrapper, lint, the library chart and the docs
+// take it from here.
+type Setting struct {
+	// Name without the leading dashes.
+	Name string
+	// Value is what the help text shows in place of the value; empty for a
+	// flag that needs none. Words between bars are the only values.
+	Value string
+	// Default as it would be written on the command line.
+	Default string
+	// Usage is one sentence.
+	Usage string
+	// Repeatable flags collect their values; the variable has one a line.
+	Repeatable bool
+	// Chart is how the library chart takes it, under its value `wrapper`.
+	Chart Chart
+
+	set func(*Options, string) error
+}
+
+// A Chart says how the library chart takes a setting.
+type Chart struct {
+	// Derived is set where the chart takes none: it decides by itself, from the pod
+	// and from other values.
+	Derived bool
+	// Form is what a text has to look like, for templates and for the schema.
+	Form Form
+	// Hook is set where mode hook, which has no wrapper, does the same.
+	Hook bool
+	// Note is added to Usage where the chart's own default is another.
+	Note string
+}
+
+// A Form is a regular expression, and the words for what it takes. It may take more
+// than the setting does: it is there to find a mistake before there is a pod.
+type Form struct{ Pattern, Words string }
+
+// The forms. The empty text, which means that nothing was set, is in none of them.
+var (
+	aDuration = Form{`^(0|([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+)$`, "a duration such as 500ms, 30s or 2m"}
+	someTime  = Form{`^[1-9][0-9]*(\.[0-9]+)?(ms|s|m|h)([0-9]+(ms|s|m|h))*$`, aDuration.Words}
+	aRequest  = Form{`^[A-Z]+ https?://.`, "'METHOD URL', as in POST http://127.0.0.1:4191/shutdown"}
+	aCheck    = Form{`^(https?://.|none$)`, "none or a URL such as http://127.0.0.1:4191/ready"}
+	aProcess  = Form{`^[^/]+$`, "the name of a process, without a path"}
+	aTarget   = Form{`^(tcp|https?)://.`, "a URL such as tcp://database:5432 or http://queue:8080/ready"}
+)
+
+// Settings returns the flags in the order of the reference. The caller must not
+// change it.
+func Settings() []Setting { return settings }
+
+// Default returns the default of a setting as it would be written on the command
+// line.
+func Default(name string) string {
+	s, _ := settingNamed(name)
+	return s.Default
+}
+
+var settings = []Setting{
+	{
+		Name: "mesh", Value: "NAME", Default: MeshAuto, Chart: Chart{Derived: true},
+		Usage: "which mesh the pod is in: auto, none, " + strings.Join(mesh.Names(), ", "),
+		set: func(o *Options, v string) error {
+			return oneOf(&o.Mesh, v, append([]string{MeshAuto, MeshNone}, mesh.Names()...)...)
+		},
+	},
+	{
+		Name: "ready-url", Value: "URL", Chart: Chart{Form: aCheck, Hook: true},
+		Usage: "replaces the mesh's readiness check; an answer of 200-299 means ready; none in its place means that the proxy is not waited for",
+		set: func(o *Options, v string) error {
+			if o.NoReady = v == readyNone; o.NoReady {
+				return nil
+			}
+			u, err := address.ParseLocal(v)
+			if err == nil {
+				o.ReadyURL = &u
+			}
+			return err
+		},
+	},
+	{
+		Name: "stop", Value: "'METHOD URL'", Repeatable: true, Chart: Chart{Form: aRequest, Hook: true},
+		Usage: "replaces the mesh's stop request; sent in the order given, one that fails does not keep back the next",
+		set: func(o *Options, v string) error {
+			request, err := ParseRequest(v)
+			if err == nil {
+				o.Stop = append(o.Stop, request)
+			}
+			return err
+		},
+	},
+	{
+		Name: "stop-process", Value: "NAME", Chart: Chart{Form: aProcess},
+		Usage: "stops the proxy with SIGTERM, or SIGKILL after a command that failed, instead of a request; for pods that share the process namespace",
+		set: func(o *Options, v string) error {
+			if v == "" || strings.Contains(v, "/") {
+				return errors.New(strconv.Quote(v) + " is not the name of a process")
+			}
+			o.StopProcess = v
+			return nil
+		},
+	},
+	{
+		Name: "ready-timeout", Value: "DURATION", Default: "2m", Chart: Chart{Form: aDuration, Hook: true},
+		Usage: "how long to wait for the proxy; 0 means for ever",
+		set:   func(o *Options, v string) error { return duration(&o.ReadyTimeout, v, 0) },
+	},
+	{
+		Name: "on-ready-timeout", Value: "fail|run", Default: Fail, Chart: Chart{Hook: true},
+		Usage: "what to do when the proxy is not ready in time: fail with exit code 69 and ask the proxy to stop, or run the command all the same",
+		set:   func(o *Options, v string) error { return oneOf(&o.OnReadyTimeout, v, Fail, Run) },
+	},
+	{
+		Name: "detect-timeout", Value: "DURATION", Default: "5s", Chart: Chart{Form: aDuration},
+		Usage: "how long auto looks for a proxy when nothing says whether one was injected",
+		set:   func(o *Options, v string) error { return duration(&o.DetectTimeout, v, 0) },
+	},
+	{
+		Name: "stop-when", Value: "always|success|never", Default: StopAlways,
+		Chart: Chart{Hook: true, Note: "in the chart it follows from restartPolicy where it is not set: always for Never, success for OnFailure, never for Always"},
+		Usage: "when to stop the proxy after the command: always, only after exit code 0 (for pods that restart it), or never",
+		set:   func(o *Options, v string) error { return oneOf(&o.StopWhen, v, StopAlways, StopSuccess, StopNever) },
+	},
+	{
+		Name: "stop-timeout", Value: "DURATION", Default: "5s", Chart: Chart{Form: someTime},
+		Usage: "limit for sending the stop request, repeating it, and seeing the proxy gone, all together",
+		set:   func(o *Options, v string) error { return duration(&o.StopTimeout, v, time.Millisecond) },
+	},
+	{
+		Name: "kill-after", Value: "DURATION", Default: "0", Chart: Chart{Form: aDuration},
+		Usage: "how long after a SIGTERM the command is killed if it is still there; 0 means never",
+		set:   func(o *Options, v string) error { return duration(&o.KillAfter, v, 0) },
+	},
+	{
+		Name: "on-proxy-lost", Value: "run|fail", Default: Run,
+		Usage: "what to do when the proxy goes while the command runs: let the command run, or end it with SIGTERM, and exit with 69",
+		set:   func(o *Options, v string) error { return oneOf(&o.OnProxyLost, v, Run, Fail) },
+	},
+	{
+		Name: "wait-for", Value: "URL", Repeatable: true, Chart: Chart{Form: aTarget},
+		Usage: "waits for tcp://HOST:PORT, http://... (an answer of 200-299) or https://... (a TLS answer) after the proxy is ready and before the command",
+		set: func(o *Options, v string) error {
+			d, err := parseDependency(v)
+			if err == nil {
+				o.WaitFor = append(o.WaitFor, d)
+			}
+			return err
+		},
+	},
+	{
+		Name: "wait-for-timeout", Value: "DURATION", Default: "2m", Chart: Chart{Form: aDuration},
+		Usage: "limit for all of --wait-for together, exit code 69 when it is over; 0 means for ever",
+		set:   func(o *Options, v string) error { return duration(&o.WaitForTimeout, v, 0) },
+	},
+	{
+		Name: "state-dir", Value: "DIR", Chart: Chart{Derived: true},
+		Usage: "folder shared by the wrapped containers of a pod: the last one to end stops the proxy",
+		set: func(o *Options, v string) error {
+			o.StateDir = v
+			return nil
+		},
+	},
+	{
+		Name: "member", Value: "NAME", Chart: Chart{Derived: true},
+		Usage: "name of this container in --state-dir",
+		set: func(o *Options, v string) error {
+			if v == "" || v[0] == '.' || strings.Contains(v, "/") {
+				return errors.New(strconv.Quote(v) + " is not the name of a container")
+			}
+			o.Member = v
+			return nil
+		},
+	},
+	{
+		Name: "members", Value: "N", Chart: Chart{Derived: true},
+		Usage: "how many wrapped containers the pod has",
+		set: func(o *Options, v string) error {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 1 {
+				return errors.New(strconv.Quote(v) + " is not a number from 1 on")
+			}
+			o.Members = n
+			return nil
+		},
+	},
+	{
+		Name: "log-format", Value: "text|json", Default: Text,
+		Usage: "form of the wrapper's own lines on stderr",
+		set:   func(o *Options, v string) error { return oneOf(&o.LogFormat, v, Text, JSON) },
+	},
+	{
+		Name: "quiet", Default: "false",
+		Usage: "write errors only",
+		set: func(o *Options, v string) (err error) {
+			if o.Quiet, err = strconv.ParseBool(v); err != nil {
+				return errors.New(strconv.Quote(v) + " is neither true nor false")
+			}
+			return nil
+		},
+	},
+}
+
+// VariablePrefix marks what belongs to the wrapper in its environment.
+const VariablePrefix = "JOBMESH_"
+
+// Variable is the setting's environment twin.
+func (s Setting) Variable() string {
+	return VariablePrefix + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
+}
+
+// Key is the setting's name under `wrapper` in the library chart: readyTimeout for
+// ready-timeout.
+func (s Setting) Key() string {
+	words := strings.Split(s.Name, "-")
+	for i, w := range words[1:] {
+		words[i+1] = strings.ToUpper(w[:1]) + w[1:]
+	}
+	return strings.Join(words, "")
+}
+
+func settingNamed(name string) (Setting, bool) {
+	for _, s := range settings {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Setting{}, false
+}
