@@ -45,18 +45,19 @@ func SystemStreams() Streams {
 }
 
 // An Option is something the build knows that not every build does.
-type Option func(*options)
+type Option func(*linked)
 
-type options struct{ imageDigest, program string }
+// linked is what the program was linked with, and what it was called by.
+type linked struct{ imageDigest, program string }
 
 // ImageDigest pins the image that inject writes, as the packed chart pins it.
-func ImageDigest(digest string) Option { return func(o *options) { o.imageDigest = digest } }
+func ImageDigest(digest string) Option { return func(o *linked) { o.imageDigest = digest } }
 
 // KubectlPlugin is the name under which kubectl finds the program.
 const KubectlPlugin = "kubectl-jobmesh"
 
 // CalledAs is the name that the program was called by.
-func CalledAs(path string) Option { return func(o *options) { o.program = filepath.Base(path) } }
+func CalledAs(path string) Option { return func(o *linked) { o.program = filepath.Base(path) } }
 
 // Run runs the command line and returns the exit code.
 func Run(ctx context.Context, args []string, version string, streams Streams, known ...Option) int {
@@ -105,7 +106,7 @@ func sentence(err error) string {
 
 // New returns the root command. The reference in docs is generated from it.
 func New(version string, streams Streams, known ...Option) *cobra.Command {
-	var o options
+	var o linked
 	for _, option := range known {
 		option(&o)
 	}

@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 
 	"golang.org/x/term"
 
@@ -53,15 +51,4 @@ func publicKey(path string) (*signature.PublicKey, error) {
 	}
 	key, err := signature.ReadPublicKey(path, text)
 	return &key, err
-}
-
-// cosignProgram finds the program that keyless signing is left to.
-func cosignProgram() (string, error) {
-	path, err := exec.LookPath("cosign")
-	if err != nil {
-		return "", fault.New(fault.Usage, errors.New("cosign is not in PATH, and keyless signatures are made with it"),
-			"install cosign 3 from https://github.com/sigstore/cosign/releases",
-			"or sign with a key: --sign-key cosign.key")
-	}
-	return path, nil
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/jobmesh/jobmesh/internal/chart"
+	"github.com/jobmesh/jobmesh/internal/build"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/upstream"
@@ -57,15 +57,15 @@ func runLock(ctx context.Context, streams Streams, name string, o lockOptions) e
 	if o.offline && !o.check {
 		return fault.New(fault.Usage, errors.New("--offline goes with --check: what is not pinned yet is not in the cache"))
 	}
-	sources, err := findSources()
+	sources, err := build.FindSources()
 	if err != nil {
 		return err
 	}
-	version, err := chart.Version(chartFolder(sources))
+	version, err := sources.Version()
 	if err != nil {
 		return err
 	}
-	recipe, err := image.LoadRecipe(sources, name, version, "")
+	recipe, err := image.LoadRecipe(string(sources), name, version, "")
 	if err != nil {
 		return err
 	}
@@ -77,22 +77,22 @@ func runLock(ctx context.Context, streams Streams, name string, o lockOptions) e
 		return err
 	}
 	from := upstream.Fetcher(*recipe.Download, o.offline, note(streams))
-	show, wipe := fetching(streams, recipe)
+	show := func(platform string) { fetching(streams, *recipe.Download, platform) }
 	var lock upstream.Lock
 	if o.check {
-		if lock, err = upstream.Load(sources, recipe); err != nil {
+		if lock, err = upstream.Load(string(sources), recipe); err != nil {
 			return err
 		}
 		_, err = lock.Fetch(ctx, recipe, platforms, from, show)
 	} else {
 		lock, err = upstream.Pin(ctx, recipe, from, show)
 	}
-	wipe()
+	show("")
 	if err != nil {
 		return err
 	}
 	if !o.check {
-		changed, err := lock.Write(sources, name)
+		changed, err := lock.Write(string(sources), name)
 		if err != nil {
 			return fault.New(fault.LocalIO, err)
 		}

@@ -4,28 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
-	"github.com/jobmesh/jobmesh/internal/attest"
-	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/fault"
-	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/publish"
 	"github.com/jobmesh/jobmesh/internal/registry"
 	"github.com/jobmesh/jobmesh/internal/release"
-	"github.com/jobmesh/jobmesh/internal/signature"
-	"github.com/jobmesh/jobmesh/internal/verify"
 )
 
 type publishOptions struct {
@@ -135,14 +124,8 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 	if err != nil {
 		return err
 	}
-	// The charts that are pushed are pinned anew; one that names another image is not
-	// what the caller takes it for.
-	if stored.Chart != nil {
-		if err := verify.Pin(stored); err != nil {
-			return fault.New(fault.Input, fmt.Errorf("%s: pin %w", filepath.Join(o.from, stored.Result.Chart.Path), err), "jobmesh build packs the chart again")
-		}
-	}
-	artifacts, err := artifactsOf(stored, o, key)
+	plan := publish.Plan{Prefix: o.prefix, Tags: o.tags, PlainHTTP: o.plainHTTP, Bare: o.referrers == "none", Key: key}
+	artifacts, err := plan.Artifacts(stored, o.from)
 	if err != nil {
 		return err
 	}
@@ -156,19 +139,15 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 		client.RequireReferrers()
 	}
 	if o.keyless {
-		if p.Sign, err = keyless(streams, client); err != nil {
+		if err := p.SignKeyless(streams.Err); err != nil {
 			return err
 		}
 	}
-	if streams.Terminal {
-		p.Progress = func(done, total int, s publish.Step) {
-			_, _ = fmt.Fprintf(streams.Err, "\r\x1b[K%d/%d %s %s", done+1, total, s.Phase, s.Object) // only progress
-		}
+	p.Progress = func(done, total int, s publish.Step) {
+		progress(streams, "%d/%d %s %s", done+1, total, s.Phase, s.Object)
 	}
 	changed, err := p.Publish(ctx, artifacts)
-	if streams.Terminal {
-		_, _ = fmt.Fprint(streams.Err, "\r\x1b[K") // the progress line
-	}
+	progress(streams, "")
 	if err != nil {
 		return err
 	}
@@ -181,152 +160,6 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 		}
 	}
 	return nil
-}
-
-// repinned are the charts of a release, with another pin and repository.
-func repinned(stored release.Stored, pin chart.Pin, repository string) ([]chart.Archive, error) {
-	if stored.Chart == nil {
-		return nil, nil
-	}
-	archive, err := chart.Repack(stored.Chart, pin)
-	if err != nil {
-		return nil, err
-	}
-	library := chart.Library{Archive: archive, Repository: repository}
-	archives := []chart.Archive{archive}
-	for _, a := range stored.Applications {
-		packed, err := chart.RepackApplication(a, library)
-		if err != nil {
-			return nil, err
-		}
-		archives = append(archives, packed)
-	}
-	return archives, nil
-}
-
-// listTag is what a list of referrers or signatures may stand under, and no image: the
-// next one that adds to the list would replace it.
-var listTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}`)
-
-// artifactsOf returns the image and the charts as a registry will have them.
-func artifactsOf(stored release.Stored, o publishOptions, key *signature.Key) ([]publish.Artifact, error) {
-	var named []name.Option
-	if o.plainHTTP {
-		// Without it the client tries plain HTTP with private addresses only.
-		named = append(named, name.Insecure)
-	}
-	imageRepo, err := repositoryUnder(o.prefix, stored.Result.Image.Name, named...)
-	if err != nil {
-		return nil, err
-	}
-	tags := append([]string{publish.Tag(stored.Result.Version)}, o.tags...)
-	for _, tag := range tags {
-		if _, err := name.NewTag(imageRepo.Name() + ":" + tag); err != nil {
-			return nil, fault.New(fault.Usage, fmt.Errorf("tag %q is not a tag: letters, digits, dots, dashes and underscores, 128 at most", tag), "as in --tag latest")
-		}
-		if listTag.MatchString(tag) {
-			return nil, fault.New(fault.Usage, fmt.Errorf("tag %q is one under which registries list what refers to a digest", tag), "as in --tag latest")
-		}
-	}
-	pin := pinTo(imageRepo)
-	pin.Digest = stored.Result.Image.Digest
-	archives, err := repinned(stored, pin, chartRepository(o.prefix))
-	if err != nil {
-		return nil, err
-	}
-	created, err := verify.Created(stored)
-	if err != nil {
-		return nil, fault.New(fault.Verification, fmt.Errorf("image index: %w", err))
-	}
-	img := publish.Artifact{Repository: imageRepo, Tags: tags}
-	for _, c := range stored.Children {
-		img.Blobs = append(img.Blobs, c.Layer, c.Config)
-		img.Manifests = append(img.Manifests, c.Manifest)
-	}
-	img.Manifests = append(img.Manifests, stored.Index)
-	img.Attachments = stored.Attachments
-	artifacts := []publish.Artifact{img}
-	sources, builder := attest.Sources(stored.Attachments)
-	for _, a := range archives {
-		repo, err := repositoryUnder(o.prefix, a.Metadata.Name, named...)
-		if err != nil {
-			return nil, err
-		}
-		packed, err := publish.Chart(repo, a.Metadata, a.Bytes, created)
-		if err != nil {
-			return nil, err
-		}
-		made, err := attest.Chart{
-			Name: a.Metadata.Name, Version: a.Metadata.Version,
-			Manifest: packed.Top().Descriptor, Archive: image.NewBlob("", a.Bytes).Descriptor.Digest,
-			Image: pin.Registry + "/" + pin.Repository, Digest: pin.Digest,
-			Created: created, Sources: sources, Builder: builder,
-		}.Provenance()
-		if err != nil {
-			return nil, err
-		}
-		packed.Attachments = []image.Attachment{made}
-		artifacts = append(artifacts, packed)
-	}
-	if o.referrers == "none" {
-		for i := range artifacts {
-			artifacts[i].Attachments = nil
-		}
-	}
-	return artifacts, sign(artifacts, key)
-}
-
-// sign adds the signatures that the artifacts do not have yet.
-func sign(artifacts []publish.Artifact, key *signature.Key) error {
-	if key == nil {
-		return nil
-	}
-	for i, a := range artifacts {
-		var subjects []v1.Descriptor
-		for _, m := range a.Manifests {
-			subjects = append(subjects, m.Descriptor)
-		}
-		signed, err := attest.Sign(key, subjects, a.Attachments)
-		if err != nil {
-			return err
-		}
-		artifacts[i].Attachments = slices.Concat(a.Attachments, attest.Missing(signed, a.Attachments))
-	}
-	return nil
-}
-
-// keyless returns what signs an artifact, all of its manifests, with cosign. What
-// has a signature already gets no second one.
-func keyless(streams Streams, client *registry.Client) (func(context.Context, publish.Artifact) (bool, error), error) {
-	program, err := cosignProgram()
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, a publish.Artifact) (bool, error) {
-		added := false
-		for _, m := range a.Manifests {
-			there, err := client.Referrers(ctx, a.Repository, m.Descriptor.Digest)
-			if err != nil {
-				return added, err
-			}
-			if slices.ContainsFunc(there, func(d v1.Descriptor) bool { return d.ArtifactType == signature.MediaType }) {
-				continue
-			}
-			arguments := []string{"sign", "--yes"}
-			if client.PlainHTTP {
-				arguments = append(arguments, "--allow-http-registry")
-			}
-			reference := a.Repository.Digest(m.Descriptor.Digest.String()).Name()
-			cmd := exec.CommandContext(ctx, program, append(arguments, reference)...)
-			cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, streams.Err, streams.Err
-			if err := cmd.Run(); err != nil {
-				return added, fault.New(fault.Registry, fmt.Errorf("%s was not signed: cosign: %w", reference, err),
-					"the tags were not moved; run the command again")
-			}
-			added = true
-		}
-		return added, nil
-	}, nil
 }
 
 func printSteps(streams Streams, steps []publish.Step) error {

@@ -94,21 +94,15 @@ func runResolve(ctx context.Context, streams Streams, stdin io.Reader, args []st
 	if err != nil {
 		return err
 	}
-	progress := func(done, total int, image string) {
-		if streams.Terminal {
-			_, _ = fmt.Fprintf(streams.Err, "\r\x1b[K%d/%d %s", done, total, image) // only progress
-		}
-	}
+	show := func(done, total int, image string) { progress(streams, "%d/%d %s", done, total, image) }
 	var outcomes []entrypoint.Outcome
 	var failed []error
 	if o.check {
-		outcomes, failed = entrypoint.Check(ctx, lock, lookup, uses, progress)
+		outcomes, failed = entrypoint.Check(ctx, lock, lookup, uses, show)
 	} else {
-		outcomes, failed = entrypoint.Resolve(ctx, lock, lookup, uses, o.update, progress)
+		outcomes, failed = entrypoint.Resolve(ctx, lock, lookup, uses, o.update, show)
 	}
-	if streams.Terminal {
-		_, _ = fmt.Fprint(streams.Err, "\r\x1b[K") // the progress line
-	}
+	progress(streams, "")
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -38,6 +39,20 @@ type Stored struct {
 // A Child is the image of one platform.
 type Child struct {
 	Manifest, Config, Layer image.Blob
+}
+
+// Created is the date on the image, which a rebuild has to use again.
+func (s Stored) Created() (time.Time, error) {
+	var index v1.IndexManifest
+	err := json.Unmarshal(s.Index.Bytes, &index)
+	var created time.Time
+	if err == nil {
+		created, err = time.Parse(time.RFC3339, index.Annotations["org.opencontainers.image.created"])
+	}
+	if err != nil {
+		return created, fault.New(fault.Verification, fmt.Errorf("image index: %w", err))
+	}
+	return created, nil
 }
 
 const rebuild = "jobmesh build writes it again"

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -29,6 +30,9 @@ const (
 	// schemaVersion is that of docs/result.schema.json.
 	schemaVersion = 1
 )
+
+// Tag is the tag of a version in a registry. It cannot have a +; Helm has agreed on _.
+func Tag(version string) string { return strings.ReplaceAll(version, "+", "_") }
 
 // A Release is what one build made.
 type Release struct {

@@ -72,7 +72,7 @@ func TestFlippedBitsInTheList(t *testing.T) {
 			return []string{err.Error()}
 		}
 		var all []string
-		for _, f := range Stored(stored, nil) {
+		for _, f := range Release(stored, nil) {
 			// The image has no documents, which is said of it and of its platform.
 			if f.Err != nil && !strings.HasSuffix(f.Err.Error(), "is missing") {
 				all = append(all, f.Err.Error())

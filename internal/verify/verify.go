@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -38,8 +37,8 @@ type Finding struct {
 	Err error
 }
 
-// Stored looks at a release whose digests have been checked.
-func Stored(s release.Stored, key *signature.PublicKey) []Finding {
+// Release looks at a release whose digests have been checked.
+func Release(s release.Stored, key *signature.PublicKey) []Finding {
 	found := Image(s, key)
 	if s.Chart != nil {
 		found = append(found, Finding{Object: "chart", Aspect: "pin", Err: Pin(s)})
@@ -221,15 +220,6 @@ func checkLibrary(archive, library []byte) error {
 		err = errors.New("is not the library chart of this release")
 	}
 	return err
-}
-
-// Created is the date on the image, which a rebuild has to use again.
-func Created(s release.Stored) (time.Time, error) {
-	index, err := decode[v1.IndexManifest](s.Index.Bytes)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return time.Parse(time.RFC3339, index.Annotations["org.opencontainers.image.created"])
 }
 
 // Rebuilt compares what the sources give now with a release, as deep as it takes

@@ -1,0 +1,76 @@
+package build
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/modfile"
+
+	"github.com/jobmesh/jobmesh/internal/chart"
+	"github.com/jobmesh/jobmesh/internal/fault"
+)
+
+// Sources is the path of a copy of the repository.
+type Sources string
+
+// FindSources returns the copy that the current folder is in.
+func FindSources() (Sources, error) {
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := here; ; dir = filepath.Dir(dir) {
+		if text, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil &&
+			modfile.ModulePath(text) == "github.com/jobmesh/jobmesh" {
+			return Sources(dir), nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fault.New(fault.Usage, errors.New(here+" is not inside the sources of jobmesh, which this command works on"),
+				"git clone https://github.com/jobmesh/jobmesh && cd jobmesh && make build")
+		}
+	}
+}
+
+// LibraryChart is the folder of the library chart.
+func (s Sources) LibraryChart() string { return filepath.Join(string(s), "library-chart") }
+
+// Version is that of the library chart, which is the version of a release.
+func (s Sources) Version() (string, error) { return chart.Version(s.LibraryChart()) }
+
+// applications returns the charts that are released with the library: each folder of
+// charts/ with a Chart.yaml. The examples are one folder deeper.
+func (s Sources) applications() ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(string(s), "charts", "*", "Chart.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	for i, file := range files {
+		files[i] = filepath.Dir(file)
+	}
+	return files, nil
+}
+
+// pack packs the library chart, pinned to the image, and the charts that carry it, in
+// this order. repository is where Helm finds them once they are published.
+func (s Sources) pack(pin chart.Pin, repository string, created time.Time) ([]chart.Archive, error) {
+	archive, err := chart.Pack(s.LibraryChart(), pin, created)
+	if err != nil {
+		return nil, err
+	}
+	charts := []chart.Archive{archive}
+	library := chart.Library{Archive: archive, Repository: repository}
+	folders, err := s.applications()
+	if err != nil {
+		return nil, err
+	}
+	for _, folder := range folders {
+		packed, err := chart.PackApplication(folder, library, created)
+		if err != nil {
+			return nil, err
+		}
+		charts = append(charts, packed)
+	}
+	return charts, nil
+}

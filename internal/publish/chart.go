@@ -1,0 +1,47 @@
+package publish
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	helm "helm.sh/helm/v3/pkg/chart"
+
+	"github.com/jobmesh/jobmesh/internal/chart"
+	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/release"
+)
+
+// Chart is a packed chart as an artifact. metadata is its Chart.yaml, created the
+// date of its annotations.
+func Chart(repo name.Repository, metadata *helm.Metadata, archive []byte, created time.Time) (Artifact, error) {
+	config, err := json.Marshal(metadata)
+	if err != nil {
+		return Artifact{}, err
+	}
+	blobs := []image.Blob{image.NewBlob(chart.ConfigType, config), image.NewBlob(chart.ArchiveType, archive)}
+	manifest, err := json.Marshal(v1.Manifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIManifestSchema1,
+		Config:        blobs[0].Descriptor,
+		Layers:        []v1.Descriptor{blobs[1].Descriptor},
+		Annotations: map[string]string{
+			"org.opencontainers.image.title":       metadata.Name,
+			"org.opencontainers.image.version":     metadata.Version,
+			"org.opencontainers.image.description": metadata.Description,
+			"org.opencontainers.image.created":     created.UTC().Format(time.RFC3339),
+		},
+	})
+	if err != nil {
+		return Artifact{}, err
+	}
+	return Artifact{
+		Repository: repo,
+		Blobs:      blobs,
+		Manifests:  []image.Blob{image.NewBlob(types.OCIManifestSchema1, manifest)},
+		Tags:       []string{release.Tag(metadata.Version)},
+		Fixed:      true,
+	}, nil
+}
