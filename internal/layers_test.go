@@ -43,3 +43,16 @@ func TestLayers(t *testing.T) {
 		})
 	}
 }
+
+// Helm is behind one package, so that another version of it is one file.
+func TestOnlyOnePackageImportsHelm(t *testing.T) {
+	format := `{{$p := .ImportPath}}{{range .Imports}}{{$p}}>{{.}} {{end}}{{range .TestImports}}{{$p}}>{{.}} {{end}}{{range .XTestImports}}{{$p}}>{{.}} {{end}}`
+	by := map[string]bool{}
+	for _, edge := range listed(t, "-f", format, "github.com/jobmesh/jobmesh/...") {
+		importer, imported, _ := strings.Cut(edge, ">")
+		if strings.HasPrefix(imported, "helm.sh/helm") {
+			by[importer] = true
+		}
+	}
+	assert.Equal(t, map[string]bool{module + "helm": true}, by)
+}

@@ -1,17 +1,14 @@
 package chart
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"time"
 
-	helm "helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/chart/loader"
-
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/helm"
 )
 
 // A Library is the packed library chart as an application chart carries it.
@@ -44,7 +41,7 @@ func RepackApplication(archive []byte, library Library) (Archive, error) {
 // LibraryIn returns the archive of the library that a packed application chart
 // carries.
 func LibraryIn(archive []byte) ([]byte, error) {
-	c, err := loader.LoadArchive(bytes.NewReader(archive))
+	c, err := helm.LoadArchive(archive)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +76,7 @@ func packApplication(c *helm.Chart, library Library, modified time.Time) (Archiv
 		return a, err
 	}
 	// Read back the way Helm will: its metadata goes into the registry beside it.
-	packed, err := loader.LoadArchive(bytes.NewReader(a.Bytes))
+	packed, err := helm.LoadArchive(a.Bytes)
 	if err != nil {
 		return a, wrong(fmt.Errorf("the packed archive does not load: %w", err))
 	}

@@ -13,10 +13,8 @@ import (
 	"strings"
 	"time"
 
-	helm "helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/chart/loader"
-
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/helm"
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
@@ -84,7 +82,7 @@ func Repack(archive []byte, pin Pin) (Archive, error) {
 
 // unpack loads a packed chart, with the time on its files.
 func unpack(archive []byte) (*helm.Chart, time.Time, error) {
-	c, err := loader.LoadArchive(bytes.NewReader(archive))
+	c, err := helm.LoadArchive(archive)
 	if err != nil {
 		return nil, time.Time{}, fault.New(fault.Input, fmt.Errorf("chart archive: %w", err))
 	}
@@ -167,7 +165,7 @@ func write(metadata *helm.Metadata, files []*helm.File, modified time.Time) (Arc
 
 // check reads the archive back the way Helm will.
 func (a Archive) check(pin Pin) error {
-	c, err := loader.LoadArchive(bytes.NewReader(a.Bytes))
+	c, err := helm.LoadArchive(a.Bytes)
 	if err != nil {
 		return fault.New(fault.Build, fmt.Errorf("chart %s: the packed archive does not load: %w", a.FileName(), err))
 	}
@@ -182,7 +180,7 @@ func (a Archive) check(pin Pin) error {
 
 // PinnedDigest returns the digest that a packed chart is pinned to.
 func PinnedDigest(archive []byte) (string, error) {
-	c, err := loader.LoadArchive(bytes.NewReader(archive))
+	c, err := helm.LoadArchive(archive)
 	if err != nil {
 		return "", err
 	}
@@ -192,7 +190,7 @@ func PinnedDigest(archive []byte) (string, error) {
 }
 
 func load(dir string) (*helm.Chart, error) {
-	c, err := loader.LoadDir(dir)
+	c, err := helm.LoadFolder(dir)
 	if err == nil {
 		err = c.Validate()
 	}

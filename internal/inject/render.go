@@ -3,27 +3,23 @@ package inject
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"maps"
 	"regexp"
 	"strconv"
 	"strings"
 
-	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/chart/loader"
-	"helm.sh/helm/v3/pkg/chartutil"
-	"helm.sh/helm/v3/pkg/engine"
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/helm"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
 // A renderer asks the library chart what it makes of objects. For that it has a chart of
 // its own, made in memory, that uses the library as any other chart does.
 type renderer struct {
-	chart   *chart.Chart
-	values  chartutil.Values
+	chart   *helm.Chart
+	values  helm.Values
 	version string
 	enabled bool
 	kinds   []string
@@ -60,7 +56,7 @@ func template() string {
 }
 
 func newRenderer(o Options, given map[string]any) (*renderer, error) {
-	library, err := loadLibrary(o.Library)
+	library, err := helm.LoadFS(o.Library, "library-chart")
 	if err != nil {
 		return nil, err
 	}
@@ -68,16 +64,15 @@ func newRenderer(o Options, given map[string]any) (*renderer, error) {
 		image, _ := library.Values["image"].(map[string]any)
 		library.Values["image"] = merge(image, map[string]any{"digest": o.ImageDigest})
 	}
-	parent := &chart.Chart{
-		Metadata:  &chart.Metadata{APIVersion: chart.APIVersionV2, Name: "inject", Version: library.Metadata.Version},
-		Templates: []*chart.File{{Name: "templates/objects.yaml", Data: []byte(template())}},
+	parent := &helm.Chart{
+		Metadata:  &helm.Metadata{APIVersion: helm.APIVersion, Name: "inject", Version: library.Metadata.Version},
+		Templates: []*helm.File{{Name: "templates/objects.yaml", Data: []byte(template())}},
 	}
 	if o.Lock != nil {
-		parent.Files = []*chart.File{{Name: "jobmesh.lock.yaml", Data: o.Lock}}
+		parent.Files = []*helm.File{{Name: "jobmesh.lock.yaml", Data: o.Lock}}
 	}
 	parent.AddDependency(library)
-	values, err := chartutil.ToRenderValues(parent, given,
-		chartutil.ReleaseOptions{Name: "inject", Namespace: "default"}, chartutil.DefaultCapabilities)
+	values, err := helm.ValuesOf(parent, given, "inject")
 	if err != nil {
 		return nil, explainValues(err)
 	}
@@ -85,7 +80,7 @@ func newRenderer(o Options, given map[string]any) (*renderer, error) {
 	if _, err := r.render(nil); err != nil {
 		return nil, err
 	}
-	all := values["Values"].(chartutil.Values)
+	all := values["Values"].(helm.Values)
 	effective, _ := all["jobmesh"].(map[string]any)
 	global, _ := manifest.Lookup(map[string]any(all), manifest.Path{"global", "jobmesh"}).(map[string]any)
 	effective = merge(effective, global)
@@ -97,23 +92,6 @@ func newRenderer(o Options, given map[string]any) (*renderer, error) {
 		r.kinds = append(r.kinds, fmt.Sprint(kind))
 	}
 	return r, nil
-}
-
-func loadLibrary(files fs.FS) (*chart.Chart, error) {
-	const root = "library-chart"
-	var buffered []*loader.BufferedFile
-	err := fs.WalkDir(files, root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		data, err := fs.ReadFile(files, path)
-		buffered = append(buffered, &loader.BufferedFile{Name: strings.TrimPrefix(path, root+"/"), Data: data})
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return loader.LoadFiles(buffered)
 }
 
 // A rendering is what the chart made of one object: the injected object, or the mistakes
@@ -188,12 +166,12 @@ func (r *renderer) renderEach(objects []string, results []rendering, from, to in
 
 // run renders the template, with more values beside the settings.
 func (r *renderer) run(more map[string]any) (string, error) {
-	values, own := chartutil.Values{}, chartutil.Values{}
+	values, own := helm.Values{}, helm.Values{}
 	maps.Copy(values, r.values)
-	maps.Copy(own, r.values["Values"].(chartutil.Values))
+	maps.Copy(own, r.values["Values"].(helm.Values))
 	maps.Copy(own, more)
 	values["Values"] = own
-	printed, err := engine.Render(r.chart, values)
+	printed, err := helm.Render(r.chart, values)
 	if err != nil {
 		if m := settingsMistake.FindStringSubmatch(err.Error()); m != nil {
 			err = fault.New(fault.Usage, fmt.Errorf("values: %s", m[1]), "docs/chart.md lists the settings")

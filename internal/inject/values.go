@@ -8,10 +8,10 @@ import (
 	"regexp"
 	"strings"
 
-	"helm.sh/helm/v3/pkg/strvals"
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/helm"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
@@ -40,7 +40,7 @@ func ReadValues(files, assignments []string) (map[string]any, error) {
 	}
 	for _, assignment := range assignments {
 		assigned := map[string]any{}
-		err := strvals.ParseInto(assignment, assigned)
+		err := helm.Set(assignment, assigned)
 		if err == nil && len(assigned) == 0 {
 			err = errors.New("names no setting")
 		}

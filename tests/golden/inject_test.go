@@ -12,13 +12,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/chart/loader"
-	"helm.sh/helm/v3/pkg/chartutil"
-	"helm.sh/helm/v3/pkg/engine"
 	"sigs.k8s.io/yaml"
 
 	jobmesh "github.com/jobmesh/jobmesh"
+	engine "github.com/jobmesh/jobmesh/internal/helm"
 	"github.com/jobmesh/jobmesh/internal/inject"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
@@ -119,7 +116,7 @@ func TestInjectExamples(t *testing.T) {
 // TestInjectSuites: the same for every case of the chart's own suites. A case that the
 // chart refuses, jobmesh inject refuses too, or leaves as it is.
 func TestInjectSuites(t *testing.T) {
-	consumer, err := loader.LoadDir(filepath.Join(root, "tests", "chart"))
+	consumer, err := engine.LoadFolder(filepath.Join(root, "tests", "chart"))
 	require.NoError(t, err)
 	files, err := filepath.Glob(filepath.Join(root, "tests", "chart", "tests", "*_test.yaml"))
 	require.NoError(t, err)
@@ -175,7 +172,7 @@ func (s cases) inputs(t *testing.T, c struct {
 		for key, value := range from {
 			if before, _ := set[key].(values); before != nil {
 				if over, isMap := value.(values); isMap {
-					value = chartutil.MergeTables(maps.Clone(over), before)
+					value = engine.Merge(maps.Clone(over), before)
 				}
 			}
 			set[key] = value
@@ -204,7 +201,7 @@ func (s cases) shows(set values) bool {
 var lineStart = regexp.MustCompile(`(?m)^`)
 
 // compare says whether both have injected; else both have refused.
-func compare(t *testing.T, consumer *chart.Chart, set values) bool {
+func compare(t *testing.T, consumer *engine.Chart, set values) bool {
 	t.Helper()
 	template, isSpec := "consumer/templates/manifests.yaml", false
 	plain, _ := set["manifests"].(string)
@@ -286,8 +283,8 @@ func podSpecOf(objects []any) any {
 }
 
 // renderOne renders a template of the consumer chart.
-func renderOne(consumer *chart.Chart, set values, template string) (string, error) {
-	all, err := chartutil.ToRenderValues(consumer, set, chartutil.ReleaseOptions{Name: "release", Namespace: "default"}, chartutil.DefaultCapabilities)
+func renderOne(consumer *engine.Chart, set values, template string) (string, error) {
+	all, err := engine.ValuesOf(consumer, set, "release")
 	if err != nil {
 		return "", err
 	}
