@@ -22,111 +22,61 @@ func (s *shell) call(c *syntax.CallExpr) {
 		}
 		return
 	}
-	s.before = s.last
+	s.previous = s.last
 	words := s.words(c.Args)
 	if len(words) == 0 {
 		s.last = success
 		return
 	}
-	name := path.Base(words[0])
 	if body, ok := s.funcs[words[0]]; ok {
 		s.function(body, words[1:])
 		return
 	}
-	source := s.text(c)
-	switch name {
-	case "exit", "return":
-		// An exit 0 that follows the stop belongs to it.
-		if len(words) > 1 && (!s.glue || codeOf(words[1]) != success) {
-			s.last = codeOf(words[1])
-		}
-		s.exited, s.left = s.exited || name == "exit", name == "return"
-		return
-	case "break", "continue":
-		s.left = true
-		return
-	case "set", "shopt":
-		s.set(words[1:])
-		return
-	case "shift":
-		s.params = s.params[min(1, len(s.params)):]
-		s.last = success
-		return
-	case "trap":
-		s.setTrap(words[1:])
-		return
-	case "exec":
-		s.exec(c, words, source)
-		return
-	case "wait":
-		s.last = success
-		if len(words) > 1 {
-			s.last = s.job
-		}
-		return
-	case "test", "[":
-		s.last = s.testWords(words[1:])
-		return
-	case "command": // command -v curl: is it there? Where it is not, no call helps.
-		if len(words) > 1 && (words[1] == "-v" || words[1] == "-V") {
-			s.last = success
-			return
-		}
-	case "true", ":":
-		s.last = success
-		return
-	case "false":
-		s.last = other
-		return
-	case "echo", "printf":
-		if s.out != nil {
-			s.out.WriteString(strings.Join(words[1:], " "))
-		}
-	case "eval":
-		s.eval(strings.Join(words[1:], " "), source)
-		return
-	case ".", "source":
-		s.opaque(source)
+	i := invocation{c, words, s.text(c)}
+	if do, ok := builtins[baseName(words)]; !ok || do(s, i) {
+		s.program(i)
 	}
-	s.program(c, words, source)
 }
+
+// baseName is the name of a command without its folder.
+func baseName(words []string) string { return path.Base(words[0]) }
 
 // program is a command that is no builtin: it stops a proxy, waits for one, works,
 // or prepares.
-func (s *shell) program(c *syntax.CallExpr, words []string, source string) {
-	plain := unprefixed(words)
+func (s *shell) program(i invocation) {
+	plain := unprefixed(i.words)
 	if len(plain) == 0 {
 		s.last = success
 		return
 	}
-	name := path.Base(plain[0])
+	name := baseName(plain)
 	if strings.Contains(plain[0], "\x00") {
-		s.opaque(source)
-		s.works(c)
+		s.opaque(i.source)
+		s.works(i.call)
 		return
 	}
 	if w, ok := readWrapper(plain, s.env); ok {
-		s.wrapped(c, w)
+		s.wrapped(i.call, w)
 		return
 	}
 	if text, params, flags, ok := shellScript(plain); ok {
-		s.inner(c, text, params, flags)
+		s.inner(i.call, text, params, flags)
 		return
 	}
-	if stop, ok := stopOf(words, source); ok {
+	if stop, ok := stopOf(i.words, i.source); ok {
 		s.stop(stop)
 		return
 	}
-	if _, found := stopIn(source); found && s.eaten == "" {
-		s.eaten = swallowed(words)
+	if _, found := stopIn(i.source); found && s.swallowed == "" {
+		s.swallowed = swallowed(i.words)
 	}
-	if ready.MatchString(source) && network[name] {
+	if ready.MatchString(i.source) && network[name] {
 		s.last = success
 		return
 	}
 	s.names[name] = true
-	if !neutral[name] || s.strict {
-		s.works(c)
+	if !neutral[name] || s.anyWork {
+		s.works(i.call)
 		return
 	}
 	s.last = success
@@ -135,8 +85,8 @@ func (s *shell) program(c *syntax.CallExpr, words []string, source string) {
 // stop notes a call that stops a proxy.
 func (s *shell) stop(stop Stop) {
 	s.stops[stop] = true
-	if s.stopless { // as if it were not there: $? stays
-		s.last, s.skipped, s.glue = s.before, true, true
+	if s.withoutStops { // as if it were not there: $? stays
+		s.last, s.justLeftOut, s.leftOut = s.previous, true, true
 		return
 	}
 	*s.stopped = true
@@ -198,75 +148,6 @@ func (s *shell) function(body *syntax.Stmt, params []string) {
 	s.stmt(body)
 	s.depth--
 	s.params, s.left = before, false
-}
-
-// exec replaces the shell: nothing after it runs, and no trap.
-func (s *shell) exec(c *syntax.CallExpr, words []string, source string) {
-	if len(words) == 1 {
-		s.last = success
-		return // only redirections
-	}
-	s.program(c, words[1:], source)
-	s.exited, s.trap = true, ""
-}
-
-func (s *shell) eval(text, source string) {
-	file := (*syntax.File)(nil)
-	if !strings.Contains(text, "\x00") {
-		file = s.parse(text)
-	}
-	if file == nil || s.depth > maxDepth {
-		s.opaque(source)
-		s.last = open
-		return
-	}
-	s.depth++
-	s.stmts(file.Stmts)
-	s.depth--
-}
-
-func (s *shell) set(words []string) {
-	s.last = success
-	for i, w := range words {
-		on := strings.HasPrefix(w, "-")
-		if !on && !strings.HasPrefix(w, "+") {
-			continue
-		}
-		if w == "--" {
-			s.params = words[i+1:]
-			return
-		}
-		if strings.Contains(w[1:], "e") {
-			s.errexit = on
-		}
-		if strings.Contains(w[1:], "o") && i+1 < len(words) {
-			switch words[i+1] {
-			case "errexit":
-				s.errexit = on
-			case "pipefail":
-				s.pipe = on
-			}
-		}
-	}
-}
-
-func (s *shell) setTrap(words []string) {
-	s.last = success
-	if len(words) < 2 {
-		return
-	}
-	action := words[0]
-	if action == "-" {
-		action = ""
-	}
-	for _, signal := range words[1:] {
-		switch signal {
-		case "EXIT", "0":
-			s.trap = action
-		case "ERR":
-			s.onError = action
-		}
-	}
 }
 
 func (s *shell) assign(a *syntax.Assign) {

@@ -54,16 +54,18 @@ func codeOf(value string) code {
 	return other
 }
 
-// A world is one run of a script in which all that is not known has been decided:
-// which command fails, whether tests that cannot be read are true, and whether the
-// calls that stop a proxy are there at all.
+// A world is one run of a script in which all that is not known has been decided.
 type world struct {
-	fails    *syntax.CallExpr
-	truth    bool
-	stopless bool
-	// strict makes work of what else only prepares, for scripts that do nothing
-	// more.
-	strict bool
+	// fails is the one command that fails, nil for none.
+	fails *syntax.CallExpr
+	// truth is what tests that cannot be read come out as.
+	truth bool
+	// withoutStops leaves out the calls that stop a proxy: the exit code is then what
+	// it would be if nobody had added them.
+	withoutStops bool
+	// anyWork makes work of commands that otherwise only prepare, such as cp, for
+	// scripts that do nothing more.
+	anyWork bool
 }
 
 // shell is the state of one run. It is an interpreter that runs nothing: it walks
@@ -71,25 +73,40 @@ type world struct {
 type shell struct {
 	*reader
 	world
+
+	// What the script has set.
 	vars    map[string]string
-	params  []string
+	params  []string // $1 and on
 	funcs   map[string]*syntax.Stmt
-	trap    string
+	trap    string // of EXIT
 	onError string // the ERR trap of bash
-	errexit bool
-	pipe    bool // set -o pipefail
-	tested  int  // depth of conditions, where set -e does not count
-	depth   int
-	last    code
-	job     code
-	exited  bool
-	left    bool // return, break, continue
-	before  code // $? as the current command found it
-	skipped bool // the last command was a stop that is not there
-	glue    bool // such a stop was passed
+	errexit bool   // set -e
+	pipe    bool   // set -o pipefail
+
+	// Where the walk is.
+	tested int  // conditions around this command, in which set -e does not count
+	depth  int  // commands around this one, which maxDepth bounds
+	exited bool // exit was called, or set -e ended the script
+	left   bool // return, break or continue was called
+
+	// Exit codes.
+	last     code // $?
+	previous code // $? as the current command found it
+	job      code // of the last command in the background, for wait
+
+	// What withoutStops has left out: justLeftOut says that it was the last command, so
+	// that what && or || joins to it goes too; leftOut that there was any, so that an
+	// exit 0 behind it goes too.
+	justLeftOut bool
+	leftOut     bool
+
+	// What the run finds, shared by all of its subshells: whether a proxy was
+	// stopped, and the commands that are the script's work.
 	stopped *bool
 	work    *[]*syntax.CallExpr
-	out     *strings.Builder
+
+	// out takes what echo prints inside $(...), nil elsewhere.
+	out *strings.Builder
 }
 
 // run walks a script and returns its exit code.
@@ -274,10 +291,10 @@ func (s *shell) binary(c *syntax.BinaryCmd) {
 	switch c.Op {
 	case syntax.AndStmt, syntax.OrStmt:
 		s.tested++
-		s.skipped = false
+		s.justLeftOut = false
 		s.stmt(c.X)
 		s.tested--
-		if s.exited || s.left || s.skipped {
+		if s.exited || s.left || s.justLeftOut {
 			return
 		}
 		if s.holds() == (c.Op == syntax.AndStmt) {
@@ -285,7 +302,7 @@ func (s *shell) binary(c *syntax.BinaryCmd) {
 		}
 	default: // a pipeline
 		if stop, ok := stopByHand(s.text(c.X), s.text(c.Y)); ok {
-			s.before = s.last
+			s.previous = s.last
 			s.stop(stop)
 			return
 		}

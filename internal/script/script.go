@@ -153,15 +153,18 @@ func shellScript(argv []string) (text string, params []string, flags shellFlags,
 
 // reader gathers what all runs of one script find.
 type reader struct {
-	env    map[string]string
-	files  map[string]*syntax.File
-	texts  map[syntax.Node]string
-	stops  map[Stop]bool
-	names  map[string]bool
-	waits  []string
-	hidden string
-	eaten  string
-	steps  int
+	env map[string]string
+	// files are texts that were parsed, and texts are parts of them as printed again.
+	files map[string]*syntax.File
+	texts map[syntax.Node]string
+	stops map[Stop]bool
+	names map[string]bool
+	waits []string
+	// unread and swallowed are the first of what Reading calls Opaque and Swallowed.
+	unread    string
+	swallowed string
+	// steps are the commands walked so far, which maxSteps bounds.
+	steps int
 }
 
 func newReader(env map[string]string) *reader {
@@ -202,8 +205,8 @@ func deep(text string) bool {
 }
 
 func (r *reader) opaque(what string) {
-	if r.hidden == "" {
-		r.hidden = firstLine(what)
+	if r.unread == "" {
+		r.unread = firstLine(what)
 	}
 }
 
@@ -291,7 +294,7 @@ func (r *reader) read(text string, params []string, flags shellFlags) Reading {
 			result.Outcome = CannotTell
 		}
 	}
-	result.Opaque, result.Swallowed = r.hidden, r.eaten
+	result.Opaque, result.Swallowed = r.unread, r.swallowed
 	result.WaitsFor = slices.Compact(r.waits)
 	for s := range r.stops {
 		result.Stops = append(result.Stops, s)
@@ -310,20 +313,20 @@ func (r *reader) read(text string, params []string, flags shellFlags) Reading {
 // judge runs a script in all its worlds.
 func judge(walk func(world) (code, bool, []*syntax.CallExpr), truth bool) (outcome Outcome, loses bool) {
 	_, stopped, work := walk(world{truth: truth})
-	strict := len(work) == 0
-	if strict {
-		_, stopped, work = walk(world{truth: truth, strict: true})
+	anyWork := len(work) == 0
+	if anyWork {
+		_, stopped, work = walk(world{truth: truth, anyWork: true})
 	}
 	if !stopped {
 		return Never, false
 	}
 	outcome = Always
 	for _, c := range work[:min(len(work), maxWork)] {
-		with, reached, _ := walk(world{fails: c, truth: truth, strict: strict})
+		with, reached, _ := walk(world{fails: c, truth: truth, anyWork: anyWork})
 		if !reached {
 			outcome = OnSuccess
 		}
-		without, _, _ := walk(world{fails: c, truth: truth, strict: strict, stopless: true})
+		without, _, _ := walk(world{fails: c, truth: truth, anyWork: anyWork, withoutStops: true})
 		if without == failure && (with == success || with == other) {
 			loses = true
 		}
