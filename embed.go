@@ -8,3 +8,9 @@ import "embed"
 //
 //go:embed all:library-chart
 var LibraryChart embed.FS
+
+// Sources are those files of the sources that say what a release has: the recipes of
+// the images and the names of the charts. verify knows it from them wherever it is run.
+//
+//go:embed images/*/image.yaml charts/*/Chart.yaml library-chart/Chart.yaml
+var Sources embed.FS

@@ -41,7 +41,7 @@ func RepackApplication(archive []byte, library Library) (Archive, error) {
 // LibraryIn returns the archive of the library that a packed application chart
 // carries.
 func LibraryIn(archive []byte) ([]byte, error) {
-	c, err := helm.LoadArchive(archive)
+	c, err := loadArchive(archive)
 	if err != nil {
 		return nil, err
 	}

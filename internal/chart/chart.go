@@ -82,7 +82,7 @@ func Repack(archive []byte, pin Pin) (Archive, error) {
 
 // unpack loads a packed chart, with the time on its files.
 func unpack(archive []byte) (*helm.Chart, time.Time, error) {
-	c, err := helm.LoadArchive(archive)
+	c, err := loadArchive(archive)
 	if err != nil {
 		return nil, time.Time{}, fault.New(fault.Input, fmt.Errorf("chart archive: %w", err))
 	}
@@ -180,7 +180,7 @@ func (a Archive) check(pin Pin) error {
 
 // PinnedDigest returns the digest that a packed chart is pinned to.
 func PinnedDigest(archive []byte) (string, error) {
-	c, err := helm.LoadArchive(archive)
+	c, err := loadArchive(archive)
 	if err != nil {
 		return "", err
 	}

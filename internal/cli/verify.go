@@ -1,14 +1,15 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/build"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/registry"
@@ -18,6 +19,7 @@ import (
 type verifyOptions struct {
 	rebuild   bool
 	key       string
+	name      string
 	plainHTTP bool
 }
 
@@ -28,18 +30,27 @@ func newVerify(streams Streams) *cobra.Command {
 		Short: "Check that a release is what it says it is",
 		Long: `Verify checks a folder that build wrote or its result.json, the .oci.tar archive
 alone, an OCI layout, or an image or a chart in a registry: every digest, the
-platforms, the configuration and the program of each, the bills of materials and
-the provenance, and that the chart is pinned to the image. Inside the sources it
-compares a binary of somebody else's with images/NAME/image.lock. With --key it
-checks the signatures too, with nothing but that key: no log, no network besides
-the registry.
+platforms, the configuration, the files and the program of each, the bills of
+materials and the provenance, that the charts of the release are there, and that
+they are pinned to the image. Of a folder, the archive has to hold what the layout
+holds. What is not of the release is an error, except for documents that others
+have hung beside an image: those are left out, with a note. Inside the sources it
+compares a binary of somebody else's with images/NAME/image.lock.
+
+With --key it checks the signatures too, that of the index before anything that
+the index leads to is read, with nothing but that key: no log, no network besides
+the registry. A reference has to be of the name and the version that were signed:
+the last part of the repository is the name, or --name in a mirror that calls it
+something else, and a tag such as 0.1.0 is the version. Any other tag, such as
+latest, names whatever the first line says.
 
 With --rebuild it compiles the sources again and says what differs, if anything:
 the program, the layer around it, or only its compression. The charts of a folder
 are packed again too.
 
-It prints a line for each thing it looked at. Exit code 8 means that something is
-not as it should be.`,
+The first line says the name, the version, the digest and who has signed it. A
+line for each thing that was looked at follows. Exit code 8 means that something is
+not as it should be, or is more than may be read of what nobody can trust yet.`,
 		Example: `  jobmesh verify
   jobmesh verify dist --rebuild
   jobmesh verify jobmesh-wrap-0.1.0.oci.tar --key cosign.pub
@@ -57,6 +68,7 @@ not as it should be.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&o.rebuild, "rebuild", false, "compile the sources again and compare")
 	flags.StringVar(&o.key, "key", "", "public key that everything has to be signed with, in PEM, as cosign.pub")
+	flags.StringVar(&o.name, "name", "", "name of the image or chart, where the reference has another, as in a mirror")
 	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
 	return cmd
 }
@@ -66,20 +78,24 @@ func runVerify(ctx context.Context, streams Streams, what string, o verifyOption
 	if err != nil {
 		return err
 	}
-	look, err := verify.At(ctx, what, key, registry.New(o.plainHTTP))
+	sources, noSources := build.FindSources()
+	wanted := verify.Wanted{Key: key, Name: o.name, Sources: jobmesh.Sources}
+	if noSources == nil {
+		wanted.Sources = os.DirFS(string(sources))
+	}
+	look, err := verify.At(ctx, what, wanted, registry.New(o.plainHTTP))
 	if err != nil {
 		return err
 	}
-	if o.rebuild && !look.IsImage() {
+	if o.rebuild && look.IsChart() {
 		return fault.New(fault.Usage, fmt.Errorf("%s is a chart, and images are what is rebuilt", what), "jobmesh verify --rebuild with the reference of the image")
 	}
-	sources, err := build.FindSources()
-	if err == nil {
+	if look.IsImage() && noSources == nil {
 		look.Findings = append(look.Findings, verify.Pinned(look.Stored, string(sources))...)
 	}
-	if o.rebuild {
-		if err != nil {
-			return err
+	if o.rebuild && look.IsImage() {
+		if noSources != nil {
+			return noSources
 		}
 		index, err := sources.Rebuild(ctx, look.Stored, watch(streams))
 		if err != nil {
@@ -91,34 +107,30 @@ func runVerify(ctx context.Context, streams Streams, what string, o verifyOption
 		}
 		look.Findings = slices.Concat(look.Findings, verify.Rebuilt(look.Stored, index), verify.Repacked(look.Stored, charts))
 	}
-	return printFindings(streams, look.Findings)
+	return printLook(streams, look, o)
 }
 
-// told is how many findings one error tells; the lines on stdout have them all.
-const told = 6
-
-// printFindings prints the findings, and returns those that are not as they should be as
-// one error.
-func printFindings(streams Streams, found []verify.Finding) error {
-	var wrong []string
-	for _, f := range found {
-		result := "ok"
-		switch {
-		case f.Err != nil:
+// printLook prints what was looked at, and returns what is not as it should be.
+func printLook(streams Streams, look verify.Look, o verifyOptions) error {
+	signer := "by whom is not checked without --key"
+	switch {
+	case look.Signed:
+		signer = "signed with " + o.key
+	case o.key != "":
+		signer = "not signed with " + o.key
+	}
+	lines := []string{fmt.Sprintf("%s %s %s, %s", cmp.Or(look.Name, "without a name"), cmp.Or(look.Version, "without a version"), look.Digest, signer)}
+	for _, f := range look.Findings {
+		result := cmp.Or(f.Note, "ok")
+		if f.Err != nil {
 			result = f.Err.Error()
-			wrong = append(wrong, fmt.Sprintf("%s: %s %s", f.Object, f.Aspect, result))
-		case f.Note != "":
-			result = f.Note
 		}
-		if _, err := fmt.Fprintf(streams.Out, "%s: %s: %s\n", f.Object, f.Aspect, result); err != nil {
+		lines = append(lines, fmt.Sprintf("%s: %s: %s", f.Object, f.Aspect, result))
+	}
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(streams.Out, line); err != nil {
 			return err
 		}
 	}
-	if more := len(wrong) - told; more > 1 {
-		wrong = append(wrong[:told], fmt.Sprintf("and %d more", more))
-	}
-	if len(wrong) > 0 {
-		return fault.New(fault.Verification, errors.New(strings.Join(wrong, "; ")))
-	}
-	return nil
+	return look.Err()
 }

@@ -134,13 +134,12 @@ func layerTar(r Recipe, program []byte, files ...File) ([]byte, error) {
 		for i, c := range name {
 			if folder := name[:i+1]; c == '/' && !made[folder] {
 				made[folder] = true
-				if err := w.WriteHeader(header(folder, 0o755, 0, r.Created)); err != nil {
+				if err := w.WriteHeader(header(folder, folderMode, 0, r.Created)); err != nil {
 					return nil, err
 				}
 			}
 		}
-		// 0555: any user of a pod may run it, nobody may change it.
-		if err := w.WriteHeader(header(name, 0o555, len(f.Bytes), r.Created)); err != nil {
+		if err := w.WriteHeader(header(name, FileMode, len(f.Bytes), r.Created)); err != nil {
 			return nil, err
 		}
 		if _, err := w.Write(f.Bytes); err != nil {

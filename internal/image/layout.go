@@ -111,7 +111,7 @@ func (x *Index) layoutIndex(dir string, ref Reference, listed []v1.Descriptor) [
 	descriptor := ref.Listed(x.Blob.Descriptor)
 	images, attachments := x.others(dir, ref, listed, descriptor)
 	for _, a := range x.Attachments {
-		attachments = append(attachments, a.listed())
+		attachments = append(attachments, a.Listed())
 	}
 	text, err := json.MarshalIndent(v1.IndexManifest{
 		SchemaVersion: 2,
@@ -123,6 +123,9 @@ func (x *Index) layoutIndex(dir string, ref Reference, listed []v1.Descriptor) [
 	}
 	return append(text, '\n')
 }
+
+// Listing is the content of index.json in a layout that holds this image alone.
+func (x *Index) Listing(ref Reference) []byte { return x.layoutIndex("", ref, nil) }
 
 // Archive returns the layout as a tar archive that holds this image alone.
 func (x *Index) Archive(ref Reference) ([]byte, error) {
@@ -138,7 +141,7 @@ func (x *Index) Archive(ref Reference) ([]byte, error) {
 	if err := add(layoutFileIs, []byte(LayoutFile)); err != nil {
 		return nil, err
 	}
-	if err := add(indexFile, x.layoutIndex("", ref, nil)); err != nil {
+	if err := add(indexFile, x.Listing(ref)); err != nil {
 		return nil, err
 	}
 	blobs := x.Blobs()

@@ -41,7 +41,7 @@ func (x *Index) others(dir string, ref Reference, listed []v1.Descriptor, own v1
 	}
 	for _, a := range candidates {
 		if !x.replaces(a) && (there[a.Subject.Hex] || !complete) {
-			attachments = append(attachments, a.listed())
+			attachments = append(attachments, a.Listed())
 		}
 	}
 	return images, attachments
@@ -55,9 +55,9 @@ func (r Reference) succeeds(entry v1.Descriptor) bool {
 	return named.Tag == r.Tag && path.Base(named.Repository) == path.Base(r.Repository)
 }
 
-// listed is an attachment in a layout's list. With its subject named there
+// Listed is an attachment in a layout's list. With its subject named there
 // containerd's import makes no image of it.
-func (a Attachment) listed() v1.Descriptor {
+func (a Attachment) Listed() v1.Descriptor {
 	d := a.Descriptor()
 	d.Annotations = maps.Clone(d.Annotations)
 	if d.Annotations == nil {

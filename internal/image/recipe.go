@@ -3,7 +3,9 @@ package image
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -53,6 +55,9 @@ type Recipe struct {
 	Missing []string `json:"-"`
 }
 
+// titleLabel is the label by which verify knows which image it is.
+const titleLabel = "org.opencontainers.image.title"
+
 // latestEpoch is the end of the year 9999, the last that RFC 3339 can write.
 const latestEpoch = 253402300799
 
@@ -61,8 +66,7 @@ const latestEpoch = 253402300799
 // the recipe when it is not empty.
 func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 	r := Recipe{Name: name, Version: version}
-	path := filepath.Join(sources, "images", name, "image.yaml")
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(filepath.Join(sources, "images", name, "image.yaml"))
 	if os.IsNotExist(err) || name != filepath.Base(name) {
 		return r, fault.New(fault.Usage, fmt.Errorf("image %q is unknown: there is no images/%s/image.yaml", name, name),
 			"the images are "+strings.Join(recipeNames(sources), ", "))
@@ -102,10 +106,24 @@ func (r *Recipe) read(text []byte) error {
 	if err := yaml.UnmarshalStrict(text, r); err != nil {
 		return err
 	}
+	if title := r.Labels[titleLabel]; title != "" && title != r.Name {
+		return fmt.Errorf("labels.%s: %q is not %s, the name of the image", titleLabel, title, r.Name)
+	}
 	if r.Download != nil {
 		return r.Download.check(*r)
 	}
 	return nil
+}
+
+// KnownRecipe returns the recipe of a name in the folder images of some files, and
+// nil where there is none that can be read.
+func KnownRecipe(files fs.FS, name string) *Recipe {
+	r := Recipe{Name: name}
+	text, err := fs.ReadFile(files, path.Join("images", name, "image.yaml"))
+	if err != nil || name != path.Base(name) || r.read(text) != nil {
+		return nil
+	}
+	return &r
 }
 
 // GoFlags are the flags with which the Go command builds the program for an
@@ -118,9 +136,19 @@ func (r Recipe) GoFlags(architecture string) []string {
 	return []string{"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags=" + linker}
 }
 
+// Files are the paths of all files in a layer.
+func (r Recipe) Files() []string {
+	files := []string{path.Clean(r.Path)}
+	if r.Download != nil {
+		files = append(files, path.Clean(r.Download.Path))
+	}
+	return files
+}
+
 // annotations returns the labels with those that follow from the release.
 func (r Recipe) annotations() map[string]string {
 	all := map[string]string{
+		titleLabel:                         r.Name,
 		"org.opencontainers.image.version": r.Version,
 		"org.opencontainers.image.created": r.Created.Format(time.RFC3339),
 	}

@@ -70,7 +70,7 @@ func (t *referrersTransport) RoundTrip(r *http.Request) (*http.Response, error) 
 		_ = answer.Body.Close() // it is no list
 		return notFound(r), nil
 	}
-	return answer, nil
+	return t.bound(r, answer)
 }
 
 // answersReferrers reports whether an answer is a list, or an error to be told.

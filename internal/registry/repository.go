@@ -2,13 +2,16 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
@@ -27,7 +30,7 @@ func (c *Client) Repository(repo name.Repository) Repository { return Repository
 
 // Resolve returns what a tag or a digest names.
 func (r Repository) Resolve(ctx context.Context, ref name.Reference) (found v1.Descriptor, err error) {
-	err = r.read(ctx, func(ctx context.Context) error {
+	err = r.read(bounded(ctx, &reading{}), func(ctx context.Context) error {
 		d, err := remote.Get(ref, r.client.Options(ctx)...)
 		if IsMissing(err) {
 			return fault.New(fault.Registry, fmt.Errorf("%s is not there", ref.Name()), "jobmesh publish prints the references of what it pushed")
@@ -44,10 +47,19 @@ func (r Repository) Resolve(ctx context.Context, ref name.Reference) (found v1.D
 // should be.
 func (r Repository) Content(ctx context.Context, d v1.Descriptor) (content []byte, err error) {
 	ref := r.name.Digest(d.Digest.String())
+	isManifest := d.MediaType.IsIndex() || d.MediaType.IsImage()
+	if isManifest {
+		ctx = bounded(ctx, &reading{})
+	}
 	err = r.read(ctx, func(ctx context.Context) (err error) {
-		content, err = r.client.Fetch(ctx, ref, d.Size, d.MediaType.IsIndex() || d.MediaType.IsImage())
-		if IsMissing(err) {
+		content, err = r.client.Fetch(ctx, ref, d.Size, isManifest)
+		switch {
+		case IsMissing(err):
 			return fault.New(fault.Verification, fmt.Errorf("%s is missing", ref.Name()))
+		case isAltered(err):
+			return fault.New(fault.Verification, fmt.Errorf("%s is damaged: the registry has other content under this digest", ref.Name()))
+		case errors.Is(err, errTooMuch):
+			return fault.New(fault.Verification, fmt.Errorf("%s %w", ref.Name(), err))
 		}
 		return err
 	})
@@ -76,13 +88,25 @@ func (c *Client) Fetch(ctx context.Context, ref name.Digest, size int64, isManif
 	return io.ReadAll(io.LimitReader(content, size+1))
 }
 
-// Referrers lists what is about a manifest.
-func (r Repository) Referrers(ctx context.Context, subject v1.Hash) (list []v1.Descriptor, err error) {
-	err = r.read(ctx, func(ctx context.Context) (err error) {
+// Referrers lists what is about a manifest and of certain artifact types, so many
+// entries at most; it counts the others of these types.
+func (r Repository) Referrers(ctx context.Context, subject v1.Hash, of []types.MediaType, most int) (list []v1.Descriptor, left int, err error) {
+	b := &reading{of: of, most: most}
+	err = r.read(bounded(ctx, b), func(ctx context.Context) (err error) {
 		list, err = r.client.Referrers(ctx, r.name, subject)
 		return err
 	})
-	return list, err
+	return list, b.left, err
+}
+
+// isAltered tells whether an error says that content is not that of its digest. The
+// client above has no type for it.
+func isAltered(err error) bool {
+	if err == nil {
+		return false
+	}
+	text := err.Error()
+	return strings.Contains(text, "does not match requested digest") || strings.Contains(text, "error verifying")
 }
 
 // read runs one request under its limit and explains what went wrong in it.

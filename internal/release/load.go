@@ -2,10 +2,14 @@ package release
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -16,29 +20,46 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/foreign"
 	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/regular"
 )
 
 // A Stored is a release read back from its folder, every digest checked.
 type Stored struct {
 	Result Result
+	// Named is the name and the tag under which a layout has the image; empty where
+	// it was read from a registry.
+	Named image.Reference
 	// Children are the images of the platforms, in the order of Result.
 	Children []Child
 	// Index is what they are listed in.
 	Index image.Blob
-	// Attachments are documents about the index and its children, in the order of
-	// Result.
+	// Attachments are documents about the index and its children. Of a folder they
+	// have the order of Result.
 	Attachments []image.Attachment
 	// Chart is the archive of the library chart, nil where Result has none.
 	Chart []byte
 	// Applications are the archives of the charts that carry it, in the order of
 	// Result.
 	Applications [][]byte
+	// Notes are what is worth knowing and no fault of the release.
+	Notes []string
+	// Unread is why a document that is listed could not be read, where that is no
+	// fault of the document, nil where there is none.
+	Unread error
 }
 
 // A Child is the image of one platform.
 type Child struct {
-	Manifest, Config, Layer image.Blob
+	Manifest, Config image.Blob
+	// Layer has no bytes but where they are to be sent on.
+	Layer image.Blob
+	// DiffID is the digest of what the layer unpacks to, and Files what it holds.
+	DiffID string
+	Files  []LayerFile
+	// Wrong is why the layer could not be read, nil where it could.
+	Wrong error
 }
 
 // Created is the date on the image, which a rebuild has to use again.
@@ -57,97 +78,187 @@ func (s Stored) Created() (time.Time, error) {
 
 const rebuild = "jobmesh build writes it again"
 
-// Load reads the release of a folder. Content that is not what its digest says
-// is an error that names the file.
-func (f Folder) Load() (Stored, error) {
+// Load reads the release of a folder, with its layers. Content that is not what its
+// digest says is an error that names the file; so is what is not of the release.
+func (f Folder) Load() (Stored, error) { return f.load(true) }
+
+// Look reads the release of a folder as Load does, and keeps of the layers only what
+// was found out about them.
+func (f Folder) Look() (Stored, error) { return f.load(false) }
+
+func (f Folder) load(keep bool) (Stored, error) {
 	var s Stored
-	path := filepath.Join(string(f), ResultFile)
-	text, err := os.ReadFile(path)
+	name := filepath.Join(string(f), ResultFile)
+	text, err := f.read(ResultFile, maxManifest)
 	if errors.Is(err, os.ErrNotExist) {
 		return s, fault.New(fault.LocalIO, fmt.Errorf("%s has no release in it: there is no %s", f, ResultFile), "jobmesh build makes one")
 	}
 	if err != nil {
+		return s, outside(name, err)
+	}
+	var listed Result
+	if err := listed.parse(text); err != nil {
+		return s, fault.New(fault.Verification, fmt.Errorf("%s %w", name, err), rebuild)
+	}
+	if s, err = f.image(listed, keep); err != nil {
 		return s, err
 	}
-	if err := s.Result.parse(text); err != nil {
-		return s, fault.New(fault.Verification, fmt.Errorf("%s %w", path, err), rebuild)
-	}
-	if c := s.Result.Chart; c != nil {
-		if s.Chart, err = f.file(c.Path, c.Content); err != nil {
+	s.Result = listed
+	if c := listed.Chart; c != nil {
+		if s.Chart, err = f.file(c.Path, c.Content, maxChart); err != nil {
 			return s, err
 		}
 	}
-	for _, a := range s.Result.Applications {
-		archive, err := f.file(a.Path, a.Content)
+	for _, a := range listed.Applications {
+		archive, err := f.file(a.Path, a.Content, maxChart)
 		if err != nil {
 			return s, err
 		}
 		s.Applications = append(s.Applications, archive)
 	}
-	if _, err := f.file(s.Result.Archive.Path, s.Result.Archive.Content); err != nil {
-		return s, err
-	}
-	layout := s.Result.Image.Layout
-	for _, p := range s.Result.Image.Platforms {
-		child, err := f.child(layout, p)
-		if err != nil {
-			return s, err
-		}
-		s.Children = append(s.Children, child)
-	}
-	if s.Index, err = f.blob(layout, s.Result.Image.Content, types.OCIImageIndex); err != nil {
-		return s, err
-	}
-	for _, r := range s.Result.Image.Referrers {
-		a, err := f.attachment(layout, r)
-		if err != nil {
-			return s, err
-		}
-		s.Attachments = append(s.Attachments, a)
-	}
-	return s, f.named(layout, s.Result.Image)
+	return s, f.sameArchive(s)
 }
 
-// attachment reads a document about a manifest.
-func (f Folder) attachment(layout string, r Referrer) (image.Attachment, error) {
-	manifest, err := f.blob(layout, r.Content, types.OCIManifestSchema1)
+// image reads the image from the layout, and compares it with what is listed.
+func (f Folder) image(listed Result, keep bool) (Stored, error) {
+	dir := filepath.Join(string(f), layoutFolder)
+	layout, err := openLayout(&Layout{name: dir, separator: "/", read: readIn(string(f), layoutFolder), hints: []string{rebuild}})
 	if err != nil {
-		return image.Attachment{}, err
+		return Stored{}, err
 	}
-	a, err := image.ReadAttachment(manifest.Bytes)
-	if err == nil && (a.Subject.String() != r.Subject || string(a.Type) != r.ArtifactType) {
-		err = fmt.Errorf("%s is %s about %s, and is listed as %s about %s", manifest.Descriptor.Digest, a.Type, a.Subject, r.ArtifactType, r.Subject)
+	want := listed.Image
+	_, hex, _ := strings.Cut(want.Digest, ":")
+	entry := image.ParseReference(want.Reference).Listed(v1.Descriptor{
+		MediaType: types.OCIImageIndex, Size: want.Size, Digest: v1.Hash{Algorithm: "sha256", Hex: hex},
+	})
+	if layout.index.SchemaVersion != 2 || layout.index.MediaType != types.OCIImageIndex || want.Digest != entry.Digest.String() ||
+		!slices.ContainsFunc(layout.index.Manifests, func(d v1.Descriptor) bool { return reflect.DeepEqual(d, entry) }) {
+		return Stored{}, fault.New(fault.Verification, fmt.Errorf("%s does not list the image %s as %s", layout.at("index.json"), want.Digest, want.Reference), rebuild)
+	}
+	top, err := layout.Image()
+	if err != nil {
+		return Stored{}, err
+	}
+	r, err := Begin(context.Background(), layout, top)
+	r.keep = keep
+	if err == nil {
+		err = r.Finish(context.Background())
 	}
 	if err != nil {
-		return a, fault.New(fault.Verification, err, rebuild)
+		return r.Stored, err
 	}
-	a.Content, err = f.described(layout, a.Content.Descriptor)
-	return a, err
+	if err := samePlatforms(listed, r.Stored); err != nil {
+		return r.Stored, err
+	}
+	return r.Stored, sameAttachments(layout, listed, &r.Stored)
 }
 
-// child reads the image of a platform.
-func (f Folder) child(layout string, p Platform) (c Child, err error) {
-	if c.Manifest, err = f.blob(layout, p.Content, types.OCIManifestSchema1); err != nil {
-		return c, err
+// samePlatforms compares the list with what the image itself says.
+func samePlatforms(listed Result, s Stored) error {
+	got := s.Result.Image.Platforms
+	for i, p := range listed.Image.Platforms {
+		p.Program = Content{} // verify looks at it
+		if i >= len(got) || got[i] != p {
+			return fault.New(fault.Verification, fmt.Errorf("the list has %s as %s with layer %s, and the image has not", p.Platform, p.Digest, p.Layer.Digest), rebuild)
+		}
 	}
-	var manifest v1.Manifest
-	if err := json.Unmarshal(c.Manifest.Bytes, &manifest); err != nil {
-		return c, fault.New(fault.Verification, fmt.Errorf("manifest of %s: %w", p.Platform, err), rebuild)
+	if len(got) > len(listed.Image.Platforms) {
+		return fault.New(fault.Verification, fmt.Errorf("the image has %s, which the list has not", got[len(listed.Image.Platforms)].Platform), rebuild)
 	}
-	if len(manifest.Layers) != 1 {
-		return c, fault.New(fault.Verification, fmt.Errorf("manifest of %s has %d layers, not one", p.Platform, len(manifest.Layers)), rebuild)
+	return nil
+}
+
+// sameAttachments wants the documents that are listed, in the layout too, and no
+// others of their types. It puts them into the order of the list.
+func sameAttachments(layout *Layout, listed Result, s *Stored) error {
+	var all []image.Attachment
+	known := map[string]bool{}
+	for _, want := range listed.Image.Referrers {
+		at := slices.IndexFunc(s.Attachments, func(a image.Attachment) bool {
+			return want == Referrer{Subject: a.Subject.String(), ArtifactType: string(a.Type), Content: described(a.Manifest), Document: described(a.Content)}
+		})
+		if at < 0 || known[want.Digest] {
+			return fault.New(fault.Verification, fmt.Errorf("%s does not list the %s %s about %s", layout.at("index.json"), want.ArtifactType, want.Digest, want.Subject), rebuild)
+		}
+		known[want.Digest] = true
+		a := s.Attachments[at]
+		if !slices.ContainsFunc(layout.index.Manifests, func(d v1.Descriptor) bool { return reflect.DeepEqual(d, a.Listed()) }) {
+			return fault.New(fault.Verification, fmt.Errorf("%s lists %s otherwise than it was built", layout.at("index.json"), want.Digest), rebuild)
+		}
+		all = append(all, a)
 	}
-	if c.Layer, err = f.described(layout, manifest.Layers[0]); err != nil {
-		return c, err
+	for _, a := range s.Attachments {
+		if digest := a.Manifest.Descriptor.Digest.String(); !known[digest] {
+			return fault.New(fault.Verification, fmt.Errorf("%s lists %s, a %s that %s does not have", layout.at("index.json"), digest, a.Type, ResultFile), rebuild)
+		}
 	}
-	if c.Config, err = f.described(layout, manifest.Config); err != nil {
-		return c, err
+	s.Attachments = all
+	return nil
+}
+
+// sameArchive wants the archive to hold what the layout holds of the release, each
+// file once, and nothing else.
+func (f Folder) sameArchive(s Stored) error {
+	listed := s.Result.Archive
+	name := filepath.Join(string(f), listed.Path)
+	wrong := func(format string, values ...any) error {
+		return fault.New(fault.Verification, fmt.Errorf("%s %w", name, fmt.Errorf(format, values...)), rebuild)
 	}
-	if described(c.Layer) != p.Layer || described(c.Config) != p.Config {
-		return c, fault.New(fault.Verification, fmt.Errorf("manifest of %s has layer %s and configuration %s, the list %s and %s",
-			p.Platform, c.Layer.Descriptor.Digest, c.Config.Descriptor.Digest, p.Layer.Digest, p.Config.Digest), rebuild)
+	root, err := openRoot(string(f))
+	if err != nil {
+		return err
 	}
-	return c, nil
+	defer func() { _ = root.Close() }() // only read
+	file, err := regular.OpenIn(root, listed.Path)
+	if errors.Is(err, os.ErrNotExist) {
+		return wrong("is missing")
+	}
+	if err != nil {
+		return outside(name, err)
+	}
+	defer func() { _ = file.Close() }() // only read
+	digest, size, err := v1.SHA256(io.LimitReader(file, maxArchive))
+	if err != nil {
+		return err
+	}
+	if got := (Content{Digest: digest.String(), Size: size}); got != listed.Content {
+		return wrong("is damaged: it is %s, not %s", got.Digest, listed.Digest)
+	}
+	sections, err := sectionsOf(file)
+	if err != nil {
+		return wrong("is damaged: it %w", err)
+	}
+	x := &image.Index{Blob: s.Index, Attachments: s.Attachments}
+	want := map[string]Content{
+		"oci-layout": contentOf([]byte(image.LayoutFile)),
+		"index.json": contentOf(x.Listing(image.ParseReference(s.Result.Image.Reference))),
+	}
+	blobs := x.Blobs()
+	for _, c := range s.Children {
+		blobs = append(blobs, c.Manifest, c.Config, c.Layer)
+	}
+	for _, b := range blobs {
+		want["blobs/sha256/"+b.Descriptor.Digest.Hex] = described(b)
+	}
+	for path, content := range want {
+		at, ok := sections[path]
+		if !ok {
+			return wrong("has no %s, which the layout has", path)
+		}
+		digest, size, err := v1.SHA256(io.NewSectionReader(file, at.offset, at.size))
+		if err != nil {
+			return err
+		}
+		if got := (Content{Digest: digest.String(), Size: size}); got != content {
+			return wrong("has another %s than the layout: %s, not %s", path, got.Digest, content.Digest)
+		}
+	}
+	for path := range sections {
+		if _, ok := want[path]; !ok {
+			return wrong("has %s, which is not of the release", path)
+		}
+	}
+	return nil
 }
 
 // Charts are the library chart, where there is one, and those that carry it.
@@ -161,70 +272,53 @@ func (r *Result) Charts() []Packed {
 // parse reads the text of a result, in which nothing is guarded by a digest: it
 // has to be, byte for byte, what is written for what it says.
 func (r *Result) parse(text []byte) error {
-	if err := json.Unmarshal(text, r); err != nil || r.SchemaVersion != schemaVersion {
+	if foreign.Check(text) != nil || json.Unmarshal(text, r) != nil || r.SchemaVersion != schemaVersion {
 		return errors.New("is not a result of this version of jobmesh")
 	}
 	if again, err := r.encode(); err != nil || !bytes.Equal(again, text) {
 		return errors.New("is damaged: it has more than jobmesh wrote")
 	}
-	agree := r.Archive.Path == archivePath(r.Image.Name, r.Version)
+	named := image.ParseReference(r.Image.Reference)
+	agree := isPlain(r.Image.Name) && isPlain(r.Version) &&
+		r.Image.Layout == layoutFolder &&
+		named.Tag == Tag(r.Version) && path.Base(named.Repository) == r.Image.Name &&
+		r.Archive.Path == archivePath(r.Image.Name, r.Version)
+	seen := map[string]bool{}
 	for _, p := range r.Charts() {
-		agree = agree && p.Path == chartFolder+"/"+p.Name+"-"+p.Version+".tgz"
+		agree = agree && isPlain(p.Name) && isPlain(p.Version) && !seen[p.Name] &&
+			p.Path == chartFolder+"/"+p.Name+"-"+p.Version+".tgz"
+		seen[p.Name] = true
 	}
 	if !agree {
-		return errors.New("is damaged: names and versions do not agree")
+		return errors.New("is damaged: names, versions and paths do not agree")
 	}
 	return nil
 }
 
-func (f Folder) described(layout string, d v1.Descriptor) (image.Blob, error) {
-	return f.blob(layout, Content{Digest: d.Digest.String(), Size: d.Size}, d.MediaType)
+// isPlain tells whether a word can be part of a file's name and leads nowhere else.
+func isPlain(word string) bool {
+	return word != "" && fs.ValidPath(word) && !strings.ContainsAny(word, `/\`)
 }
 
-// named checks that the layout lists the image, without which no reader finds it.
-func (f Folder) named(layout string, want Image) error {
-	path := filepath.Join(string(f), layout, "index.json")
-	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	var index v1.IndexManifest
-	if err == nil {
-		err = json.Unmarshal(text, &index)
-	}
-	_, hex, _ := strings.Cut(want.Digest, ":")
-	entry := image.ParseReference(want.Reference).Listed(v1.Descriptor{
-		MediaType: types.OCIImageIndex, Size: want.Size, Digest: v1.Hash{Algorithm: "sha256", Hex: hex},
-	})
-	if err != nil || index.SchemaVersion != 2 || index.MediaType != types.OCIImageIndex ||
-		!slices.ContainsFunc(index.Manifests, func(d v1.Descriptor) bool { return reflect.DeepEqual(d, entry) }) {
-		return fault.New(fault.Verification, fmt.Errorf("%s does not list the image %s as %s", path, want.Digest, want.Reference), rebuild)
-	}
-	_, err = f.file(filepath.Join(layout, "oci-layout"), content([]byte(image.LayoutFile)))
-	return err
-}
-
-func (f Folder) blob(layout string, c Content, mediaType types.MediaType) (image.Blob, error) {
-	_, hex, _ := strings.Cut(c.Digest, ":")
-	content, err := f.file(filepath.Join(layout, "blobs", "sha256", hex), c)
-	if err != nil {
-		return image.Blob{}, err
-	}
-	return image.NewBlob(mediaType, content), nil
+// read reads a file of the folder, which no link leads out of.
+func (f Folder) read(name string, limit int64) ([]byte, error) {
+	return readIn(string(f), "")(name, limit)
 }
 
 // file reads a file of the folder and checks it.
-func (f Folder) file(path string, want Content) ([]byte, error) {
-	path = filepath.Join(string(f), path)
-	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fault.New(fault.Verification, fmt.Errorf("%s is missing", path), rebuild)
+func (f Folder) file(name string, want Content, most int64) ([]byte, error) {
+	at := filepath.Join(string(f), name)
+	data, err := f.read(name, min(want.Size, most)+slack)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fault.New(fault.Verification, fmt.Errorf("%s is missing", at), rebuild)
+	case errors.Is(err, regular.ErrTooLarge):
+		return nil, fault.New(fault.Verification, fmt.Errorf("%s is damaged: it has more than %d bytes", at, min(want.Size, most)+slack), rebuild)
+	case err != nil:
+		return nil, outside(at, err)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if got := content(data); got != want {
-		return nil, fault.New(fault.Verification, fmt.Errorf("%s is damaged: it is %s, not %s", path, got.Digest, want.Digest), rebuild)
+	if got := contentOf(data); got != want {
+		return nil, fault.New(fault.Verification, fmt.Errorf("%s is damaged: it is %s, not %s", at, got.Digest, want.Digest), rebuild)
 	}
 	return data, nil
 }

@@ -1,245 +1,286 @@
 package release
 
 import (
-	"archive/tar"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/foreign"
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
 // A Place keeps content under its digest: a layout, an archive, a repository.
 type Place interface {
-	// Content returns what the place has under the digest; whoever calls checks it.
+	// Content returns what the place has under the digest, d.Size bytes and one more
+	// at most; whoever calls checks it.
 	Content(ctx context.Context, d v1.Descriptor) ([]byte, error)
-	// Referrers lists what is about a manifest.
-	Referrers(ctx context.Context, subject v1.Hash) ([]v1.Descriptor, error)
+	// Referrers lists what is about a manifest and of certain artifact types, or of none,
+	// so many entries at most; it counts the others.
+	Referrers(ctx context.Context, subject v1.Hash, of []types.MediaType, most int) (list []v1.Descriptor, left int, err error)
 }
 
-// Read returns content of a place after it was compared with its digest.
-func Read(ctx context.Context, p Place, d v1.Descriptor) (image.Blob, error) {
-	data, err := p.Content(ctx, d)
-	if err != nil {
-		return image.Blob{}, err
+// A Reading is an image that is read from the outside in: what the index says, and
+// who has signed it, is there before the children are, which are many and large.
+type Reading struct {
+	Stored
+	place Place
+	index v1.IndexManifest
+	// keep says that the layers stay in memory, for who wants to send them on.
+	keep bool
+	// image and documents are the bytes that have been read.
+	image, documents int64
+	opened           int
+}
+
+// Begin reads an index and the documents about it.
+func Begin(ctx context.Context, p Place, top v1.Descriptor) (*Reading, error) {
+	r := &Reading{place: p}
+	var err error
+	if r.Index, err = r.blob(ctx, top, maxManifest); err != nil {
+		return r, err
 	}
-	b := image.NewBlob(d.MediaType, data)
-	if b.Descriptor.Digest != d.Digest {
-		return b, fault.New(fault.Verification, fmt.Errorf("%s is damaged: its content is %s", d.Digest, b.Descriptor.Digest))
+	if err := decode(r.Index.Bytes, &r.index, "image index "+top.Digest.String()); err != nil {
+		return r, err
 	}
-	return b, nil
+	if r.index.MediaType != "" && !r.index.MediaType.IsIndex() {
+		return r, fault.New(fault.Verification, fmt.Errorf("%s is %q, not an image index", top.Digest, r.index.MediaType))
+	}
+	switch n := len(r.index.Manifests); {
+	case n == 0:
+		return r, tooMuch("image index %s lists no platform", top.Digest)
+	case n > maxPlatforms:
+		return r, tooMuch("image index %s lists %d platforms, and may list %d at most", top.Digest, n, maxPlatforms)
+	}
+	if l, ok := p.(*Layout); ok {
+		if r.Notes, err = l.alone(top, r.index); err != nil {
+			return r, err
+		}
+		r.Named = image.Reference{Repository: image.ParseReference(top.Annotations[containerdName]).Repository, Tag: top.Annotations[refName]}
+	}
+	r.Result.Version = r.index.Annotations[versionAnnotation]
+	r.Result.Image = Image{Name: r.index.Annotations[nameAnnotation], Content: described(r.Index)}
+	return r, r.attachments(ctx, top.Digest)
+}
+
+// What an index says of itself.
+const (
+	nameAnnotation    = "org.opencontainers.image.title"
+	versionAnnotation = "org.opencontainers.image.version"
+)
+
+// Finish reads the children, and the documents about them.
+func (r *Reading) Finish(ctx context.Context) error {
+	seen := map[string]bool{}
+	for _, d := range r.index.Manifests {
+		if d.Platform == nil {
+			return fault.New(fault.Verification, fmt.Errorf("manifest %s has no platform", d.Digest))
+		}
+		if name := d.Platform.String(); seen[name] {
+			return fault.New(fault.Verification, fmt.Errorf("image index lists %s twice", name))
+		} else {
+			seen[name] = true
+		}
+		child, platform, err := r.child(ctx, d)
+		if err != nil {
+			return err
+		}
+		r.Children = append(r.Children, child)
+		r.Result.Image.Platforms = append(r.Result.Image.Platforms, platform)
+		if err := r.attachments(ctx, d.Digest); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // LoadImage reads an image and the documents about it. Its result lists what the
 // image itself says.
 func LoadImage(ctx context.Context, p Place, top v1.Descriptor) (Stored, error) {
-	var s Stored
-	var err error
-	if s.Index, err = Read(ctx, p, top); err != nil {
-		return s, err
+	r, err := Begin(ctx, p, top)
+	if err == nil {
+		err = r.Finish(ctx)
 	}
-	var index v1.IndexManifest
-	if err := json.Unmarshal(s.Index.Bytes, &index); err != nil {
-		return s, fault.New(fault.Verification, fmt.Errorf("%s is not an image index: %w", top.Digest, err))
-	}
-	s.Result.Version = index.Annotations["org.opencontainers.image.version"]
-	s.Result.Image = Image{Name: index.Annotations["org.opencontainers.image.title"], Content: described(s.Index)}
-	if s.Attachments, err = LoadAttachments(ctx, p, top.Digest); err != nil {
-		return s, err
-	}
-	for _, d := range index.Manifests {
-		if d.Platform == nil {
-			return s, fault.New(fault.Verification, fmt.Errorf("manifest %s has no platform", d.Digest))
-		}
-		child, platform, err := loadChild(ctx, p, d)
-		if err != nil {
-			return s, err
-		}
-		s.Children = append(s.Children, child)
-		s.Result.Image.Platforms = append(s.Result.Image.Platforms, platform)
-		attachments, err := LoadAttachments(ctx, p, d.Digest)
-		if err != nil {
-			return s, err
-		}
-		s.Attachments = append(s.Attachments, attachments...)
-	}
-	return s, nil
+	return r.Stored, err
 }
 
-func loadChild(ctx context.Context, p Place, d v1.Descriptor) (c Child, platform Platform, err error) {
-	if c.Manifest, err = Read(ctx, p, d); err != nil {
+// LoadArtifact reads a manifest that has one layer of some type, such as that of a
+// chart, and the documents about it.
+func LoadArtifact(ctx context.Context, p Place, top v1.Descriptor) (Artifact, error) {
+	r := &Reading{place: p}
+	manifest, err := r.blob(ctx, top, maxManifest)
+	if err != nil {
+		return Artifact{}, err
+	}
+	var a Artifact
+	if err := decode(manifest.Bytes, &a.Manifest, "manifest "+top.Digest.String()); err != nil || len(a.Manifest.Layers) != 1 {
+		return a, err
+	}
+	if a.Layer, err = r.blob(ctx, a.Manifest.Layers[0], maxChart); err != nil {
+		return a, err
+	}
+	if a.Config, err = r.blob(ctx, a.Manifest.Config, maxManifest); err != nil {
+		return a, err
+	}
+	err = r.attachments(ctx, top.Digest)
+	a.Attachments, a.Notes, a.Unread = r.Attachments, r.Notes, r.Unread
+	return a, err
+}
+
+// An Artifact is a manifest with what it points to. Layer is empty where the manifest
+// has none, or several.
+type Artifact struct {
+	Manifest      v1.Manifest
+	Config, Layer image.Blob
+	Attachments   []image.Attachment
+	Notes         []string
+	Unread        error
+}
+
+// blob reads content of the image.
+func (r *Reading) blob(ctx context.Context, d v1.Descriptor, most int64) (image.Blob, error) {
+	if err := checkSize(d, most); err != nil {
+		return image.Blob{}, err
+	}
+	if r.image += d.Size; r.image > maxBytes {
+		return image.Blob{}, tooMuch("the image has more than %d bytes, the most that is read", maxBytes)
+	}
+	return read(ctx, r.place, d)
+}
+
+// document reads content of a document about the image. Those have a bound of their
+// own: what others hang beside an image takes nothing from it.
+func (r *Reading) document(ctx context.Context, d v1.Descriptor, most int64) (b image.Blob, err error) {
+	if err := checkSize(d, most); err != nil {
+		return b, err
+	}
+	if r.documents+d.Size > maxDocuments {
+		return b, tooMuch("the documents have more than %d bytes, the most that is read", maxDocuments)
+	}
+	r.documents += d.Size
+	if b, err = read(ctx, r.place, d); err != nil {
+		return b, err
+	}
+	if err := foreign.Check(b.Bytes); err != nil {
+		return b, fault.New(fault.Verification, err)
+	}
+	return b, nil
+}
+
+// read reads content and compares it with its digest.
+func read(ctx context.Context, p Place, d v1.Descriptor) (image.Blob, error) {
+	data, err := p.Content(ctx, d)
+	if err != nil {
+		return image.Blob{}, err
+	}
+	b := image.NewBlob(d.MediaType, data)
+	switch {
+	case b.Descriptor.Size > d.Size:
+		return image.Blob{}, fault.New(fault.Verification, fmt.Errorf("%s is damaged: it has more than the %d bytes that it should have", d.Digest, d.Size))
+	case b.Descriptor.Digest != d.Digest:
+		return image.Blob{}, fault.New(fault.Verification, fmt.Errorf("%s is damaged: its content is %s", d.Digest, b.Descriptor.Digest))
+	case b.Descriptor.Size != d.Size:
+		return image.Blob{}, fault.New(fault.Verification, fmt.Errorf("%s has %d bytes, and is said to have %d", d.Digest, b.Descriptor.Size, d.Size))
+	}
+	return b, nil
+}
+
+func (r *Reading) child(ctx context.Context, d v1.Descriptor) (c Child, platform Platform, err error) {
+	if c.Manifest, err = r.blob(ctx, d, maxManifest); err != nil {
 		return c, platform, err
 	}
 	name := d.Platform.String()
 	var manifest v1.Manifest
-	if err := json.Unmarshal(c.Manifest.Bytes, &manifest); err != nil || len(manifest.Layers) != 1 {
+	if err := decode(c.Manifest.Bytes, &manifest, "manifest of "+name); err != nil {
+		return c, platform, err
+	}
+	if len(manifest.Layers) != 1 || manifest.MediaType != types.OCIManifestSchema1 || manifest.Subject != nil {
 		return c, platform, fault.New(fault.Verification, fmt.Errorf("manifest of %s is not that of an image with one layer", name))
 	}
-	if c.Config, err = Read(ctx, p, manifest.Config); err != nil {
+	if c.Config, err = r.blob(ctx, manifest.Config, maxManifest); err != nil {
 		return c, platform, err
 	}
-	if c.Layer, err = Read(ctx, p, manifest.Layers[0]); err != nil {
+	if c.Layer, err = r.blob(ctx, manifest.Layers[0], maxLayer); err != nil {
 		return c, platform, err
+	}
+	c.unpack(name)
+	if !r.keep {
+		c.Layer.Bytes = nil
 	}
 	platform = Platform{Platform: name, Content: described(c.Manifest), Config: described(c.Config), Layer: described(c.Layer)}
 	var config v1.ConfigFile
-	if err := json.Unmarshal(c.Config.Bytes, &config); err != nil || len(config.RootFS.DiffIDs) != 1 {
+	if err := decode(c.Config.Bytes, &config, "configuration of "+name); err != nil {
+		return c, platform, err
+	}
+	if len(config.RootFS.DiffIDs) != 1 {
 		return c, platform, fault.New(fault.Verification, fmt.Errorf("configuration of %s is not that of an image with one layer", name))
 	}
 	platform.DiffID = config.RootFS.DiffIDs[0].String()
 	return c, platform, nil
 }
 
-// LoadAttachments reads the documents about a manifest. What is listed but is no
-// such document is left to others.
-func LoadAttachments(ctx context.Context, p Place, subject v1.Hash) ([]image.Attachment, error) {
-	list, err := p.Referrers(ctx, subject)
+// attachments reads the documents about a manifest. Anybody may hang something
+// beside an image: what is listed and is no such document, or cannot be read, is
+// noted, and fails nothing. What is required and is not among the rest, is missing.
+func (r *Reading) attachments(ctx context.Context, subject v1.Hash) error {
+	list, left, err := r.place.Referrers(ctx, subject, ArtifactTypes, MaxOpened)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var all []image.Attachment
 	for _, d := range list {
-		manifest, err := Read(ctx, p, d)
-		if err != nil {
-			return nil, err
-		}
-		a, err := image.ReadAttachment(manifest.Bytes)
-		if err != nil || a.Subject != subject {
+		if r.opened == MaxOpened {
+			left++
 			continue
 		}
-		if a.Content, err = Read(ctx, p, a.Content.Descriptor); err != nil {
-			return nil, err
+		r.opened++
+		a, err := r.attachment(ctx, d, subject)
+		_, local := r.place.(*Layout)
+		switch {
+		case err != nil && (local || ctx.Err() != nil): // a layout is whole, or it is not
+			return err
+		case err != nil:
+			r.Notes = append(r.Notes, fmt.Sprintf("%s, which is listed beside %s, is left out: %s", d.Digest, subject, err))
+			if r.Unread == nil && fault.Code(err) != fault.Verification {
+				r.Unread = err
+			}
+		case slices.Contains(ArtifactTypes, a.Type):
+			r.Attachments = append(r.Attachments, a)
 		}
-		all = append(all, a)
 	}
-	return all, nil
+	if left > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d more entries are listed beside %s than are opened", left, subject))
+	}
+	return nil
 }
 
-// A Layout is an OCI layout, in a folder or in an archive.
-type Layout struct {
-	// name is what errors call it.
-	name  string
-	read  func(path string) ([]byte, error)
-	index v1.IndexManifest
-}
-
-// OpenLayout opens a folder that holds a layout.
-func OpenLayout(dir string) (*Layout, error) {
-	return openLayout(dir, func(path string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, filepath.FromSlash(path))) })
-}
-
-// Limit of an archive, which is read into memory: a hundred times what is built.
-const archiveLimit = 1 << 30
-
-// OpenArchive opens a tar archive that holds a layout.
-func OpenArchive(file string) (*Layout, error) {
-	f, err := os.Open(file)
+func (r *Reading) attachment(ctx context.Context, d v1.Descriptor, subject v1.Hash) (a image.Attachment, err error) {
+	manifest, err := r.document(ctx, d, maxManifest)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
-	defer func() { _ = f.Close() }() // only read
-	files := map[string][]byte{}
-	archive := tar.NewReader(io.LimitReader(f, archiveLimit))
-	for {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fault.New(fault.Verification, fmt.Errorf("%s is not a tar archive, or not whole: %w", file, err),
-				"the archive is the .oci.tar that jobmesh build writes; charts are verified with the folder that they are in")
-		}
-		if header.Typeflag != tar.TypeReg {
-			continue
-		}
-		content, err := io.ReadAll(archive)
-		if err != nil {
-			return nil, fault.New(fault.Verification, fmt.Errorf("%s is not whole: %w", file, err))
-		}
-		files[path.Clean(header.Name)] = content
+	if a, err = image.ReadAttachment(manifest.Bytes); err != nil {
+		return a, fault.New(fault.Verification, err)
 	}
-	return openLayout(file, func(path string) ([]byte, error) {
-		content, ok := files[path]
-		if !ok {
-			return nil, fs.ErrNotExist
-		}
-		return content, nil
-	})
+	if a.Subject != subject {
+		return a, fault.New(fault.Verification, fmt.Errorf("it is about %s", a.Subject))
+	}
+	if slices.Contains(ArtifactTypes, a.Type) { // the content of others is of no interest
+		a.Content, err = r.document(ctx, a.Content.Descriptor, maxDocument)
+	}
+	return a, err
 }
 
-func openLayout(name string, read func(string) ([]byte, error)) (*Layout, error) {
-	l := &Layout{name: name, read: read}
-	text, err := read("index.json")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Verification, fmt.Errorf("%s is no OCI layout: there is no index.json in it", name))
+// Bounded gives reading its time. What it returns says so where that was over.
+func Bounded(ctx context.Context, read func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, MaxTime)
+	defer cancel()
+	err := read(limited)
+	if err != nil && ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+		return tooMuch("it was not read within %s, the most that it may take", MaxTime)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(text, &l.index); err != nil {
-		return nil, fault.New(fault.Verification, fmt.Errorf("%s: index.json: %w", name, err))
-	}
-	return l, nil
-}
-
-// Image returns the one named image of the layout.
-func (l *Layout) Image() (v1.Descriptor, error) {
-	var named []v1.Descriptor
-	for _, d := range l.index.Manifests {
-		if d.Annotations["org.opencontainers.image.ref.name"] != "" && d.MediaType == types.OCIImageIndex {
-			named = append(named, d)
-		}
-	}
-	switch len(named) {
-	case 0:
-		return v1.Descriptor{}, fault.New(fault.Verification, fmt.Errorf("%s has no image index with a name", l.name))
-	case 1:
-	default:
-		return v1.Descriptor{}, fault.New(fault.Usage, fmt.Errorf("%s has %d images, and only one can be verified", l.name, len(named)),
-			"name the folder that jobmesh build wrote, or the .oci.tar archive of one image")
-	}
-	return named[0], nil
-}
-
-// Content implements Place.
-func (l *Layout) Content(_ context.Context, d v1.Descriptor) ([]byte, error) {
-	content, err := l.read("blobs/" + d.Digest.Algorithm + "/" + d.Digest.Hex)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Verification, fmt.Errorf("%s is not whole: %s is missing", l.name, d.Digest))
-	}
-	return content, err
-}
-
-// Referrers implements Place: a layout lists them among its manifests.
-func (l *Layout) Referrers(ctx context.Context, subject v1.Hash) ([]v1.Descriptor, error) {
-	var found []v1.Descriptor
-	for _, d := range l.index.Manifests {
-		if d.MediaType != types.OCIManifestSchema1 {
-			continue
-		}
-		manifest, err := l.Content(ctx, d)
-		if err != nil {
-			return nil, err
-		}
-		if a, err := image.ReadAttachment(manifest); err == nil && a.Subject == subject {
-			found = append(found, d)
-		}
-	}
-	return found, nil
-}
-
-// IsLayout reports whether a folder holds a layout itself.
-func IsLayout(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "oci-layout"))
-	return err == nil
+	return err
 }

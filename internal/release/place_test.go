@@ -11,7 +11,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// A layout may hold images of others; which one is meant cannot be guessed.
+// A release has one image; which of several is meant cannot be guessed.
 func TestTheImageOfALayout(t *testing.T) {
 	entry := func(tag string, mediaType types.MediaType) v1.Descriptor {
 		return v1.Descriptor{MediaType: mediaType, Size: int64(len(tag)), Annotations: map[string]string{"org.opencontainers.image.ref.name": tag}}
@@ -22,9 +22,9 @@ func TestTheImageOfALayout(t *testing.T) {
 		code   int
 		text   string
 	}{
-		"one":       {listed: []v1.Descriptor{{MediaType: types.OCIImageIndex}, entry("x", types.OCIManifestSchema1), one}},
-		"none":      {listed: []v1.Descriptor{{MediaType: types.OCIImageIndex}}, code: fault.Verification, text: "dir has no image index with a name"},
-		"ambiguous": {listed: []v1.Descriptor{one, two}, code: fault.Usage, text: "dir has 2 images, and only one can be verified"},
+		"one":     {listed: []v1.Descriptor{{MediaType: types.OCIImageIndex}, entry("x", types.OCIManifestSchema1), one}},
+		"none":    {listed: []v1.Descriptor{{MediaType: types.OCIImageIndex}}, code: fault.Verification, text: "dir has no image index with a name"},
+		"several": {listed: []v1.Descriptor{one, two}, code: fault.Verification, text: "dir has 2 images, and a release has one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := (&Layout{name: "dir", index: v1.IndexManifest{Manifests: c.listed}}).Image()

@@ -248,7 +248,7 @@ func (r Release) result(archive []byte) Result {
 			Layout:    layoutFolder,
 			Content:   described(r.Index.Blob),
 		},
-		Archive: File{Path: archivePath(recipe.Name, recipe.Version), Content: content(archive)},
+		Archive: File{Path: archivePath(recipe.Name, recipe.Version), Content: contentOf(archive)},
 		// A list even where it is empty: readers need no case for it.
 		Applications: []Packed{},
 	}
@@ -266,7 +266,7 @@ func (r Release) result(archive []byte) Result {
 			Config:   described(c.Config),
 			Layer:    described(c.Layer),
 			DiffID:   c.DiffID.String(),
-			Program:  content(c.Program),
+			Program:  contentOf(c.Program),
 		})
 	}
 	result.Image.Referrers = []Referrer{}
@@ -281,7 +281,7 @@ func (r Release) result(archive []byte) Result {
 func packed(a chart.Archive) Packed {
 	return Packed{
 		Name: a.Metadata.Name, Version: a.Metadata.Version,
-		File: File{Path: chartFolder + "/" + a.FileName(), Content: content(a.Bytes)},
+		File: File{Path: chartFolder + "/" + a.FileName(), Content: contentOf(a.Bytes)},
 	}
 }
 
@@ -296,7 +296,7 @@ func described(b image.Blob) Content {
 	return Content{Digest: b.Descriptor.Digest.String(), Size: b.Descriptor.Size}
 }
 
-func content(data []byte) Content {
+func contentOf(data []byte) Content {
 	digest, size, _ := v1.SHA256(bytes.NewReader(data)) // reading memory does not fail
 	return Content{Digest: digest.String(), Size: size}
 }

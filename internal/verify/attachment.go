@@ -3,8 +3,10 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/jobmesh/jobmesh/internal/chart"
@@ -161,6 +163,11 @@ func checkOneBill(s Subject, a image.Attachment, statements []provenance.Stateme
 			return fmt.Errorf("has %q for %s, which is %s", bill.Files[path], path, digest)
 		}
 	}
+	for path := range bill.Files {
+		if _, ok := s.Programs[path]; !ok && s.Programs != nil {
+			return fmt.Errorf("has %s, which the layer has not", path)
+		}
+	}
 	for _, statement := range statements {
 		for _, b := range statement.Byproducts {
 			if b.Digest == a.Content.Descriptor.Digest.String() {
@@ -203,20 +210,34 @@ func checkSignature(s Subject, key signature.PublicKey) error {
 	return best
 }
 
-// A PublishedChart is a chart as it was read from a registry.
-type PublishedChart struct {
-	Subject
-	Archive []byte
-}
-
-// Chart looks at a chart that was published.
-func Chart(c PublishedChart, key *signature.PublicKey) []Finding {
-	pin, err := pinOf(c.Archive)
+// chartIn looks at a chart in a registry.
+func chartIn(a release.Artifact, top v1.Descriptor, w Wanted) Look {
+	subject := Subject{Name: "chart", Digest: top.Digest.String(), Attachments: a.Attachments}
+	name, version := a.Manifest.Annotations[nameAnnotation], a.Manifest.Annotations[versionAnnotation]
+	look := Look{Name: name, Version: version, Digest: subject.Digest, Stored: release.Stored{Unread: a.Unread}}
+	add := func(aspect, note string, err error) {
+		look.Findings = append(look.Findings, Finding{Object: subject.Name, Aspect: aspect, Note: note, Err: err})
+	}
+	add("name", "", sameName(name, w.Name))
+	add("version", "", sameVersion(version, w.Tag))
+	add("archive", "", errors.Join(chart.Is(a.Layer.Bytes, name, version), sameMetadata(a.Config, name, version)))
+	pin, err := pinOf(a.Layer.Bytes)
 	if err == nil {
-		statements, _ := provenanceOf(c.Subject, key) // what is wrong with them is said below
+		statements, _ := provenanceOf(subject, w.Key) // what is wrong with them is said below
 		err = samePin(pin, statements)
 	}
-	return append([]Finding{{Object: c.Name, Aspect: "pin", Note: pin, Err: err}}, Attestations(c.Subject, key)...)
+	add("pin", pin, err)
+	look.Findings = slices.Concat(look.Findings, Attestations(subject, w.Key), noted(a.Notes))
+	return look
+}
+
+// sameMetadata compares what a registry shows of a chart with its manifest.
+func sameMetadata(config image.Blob, name, version string) error {
+	shown, err := decode[struct{ Name, Version string }](config.Bytes)
+	if err == nil && (shown.Name != name || shown.Version != version) {
+		err = fmt.Errorf("is shown as %s %s, and is %s %s", shown.Name, shown.Version, name, version)
+	}
+	return err
 }
 
 // pinOf is the image that a chart is pinned to, or the library that it carries.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -42,13 +43,15 @@ func built(t *testing.T, platforms ...string) (image.Recipe, []image.Binary, str
 	return recipe, binaries, compiler.Toolchain
 }
 
-func TestCheckToolchain(t *testing.T) {
-	_, binaries, toolchain := built(t, "linux/amd64")
-	program := binaries[0].Bytes
-	assert.NoError(t, checkToolchain(program, toolchain))
-	assert.NoError(t, checkToolchain(program, ""), "an image in a registry has no list beside it")
-	assert.EqualError(t, checkToolchain(program, "go1.2.3"), "was compiled by "+toolchain+", the list says go1.2.3")
-	assert.Error(t, checkToolchain([]byte("#!/bin/sh\n"), toolchain))
+func TestToolchain(t *testing.T) {
+	config := v1.Config{Entrypoint: []string{"/p"}}
+	child := func(toolchain string) release.Child {
+		return release.Child{Files: []release.LayerFile{{Path: "/p", Toolchain: toolchain}}}
+	}
+	assert.NoError(t, checkPrograms(child("go1.26.8"), config, "go1.26.8", nil))
+	assert.NoError(t, checkPrograms(child("go1.26.8"), config, "", nil), "an image in a registry has no list beside it")
+	assert.EqualError(t, checkPrograms(child("go1.26.8"), config, "go1.2.3", nil), "was compiled by go1.26.8, the list says go1.2.3")
+	assert.EqualError(t, checkPrograms(child(""), config, "", nil), "was not compiled by Go")
 }
 
 // No digest guards result.json. What Load cannot find wrong in it, because only the
@@ -72,7 +75,7 @@ func TestFlippedBitsInTheList(t *testing.T) {
 			return []string{err.Error()}
 		}
 		var all []string
-		for _, f := range Release(stored, nil) {
+		for _, f := range Release(stored, Wanted{}) {
 			// The image has no documents, which is said of it and of its platform.
 			if f.Err != nil && !strings.HasSuffix(f.Err.Error(), "is missing") {
 				all = append(all, f.Err.Error())

@@ -2,10 +2,12 @@ package verify
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -16,7 +18,6 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/registry"
 	"github.com/jobmesh/jobmesh/internal/release"
-	"github.com/jobmesh/jobmesh/internal/signature"
 	"github.com/jobmesh/jobmesh/internal/upstream"
 )
 
@@ -59,55 +60,121 @@ func KindOf(what string) Kind {
 
 // A Look is what there is to be seen of a release or of a part of it.
 type Look struct {
+	// Name, Version and Digest are those of what was looked at.
+	Name, Version, Digest string
+	// Signed says that the key has signed it.
+	Signed bool
 	// Stored is the release, without its index for a chart in a registry.
 	Stored   release.Stored
 	Findings []Finding
 }
 
-// IsImage tells whether an image was looked at, which can be built again.
-func (l Look) IsImage() bool { return len(l.Stored.Index.Bytes) > 0 }
+// IsImage tells whether an image was looked at whole, which can be built again.
+func (l Look) IsImage() bool { return len(l.Stored.Children) > 0 }
 
-// At looks at a folder, a file or a reference. A key is what everything has to be signed
-// with, nil where signatures do not matter. The client is asked for references only.
-func At(ctx context.Context, what string, key *signature.PublicKey, client *registry.Client) (Look, error) {
+// IsChart tells whether a chart in a registry was looked at.
+func (l Look) IsChart() bool { return len(l.Stored.Index.Bytes) == 0 }
+
+// Err is what is wrong with what was looked at, nil where nothing is. Where something
+// could not be read, that is told: it may be what is missing.
+func (l Look) Err() error {
+	var wrong []string
+	for _, f := range l.Findings {
+		if f.Err != nil {
+			wrong = append(wrong, fmt.Sprintf("%s: %s %s", f.Object, f.Aspect, f.Err))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	if l.Stored.Unread != nil {
+		return l.Stored.Unread
+	}
+	if more := len(wrong) - told; more > 1 {
+		wrong = append(wrong[:told], fmt.Sprintf("and %d more", more))
+	}
+	return fault.New(fault.Verification, errors.New(strings.Join(wrong, "; ")))
+}
+
+// told is how many findings one error tells.
+const told = 6
+
+// At looks at a folder, a file or a reference, within a bounded time. The client is
+// asked for references only.
+func At(ctx context.Context, what string, w Wanted, client *registry.Client) (look Look, err error) {
+	err = release.Bounded(ctx, func(ctx context.Context) (err error) {
+		look, err = at(ctx, what, w, client)
+		return err
+	})
+	look.Signed = w.Key != nil && !slices.ContainsFunc(look.Findings, func(f Finding) bool { return f.Aspect == "signature" && f.Err != nil })
+	return look, err
+}
+
+func at(ctx context.Context, what string, w Wanted, client *registry.Client) (Look, error) {
 	switch kind := KindOf(what); kind {
 	case List, Folder:
 		if kind == List { // of what is beside it
 			what = filepath.Dir(what)
 		}
-		stored, err := release.Folder(what).Load()
+		stored, err := release.Folder(what).Look()
 		if err != nil {
 			return Look{}, err
 		}
-		return Look{stored, Release(stored, key)}, nil
-	case Layout, Archive:
-		stored, err := loadLayout(ctx, what, kind)
+		return seen(stored, Release(stored, w)), nil
+	case Layout:
+		layout, err := release.OpenLayout(what)
 		if err != nil {
 			return Look{}, err
 		}
-		return Look{stored, Image(stored, key)}, nil
+		return inLayout(ctx, layout, w)
+	case Archive:
+		layout, err := release.OpenArchive(what)
+		if err != nil {
+			return Look{}, err
+		}
+		return inLayout(ctx, layout, w)
 	}
-	return published(ctx, what, key, client)
+	return published(ctx, what, w, client)
 }
 
-func loadLayout(ctx context.Context, path string, kind Kind) (release.Stored, error) {
-	open := release.OpenArchive
-	if kind == Layout {
-		open = release.OpenLayout
-	}
-	layout, err := open(path)
-	if err != nil {
-		return release.Stored{}, err
-	}
+// seen is a look at an image.
+func seen(s release.Stored, found []Finding) Look {
+	return Look{Name: s.Result.Image.Name, Version: s.Result.Version, Digest: s.Result.Image.Digest, Stored: s, Findings: found}
+}
+
+// inLayout looks at the one image of a layout.
+func inLayout(ctx context.Context, layout *release.Layout, w Wanted) (Look, error) {
 	top, err := layout.Image()
 	if err != nil {
-		return release.Stored{}, err
+		return Look{}, err
 	}
-	return release.LoadImage(ctx, layout, top)
+	return imageIn(ctx, layout, top, w)
+}
+
+// imageIn looks at an image from the outside in: where there is a key, nothing is read
+// that the index leads to before the key was seen to have signed the index.
+func imageIn(ctx context.Context, p release.Place, top v1.Descriptor, w Wanted) (Look, error) {
+	r, err := release.Begin(ctx, p, top)
+	if err != nil {
+		return Look{}, err
+	}
+	if w.Tag == "" {
+		w.Tag = r.Named.Tag
+	}
+	if w.Name == "" && r.Named.Repository != "" {
+		w.Name = path.Base(r.Named.Repository)
+	}
+	if found := Unsigned(r.Stored, w); found != nil {
+		return seen(r.Stored, found), nil
+	}
+	if err := r.Finish(ctx); err != nil {
+		return Look{}, err
+	}
+	return seen(r.Stored, Image(r.Stored, w)), nil
 }
 
 // published looks at an image or a chart in a registry.
-func published(ctx context.Context, what string, key *signature.PublicKey, client *registry.Client) (Look, error) {
+func published(ctx context.Context, what string, w Wanted, client *registry.Client) (Look, error) {
 	var named []name.Option
 	if client.PlainHTTP {
 		named = append(named, name.Insecure)
@@ -120,42 +187,37 @@ func published(ctx context.Context, what string, key *signature.PublicKey, clien
 		}
 		return Look{}, fault.New(fault.Usage, fmt.Errorf("%q is not a reference", what), hint)
 	}
+	if w.Name == "" {
+		w.Name = path.Base(ref.Context().RepositoryStr())
+	}
+	w.Tag = tagIn(what)
 	repo := client.Repository(ref.Context())
 	top, err := repo.Resolve(ctx, ref)
 	if err != nil {
 		return Look{}, err
 	}
 	if top.MediaType.IsIndex() {
-		stored, err := release.LoadImage(ctx, repo, top)
-		if err != nil {
-			return Look{}, err
-		}
-		return Look{stored, Image(stored, key)}, nil
+		return imageIn(ctx, repo, top, w)
 	}
-	c, err := publishedChart(ctx, repo, top, ref)
+	artifact, err := release.LoadArtifact(ctx, repo, top)
 	if err != nil {
 		return Look{}, err
 	}
-	return Look{Findings: Chart(c, key)}, nil
+	switch {
+	case artifact.Manifest.Config.MediaType == chart.ConfigType && artifact.Layer.Descriptor.MediaType != chart.ArchiveType:
+		return Look{}, fault.New(fault.Verification, fmt.Errorf("%s is a chart, and does not have one archive alone", ref.Name()))
+	case artifact.Manifest.Config.MediaType != chart.ConfigType:
+		return Look{}, fault.New(fault.Usage, fmt.Errorf("%s is neither a multi-arch image nor a chart", ref.Name()), "jobmesh publish prints the references of what it pushed")
+	}
+	return chartIn(artifact, top, w), nil
 }
 
-func publishedChart(ctx context.Context, repo registry.Repository, top v1.Descriptor, ref name.Reference) (PublishedChart, error) {
-	c := PublishedChart{Subject: Subject{Name: "chart", Digest: top.Digest.String()}}
-	manifest, err := release.Read(ctx, repo, top)
-	if err != nil {
-		return c, err
-	}
-	var m v1.Manifest
-	if err := json.Unmarshal(manifest.Bytes, &m); err != nil || m.Config.MediaType != chart.ConfigType || len(m.Layers) == 0 {
-		return c, fault.New(fault.Usage, fmt.Errorf("%s is neither a multi-arch image nor a chart", ref.Name()), "jobmesh publish prints the references of what it pushed")
-	}
-	archive, err := release.Read(ctx, repo, m.Layers[0])
-	if err != nil {
-		return c, err
-	}
-	c.Archive = archive.Bytes
-	c.Attachments, err = release.LoadAttachments(ctx, repo, top.Digest)
-	return c, err
+// tagIn is the tag of a reference, "" where there is none. Beside a digest there may be
+// one too, which the client does not look at.
+func tagIn(reference string) string {
+	reference, _, _ = strings.Cut(reference, "@")
+	_, tag, _ := strings.Cut(path.Base(reference), ":")
+	return tag
 }
 
 // Pinned compares an image that holds a binary of somebody else's with the lock that the

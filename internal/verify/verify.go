@@ -4,19 +4,21 @@
 package verify
 
 import (
-	"archive/tar"
 	"bytes"
-	"debug/buildinfo"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
+	"maps"
 	"path"
+	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/elfcheck"
@@ -37,9 +39,66 @@ type Finding struct {
 	Err error
 }
 
-// Release looks at a release whose digests have been checked.
-func Release(s release.Stored, key *signature.PublicKey) []Finding {
-	found := Image(s, key)
+// A Wanted is what a release has to be beside in agreement with itself.
+type Wanted struct {
+	// Key has to have signed everything; nil where signatures are not looked at.
+	Key *signature.PublicKey
+	// Name and Tag are those that were asked for; empty where nothing asks for one.
+	Name, Tag string
+	// Sources say what a release has: images/NAME/image.yaml, charts/NAME/Chart.yaml and
+	// library-chart/Chart.yaml. They may be nil.
+	Sources fs.FS
+}
+
+// recipe is what the image is made by, nil where none of that name is known.
+func (w Wanted) recipe(s release.Stored) *image.Recipe {
+	if w.Sources == nil {
+		return nil
+	}
+	return image.KnownRecipe(w.Sources, s.Result.Image.Name)
+}
+
+// charts are the names of the charts that are released with an image whose recipe says
+// so: the library, and those that carry it.
+func (w Wanted) charts() (library string, applications []string, err error) {
+	if library, err = chartName(w.Sources, "library-chart/Chart.yaml"); err != nil {
+		return "", nil, err
+	}
+	files, err := fs.Glob(w.Sources, "charts/*/Chart.yaml")
+	if err != nil {
+		return "", nil, err
+	}
+	for _, file := range files {
+		name, err := chartName(w.Sources, file)
+		if err != nil {
+			return "", nil, err
+		}
+		applications = append(applications, name)
+	}
+	return library, applications, nil
+}
+
+func chartName(sources fs.FS, file string) (string, error) {
+	var chart struct {
+		Name string `json:"name"`
+	}
+	text, err := fs.ReadFile(sources, file)
+	if err == nil {
+		err = yaml.Unmarshal(text, &chart)
+	}
+	if err == nil && chart.Name == "" {
+		err = errors.New("has no name")
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	return chart.Name, nil
+}
+
+// Release looks at the release of a folder whose digests have been checked.
+func Release(s release.Stored, w Wanted) []Finding {
+	found := Image(s, w)
+	found = append(found, chartsOf(s, w)...)
 	if s.Chart != nil {
 		found = append(found, Finding{Object: "chart", Aspect: "pin", Err: Pin(s)})
 	}
@@ -51,8 +110,8 @@ func Release(s release.Stored, key *signature.PublicKey) []Finding {
 
 // Image looks at an image whose digests have been checked, and at the documents
 // about it.
-func Image(s release.Stored, key *signature.PublicKey) []Finding {
-	var found []Finding
+func Image(s release.Stored, w Wanted) []Finding {
+	found := identity(s, w)
 	programs := map[string]map[string]string{}
 	add := func(object, aspect string, err error) {
 		found = append(found, Finding{Object: object, Aspect: aspect, Err: err})
@@ -62,20 +121,104 @@ func Image(s release.Stored, key *signature.PublicKey) []Finding {
 		err = samePlatforms(index, s.Result)
 	}
 	add("image index", "platforms", err)
+	recipe := w.recipe(s)
+	if recipe == nil {
+		found = append(found, Finding{Object: "image index", Aspect: "recipe", Note: "is not known here: any files are accepted that the bills name"})
+	}
 	for i, p := range s.Result.Image.Platforms {
 		child := s.Children[i]
-		add(p.Platform, "configuration", checkConfig(child.Config, p))
-		path, program, err := theProgram(child.Layer, child.Config, p)
+		config, err := checkConfig(child.Config, p, index.Annotations, recipe)
+		add(p.Platform, "configuration", err)
+		err = checkLayer(child, config, p, recipe)
 		add(p.Platform, "layer", err)
 		if err == nil {
-			add(p.Platform, "program", errors.Join(elfcheck.Static(program, p.Platform), checkToolchain(program, s.Result.Toolchain)))
-			programs[p.Platform] = map[string]string{path: image.NewBlob("", program).Descriptor.Digest.String()}
+			add(p.Platform, "program", checkPrograms(child, config, s.Result.Toolchain, recipe))
+			programs[p.Platform] = map[string]string{}
+			for _, f := range child.Files {
+				programs[p.Platform][f.Path] = f.Digest
+			}
 		}
 	}
 	for _, subject := range subjectsOf(s, programs) {
-		found = append(found, Attestations(subject, key)...)
+		found = append(found, Attestations(subject, w.Key)...)
+	}
+	return append(found, noted(s.Notes)...)
+}
+
+// Unsigned looks whether the key has signed the index and its provenance, before
+// anything that it leads to is read. It returns none where it has.
+func Unsigned(s release.Stored, w Wanted) []Finding {
+	if w.Key == nil {
+		return nil
+	}
+	index := subjectsOf(s, nil)[0]
+	_, err := provenanceOf(index, w.Key)
+	if err == nil {
+		err = checkSignature(index, *w.Key)
+	}
+	if err == nil {
+		return nil
+	}
+	found := append(identity(s, w), Attestations(index, w.Key)...)
+	found = append(found, Finding{Object: "image index", Aspect: "platforms", Err: errors.New("are not looked at, because the index is not signed")})
+	return append(found, noted(s.Notes)...)
+}
+
+func noted(notes []string) []Finding {
+	var found []Finding
+	for _, note := range notes {
+		found = append(found, Finding{Object: "note", Aspect: "documents", Note: note})
 	}
 	return found
+}
+
+// identity compares what the index says that it is with what was asked for.
+func identity(s release.Stored, w Wanted) []Finding {
+	index, err := decode[v1.IndexManifest](s.Index.Bytes)
+	if err != nil {
+		return []Finding{{Object: "image index", Aspect: "name", Err: err}}
+	}
+	name, version := index.Annotations[nameAnnotation], index.Annotations[versionAnnotation]
+	return []Finding{
+		{Object: "image index", Aspect: "name", Err: errors.Join(sameName(name, w.Name), sameName(name, s.Result.Image.Name))},
+		{Object: "image index", Aspect: "version", Err: errors.Join(sameVersion(version, w.Tag), sameVersion(version, release.Tag(s.Result.Version)))},
+	}
+}
+
+// What an index and the manifest of a chart say of themselves.
+const (
+	nameAnnotation    = "org.opencontainers.image.title"
+	versionAnnotation = "org.opencontainers.image.version"
+)
+
+// sameName compares a name with the one asked for; "" asks for none.
+func sameName(name, asked string) error {
+	switch {
+	case name == "":
+		return errors.New("is missing")
+	case asked != "" && name != asked:
+		return fmt.Errorf("is %q, and %q was asked for", name, asked)
+	}
+	return nil
+}
+
+// versionShaped is a tag that names a version, or the first parts of one.
+var versionShaped = regexp.MustCompile(`^v?[0-9]+\.[0-9]+`)
+
+// sameVersion compares a version with the tag asked for, if that is one of a version:
+// 1.2.3 and v1.2.3 are the version, 1.2 is any that begins so.
+func sameVersion(version, tag string) error {
+	if version == "" {
+		return errors.New("is missing")
+	}
+	got, asked := release.Tag(version), strings.TrimPrefix(tag, "v")
+	if !versionShaped.MatchString(tag) || got == asked {
+		return nil
+	}
+	if parts := strings.Count(asked, "."); parts == 1 && strings.HasPrefix(got, asked+".") {
+		return nil
+	}
+	return fmt.Errorf("is %s, and the tag %s was asked for", version, tag)
 }
 
 func decode[T any](text []byte) (value T, err error) {
@@ -101,73 +244,107 @@ func samePlatforms(index v1.IndexManifest, r release.Result) error {
 	return nil
 }
 
-func checkConfig(config image.Blob, p release.Platform) error {
+// checkConfig compares the configuration of a platform with the list and with what
+// a build writes, and returns it.
+func checkConfig(config image.Blob, p release.Platform, annotations map[string]string, recipe *image.Recipe) (v1.Config, error) {
 	c, err := decode[v1.ConfigFile](config.Bytes)
 	if err != nil {
-		return err
+		return c.Config, err
 	}
 	uid, _, _ := strings.Cut(c.Config.User, ":")
 	switch n, err := strconv.Atoi(uid); {
 	case c.Platform().String() != p.Platform:
-		return fmt.Errorf("is for %s", c.Platform())
+		return c.Config, fmt.Errorf("is for %s", c.Platform())
 	case err != nil || n == 0:
-		return fmt.Errorf("user %q is not a number other than 0", c.Config.User)
+		return c.Config, fmt.Errorf("user %q is not a number other than 0", c.Config.User)
 	case len(c.Config.Entrypoint) == 0:
-		return errors.New("has no entrypoint")
+		return c.Config, errors.New("has no entrypoint")
 	case len(c.RootFS.DiffIDs) != 1 || c.RootFS.DiffIDs[0].String() != p.DiffID:
-		return fmt.Errorf("names layers %v, the list %s", c.RootFS.DiffIDs, p.DiffID)
+		return c.Config, fmt.Errorf("names layers %v, the list %s", c.RootFS.DiffIDs, p.DiffID)
+	}
+	want := v1.Config{
+		Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd, User: c.Config.User, WorkingDir: "/", Labels: annotations,
+	}
+	if recipe != nil {
+		want.Entrypoint, want.Cmd, want.User = recipe.Entrypoint, recipe.Command, recipe.User
+	}
+	switch {
+	case !slices.Equal(c.Config.Entrypoint, want.Entrypoint) || !slices.Equal(c.Config.Cmd, want.Cmd):
+		return c.Config, fmt.Errorf("runs %q, and the recipe says %q", slices.Concat(c.Config.Entrypoint, c.Config.Cmd), slices.Concat(want.Entrypoint, want.Cmd))
+	case c.Config.User != want.User:
+		return c.Config, fmt.Errorf("has the user %q, and the recipe says %q", c.Config.User, want.User)
+	case !maps.Equal(c.Config.Labels, want.Labels):
+		return c.Config, errors.New("has other labels than the index has annotations")
+	}
+	want.Cmd = c.Config.Cmd // an empty list and none are the same
+	if !reflect.DeepEqual(c.Config, want) {
+		return c.Config, errors.New("has settings that no build writes, such as variables or volumes")
+	}
+	return c.Config, nil
+}
+
+// checkLayer wants in the layer of a platform the files of the recipe, and no others.
+func checkLayer(child release.Child, config v1.Config, p release.Platform, recipe *image.Recipe) error {
+	switch {
+	case child.Wrong != nil:
+		return child.Wrong
+	case child.DiffID != p.DiffID:
+		return fmt.Errorf("unpacks to %s, not %s", child.DiffID, p.DiffID)
+	case len(config.Entrypoint) == 0:
+		return errors.New("has no entrypoint to look for")
+	}
+	program, ok := child.File(config.Entrypoint[0])
+	if !ok {
+		return fmt.Errorf("has no file %s", config.Entrypoint[0])
+	}
+	if recipe != nil {
+		if err := onlyFiles(child, recipe.Files()); err != nil {
+			return err
+		}
+	}
+	if p.Program.Digest != "" && program.Content != p.Program {
+		return fmt.Errorf("%s is %s of %d bytes, the list says %s of %d", program.Path, program.Digest, program.Size, p.Program.Digest, p.Program.Size)
 	}
 	return nil
 }
 
-// theProgram unpacks the layer and returns the file that the entrypoint starts,
-// with its path.
-func theProgram(layer, config image.Blob, p release.Platform) (string, []byte, error) {
-	content, err := image.Unpack(layer.Descriptor.MediaType, layer.Bytes)
-	if err != nil {
-		return "", nil, err
+// onlyFiles compares the files of a layer with the paths that there have to be.
+func onlyFiles(child release.Child, paths []string) error {
+	for _, path := range paths {
+		if _, ok := child.File(path); !ok {
+			return fmt.Errorf("has no file %s", path)
+		}
 	}
-	if got := image.NewBlob("", content).Descriptor.Digest.String(); got != p.DiffID {
-		return "", nil, fmt.Errorf("unpacks to %s, not %s", got, p.DiffID)
+	for _, f := range child.Files {
+		if !slices.Contains(paths, f.Path) {
+			return fmt.Errorf("has the file %s, which is not in the recipe", f.Path)
+		}
 	}
-	c, err := decode[v1.ConfigFile](config.Bytes)
-	if err != nil || len(c.Config.Entrypoint) == 0 {
-		return "", nil, errors.Join(err, errors.New("has no entrypoint to look for"))
-	}
-	path := c.Config.Entrypoint[0]
-	mode, program, err := fileIn(content, path)
-	if err != nil {
-		return "", nil, err
-	}
-	if mode != 0o555 {
-		return "", nil, fmt.Errorf("%s has mode %#o, not 0555", path, mode)
-	}
-	if got := contentOf(program); p.Program.Digest != "" && got != p.Program {
-		err = fmt.Errorf("%s is %s of %d bytes, the list says %s of %d", path, got.Digest, got.Size, p.Program.Digest, p.Program.Size)
-	}
-	return path, program, err
+	return nil
 }
 
-// fileIn returns the mode and the content of a file in an unpacked layer.
-func fileIn(layer []byte, path string) (mode int64, content []byte, err error) {
-	files := tar.NewReader(bytes.NewReader(layer))
-	for {
-		header, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			return 0, nil, fmt.Errorf("has no file %s", path)
-		}
-		if err != nil {
-			return 0, nil, err
-		}
-		if "/"+header.Name == path {
-			content, err := io.ReadAll(files)
-			return header.Mode, content, err
+// checkPrograms wants static programs for the platform in the layer. Of an image
+// whose recipe is not known only the one that it starts is looked at.
+func checkPrograms(child release.Child, config v1.Config, toolchain string, recipe *image.Recipe) error {
+	for _, f := range child.Files {
+		started := f.Path == config.Entrypoint[0]
+		dynamic := recipe != nil && recipe.Download != nil && recipe.Download.Dynamic && f.Path == recipe.Download.Path
+		switch {
+		case recipe == nil && !started:
+			continue
+		case f.Wrong != nil && !(dynamic && errors.Is(f.Wrong, elfcheck.ErrDynamic)):
+			if started {
+				return f.Wrong
+			}
+			return fmt.Errorf("%s %w", f.Path, f.Wrong)
+		case started && f.Toolchain == "":
+			return errors.New("was not compiled by Go")
+		// An image in a registry has no list beside it.
+		case started && toolchain != "" && f.Toolchain != toolchain:
+			return fmt.Errorf("was compiled by %s, the list says %s", f.Toolchain, toolchain)
 		}
 	}
-}
-
-func contentOf(data []byte) release.Content {
-	return release.Content{Digest: image.NewBlob("", data).Descriptor.Digest.String(), Size: int64(len(data))}
+	return nil
 }
 
 // Locked compares the file of somebody else's, which stands at a path in the layers,
@@ -175,32 +352,66 @@ func contentOf(data []byte) release.Content {
 func Locked(s release.Stored, path string, lock map[string]release.Content) []Finding {
 	var found []Finding
 	for i, p := range s.Result.Image.Platforms {
-		found = append(found, Finding{Object: p.Platform, Aspect: "lock", Err: checkLocked(s.Children[i].Layer, path, lock[p.Platform])})
+		found = append(found, Finding{Object: p.Platform, Aspect: "lock", Err: checkLocked(s.Children[i], path, lock[p.Platform])})
 	}
 	return found
 }
 
-func checkLocked(layer image.Blob, path string, want release.Content) error {
-	content, err := image.Unpack(layer.Descriptor.MediaType, layer.Bytes)
-	if err != nil {
-		return err
+func checkLocked(child release.Child, path string, want release.Content) error {
+	if child.Wrong != nil {
+		return child.Wrong
 	}
-	_, file, err := fileIn(content, path)
-	if got := contentOf(file); err == nil && got != want {
-		err = fmt.Errorf("has %s as %s of %d bytes, and %q of %d bytes is pinned", path, got.Digest, got.Size, want.Digest, want.Size)
+	file, ok := child.File(path)
+	switch {
+	case !ok:
+		return fmt.Errorf("has no file %s", path)
+	case file.Content != want:
+		return fmt.Errorf("has %s as %s of %d bytes, and %q of %d bytes is pinned", path, file.Digest, file.Size, want.Digest, want.Size)
 	}
-	return err
+	return nil
 }
 
-// checkToolchain compares the release of Go that a program carries with the one
-// that the list names.
-func checkToolchain(program []byte, want string) error {
-	info, err := buildinfo.Read(bytes.NewReader(program))
-	// An image in a registry has no list beside it.
-	if err == nil && want != "" && info.GoVersion != want {
-		err = fmt.Errorf("was compiled by %s, the list says %s", info.GoVersion, want)
+// chartsOf compares the charts of a folder with those that are released with the
+// image, and each with what the list calls it.
+func chartsOf(s release.Stored, w Wanted) []Finding {
+	var found []Finding
+	listed := s.Result.Charts()
+	archives := append([][]byte{s.Chart}, s.Applications...)
+	if s.Chart == nil {
+		archives = s.Applications
 	}
-	return err
+	recipe := w.recipe(s)
+	var library string
+	var applications []string
+	if recipe != nil && recipe.InCharts {
+		var err error
+		if library, applications, err = w.charts(); err != nil {
+			return append(found, Finding{Object: "chart", Aspect: "name", Err: err})
+		}
+	}
+	for i, c := range listed {
+		err := chart.Is(archives[i], c.Name, c.Version)
+		switch {
+		case err != nil || recipe == nil:
+		case c.Name != library && !slices.Contains(applications, c.Name):
+			err = errors.New("is not of this release")
+		case c.Version != s.Result.Version:
+			err = fmt.Errorf("is of version %s, and the release of %s", c.Version, s.Result.Version)
+		}
+		found = append(found, Finding{Object: "chart " + c.Name, Aspect: "name", Err: err})
+	}
+	missing := func(name string) {
+		found = append(found, Finding{Object: "chart " + name, Aspect: "archive", Err: errors.New("is missing, and is released with the image")})
+	}
+	if library != "" && (s.Result.Chart == nil || s.Result.Chart.Name != library) {
+		missing(library)
+	}
+	for _, name := range applications {
+		if !slices.ContainsFunc(s.Result.Applications, func(p release.Packed) bool { return p.Name == name }) {
+			missing(name)
+		}
+	}
+	return found
 }
 
 // Pin compares the digest in the library chart with that of the image.
@@ -276,15 +487,16 @@ func compareChild(p release.Platform, stored release.Child, index *image.Index) 
 	return errors.New("was not rebuilt")
 }
 
-// programDigest is that of the release's list or, where there is only the image,
-// of the file in its layer.
+// programDigest is that of the file that the image starts; "" where there is none,
+// which is said of the layer.
 func programDigest(p release.Platform, stored release.Child) string {
 	if p.Program.Digest != "" {
 		return p.Program.Digest
 	}
-	_, program, err := theProgram(stored.Layer, stored.Config, p)
-	if err != nil {
-		return "" // which is none, and said of the layer
+	c, err := decode[v1.ConfigFile](stored.Config.Bytes)
+	if err != nil || len(c.Config.Entrypoint) == 0 {
+		return ""
 	}
-	return image.NewBlob("", program).Descriptor.Digest.String()
+	program, _ := stored.File(c.Config.Entrypoint[0])
+	return program.Digest
 }

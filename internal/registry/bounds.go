@@ -1,0 +1,189 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/jobmesh/jobmesh/internal/foreign"
+	"github.com/jobmesh/jobmesh/internal/image"
+)
+
+const (
+	// maxManifest bounds an index or a manifest, in bytes. Ours have a few thousand.
+	maxManifest = 1 << 20
+	// maxListing bounds what is read of a list of referrers, in bytes and over all of
+	// its pages.
+	maxListing = 4 << 20
+	// maxPages bounds how many pages of such a list are asked for.
+	maxPages = 64
+)
+
+// A reading is a request of somebody who trusts nobody yet. Its answers are bounded
+// before the client above reads them.
+type reading struct {
+	// of are the artifact types that are of interest in a list, most how many of its
+	// entries are kept; left counts the others of these types.
+	of   []types.MediaType
+	most int
+	left int
+}
+
+type readingKey struct{}
+
+// bounded marks requests for a manifest or a list.
+func bounded(ctx context.Context, r *reading) context.Context {
+	return context.WithValue(ctx, readingKey{}, r)
+}
+
+// errTooMuch is an answer beyond its bounds.
+var errTooMuch = errors.New("is more than may be read")
+
+// bound reads the answer to a bounded request, as far as it may be read.
+func (t *referrersTransport) bound(r *http.Request, answer *http.Response) (*http.Response, error) {
+	b, ok := r.Context().Value(readingKey{}).(*reading)
+	if !ok || answer.StatusCode != http.StatusOK || r.Method != http.MethodGet {
+		return answer, nil
+	}
+	var text []byte
+	var err error
+	if referrersPath.MatchString(r.URL.Path) || listTagPath.MatchString(r.URL.Path) {
+		text, err = t.list(r, answer, b)
+		answer.Header.Set("Content-Type", string(types.OCIImageIndex))
+	} else {
+		text, err = io.ReadAll(io.LimitReader(answer.Body, maxManifest+1))
+		switch {
+		case err != nil:
+		case len(text) > maxManifest:
+			err = fmt.Errorf("%w: it has more than %d bytes", errTooMuch, maxManifest)
+		case foreign.Check(text) != nil:
+			err = fmt.Errorf("%w: it %w", errTooMuch, foreign.Check(text))
+		}
+	}
+	_ = answer.Body.Close() // read as far as it may be
+	if err != nil {
+		return nil, err
+	}
+	answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+	answer.Header.Del("Content-Length")
+	return answer, nil
+}
+
+// list reads a list of referrers, all pages of it, and writes one of what is of
+// interest in it.
+func (t *referrersTransport) list(r *http.Request, answer *http.Response, b *reading) ([]byte, error) {
+	kept := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
+	left := int64(maxListing)
+	for page := 1; ; page++ {
+		in := &io.LimitedReader{R: answer.Body, N: left}
+		err := b.keep(in, &kept.Manifests)
+		left = in.N
+		if left <= 0 { // the rest is not looked at
+			b.left++
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		next := nextPage(r, answer)
+		if next == nil {
+			break
+		}
+		if page == maxPages {
+			b.left++
+			break
+		}
+		if page > 1 {
+			_ = answer.Body.Close() // that of the first page is closed by who asked
+		}
+		if answer, err = t.next.RoundTrip(next); err != nil {
+			return nil, err
+		}
+		if answer.StatusCode != http.StatusOK {
+			_ = answer.Body.Close() // nothing in it is of use
+			b.left++
+			break
+		}
+	}
+	return json.Marshal(kept)
+}
+
+// keep adds the entries of a list that are of interest, one after the other: all of
+// them at a time may take far more memory than their text.
+func (b *reading) keep(text io.Reader, kept *[]v1.Descriptor) error {
+	in := json.NewDecoder(text)
+	if open, err := in.Token(); err != nil || open != json.Delim('{') {
+		return errors.Join(err, errors.New("the list of referrers is no list"))
+	}
+	for in.More() {
+		key, err := in.Token()
+		if err != nil {
+			return err
+		}
+		if key != "manifests" {
+			var skipped json.RawMessage
+			if err := in.Decode(&skipped); err != nil {
+				return err
+			}
+			continue
+		}
+		if open, err := in.Token(); err != nil || open != json.Delim('[') {
+			if err == nil && open == nil {
+				continue // null is an empty list
+			}
+			return errors.Join(err, errors.New("the list of referrers is no list"))
+		}
+		for in.More() {
+			var d v1.Descriptor
+			if err := in.Decode(&d); err != nil {
+				return err
+			}
+			switch {
+			case isOther(d.ArtifactType, b.of):
+			case len(*kept) < b.most:
+				*kept = append(*kept, d)
+			default:
+				b.left++
+			}
+		}
+		if _, err := in.Token(); err != nil {
+			return err
+		}
+	}
+	_, err := in.Token()
+	return err
+}
+
+// isOther tells whether an artifact type is not among those. Some registries give none,
+// or that of the configuration, which is empty.
+func isOther(artifactType string, of []types.MediaType) bool {
+	return artifactType != "" && artifactType != string(image.EmptyConfig.Descriptor.MediaType) && !slices.Contains(of, types.MediaType(artifactType))
+}
+
+// nextPage is the request for the page behind an answer, nil where there is none. It
+// stays at the host that was asked, since it carries the credentials for that.
+func nextPage(r *http.Request, answer *http.Response) *http.Request {
+	for _, link := range answer.Header.Values("Link") {
+		target, rest, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(link), "<"), ">")
+		if !ok || !strings.Contains(rest, `rel="next"`) && !strings.Contains(rest, "rel=next") {
+			continue
+		}
+		u, err := r.URL.Parse(target)
+		if err != nil || u.Scheme != r.URL.Scheme || u.Host != r.URL.Host || !referrersPath.MatchString(u.Path) {
+			return nil
+		}
+		next := r.Clone(r.Context())
+		next.URL = u
+		return next
+	}
+	return nil
+}
