@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/modfile"
 )
 
 func TestReadValues(t *testing.T) {
@@ -92,4 +93,26 @@ func TestReadTemplatesRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "jobmesh.one has no comment right above it")
 	_, err = readTemplates("{{/*\nPrints one.\n*/}}\n{{- define \"jobmesh.one\" -}}\n")
 	require.ErrorContains(t, err, "jobmesh.one: its comment has no Usage")
+}
+
+func TestPinned(t *testing.T) {
+	parse := func(text string) *modfile.File {
+		t.Helper()
+		module, err := modfile.Parse("go.mod", []byte(text), nil)
+		require.NoError(t, err)
+		return module
+	}
+	modules := []*modfile.File{
+		parse("module a\nrequire example.com/program v1.0.0 // indirect\n"),
+		parse("module b\nrequire example.com/program v1.1.0\n"),
+		parse("module c\nrequire example.com/library v0.5.0\n"),
+		parse("module d\ntool example.com/program/cmd/run\nrequire example.com/program v1.2.0 // indirect\n"),
+	}
+	for path, want := range map[string]string{"example.com/program": "1.2.0", "example.com/library": "0.5.0"} {
+		got, err := pinned(modules, path)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	_, err := pinned(modules[:1], "example.com/program")
+	require.EqualError(t, err, "no go.mod pins example.com/program")
 }

