@@ -107,6 +107,7 @@ var (
 // one that is packed with it, and the chart has its version, since other content under
 // a version that is published already would be refused. Where the library is found
 // comes too: a path beside the sources means nothing to those who download the chart.
+// The image is the library's.
 func (l Library) release(text []byte) ([]byte, error) {
 	for _, set := range []struct {
 		line        *regexp.Regexp
@@ -121,5 +122,9 @@ func (l Library) release(text []byte) ([]byte, error) {
 		}
 		text = set.line.ReplaceAll(text, []byte("${1}"+set.value))
 	}
-	return text, nil
+	carried, err := helm.LoadArchive(l.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("the library chart does not load: %w", err)
+	}
+	return listImage(text, Pin{}.reference(carried.Values)), nil
 }

@@ -5,9 +5,11 @@ package chart
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -108,7 +110,11 @@ func firstModified(archive []byte) (time.Time, error) {
 
 // pack writes the files of a loaded library chart as they stand, but for the pin.
 func pack(c *helm.Chart, pin Pin, modified time.Time) (Archive, error) {
-	files, err := edited(c.Raw, map[string]edit{"values.yaml": pin.apply})
+	reference := pin.reference(c.Values)
+	files, err := edited(c.Raw, map[string]edit{
+		"values.yaml": pin.apply,
+		"Chart.yaml":  func(text []byte) ([]byte, error) { return listImage(text, reference), nil },
+	})
 	if err != nil {
 		return Archive{}, err
 	}
@@ -116,7 +122,26 @@ func pack(c *helm.Chart, pin Pin, modified time.Time) (Archive, error) {
 	if err != nil {
 		return a, err
 	}
-	return a, a.check(pin)
+	a.Metadata, err = a.check(pin)
+	return a, err
+}
+
+// listedImage is the line of the annotation artifacthub.io/images with the reference.
+var listedImage = regexp.MustCompile(`(?m)^( {6}image: ).*$`)
+
+// listImage writes the image that a chart uses into its Chart.yaml, where that lists it
+// for Artifact Hub.
+func listImage(text []byte, reference string) []byte {
+	return listedImage.ReplaceAll(text, []byte("${1}"+reference))
+}
+
+// reference is the image that a chart with these values uses once it is pinned.
+func (p Pin) reference(values map[string]any) string {
+	image, _ := values["image"].(map[string]any)
+	registry, _ := image["registry"].(string)
+	repository, _ := image["repository"].(string)
+	digest, _ := image["digest"].(string)
+	return cmp.Or(p.Registry, registry) + "/" + cmp.Or(p.Repository, repository) + "@" + cmp.Or(p.Digest, digest)
 }
 
 // An edit changes the text of a file.
@@ -163,19 +188,19 @@ func write(metadata *helm.Metadata, files []*helm.File, modified time.Time) (Arc
 	return a, err
 }
 
-// check reads the archive back the way Helm will.
-func (a Archive) check(pin Pin) error {
+// check reads the archive back the way Helm will, and returns its metadata.
+func (a Archive) check(pin Pin) (*helm.Metadata, error) {
 	c, err := helm.LoadArchive(a.Bytes)
 	if err != nil {
-		return fault.New(fault.Build, fmt.Errorf("chart %s: the packed archive does not load: %w", a.FileName(), err))
+		return nil, fault.New(fault.Build, fmt.Errorf("chart %s: the packed archive does not load: %w", a.FileName(), err))
 	}
 	got, _ := c.Values["image"].(map[string]any)
 	for key, want := range pin.values() {
 		if got[key] != want {
-			return fault.New(fault.Build, fmt.Errorf("chart %s: image.%s is %v after pinning, not %s", a.FileName(), key, got[key], want))
+			return nil, fault.New(fault.Build, fmt.Errorf("chart %s: image.%s is %v after pinning, not %s", a.FileName(), key, got[key], want))
 		}
 	}
-	return nil
+	return c.Metadata, nil
 }
 
 // PinnedDigest returns the digest that a packed chart is pinned to.

@@ -34,11 +34,17 @@ other:
   digest: ""
 `
 
+const listed = `annotations:
+  artifacthub.io/images: |
+    - name: w
+      image: not.pinned/yet
+`
+
 func writeChart(t *testing.T, values string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "any-name")
 	for name, text := range map[string]string{
-		"Chart.yaml":         "apiVersion: v2\nname: sample\nversion: 1.2.3\ntype: library\n",
+		"Chart.yaml":         "apiVersion: v2\nname: sample\nversion: 1.2.3\ntype: library\n" + listed,
 		"values.yaml":        values,
 		"templates/_a.tpl":   `{{- define "a" }}{{ end }}`,
 		"templates/_b.tpl":   `{{- define "b" }}{{ end }}`,
@@ -98,6 +104,22 @@ other:
 	text := files(t, a.Bytes)["sample/values.yaml"]
 	assert.Contains(t, text, "  registry: \"127.0.0.1:5000\"\n")
 	assert.Contains(t, text, "  repository: \"team/w\"\n")
+}
+
+// TestPackListsTheImage: Artifact Hub is told of the image that the chart uses.
+func TestPackListsTheImage(t *testing.T) {
+	a, err := Pack(writeChart(t, values), Pin{Digest: digest}, modified)
+	require.NoError(t, err)
+	want := "- name: w\n  image: ghcr.io/jobmesh/jobmesh-wrap@" + digest + "\n"
+	assert.Equal(t, want, a.Metadata.Annotations["artifacthub.io/images"])
+	a, err = Repack(a.Bytes, Pin{Digest: digest, Registry: "127.0.0.1:5000", Repository: "team/w"})
+	require.NoError(t, err)
+	want = "- name: w\n  image: 127.0.0.1:5000/team/w@" + digest + "\n"
+	assert.Equal(t, want, a.Metadata.Annotations["artifacthub.io/images"])
+
+	application, err := PackApplication(writeApplication(t, applicationChart+listed), Library{Archive: a}, modified)
+	require.NoError(t, err)
+	assert.Equal(t, want, application.Metadata.Annotations["artifacthub.io/images"])
 }
 
 func TestPackIsTheSameAnywhereAndAnytime(t *testing.T) {

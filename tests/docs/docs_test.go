@@ -1,5 +1,6 @@
-// Package docs runs the documentation. Every fenced block of README.md, of the pages
-// in docs/ that are not generated and of the READMEs of the charts is one of these:
+// Package docs runs the documentation. Every fenced block of the pages at the root, of
+// those in docs/ that are not generated, and of the READMEs of charts and plugins is one
+// of these:
 //
 //   - ```sh: commands, which have to succeed. <!-- exit code 1 --> before the block
 //     says otherwise.
@@ -73,7 +74,7 @@ func TestMain(m *testing.M) {
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	for _, pattern := range []string{"*.md", "docs/*.md", "library-chart/*.md", "charts/*/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "library-chart/*.md", "charts/*/*.md", "plugins/*/*.md"} {
 		paths, err := filepath.Glob(filepath.Join(sources, pattern))
 		require.NoError(t, err)
 		for _, path := range paths {
