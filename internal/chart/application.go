@@ -14,7 +14,7 @@ import (
 // A Library is the packed library chart as an application chart carries it.
 type Library struct {
 	Archive
-	// Repository is where Helm finds it, such as oci://ghcr.io/jobmesh.
+	// Repository is where Helm finds it, such as oci://registry.example.com/platform.
 	Repository string
 }
 

@@ -27,7 +27,7 @@ It is what the image of this program runs where no command is given.
 
 The spec of a ` + inject.FunctionKind + ` has values of the library chart, that of a ` + lintKind + `
 the keys of jobmesh.yaml.`,
-		Example: `  kustomize fn run --image ghcr.io/jobmesh/jobmesh-cli:0.1.0`,
+		Example: `  kustomize fn run --image registry.example.com/platform/jobmesh-cli:0.1.0`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := readFunction(streams)

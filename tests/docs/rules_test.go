@@ -74,11 +74,19 @@ func TestPipes(t *testing.T) {
 }
 
 // TestNothingIsThere: a page that names the project's own registry, or a tag, says that
-// there is nothing yet.
+// there is nothing yet; the generated ones too.
 func TestNothingIsThere(t *testing.T) {
 	names := regexp.MustCompile(`ghcr\.io/jobmesh|jobmesh/jobmesh@|\bv\d+\.\d+\.\d+\b.*jobmesh-lint`)
-	says := regexp.MustCompile(`(?i)nothing (of it )?is published yet|not released yet`)
-	for name, text := range pages(t) {
+	says := regexp.MustCompile(`(?i)nothing (of it |of jobmesh )?is published yet|not released yet`)
+	all := pages(t)
+	for _, folder := range []string{"docs", "docs/rules"} {
+		paths, err := filepath.Glob(filepath.Join(sources, folder, "*.md"))
+		require.NoError(t, err)
+		for _, path := range paths {
+			all[path] = read(path)
+		}
+	}
+	for name, text := range all {
 		if names.MatchString(text) {
 			require.Regexp(t, says, strings.Join(strings.Fields(text), " "), name)
 		}
