@@ -8,63 +8,84 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/native"
 )
 
-// An optOut is how a pod says that a mesh is to keep its proxy out.
-type optOut struct {
-	mesh   string
-	label  bool // else an annotation
-	key    string
-	values []string
-}
-
-// optOuts are read in this order; where a mesh reads a label and an annotation, the
-// label wins.
-var optOuts = []optOut{
-	{"linkerd", false, "linkerd.io/inject", []string{"disabled"}},
-	{"istio", true, "sidecar.istio.io/inject", []string{"false"}},
-	{"istio", false, "sidecar.istio.io/inject", []string{"false"}},
-	{"kuma", true, "kuma.io/sidecar-injection", []string{"disabled", "false"}},
-	{"kuma", false, "kuma.io/sidecar-injection", []string{"disabled", "false"}},
-	{"consul", false, "consul.hashicorp.com/connect-inject", []string{"false"}},
-	{"dapr", false, "dapr.io/enabled", []string{"false"}},
-}
-
 // skipReason says why a pod template is left as it is: no mesh puts a proxy into its
-// pods, or the wrapper does not run there. "" if it is not.
-func skipReason(t manifest.PodTemplate, mesh, mode string) string {
+// pods, or the wrapper does not run there. "" if it is not. name is a mesh, or auto.
+func skipReason(t manifest.PodTemplate, name, mode string) string {
 	spec, _ := t.Spec()
-	workflow := spec
-	if t.Argo { // hostNetwork is said once, for all templates
-		workflow = manifest.Get(t.Object.Node, t.Path[:len(t.Path)-2]...)
+	if reason := withoutNetwork(t, name); reason != "" {
+		return reason
 	}
 	switch {
-	case manifest.Text(manifest.Get(workflow, "hostNetwork")) == "true":
-		return "hostNetwork: true, where no mesh puts a proxy"
 	case strings.EqualFold(manifest.Text(manifest.Get(spec, "os", "name")), "windows"),
 		strings.EqualFold(manifest.Text(manifest.Get(spec, "nodeSelector", "kubernetes.io/os")), "windows"):
 		return "it asks for Windows nodes, for which there is no wrapper"
 	case mode == "optOut":
 		return ""
 	}
-	decided := map[string]bool{}
-	for _, o := range optOuts {
-		if mesh != "auto" && mesh != o.mesh || decided[o.mesh] {
-			continue
-		}
-		n, what := t.Annotation(o.key), "annotation"
-		if o.label {
-			n, what = t.Label(o.key), "label"
-		}
-		if n == nil {
-			continue
-		}
-		decided[o.mesh] = o.label
-		if value := manifest.Text(n); slices.Contains(o.values, value) {
-			return fmt.Sprintf("the pod template opts out by the %s %s: %s", what, o.key, value)
+	for _, m := range asked(name) {
+		for _, field := range podFields(m) {
+			n := manifest.Get(t.Node, "metadata", field, m.Inject.Key)
+			if n == nil {
+				continue
+			}
+			if value := manifest.Text(n); slices.Contains(m.Inject.No, value) {
+				return fmt.Sprintf("the pod template opts out by the %s %s: %s", strings.TrimSuffix(field, "s"), m.Inject.Key, value)
+			}
+			break // the first one decides
 		}
 	}
 	return ""
+}
+
+// asked are the meshes that a pod may be in: all of them, or the one that was named.
+func asked(name string) []mesh.Mesh {
+	var rows []mesh.Mesh
+	for _, m := range mesh.All() {
+		if m.Name == name || name == "auto" && m.Annotation != "" {
+			rows = append(rows, m)
+		}
+	}
+	return rows
+}
+
+// withoutNetwork says why a pod on its node's network gets no proxy. "" if it may have
+// one: a proxy that nobody injects or that is written there, and one whose injector does
+// not look at hostNetwork.
+func withoutNetwork(t manifest.PodTemplate, name string) string {
+	if !t.HostNetwork() {
+		return ""
+	}
+	metadata := manifest.Get(t.Node, "metadata")
+	pod := native.Pod{
+		HostNetwork: true, Default: true,
+		Labels: manifest.Texts(manifest.Get(metadata, "labels")), Annotations: manifest.Texts(manifest.Get(metadata, "annotations")),
+	}
+	for _, m := range asked(name) {
+		written := slices.ContainsFunc(t.Containers(), func(c manifest.Container) bool { return m.Container != "" && c.Name == m.Container })
+		if m.Inject.Key == "" || written || m.Inject.HostNetwork && (name != "auto" || native.Injected(m.Name, pod).Yes) {
+			return ""
+		}
+	}
+	return "hostNetwork: true, where no mesh puts a proxy into this pod"
+}
+
+// podFields are the fields of a pod's metadata in which a mesh looks for its word, the
+// one that wins first.
+func podFields(m mesh.Mesh) []string {
+	var fields []string
+	for _, level := range m.Inject.Levels {
+		switch level {
+		case mesh.PodLabel:
+			fields = append(fields, "labels")
+		case mesh.PodAnnotation:
+			fields = append(fields, "annotations")
+		}
+	}
+	return fields
 }
 
 // misplaced names the opt-outs of an object that have no effect, because they stand
@@ -77,15 +98,13 @@ func misplaced(o manifest.Object, templates []manifest.PodTemplate) []string {
 	right := templates[0].Path.Join("metadata", "annotations")
 	for end := 0; end < len(templates[0].Path); end++ {
 		above := templates[0].Path[:end]
-		for _, out := range optOuts {
-			field := "annotations"
-			if out.label {
-				field = "labels"
-			}
-			n := manifest.Get(o.Node, append(slices.Clone(above), "metadata", field, out.key)...)
-			if n != nil && n.Kind == yaml.ScalarNode && slices.Contains(out.values, n.Value) {
-				notes = append(notes, fmt.Sprintf("%s: %s in %s has no effect (JM301): meshes read %s",
-					out.key, n.Value, above.Join("metadata", field), right[:len(right)-1]))
+		for _, m := range asked("auto") {
+			for _, field := range podFields(m) {
+				n := manifest.Get(o.Node, append(slices.Clone(above), "metadata", field, m.Inject.Key)...)
+				if n != nil && n.Kind == yaml.ScalarNode && slices.Contains(m.Inject.No, n.Value) {
+					notes = append(notes, fmt.Sprintf("%s: %s in %s has no effect (JM301): meshes read %s",
+						m.Inject.Key, n.Value, above.Join("metadata", field), right[:len(right)-1]))
+				}
 			}
 		}
 	}

@@ -1,44 +1,17 @@
 package inject
 
 import (
-	"encoding/json"
-	"io/fs"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	library "github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// TestOptOuts: what the chart writes in mode optOut is an opt-out here.
-func TestOptOuts(t *testing.T) {
-	text, err := fs.ReadFile(library.LibraryChart, "library-chart/templates/_meshes.tpl")
-	require.NoError(t, err)
-	_, table, _ := strings.Cut(string(text), `{{- define "jobmesh._meshes" -}}`)
-	table, _, _ = strings.Cut(table, "{{- end -}}")
-	var meshes map[string]struct {
-		OptOut struct{ Annotations, Labels map[string]string }
-	}
-	require.NoError(t, json.Unmarshal([]byte(table), &meshes))
-	found := 0
-	for mesh, row := range meshes {
-		for label, entries := range map[bool]map[string]string{false: row.OptOut.Annotations, true: row.OptOut.Labels} {
-			for key, value := range entries {
-				found++
-				require.True(t, slices.ContainsFunc(optOuts, func(o optOut) bool {
-					return o.mesh == mesh && o.label == label && o.key == key && slices.Contains(o.values, value)
-				}), "%s: %s: %s", mesh, key, value)
-			}
-		}
-	}
-	require.Greater(t, found, 5)
-}
-
 func TestSkipReason(t *testing.T) {
 	const pod = "apiVersion: batch/v1\nkind: Job\nspec: {template: {metadata: {%M}, spec: {%S}}}\n"
+	const alone = "hostNetwork: true, where no mesh puts a proxy into this pod"
 	for _, c := range []struct{ metadata, spec, mesh, mode, want string }{
 		{"", "", "auto", "wrap", ""},
 		{`annotations: {linkerd.io/inject: disabled}`, "", "auto", "wrap", "the pod template opts out by the annotation linkerd.io/inject: disabled"},
@@ -50,8 +23,19 @@ func TestSkipReason(t *testing.T) {
 		{`annotations: {sidecar.istio.io/inject: "false"}, labels: {sidecar.istio.io/inject: "true"}`, "", "auto", "wrap", ""},
 		{`annotations: {sidecar.istio.io/inject: "true"}, labels: {sidecar.istio.io/inject: "false"}`, "", "auto", "wrap", "the pod template opts out by the label sidecar.istio.io/inject: false"},
 		{`labels: {linkerd.io/inject: disabled}`, "", "auto", "wrap", ""},
-		{"", "hostNetwork: true", "auto", "optOut", "hostNetwork: true, where no mesh puts a proxy"},
+		{"", "hostNetwork: true", "auto", "optOut", alone},
 		{"", "hostNetwork: false", "auto", "wrap", ""},
+		{"", "hostNetwork: true", "linkerd", "wrap", alone},
+		{"", "hostNetwork: true", "none", "wrap", alone},
+		// Dapr's injector does not look at hostNetwork, but at the annotation alone.
+		{`annotations: {dapr.io/enabled: "true"}`, "hostNetwork: true", "auto", "wrap", ""},
+		{`annotations: {dapr.io/enabled: "true"}`, "hostNetwork: true", "dapr", "wrap", ""},
+		{"", "hostNetwork: true", "dapr", "wrap", ""},
+		{`annotations: {dapr.io/enabled: "true"}`, "hostNetwork: true", "istio", "wrap", alone},
+		// A proxy that stands in the manifest, or that only a manifest brings.
+		{"", "hostNetwork: true, containers: [{name: istio-proxy}]", "auto", "wrap", ""},
+		{"", "hostNetwork: true, initContainers: [{name: linkerd-proxy, restartPolicy: Always}]", "linkerd", "wrap", ""},
+		{"", "hostNetwork: true", "cloud-sql-proxy", "wrap", ""},
 		{"", "os: {name: windows}", "none", "wrap", "it asks for Windows nodes, for which there is no wrapper"},
 		{"", "nodeSelector: {kubernetes.io/os: linux}", "auto", "wrap", ""},
 	} {

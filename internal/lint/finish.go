@@ -244,7 +244,7 @@ func (p *pod) commandOf(c container) place {
 		}
 		for i := range list.node.Content {
 			word := list.get(i)
-			if stops(word.text()) {
+			if script.MayStop(word.text()) {
 				return p.lineOf(word)
 			}
 		}
@@ -253,10 +253,6 @@ func (p *pod) commandOf(c container) place {
 		return command
 	}
 	return c.place
-}
-
-func stops(text string) bool {
-	return strings.Contains(text, "quit") || strings.Contains(text, "shutdown")
 }
 
 // lineOf is the line of a literal block that holds the call that stops the proxy, as
@@ -269,7 +265,7 @@ func (p *pod) lineOf(block place) place {
 	first := block.node.Line - d.Line + 1 // of the block, below the line with the bar
 	lines := strings.Split(string(d.Text), "\n")
 	for i := first; i < len(lines) && i <= first+strings.Count(block.node.Value, "\n"); i++ {
-		if stops(lines[i]) {
+		if script.MayStop(lines[i]) {
 			at := *block.node
 			at.Line = d.Line + i
 			at.Column = 1 + len(lines[i]) - len(strings.TrimLeft(lines[i], " "))

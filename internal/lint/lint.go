@@ -49,7 +49,7 @@ func NamespaceOf(o manifest.Object) (name string, ns Namespace, ok bool) {
 		return "", ns, false
 	}
 	meta := place{o.Node, nil}.get("metadata")
-	return o.Name, Namespace{Labels: textsOf(meta.get("labels")), Annotations: textsOf(meta.get("annotations"))}, true
+	return o.Name, Namespace{Labels: manifest.Texts(meta.get("labels").node), Annotations: manifest.Texts(meta.get("annotations").node)}, true
 }
 
 // A suppression is an annotation that silences a rule.

@@ -85,14 +85,14 @@ func newPod(o manifest.Object, t manifest.PodTemplate, profile *Profile, ns Name
 	if n := len(t.Path); n > 0 && t.Path[n-1] == "template" {
 		p.job = p.root.get(t.Path[:n-1]...)
 	}
-	p.labels, p.annotations = textsOf(p.meta.get("labels")), textsOf(p.meta.get("annotations"))
+	p.labels, p.annotations = manifest.Texts(p.meta.get("labels").node), manifest.Texts(p.meta.get("annotations").node)
 	if t.Argo { // what the workflow says of all its pods, where the template says nothing
 		for _, spec := range []place{p.root.get("spec"), p.root.get("spec", "workflowSpec")} {
-			addMissing(p.labels, textsOf(spec.get("podMetadata", "labels")))
-			addMissing(p.annotations, textsOf(spec.get("podMetadata", "annotations")))
+			addMissing(p.labels, manifest.Texts(spec.get("podMetadata", "labels").node))
+			addMissing(p.annotations, manifest.Texts(spec.get("podMetadata", "annotations").node))
 		}
 	}
-	p.hostNetwork = p.spec.get("hostNetwork").text() == "true"
+	p.hostNetwork = t.HostNetwork()
 	p.restartPolicy = p.spec.get("restartPolicy").text()
 	p.windows = p.spec.get("os", "name").text() == "windows" ||
 		p.spec.get("nodeSelector", "kubernetes.io/os").text() == "windows"
@@ -136,13 +136,6 @@ func addMissing(to, from map[string]string) {
 			to[key] = value
 		}
 	}
-}
-
-// textsOf returns the strings of a mapping.
-func textsOf(p place) map[string]string {
-	texts := map[string]string{}
-	manifest.Each(p.node, func(key, value *yamlNode) { texts[key.Value] = manifest.Text(value) })
-	return texts
 }
 
 // injector is what the injectors read of the pod.

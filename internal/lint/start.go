@@ -77,8 +77,8 @@ A manifest that has to run both meshed and unmeshed needs a wrapper that can tel
 	{
 		ID: "JM204", Severity: Info,
 		Title:   "a proxy is asked for on the host's network",
-		Message: "{asked} asks for a proxy, and no mesh injects pods with hostNetwork: true",
-		Why: `The proxy takes over the pod's network, which here is the node's. The webhooks skip such pods;
+		Message: "{asked} asks for a proxy, which that mesh puts into no pod with hostNetwork: true",
+		Why: `The proxy takes over the pod's network, which here is the node's. The webhooks of such meshes skip the pod;
 linkerd inject refuses the whole stream that holds one.`,
 		Fix:   "remove hostNetwork, or the {asked}",
 		Links: []string{"https://linkerd.io/2/reference/cli/inject/"},

@@ -99,6 +99,13 @@ func Items(n *yaml.Node) []*yaml.Node {
 	return items
 }
 
+// Texts returns the strings of a mapping, such as labels.
+func Texts(n *yaml.Node) map[string]string {
+	texts := map[string]string{}
+	Each(n, func(key, value *yaml.Node) { texts[key.Value] = Text(value) })
+	return texts
+}
+
 // Each calls f with the fields of a mapping, those of merged mappings after its own,
 // each name once.
 func Each(n *yaml.Node, f func(key, value *yaml.Node)) {

@@ -109,6 +109,16 @@ func (t PodTemplate) Spec() (*yaml.Node, Path) {
 	return Get(t.Node, "spec"), t.Path.Join("spec")
 }
 
+// HostNetwork tells whether the pods use the network of their node. An Argo workflow says
+// so once, for all its templates.
+func (t PodTemplate) HostNetwork() bool {
+	spec, _ := t.Spec()
+	if t.Argo {
+		spec = Get(t.Object.Node, t.Path[:len(t.Path)-2]...)
+	}
+	return Text(Get(spec, "hostNetwork")) == "true"
+}
+
 // Annotation returns the value of a pod annotation, as a node, nil where there is none.
 func (t PodTemplate) Annotation(name string) *yaml.Node {
 	return Get(t.Node, "metadata", "annotations", name)

@@ -70,7 +70,7 @@ func (s *shell) program(i invocation) {
 	if _, found := stopIn(i.source); found && s.swallowed == "" {
 		s.swallowed = swallowed(i.words)
 	}
-	if ready.MatchString(i.source) && network[name] {
+	if known.ready.MatchString(i.source) && network[name] {
 		s.last = success
 		return
 	}

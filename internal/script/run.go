@@ -333,7 +333,7 @@ func (s *shell) ifClause(c *syntax.IfClause) {
 // A loop's body is walked once. One whose condition asks for a proxy's readiness
 // waits for it without a bound.
 func (s *shell) whileClause(c *syntax.WhileClause) {
-	if text := s.text(c); ready.MatchString(s.textOf(c.Cond)) {
+	if text := s.text(c); known.ready.MatchString(s.textOf(c.Cond)) {
 		s.waits = append(s.waits, firstLine(text))
 		s.last = success
 		return

@@ -20,81 +20,33 @@ type Stop struct {
 	Post bool
 }
 
-// endpoints are what the proxies take for the request to stop, by a part of the
-// URL, the most telling first.
-var endpoints = []struct {
-	part *regexp.Regexp
-	mesh string
-}{
-	{regexp.MustCompile(`:?15020\}?/quitquitquit`), "istio"},
-	{regexp.MustCompile(`:?15000\}?/quitquitquit`), "istio"},
-	{regexp.MustCompile(`:?9901\}?/quitquitquit`), "kuma"},
-	{regexp.MustCompile(`:?9091\}?/quitquitquit`), "cloud-sql-proxy"},
-	{regexp.MustCompile(`/v1\.0/shutdown`), "dapr"},
-	{regexp.MustCompile(`/graceful_shutdown`), "consul"},
-	{regexp.MustCompile(`/agent/v1/quit`), "vault-agent"},
-	{regexp.MustCompile(`4191\}?/shutdown`), "linkerd"},
-	{regexp.MustCompile(`(localhost|127\.0\.0\.1|LINKERD[A-Z_]*\}?):[^/ ]*/shutdown`), "linkerd"},
-	{regexp.MustCompile(`quitquitquit`), ""},
-}
-
-// deaf are ports of the proxies where nothing obeys that request: Istio's traffic,
-// readiness and metrics, and Linkerd's, which has another word for it.
-var deaf = regexp.MustCompile(`:(15001|15006|15021|15090|4140|4143|4190|4191|9902)/quitquitquit`)
-
-// processes are the proxies by the names that a signal is sent to.
-var processes = []struct{ name, mesh string }{
-	{"pilot-agent", "istio"}, {"istio-proxy", "istio"},
-	{"linkerd2-proxy", "linkerd"}, {"linkerd-proxy", "linkerd"},
-	{"kuma-dp", "kuma"}, {"consul-dataplane", "consul"}, {"daprd", "dapr"},
-	{"cloud_sql_proxy", "cloud-sql-proxy"}, {"cloud-sql-proxy", "cloud-sql-proxy"},
-	{"vault agent", "vault-agent"}, {"envoy", ""},
-}
-
-// ready recognises a request to a proxy's readiness endpoint, which is waiting,
-// not work.
-var ready = regexp.MustCompile(`:?(15021|15020|15000|4191|9901|9902|19000|3500|20600|9090)\}?/(ready|live|healthz|server_info|v1\.0/healthz|startup|readiness)|/healthz/ready|/v1\.0/healthz`)
-
-// stopIn returns the stop request that a text holds.
-func stopIn(text string) (mesh string, found bool) {
-	if !strings.Contains(text, "quit") && !strings.Contains(text, "shutdown") {
-		return "", false
-	}
-	for _, e := range endpoints {
-		if e.part.MatchString(text) {
-			return e.mesh, e.mesh != "" || !deaf.MatchString(text)
-		}
-	}
-	return "", false
-}
-
 // stopOf tells whether a command stops a proxy. source is its text as written,
 // which holds what stands in command substitutions.
 func stopOf(words []string, source string) (Stop, bool) {
 	tool := base(words)
+	if m, ok := known.clients[tool]; ok {
+		_, _, path := m.StopURL()
+		asks := slices.ContainsFunc(words, func(w string) bool { return "/"+strings.TrimPrefix(w, "/") == path })
+		return Stop{Tool: tool, Mesh: m.Name, Post: slices.Contains(words, "POST")}, asks
+	}
 	switch tool {
 	case "":
 		return Stop{}, false
 	case "pkill", "killall", "kill":
-		for _, p := range processes {
+		for _, p := range known.processes {
 			if strings.Contains(source, p.name) {
 				return Stop{Tool: tool, Mesh: p.mesh, Signal: true}, true
 			}
 		}
 		return Stop{}, false
-	case "pilot-agent":
-		if slices.Contains(words, "quitquitquit") || slices.Contains(words, "/quitquitquit") {
-			return Stop{Tool: tool, Mesh: "istio", Post: slices.Contains(words, "POST")}, true
-		}
-		return Stop{}, false
 	case "echo", "printf", "test", "[", "export", "local", "readonly", "declare", "trap", "alias", "grep", "sed", "awk", ":":
 		return Stop{}, false
 	}
-	mesh, found := stopIn(strings.Join(words, " "))
+	name, found := stopIn(strings.Join(words, " "))
 	if !found || swallowed(words) != "" {
 		return Stop{}, false
 	}
-	return Stop{Tool: tool, Mesh: mesh, Post: posts(tool, words)}, true
+	return Stop{Tool: tool, Mesh: name, Post: posts(tool, words)}, true
 }
 
 // The request that is written by hand: printf 'POST /quitquitquit HTTP/1.1...' | nc
@@ -110,8 +62,8 @@ func stopByHand(left, right string) (Stop, bool) {
 	if line == nil || client == nil {
 		return Stop{}, false
 	}
-	mesh, found := stopIn("localhost:" + client[2] + line[1])
-	return Stop{Tool: client[1], Mesh: mesh, Post: true}, found
+	name, found := stopIn("localhost:" + client[2] + line[1])
+	return Stop{Tool: client[1], Mesh: name, Post: true}, found
 }
 
 // runners run what their arguments say.
