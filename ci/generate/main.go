@@ -26,7 +26,7 @@ const chart = "library-chart"
 
 // outputs are all that is derived, each with its source.
 func outputs() []output {
-	return slices.Concat([]output{
+	return slices.Concat(kindOutputs, []output{
 		whole("docs/chart.md", "the comments in "+chart, chartPage),
 		whole("docs/wrapper.md", "internal/wrap, internal/wrapflags and internal/mesh", wrapperPage),
 		whole("docs/cli.md", "internal/cli", cliPage),

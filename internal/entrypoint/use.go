@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
@@ -31,15 +32,14 @@ func (u Use) String() string {
 }
 
 // Uses returns the containers of an object that run what their image says: of the
-// kinds whose pods end, and of the further ones named. Init containers are not
-// wrapped, and neither is anything on Windows.
+// kinds that are injected unasked, and of the further ones named. Init containers are
+// not wrapped, and neither is anything on Windows.
 func Uses(o manifest.Object, kinds []string) []Use {
-	row := o.KindOf()
-	if row == nil || !row.Ends && !slices.Contains(kinds, o.Kind) {
-		return nil
-	}
 	var uses []Use
 	for _, template := range o.PodTemplates() {
+		if t := template.Row.Inject; t != kind.Always && t != kind.Hook && !slices.Contains(kinds, o.Kind) {
+			continue
+		}
 		spec, _ := template.Spec()
 		if manifest.Text(manifest.Get(spec, "os", "name")) == "windows" ||
 			manifest.Text(manifest.Get(spec, "nodeSelector", "kubernetes.io/os")) == "windows" {

@@ -7,6 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
@@ -91,7 +92,7 @@ func podFields(m mesh.Mesh) []string {
 // misplaced names the opt-outs of an object that have no effect, because they stand
 // elsewhere than on the pod template.
 func misplaced(o manifest.Object, templates []manifest.PodTemplate) []string {
-	if len(templates) == 0 || len(templates[0].Path) == 0 || templates[0].Argo {
+	if len(templates) == 0 || len(templates[0].Path) == 0 || templates[0].Row.Form == kind.Argo {
 		return nil
 	}
 	var notes []string

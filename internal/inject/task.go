@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
@@ -13,32 +14,47 @@ type task struct {
 	object manifest.Object
 	before any    // the object as Kubernetes reads it
 	asked  string // what the chart is shown, as JSON on one line
-	// hidden are the items of the object that the chart is not shown, because their pods
+	// hidden are the parts of the object that the chart is not shown, because their pods
 	// are left as they are, by their path as text.
-	hidden map[string]item
+	hidden map[string]part
 	// asHook says that the chart is shown the object as a Helm hook, which it is not.
 	asHook bool
 }
 
-// An item is an item of a list: where it stands in the object, and what it is.
-type item struct {
+// A part is a part of an object: where it stands there, and what it is.
+type part struct {
 	path  manifest.Path
 	value any
 }
 
-// treats says whether an object is injected, and returns its pod templates. The kinds are
-// those that the chart injects. A Pod is injected where it is a Helm hook, as in the chart,
-// and also where its restartPolicy shows that it ends.
+// treats says whether the chart is asked to inject an object, and returns the pod templates
+// that are injected. It is asked about an object without the template that it has to have,
+// too: the chart says what is missing.
 func (u *unit) treats(o manifest.Object) ([]manifest.PodTemplate, bool) {
-	kind := o.KindOf()
-	if kind == nil || !kind.Ends && !(kind.Group == "apps" && slices.Contains(u.renderer.kinds, kind.Kind)) {
+	row := o.KindOf()
+	if row == nil {
 		return nil, false
 	}
-	templates := o.PodTemplates()
-	if kind.Argo && len(templates) == 0 {
-		return nil, false
+	found := slices.DeleteFunc(o.PodTemplates(), func(t manifest.PodTemplate) bool { return !u.injects(t) })
+	required := slices.ContainsFunc(row.Templates, func(t kind.Template) bool {
+		return !t.Optional && (t.Inject == kind.Always || t.Inject == kind.Named && slices.Contains(u.renderer.kinds, row.Kind))
+	})
+	return found, required || len(found) > 0
+}
+
+// injects says whether a pod template is injected, if nothing in it keeps the wrapper out.
+// The chart injects a Pod that is a Helm hook. Here one that ends by itself is injected as
+// well: its restartPolicy says so, and nobody but the user has passed it on.
+func (u *unit) injects(t manifest.PodTemplate) bool {
+	switch t.Row.Inject {
+	case kind.Always:
+		return true
+	case kind.Named:
+		return slices.Contains(u.renderer.kinds, t.Object.Kind)
+	case kind.Hook:
+		return isHook(t.Object) || t.EndsByPolicy()
 	}
-	return templates, o.Kind != "Pod" || isHook(o) || endsByItself(o)
+	return false
 }
 
 func isHook(o manifest.Object) bool {
@@ -47,41 +63,39 @@ func isHook(o manifest.Object) bool {
 
 const hook = "helm.sh/hook"
 
-// endsByItself says whether a Pod is one that its kubelet does not start again for ever.
-func endsByItself(o manifest.Object) bool {
-	policy := manifest.Text(manifest.Get(o.Node, "spec", "restartPolicy"))
-	return policy == "Never" || policy == "OnFailure"
-}
-
 // newTask prepares an object for the chart. It returns nil where the chart need not be
 // asked: no pod template is left to inject, or there is a mistake.
 //
-// The chart is shown the object with two differences, which task.result takes back. Of an
-// item of a list whose pods are left as they are, it is shown null. A Pod that ends is shown
-// as a Helm hook, since the chart takes any other Pod for one that runs for ever.
+// The chart is shown the object with two differences, which task.result takes back. Where
+// one of several pod templates is left as it is, the chart is shown null in the place of the
+// item that holds it. A Pod that ends is shown as a Helm hook, since the chart takes any
+// other Pod for one that runs for ever.
 func (u *unit) newTask(o manifest.Object, templates []manifest.PodTemplate, before any) *task {
-	t := &task{object: o, before: before, hidden: map[string]item{}}
+	t := &task{object: o, before: before, hidden: map[string]part{}}
 	show := before
 	for _, template := range templates {
 		reason := skipReason(template, u.renderer.mesh, u.renderer.mode)
 		if reason == "" {
 			continue
 		}
-		path := itemOf(template.Path)
-		if len(templates) > 1 && path != nil {
+		path := template.Item
+		if len(templates) > 1 {
+			if path == nil {
+				path = template.Path
+			}
 			reason += " (" + path.String() + ")"
 		}
 		u.note(o, Skipped, reason)
 		if path == nil {
 			return nil
 		}
-		t.hidden[path.String()] = item{path, manifest.Lookup(before, path)}
+		t.hidden[path.String()] = part{path, manifest.Lookup(before, path)}
 		show = with(show, path, nil)
 	}
 	if len(templates) > 0 && len(t.hidden) == len(templates) {
 		return nil
 	}
-	if o.Kind == "Pod" && !isHook(o) {
+	if len(templates) > 0 && templates[0].Row.Inject == kind.Hook && !isHook(o) {
 		t.asHook = true
 		metadata, _ := manifest.Lookup(before, manifest.Path{"metadata"}).(map[string]any)
 		annotations, _ := metadata["annotations"].(map[string]any)
@@ -95,19 +109,8 @@ func (u *unit) newTask(o manifest.Object, templates []manifest.PodTemplate, befo
 	return t
 }
 
-// itemOf returns the path of the item of a list that a path leads through, of the last
-// such item. It returns nil where the path leads through no list.
-func itemOf(path manifest.Path) manifest.Path {
-	for i := len(path) - 1; i >= 0; i-- {
-		if _, isIndex := path[i].(int); isIndex {
-			return path[:i+1]
-		}
-	}
-	return nil
-}
-
 // result returns what the injected object means, from what the chart made of it. It takes
-// back what newTask changed for the chart alone: the hidden items stand in their places
+// back what newTask changed for the chart alone: the hidden parts stand in their places
 // again, and the hook annotation is gone, with the mappings that it needed.
 func (t *task) result(rendered any) any {
 	for _, h := range t.hidden {

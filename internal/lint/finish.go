@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/script"
 )
@@ -26,7 +27,7 @@ func (p *pod) within(fix string) string {
 	if p.profile.oldest().Before(1, 29) {
 		fix = strings.ReplaceAll(fix, goNative, "")
 	}
-	if !p.object.KindOf().Ends {
+	if p.template.Row.Inject == kind.Never {
 		fix = strings.ReplaceAll(fix, "pipe the manifest through `jobmesh inject`, or use the library chart", "render the pod spec with the library chart (jobmesh.podSpec)")
 	}
 	return fix

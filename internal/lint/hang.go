@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/script"
 )
@@ -149,8 +150,8 @@ func (p *pod) hangOf(x proxy, first container) (hang, bool) {
 			return hang{}, false
 		}
 	}
-	if p.template.Argo && (m.Shell || p.annotations["workflows.argoproj.io/kill-cmd-"+x.name] != "") {
-		// The executor runs kill in the containers that it does not know; it needs a
+	if row := p.template.Row; row.Sidecars == kind.Controller && (m.Shell || p.annotations[row.KillCommand+x.name] != "") {
+		// Argo's executor runs kill in the containers that it does not know; it needs a
 		// shell there, which Linkerd's proxy has not, or the command in an annotation.
 		return hang{}, false
 	}

@@ -68,7 +68,7 @@ func annotationsThatIgnore(p *pod) []suppression {
 	} {
 		manifest.Each(at.node, func(key, value *yamlNode) {
 			id, ok := strings.CutPrefix(key.Value, Prefix)
-			if !ok || seen[id] && p.object.Kind == "Pod" {
+			if !ok || seen[id] && len(p.template.Path) == 0 { // a Pod is its own template
 				return
 			}
 			seen[id] = true

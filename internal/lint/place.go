@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
@@ -182,7 +183,7 @@ func (m metadata) each(f func(key, value *yamlNode, at place)) {
 // those of the object itself once.
 func (p *pod) levels() []metadata {
 	levels := []metadata{{p.meta.get("annotations"), false, true}, {p.meta.get("labels"), true, true}}
-	if p.object.Kind == "Pod" {
+	if len(p.template.Path) == 0 { // a Pod is its own template
 		return levels
 	}
 	// Everything on the way to the pod template; what several of them share, once.
@@ -197,7 +198,7 @@ func (p *pod) levels() []metadata {
 			levels = append(levels, metadata{at.get("annotations"), false, false}, metadata{at.get("labels"), true, false})
 		}
 	}
-	if !p.template.Argo {
+	if p.template.Row.Form == kind.PodTemplate {
 		levels = append(levels,
 			metadata{p.spec.get("annotations"), false, false}, metadata{p.spec.get("labels"), true, false},
 			metadata{p.spec.get("metadata", "annotations"), false, false}, metadata{p.spec.get("metadata", "labels"), true, false},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
@@ -55,18 +56,14 @@ type proxy struct {
 	by     string
 }
 
-// podsOf returns the pod templates of an object that are meant to end.
+// podsOf returns the pod templates of an object whose pods are meant to end.
 func podsOf(o manifest.Object, profile *Profile, namespaces map[string]Namespace) []*pod {
-	kind := o.KindOf()
-	if kind == nil || !kind.Ends && !slices.Contains([]string{"ray.io", "batch.volcano.sh", "kubeflow.org"}, kind.Group) {
-		return nil
-	}
 	var pods []*pod
 	for _, t := range o.PodTemplates() {
-		p := newPod(o, t, profile, namespaces[o.Namespace])
-		if o.Kind == "Pod" && p.restartPolicy != "Never" && p.restartPolicy != "OnFailure" {
-			continue // a server
+		if t.Row.Pods == kind.Serve || t.Row.Pods == kind.ByPolicy && !t.EndsByPolicy() {
+			continue
 		}
+		p := newPod(o, t, profile, namespaces[o.Namespace])
 		p.first = len(pods) == 0
 		pods = append(pods, p)
 	}
@@ -86,11 +83,10 @@ func newPod(o manifest.Object, t manifest.PodTemplate, profile *Profile, ns Name
 		p.job = p.root.get(t.Path[:n-1]...)
 	}
 	p.labels, p.annotations = manifest.Texts(p.meta.get("labels").node), manifest.Texts(p.meta.get("annotations").node)
-	if t.Argo { // what the workflow says of all its pods, where the template says nothing
-		for _, spec := range []place{p.root.get("spec"), p.root.get("spec", "workflowSpec")} {
-			addMissing(p.labels, manifest.Texts(spec.get("podMetadata", "labels").node))
-			addMissing(p.annotations, manifest.Texts(spec.get("podMetadata", "annotations").node))
-		}
+	if workflow, path := t.Workflow(); workflow != nil { // it says the same of all its pods, unless the template says something else
+		all := place{workflow, path}.get("podMetadata")
+		addMissing(p.labels, manifest.Texts(all.get("labels").node))
+		addMissing(p.annotations, manifest.Texts(all.get("annotations").node))
 	}
 	p.hostNetwork = t.HostNetwork()
 	p.restartPolicy = p.spec.get("restartPolicy").text()

@@ -1,109 +1,90 @@
 package manifest
 
-import "go.yaml.in/yaml/v3"
+import (
+	"go.yaml.in/yaml/v3"
 
-// every stands in the paths of the table for every item of a list, or every value of
-// a mapping.
-const every = "[]"
+	"github.com/jobmesh/jobmesh/internal/kind"
+)
 
-// A Kind says where objects of one kind have their pod templates.
-type Kind struct {
-	// Group and Kind name it; all versions are alike.
-	Group, Kind string
-	// Path leads to the pod templates. "[]" stands for every item of a list or value of
-	// a mapping. It is empty for a Pod, which is its own.
-	Path []string
-	// Ends says that the pods are meant to end, and that jobmesh.manifests treats the
-	// kind: _manifests.tpl of the library chart has the same rows.
-	Ends bool
-	// Argo says that a template has one container and the volumes of a pod, but no
-	// pod spec.
-	Argo bool
-}
-
-// Kinds are the kinds whose pod templates are known.
-var Kinds = []Kind{
-	{Group: "batch", Kind: "Job", Path: []string{"spec", "template"}, Ends: true},
-	{Group: "batch", Kind: "CronJob", Path: []string{"spec", "jobTemplate", "spec", "template"}, Ends: true},
-	{Kind: "Pod", Ends: true},
-	{Group: "keda.sh", Kind: "ScaledJob", Path: []string{"spec", "jobTargetRef", "template"}, Ends: true},
-	{Group: "jobset.x-k8s.io", Kind: "JobSet", Path: []string{"spec", "replicatedJobs", every, "template", "spec", "template"}, Ends: true},
-	{Group: "argoproj.io", Kind: "Workflow", Path: []string{"spec", "templates", every}, Ends: true, Argo: true},
-	{Group: "argoproj.io", Kind: "WorkflowTemplate", Path: []string{"spec", "templates", every}, Ends: true, Argo: true},
-	{Group: "argoproj.io", Kind: "ClusterWorkflowTemplate", Path: []string{"spec", "templates", every}, Ends: true, Argo: true},
-	{Group: "argoproj.io", Kind: "CronWorkflow", Path: []string{"spec", "workflowSpec", "templates", every}, Ends: true, Argo: true},
-
-	{Group: "apps", Kind: "Deployment", Path: []string{"spec", "template"}},
-	{Group: "apps", Kind: "StatefulSet", Path: []string{"spec", "template"}},
-	{Group: "apps", Kind: "DaemonSet", Path: []string{"spec", "template"}},
-	{Group: "apps", Kind: "ReplicaSet", Path: []string{"spec", "template"}},
-	{Kind: "ReplicationController", Path: []string{"spec", "template"}},
-	{Kind: "PodTemplate", Path: []string{"template"}},
-	{Group: "ray.io", Kind: "RayJob", Path: []string{"spec", "submitterPodTemplate"}},
-	{Group: "batch.volcano.sh", Kind: "Job", Path: []string{"spec", "tasks", every, "template"}},
-	{Group: "kubeflow.org", Kind: "MPIJob", Path: []string{"spec", "mpiReplicaSpecs", every, "template"}},
-	{Group: "kubeflow.org", Kind: "PyTorchJob", Path: []string{"spec", "pytorchReplicaSpecs", every, "template"}},
-	{Group: "kubeflow.org", Kind: "TFJob", Path: []string{"spec", "tfReplicaSpecs", every, "template"}},
-}
-
-// KindOf returns the row of an object, nil where its kind is not known.
-func (o Object) KindOf() *Kind {
-	for i := range Kinds {
-		if Kinds[i].Kind == o.Kind && Kinds[i].Group == o.Group() {
-			return &Kinds[i]
-		}
-	}
-	return nil
-}
+// KindOf returns the row of an object in the table of kinds, nil where it has none.
+func (o Object) KindOf() *kind.Kind { return kind.Of(o.Group(), o.Kind) }
 
 // A PodTemplate is where an object says what its pods are.
 type PodTemplate struct {
 	Object Object
+	// Row is what the table of kinds knows of the template.
+	Row *kind.Template
 	// Node has the fields metadata and spec, and Path leads to it from the object. For
 	// a Pod it is the object; for Argo it is a template of the workflow.
 	Node *yaml.Node
 	Path Path
-	Argo bool
+	// Item is the part of Path that leads to the item of a list, or the value of a mapping,
+	// that the template belongs to: the innermost one. Nil where an object has one template.
+	Item Path
 }
 
-// PodTemplates returns the pod templates of an object that there are, as mappings; of
-// Argo those that have a container. None for a kind that is not in Kinds.
+// PodTemplates returns the pod templates that an object has, as mappings; of Argo those
+// with a container. None for a kind that is not in the table.
 func (o Object) PodTemplates() []PodTemplate {
-	kind := o.KindOf()
-	if kind == nil {
+	row := o.KindOf()
+	if row == nil {
 		return nil
 	}
-	return templates(nil, o, kind, o.Node, kind.Path, nil)
+	var all []PodTemplate
+	for i := range row.Templates {
+		all = templates(all, PodTemplate{Object: o, Row: &row.Templates[i], Node: o.Node}, row.Templates[i].Path)
+	}
+	return all
 }
 
-func templates(into []PodTemplate, o Object, kind *Kind, n *yaml.Node, rest []string, path Path) []PodTemplate {
-	n = Resolve(n)
+// templates adds the pod templates that a path leads to from where t stands.
+func templates(into []PodTemplate, t PodTemplate, rest []string) []PodTemplate {
+	t.Node = Resolve(t.Node)
+	step := func(key any, n *yaml.Node) PodTemplate {
+		next := t
+		next.Node, next.Path = n, t.Path.Join(key)
+		return next
+	}
 	switch {
-	case n == nil:
+	case t.Node == nil:
 		return into
 	case len(rest) == 0:
-		if n.Kind == yaml.MappingNode && (!kind.Argo || Get(n, "container") != nil) {
-			into = append(into, PodTemplate{Object: o, Node: n, Path: path, Argo: kind.Argo})
+		if t.Node.Kind == yaml.MappingNode && (t.Row.Form != kind.Argo || Get(t.Node, "container") != nil) {
+			into = append(into, t)
 		}
 		return into
-	case rest[0] != every:
-		return templates(into, o, kind, Get(n, rest[0]), rest[1:], path.Join(rest[0]))
-	case n.Kind == yaml.MappingNode:
-		Each(n, func(key, value *yaml.Node) {
-			into = templates(into, o, kind, value, rest[1:], path.Join(key.Value))
-		})
+	case rest[0] != kind.Every:
+		return templates(into, step(rest[0], Get(t.Node, rest[0])), rest[1:])
+	}
+	each := func(key any, n *yaml.Node) {
+		next := step(key, n)
+		next.Item = next.Path
+		into = templates(into, next, rest[1:])
+	}
+	if t.Node.Kind == yaml.MappingNode {
+		Each(t.Node, func(key, value *yaml.Node) { each(key.Value, value) })
 		return into
 	}
-	for i, item := range Items(n) {
-		into = templates(into, o, kind, item, rest[1:], path.Join(i))
+	for i, item := range Items(t.Node) {
+		each(i, item)
 	}
 	return into
+}
+
+// Workflow returns the mapping that says what holds for all templates of an Argo workflow,
+// and the path to it. Nil for any other kind, whose pod templates say everything themselves.
+func (t PodTemplate) Workflow() (*yaml.Node, Path) {
+	if t.Row.Form != kind.Argo {
+		return nil, nil
+	}
+	path := t.Path[:len(t.Path)-2] // without the list of templates, and the place in it
+	return Get(t.Object.Node, path...), path
 }
 
 // Spec is the pod spec, nil where there is none. For Argo it is the template, which
 // has initContainers and volumes as a pod spec has them.
 func (t PodTemplate) Spec() (*yaml.Node, Path) {
-	if t.Argo {
+	if t.Row.Form == kind.Argo {
 		return t.Node, t.Path
 	}
 	return Get(t.Node, "spec"), t.Path.Join("spec")
@@ -113,10 +94,18 @@ func (t PodTemplate) Spec() (*yaml.Node, Path) {
 // so once, for all its templates.
 func (t PodTemplate) HostNetwork() bool {
 	spec, _ := t.Spec()
-	if t.Argo {
-		spec = Get(t.Object.Node, t.Path[:len(t.Path)-2]...)
+	if workflow, _ := t.Workflow(); workflow != nil {
+		spec = workflow
 	}
 	return Text(Get(spec, "hostNetwork")) == "true"
+}
+
+// EndsByPolicy tells whether the kubelet leaves the pods ended when their containers have
+// ended: whether restartPolicy is Never or OnFailure.
+func (t PodTemplate) EndsByPolicy() bool {
+	spec, _ := t.Spec()
+	policy := Text(Get(spec, "restartPolicy"))
+	return policy == "Never" || policy == "OnFailure"
 }
 
 // Annotation returns the value of a pod annotation, as a node, nil where there is none.
@@ -157,7 +146,10 @@ func (t PodTemplate) Containers() []Container {
 			})
 		}
 	}
-	if n := Get(t.Node, "container"); t.Argo && n != nil && n.Kind == yaml.MappingNode {
+	if t.Row.Form != kind.Argo {
+		return all
+	}
+	if n := Get(t.Node, "container"); n != nil && n.Kind == yaml.MappingNode {
 		name := Text(Get(n, "name"))
 		if name == "" {
 			name = "main"

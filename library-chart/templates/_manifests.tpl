@@ -4,10 +4,8 @@ metadata; every other document stays as it is, to the byte. Nothing is indented
 anew, so a template is covered by two lines around it, and another library chart's
 output by one.
 
-Injected are Job, CronJob, a Pod that is a Helm hook or test, KEDA's ScaledJob,
-JobSet, the templates with a container of Argo's Workflow, WorkflowTemplate,
-ClusterWorkflowTemplate and CronWorkflow, all of these in a List, and the kinds
-named in `kinds`.
+Injected are the kinds of docs/kinds.md, and these in a List: Job, CronJob and others
+whose pods end, a Pod that is a Helm hook or test, and what `kinds` names.
 
 Usage:
 {{- include "jobmesh.manifests" (list $ "shop.migration") }}
@@ -37,14 +35,16 @@ native and optOut, an annotation or label of the author that undoes the mode.
 {{- include "jobmesh._settings" $call -}}
 {{- if and $call.enabled (hasKey $call "text") -}}
   {{- if not (hasKey $call.kept "kinds") -}}
-    {{- $kinds := include "jobmesh._manifests.kinds" $call | fromJson -}}
-    {{- range $call.settings.kinds -}}
-      {{- $_ := set $kinds (print "apps/" .) (get $kinds "batch/Job") -}}
+    {{- $kinds := dict -}}
+    {{- range $kind, $templates := include "jobmesh._kinds" $call | fromJson -}}
+      {{- if or (ne (first $templates).inject "named") (has (base $kind) $call.settings.kinds) -}}
+        {{- $_ := set $kinds $kind $templates -}}
+      {{- end -}}
     {{- end -}}
     {{- $_ := set $call.kept "kinds" $kinds -}}
   {{- end -}}
-  {{- /* Parsing costs most, and only these names can be of interest. */ -}}
-  {{- $names := concat (list "Job" "Pod" "List" "Workflow") (default list $call.settings.kinds) | join "|" -}}
+  {{- /* Parsing costs most, and only documents with one of these words can be of interest. */ -}}
+  {{- $names := prepend (default list $call.settings.kinds) (include "jobmesh._kinds.words" $call) | join "|" -}}
   {{- $separator := "(?m)^---(?:$|[ \t\r])" -}}
   {{- $separators := regexFindAll $separator $call.text -1 -}}
   {{- $number := 0 -}}
@@ -63,25 +63,6 @@ native and optOut, an annotation or label of the author that undoes the mode.
   {{- $call.text -}}
 {{- end -}}
 {{- include "jobmesh._errors.fail" $call -}}
-{{- end -}}
-
-{{/*
-Where the pod templates are in each kind, by API group and kind: a path of keys,
-where [] stands for every item of a list. A Pod is its own. A template of Argo has
-one container and the volumes of a pod, but no pod spec.
-*/}}
-{{- define "jobmesh._manifests.kinds" -}}
-{
-  "batch/Job": ["spec", "template"],
-  "batch/CronJob": ["spec", "jobTemplate", "spec", "template"],
-  "keda.sh/ScaledJob": ["spec", "jobTargetRef", "template"],
-  "jobset.x-k8s.io/JobSet": ["spec", "replicatedJobs", "[]", "template", "spec", "template"],
-  "argoproj.io/Workflow": ["spec", "templates", "[]"],
-  "argoproj.io/WorkflowTemplate": ["spec", "templates", "[]"],
-  "argoproj.io/ClusterWorkflowTemplate": ["spec", "templates", "[]"],
-  "argoproj.io/CronWorkflow": ["spec", "workflowSpec", "templates", "[]"],
-  "./Pod": []
-}
 {{- end -}}
 
 {{/* One document, injected or to the byte. Params: (list $call TEXT PLACE). */}}
@@ -119,36 +100,48 @@ one container and the volumes of a pod, but no pod spec.
       {{- include "jobmesh._manifests.object" (list $call $item (printf "items[%d] of %s" $i $place)) -}}
     {{- end -}}
   {{- end -}}
-{{- else if not (hasKey $call.kept.kinds $kind) -}}
-  {{- /* Not ours. */ -}}
-{{- else if and (eq $kind "./Pod") (not (hasKey $annotations "helm.sh/hook")) -}}
-  {{- /* A Pod of its own is a long-running one; helm tests are hooks. */ -}}
-{{- else -}}
-  {{- $path := get $call.kept.kinds $kind -}}
+{{- else if hasKey $call.kept.kinds $kind -}}
   {{- $name := printf "%s %q" $object.kind (default $metadata.generateName $metadata.name | default "" | toString) -}}
-  {{- $found := dict "templates" list -}}
-  {{- include "jobmesh._manifests.find" (list $found $path $object $name) -}}
-  {{- range $found.templates -}}
-    {{- $_ := set $call "object" .name -}}
-    {{- if hasPrefix "argoproj.io/" $kind -}}
-      {{- include "jobmesh._manifests.argo" (list $call .template (index $found "parent")) -}}
-    {{- else if kindIs "map" .template.spec -}}
-      {{- include "jobmesh._manifests.inject" (list $call .template .template.spec) -}}
-    {{- else -}}
-      {{- $_ := set $found "templates" list -}}
+  {{- range get $call.kept.kinds $kind -}}
+    {{- /* A Pod that is no hook is a long-running one; helm tests are hooks. */ -}}
+    {{- if or (ne .inject "hook") (hasKey $annotations "helm.sh/hook") -}}
+      {{- include "jobmesh._manifests.templates" (list $call . $object $name $place) -}}
     {{- end -}}
-    {{- $_ := unset $call "object" -}}
   {{- end -}}
-  {{- if not (or $found.templates (hasPrefix "argoproj.io/" $kind)) -}}
-    {{- include "jobmesh._errors.add" (list $call (printf "%s is a %s without %s" $place $object.kind (append $path "spec" | join "." | replace ".[]" "[]"))) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+The pod templates of an object that one row of the kind leads to, injected in place.
+Params: (list $call ROW OBJECT NAME PLACE).
+*/}}
+{{- define "jobmesh._manifests.templates" -}}
+{{- $call := first . -}}
+{{- $row := index . 1 -}}
+{{- $object := index . 2 -}}
+{{- $found := dict "templates" list -}}
+{{- include "jobmesh._manifests.find" (list $found $row.path $object (index . 3)) -}}
+{{- $whole := $found.templates -}}
+{{- range $found.templates -}}
+  {{- $_ := set $call "object" .name -}}
+  {{- if eq $row.form "argo" -}}
+    {{- include "jobmesh._manifests.argo" (list $call .template (index $found "parent")) -}}
+  {{- else if kindIs "map" .template.spec -}}
+    {{- include "jobmesh._manifests.inject" (list $call .template .template.spec) -}}
+  {{- else -}}
+    {{- $whole = list -}}
   {{- end -}}
+  {{- $_ := unset $call "object" -}}
+{{- end -}}
+{{- if not (or $whole $row.optional) -}}
+  {{- include "jobmesh._errors.add" (list $call (printf "%s is a %s without %s" (last .) $object.kind (append $row.path "spec" | join "." | replace ".[]" "[]"))) -}}
 {{- end -}}
 {{- end -}}
 
 {{/*
 Collects what is at the end of a path in FOUND.templates, as dicts of template and
 name, and in FOUND.parent the map that holds the last list. Items of a list add
-their own name. Params: (list FOUND PATH NODE NAME).
+their own name, values of a map their key. Params: (list FOUND PATH NODE NAME).
 */}}
 {{- define "jobmesh._manifests.find" -}}
 {{- $found := first . -}}
@@ -160,9 +153,9 @@ their own name. Params: (list FOUND PATH NODE NAME).
     {{- $_ := set $found "templates" (append $found.templates (dict "template" $node "name" $name)) -}}
   {{- end -}}
 {{- else if eq (first $path) "[]" -}}
-  {{- range ternary $node list (kindIs "slice" $node) -}}
-    {{- if kindIs "map" . -}}
-      {{- include "jobmesh._manifests.find" (list $found (rest $path) . (printf "%s, %v" $name .name)) -}}
+  {{- range $key, $item := ternary $node list (or (kindIs "slice" $node) (kindIs "map" $node)) -}}
+    {{- if kindIs "map" $item -}}
+      {{- include "jobmesh._manifests.find" (list $found (rest $path) $item (printf "%s, %v" $name (ternary $key $item.name (kindIs "string" $key)))) -}}
     {{- end -}}
   {{- end -}}
 {{- else if kindIs "map" $node -}}

@@ -197,8 +197,7 @@ has the same patterns.
     "waitFor": ["^(tcp|https?)://.", "a URL such as tcp://database:5432 or http://queue:8080/ready"],
     "waitForTimeout": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"]
   },
-  "skipOutboundPorts": ["^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$", "a port"],
-  "kinds": ["^(Deployment|StatefulSet|DaemonSet)$", "Deployment, StatefulSet or DaemonSet"]
+  "skipOutboundPorts": ["^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$", "a port"]
 }
 {{- end -}}
 
@@ -227,9 +226,8 @@ together. Stores $call.meshes.
   {{- range $key, $value := $wrapper -}}
     {{- include "jobmesh._settings.form" (list $call (print "wrapper." $key) $value (get $forms.wrapper $key)) -}}
   {{- end -}}
-  {{- range list "skipOutboundPorts" "kinds" -}}
-    {{- include "jobmesh._settings.form" (list $call . (get $settings .) (get $forms .)) -}}
-  {{- end -}}
+  {{- include "jobmesh._settings.form" (list $call "skipOutboundPorts" $settings.skipOutboundPorts $forms.skipOutboundPorts) -}}
+  {{- include "jobmesh._settings.form" (list $call "kinds" $settings.kinds (include "jobmesh._kinds.form" . | fromJsonArray)) -}}
   {{- if and (eq $settings.mesh "none") (or $wrapper.readyUrl $wrapper.stop $wrapper.stopProcess) -}}
     {{- include "jobmesh._errors.add" (list $call "mesh none contradicts wrapper.readyUrl, wrapper.stop and wrapper.stopProcess: without a proxy there is nothing to ask") -}}
   {{- end -}}

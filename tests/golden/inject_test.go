@@ -309,19 +309,3 @@ func TestInjectGolden(t *testing.T) {
 	}
 	require.Equal(t, read(t, golden), out.String(), "hint: go test ./tests/golden -update")
 }
-
-// TestInjectKinds: jobmesh inject looks for pod templates where the chart does.
-func TestInjectKinds(t *testing.T) {
-	want := parse[map[string][]string](t, printed(t, "_manifests.tpl", "jobmesh._manifests.kinds"))
-	got := map[string][]string{}
-	for _, kind := range manifest.Kinds {
-		if kind.Ends {
-			group := kind.Group
-			if group == "" {
-				group = "."
-			}
-			got[group+"/"+kind.Kind] = append([]string{}, kind.Path...)
-		}
-	}
-	require.Equal(t, want, got)
-}

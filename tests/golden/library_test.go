@@ -162,8 +162,8 @@ func sorted(words string) string {
 // schema takes "" for not set, which the templates never look at.
 func TestForms(t *testing.T) {
 	var forms struct {
-		Wrapper                  map[string][]string
-		SkipOutboundPorts, Kinds []string
+		Wrapper           map[string][]string
+		SkipOutboundPorts []string
 	}
 	require.NoError(t, json.Unmarshal([]byte(printed(t, "_settings.tpl", "jobmesh._settings.forms")), &forms))
 	top := parse[schema](t, read(t, library, "values.schema.json"))
@@ -189,7 +189,6 @@ func TestForms(t *testing.T) {
 	}
 	require.Len(t, forms.Wrapper, seen)
 	require.Equal(t, forms.SkipOutboundPorts[0], top.Properties["skipOutboundPorts"].Items.OneOf[1].Pattern)
-	require.Equal(t, forms.Kinds[0], "^("+strings.Join(top.Properties["kinds"].Items.Enum, "|")+")$")
 }
 
 // TestPackage: what is published holds templates and no tests.

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/kind"
+)
+
+// kindOutputs are what comes from the table of kinds. They stand before the page of the
+// chart, which is read from the chart's files.
+var kindOutputs = []output{
+	whole(chart+"/templates/_kinds.tpl", "internal/kind", kindTemplates),
+	jsonValue(chart+"/values.schema.json", []string{"properties", "kinds", "items", "enum"}, func() (any, error) {
+		return kind.Names(kind.Named), nil
+	}),
+	region(chart+"/values.yaml", "kinds", "internal/kind", func() ([]byte, error) {
+		return []byte("# " + listed(quoted(kind.Names(kind.Named)), "and") + "."), nil
+	}),
+	whole("docs/kinds.md", "internal/kind", kindPage),
+}
+
+// kindTemplates is what the templates of the chart know of kinds.
+func kindTemplates() ([]byte, error) {
+	type row struct {
+		Path     []string `json:"path"`
+		Inject   string   `json:"inject"`
+		Form     string   `json:"form"`
+		Optional bool     `json:"optional"`
+	}
+	treatments := map[kind.Treatment]string{kind.Always: "always", kind.Named: "named", kind.Hook: "hook"}
+	forms := map[kind.Form]string{kind.PodTemplate: "pod", kind.Argo: "argo"}
+	var lines []string
+	for _, k := range kind.Table {
+		var rows []string
+		for _, t := range k.Templates {
+			if t.Inject != kind.Never {
+				rows = append(rows, inJSON(row{append([]string{}, t.Path...), treatments[t.Inject], forms[t.Form], t.Optional}))
+			}
+		}
+		if rows != nil {
+			lines = append(lines, fmt.Sprintf("  %q: [%s]", path.Join(".", k.Group)+"/"+k.Kind, strings.Join(rows, ", ")))
+		}
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `{{/*
+The pod templates of each kind that is injected, by API group and kind. JSON, because
+fromJson is ten times faster than fromYaml.
+
+  path      the keys that lead to it from the object. [] stands for every item of a
+            list, or every value of a map. A Pod is its own template.
+  inject    always; named: where the value kinds names the kind; hook: where the object
+            is a Helm hook
+  form      pod: it has metadata and spec; argo: it has one container, and the volumes
+            of a pod, but no pod spec
+  optional  objects of the kind may be without it
+*/}}
+{{- define "jobmesh._kinds" -}}
+{
+%s
+}
+{{- end -}}
+
+{{/* A document of one of these kinds, but those to be named, has one of these words. */}}
+{{- define "jobmesh._kinds.words" -}}
+%s
+{{- end -}}
+
+{{/* What the value kinds holds: a pattern, and the words for it. */}}
+{{- define "jobmesh._kinds.form" -}}
+[%s, %s]
+{{- end -}}
+`, strings.Join(lines, ",\n"), strings.Join(shortest(append(kind.Names(kind.Always, kind.Hook), "List")), "|"),
+		inJSON("^("+strings.Join(kind.Names(kind.Named), "|")+")$"), inJSON(listed(kind.Names(kind.Named), "or")))
+	return b.Bytes(), nil
+}
+
+// shortest returns the names that hold no other one of them: who looks for those finds all.
+func shortest(names []string) []string {
+	var kept []string
+	for _, name := range names {
+		holds := func(other string) bool { return other != name && strings.Contains(name, other) }
+		if !slices.ContainsFunc(names, holds) && !slices.Contains(kept, name) {
+			kept = append(kept, name)
+		}
+	}
+	return kept
+}
+
+// kindPage is the table for readers.
+func kindPage() ([]byte, error) {
+	injected := map[kind.Treatment]string{kind.Always: "yes", kind.Named: "where `kinds` names it"}
+	ended := map[kind.Ender]string{
+		kind.Nobody: "by nobody", kind.Controller: "by the controller of the kind", kind.Kubelet: "by the kubelet, when the pod is deleted",
+	}
+	var b bytes.Buffer
+	b.WriteString("# Kinds\n\n" +
+		"The kinds that jobmesh knows, and where their pod templates stand; `[]` stands for every\n" +
+		"item of a list, or every value of a mapping. What a List holds is treated as if it stood by\n" +
+		"itself. A kind that is not here passes through `jobmesh inject` unchanged, and `jobmesh\n" +
+		"lint` says nothing about it.\n\n" +
+		"Containers beside the work are those that are no native sidecars: a classic proxy, a\n" +
+		"helper. Native sidecars are ended by the kubelet, whatever the kind.\n\n" +
+		"| kind | pod template | judged by lint | injected | `restartPolicy` | containers beside the work are ended |\n" +
+		"| --- | --- | --- | --- | --- | --- |\n")
+	for _, k := range kind.Table {
+		name := k.Kind
+		if k.Group != "" {
+			name += " (" + k.Group + ")"
+		}
+		for _, t := range k.Templates {
+			treated := injected[t.Inject]
+			switch t.Inject {
+			case kind.Hook:
+				treated = "Helm hooks and tests; by `jobmesh inject` also one with `restartPolicy` Never or OnFailure"
+			case kind.Never:
+				treated = "no: " + t.Why
+			}
+			judged := map[kind.Pods]string{kind.End: "yes", kind.Serve: "no", kind.ByPolicy: "where `restartPolicy` is Never or OnFailure"}[t.Pods]
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", name, place(t), judged, treated, restarts(t.Restart), ended[t.Sidecars])
+		}
+	}
+	b.WriteString("\nWhere that is known from:\n\n")
+	var sources []string
+	for _, k := range kind.Table {
+		if !slices.Contains(sources, k.Source) {
+			sources = append(sources, k.Source)
+			b.WriteString("- " + k.Source + "\n")
+		}
+	}
+	return b.Bytes(), nil
+}
+
+func place(t kind.Template) string {
+	if len(t.Path) == 0 {
+		return "the object itself"
+	}
+	where := "`" + strings.ReplaceAll(strings.Join(t.Path, "."), "."+kind.Every, kind.Every) + "`"
+	if t.Form == kind.Argo {
+		return where + " with a `container`"
+	}
+	return where
+}
+
+func restarts(r kind.Restart) string {
+	if r.Policies == nil {
+		return "always " + r.Default
+	}
+	text := listed(r.Policies, "or")
+	if r.Owner != "" {
+		text += ", said by `" + r.Owner + "` beside the template"
+	}
+	if r.Default != "" && len(r.Policies) > 1 {
+		text += "; " + r.Default + " where nothing is said"
+	}
+	return text
+}
+
+// listed writes words as a sentence does: a, b and c.
+func listed(words []string, last string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " " + last + " " + words[len(words)-1]
+}
+
+func quoted(words []string) []string {
+	var all []string
+	for _, word := range words {
+		all = append(all, "`"+word+"`")
+	}
+	return all
+}
+
+// inJSON writes a value as JSON on one line.
+func inJSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // a table of strings
+	}
+	return string(spaced(text))
+}
