@@ -18,7 +18,7 @@ func cliPage() ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("# jobmesh\n")
 	describe(&b, root)
-	b.WriteString("\n## Exit codes\n\n| code | |\n| --- | --- |\n| 0 | done, or nothing to do |\n")
+	b.WriteString("\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n| 0 | done, or nothing to do |\n")
 	for _, c := range fault.Codes {
 		fmt.Fprintf(&b, "| %d | %s |\n", c.Code, c.Meaning)
 	}

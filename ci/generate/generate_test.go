@@ -83,7 +83,7 @@ Errors: none.
 		got += s.markdown()
 	}
 	require.Equal(t, "Usage:\n\n```yaml\n{{ include \"jobmesh.one\" $ }}\n```\n"+
-		"| parameter | type | |\n| --- | --- | --- |\n| `CONTEXT` | Any | Not used |\n"+
+		"| parameter | type | meaning |\n| --- | --- | --- |\n| `CONTEXT` | Any | Not used |\n"+
 		"Prints:\n\n```yaml\na: 1\n  b\n```\n"+
 		"Errors: none.\n", got)
 }

@@ -11,7 +11,7 @@ import (
 func render(introduction string, settings []setting, templates []template) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# The library chart\n\n## Values\n\n%s\n\n", introduction)
-	b.WriteString("| value | default | |\n| --- | --- | --- |\n")
+	b.WriteString("| value | default | meaning |\n| --- | --- | --- |\n")
 	for _, s := range settings {
 		def := s.def
 		if def != "" {
@@ -49,7 +49,7 @@ func (s section) markdown() string {
 		return fmt.Sprintf("%s:\n\n```yaml\n%s\n```\n", s.title, unindent(s.text))
 	case "Params":
 		var b strings.Builder
-		b.WriteString("| parameter | type | |\n| --- | --- | --- |\n")
+		b.WriteString("| parameter | type | meaning |\n| --- | --- | --- |\n")
 		for line := range strings.Lines(s.text) {
 			cells := columns.Split(strings.TrimSpace(line), 3)
 			cells = append(cells, "", "")

@@ -50,14 +50,14 @@ func ruleIndex() ([]byte, error) {
 	b.WriteString("# Rules of jobmesh lint\n\n" +
 		"How to run it: [../lint.md](../lint.md). An id never changes its meaning. `jobmesh lint --explain JM101` prints a page.\n")
 	for _, f := range families {
-		fmt.Fprintf(&b, "\n## %s\n\n| rule | severity | |\n| --- | --- | --- |\n", f.title)
+		fmt.Fprintf(&b, "\n## %s\n\n| rule | severity | finds |\n| --- | --- | --- |\n", f.title)
 		for _, r := range lint.Rules() {
 			if strings.HasPrefix(r.ID, "JM"+f.digit) {
 				fmt.Fprintf(&b, "| [%s](%s.md) | %s | %s |\n", r.ID, r.ID, r.Severity, cell(r.Title))
 			}
 		}
 	}
-	b.WriteString("\n## Asked of the cluster or of the registry\n\n" + lint.NotByLint + " The pages say where to look.\n\n| rule | severity | |\n| --- | --- | --- |\n")
+	b.WriteString("\n## Asked of the cluster or of the registry\n\n" + lint.NotByLint + " The pages say where to look.\n\n| rule | severity | finds |\n| --- | --- | --- |\n")
 	for _, r := range lint.Elsewhere() {
 		fmt.Fprintf(&b, "| [%s](%s.md) | %s | %s |\n", r.ID, r.ID, r.Severity, cell(r.Title))
 	}

@@ -18,7 +18,7 @@ func wrapperPage() ([]byte, error) {
 		"The flag wins over its variable. An empty variable is unset, a bad value is a usage error. " +
 		"A repeatable flag's variable has one value a line. " +
 		"No variable whose name begins with `JOBMESH_` reaches the command.\n\n" +
-		"| flag | variable | default | |\n| --- | --- | --- | --- |\n")
+		"| flag | variable | default | meaning |\n| --- | --- | --- | --- |\n")
 	for _, s := range wrapflags.Settings() {
 		flag := "--" + s.Name
 		if s.Value != "" {
@@ -30,7 +30,7 @@ func wrapperPage() ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", cell(flag), s.Variable(), code(s.Default), cell(usage))
 	}
-	b.WriteString("\n## Exit codes\n\n| code | |\n| --- | --- |\n")
+	b.WriteString("\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n")
 	for _, e := range wrap.ExitCodes {
 		fmt.Fprintf(&b, "| %s | %s |\n", e.Name, cell(e.Meaning))
 	}
@@ -52,7 +52,7 @@ func wrapperPage() ([]byte, error) {
 	b.WriteString(strings.ReplaceAll(otherNames, "~", "`"))
 	b.WriteString("\n## Events\n\n" +
 		"With `--log-format json` each line on stderr is an object with `time`, `level`, `event` and `message`, " +
-		"and `duration_ms` and `hint` where there is one.\n\n| event | |\n| --- | --- |\n")
+		"and `duration_ms` and `hint` where there is one.\n\n| event | meaning |\n| --- | --- |\n")
 	for _, e := range wrap.Events {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", e.Name, cell(e.Meaning))
 	}

@@ -78,6 +78,28 @@ func TestPipes(t *testing.T) {
 func TestNothingIsThere(t *testing.T) {
 	names := regexp.MustCompile(`ghcr\.io/jobmesh|jobmesh/jobmesh@|\bv\d+\.\d+\.\d+\b.*jobmesh-lint`)
 	says := regexp.MustCompile(`(?i)nothing (of it |of jobmesh )?is published yet|not released yet`)
+	for name, text := range allPages(t) {
+		if names.MatchString(text) {
+			require.Regexp(t, says, strings.Join(strings.Fields(text), " "), name)
+		}
+	}
+}
+
+// TestTables: every column of a table has a name, for those who have it read to them.
+func TestTables(t *testing.T) {
+	head := regexp.MustCompile(`(?m)^(\|.*\|)\n\|(?: *:?-+:? *\|)+$`)
+	for name, text := range allPages(t) {
+		for _, m := range head.FindAllStringSubmatch(text, -1) {
+			for _, cell := range strings.Split(strings.Trim(m[1], "|"), "|") {
+				require.NotEmpty(t, strings.TrimSpace(cell), "%s: %s", name, m[1])
+			}
+		}
+	}
+}
+
+// allPages are those that people write, and those that are generated.
+func allPages(t *testing.T) map[string]string {
+	t.Helper()
 	all := pages(t)
 	for _, folder := range []string{"docs", "docs/rules"} {
 		paths, err := filepath.Glob(filepath.Join(sources, folder, "*.md"))
@@ -86,11 +108,7 @@ func TestNothingIsThere(t *testing.T) {
 			all[path] = read(path)
 		}
 	}
-	for name, text := range all {
-		if names.MatchString(text) {
-			require.Regexp(t, says, strings.Join(strings.Fields(text), " "), name)
-		}
-	}
+	return all
 }
 
 // TestLinks: a link to a file of the repository leads to one, and so does the reason why
