@@ -3,9 +3,8 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-VERSION := $(shell sed -n 's/^version: //p' library-chart/Chart.yaml)
 # bin/jobmesh is linked twice: what inject pins is the image that the first one builds.
-LINK     = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION) $(1)" -o bin/jobmesh ./cmd/jobmesh
+LINK     = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w $(1)" -o bin/jobmesh ./cmd/jobmesh
 TOOLS   := bin/helm3 bin/helm4 bin/helm-unittest bin/kustomize bin/staticcheck
 
 export JOBMESH_HELM3 := $(CURDIR)/bin/helm3

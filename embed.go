@@ -1,7 +1,10 @@
 // Package jobmesh holds what the command line carries with it.
 package jobmesh
 
-import "embed"
+import (
+	"embed"
+	"strings"
+)
 
 // LibraryChart is the Helm library chart, in the folder library-chart: what
 // injection looks like is said there and nowhere else.
@@ -14,3 +17,10 @@ var LibraryChart embed.FS
 //
 //go:embed images/*/image.yaml charts/*/Chart.yaml library-chart/Chart.yaml
 var Sources embed.FS
+
+//go:embed VERSION
+var version string
+
+// Version is that of these sources: of the program, the chart and the image. The file
+// VERSION is the only place where people write it.
+var Version = strings.TrimSpace(version)

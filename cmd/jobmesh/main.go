@@ -8,19 +8,17 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/cli"
 )
 
-// These are set by the build; imageDigest is that of the image built beside, empty
-// where there is none.
-var (
-	version     = "devel"
-	imageDigest string
-)
+// imageDigest is set by the build to that of the image built beside, and empty where
+// there is none.
+var imageDigest string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Run(ctx, os.Args[1:], version, cli.SystemStreams(), cli.CalledAs(os.Args[0]), cli.ImageDigest(imageDigest))
+	code := cli.Run(ctx, os.Args[1:], jobmesh.Version, cli.SystemStreams(), cli.CalledAs(os.Args[0]), cli.ImageDigest(imageDigest))
 	stop()
 	os.Exit(code)
 }

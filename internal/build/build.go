@@ -27,6 +27,9 @@ import (
 
 // A Request is what a caller wants built.
 type Request struct {
+	// Program is the version of the program that builds, which has to be that of the
+	// sources.
+	Program string
 	// Image is a folder of images/.
 	Image string
 	// Platforms are names such as linux/amd64; none are all of the image.
@@ -54,6 +57,10 @@ func (s Sources) Plan(r Request) (Plan, error) {
 	version, err := s.Version()
 	if err != nil {
 		return p, err
+	}
+	if version != r.Program {
+		return p, fault.New(fault.Build, fmt.Errorf("sources in %s are of version %s, but this jobmesh is of version %s", s, version, r.Program),
+			"make build makes the jobmesh that goes with the sources")
 	}
 	if p.Recipe, p.Platforms, err = s.recipe(r.Image, version, r.Platforms); err != nil {
 		return p, err

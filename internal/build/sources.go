@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/modfile"
@@ -36,8 +37,16 @@ func FindSources() (Sources, error) {
 // LibraryChart is the folder of the library chart.
 func (s Sources) LibraryChart() string { return filepath.Join(string(s), "library-chart") }
 
-// Version is that of the library chart, which is the version of a release.
-func (s Sources) Version() (string, error) { return chart.Version(s.LibraryChart()) }
+// Version is that of the file VERSION, which is the version of a release. The library
+// chart has to be of the same version.
+func (s Sources) Version() (string, error) {
+	text, err := os.ReadFile(filepath.Join(string(s), "VERSION"))
+	if err != nil {
+		return "", fault.New(fault.Build, err)
+	}
+	version := strings.TrimSpace(string(text))
+	return version, chart.CheckVersion(s.LibraryChart(), version)
+}
 
 // applications returns the charts that are released with the library: each folder of
 // charts/ with a Chart.yaml. The examples are one folder deeper.

@@ -37,15 +37,6 @@ type Archive struct {
 // FileName is the name under which Helm expects the archive.
 func (a Archive) FileName() string { return a.Metadata.Name + "-" + a.Metadata.Version + ".tgz" }
 
-// Version returns the version of the chart in a folder.
-func Version(dir string) (string, error) {
-	c, err := load(dir)
-	if err != nil {
-		return "", err
-	}
-	return c.Metadata.Version, nil
-}
-
 // ImageRepository returns the repository of the image that the chart of a
 // folder names, its registry included.
 func ImageRepository(dir string) (string, error) {

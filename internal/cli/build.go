@@ -25,7 +25,7 @@ type buildOptions struct {
 	verbose     bool
 }
 
-func newBuild(streams Streams) *cobra.Command {
+func newBuild(version string, streams Streams) *cobra.Command {
 	var o buildOptions
 	cmd := &cobra.Command{
 		Use:   "build",
@@ -48,13 +48,16 @@ taken from the cache, or downloaded, as images/NAME/image.lock pins it.
 
 SOURCE_DATE_EPOCH (seconds since 1970) replaces the date in images/NAME/image.yaml.
 Other settings of the caller's, such as GOFLAGS or GOAMD64, do not get into a build;
---verbose names those that there are.`,
+--verbose names those that there are.
+
+The version is in the file VERSION. A chart, templates or a jobmesh of another version
+are refused with exit code 4.`,
 		Example: `  jobmesh build
   jobmesh build --platform linux/amd64 --platform linux/arm64
   jobmesh build --registry registry.example.com/platform --output /tmp/dist
   jobmesh build --sign-key cosign.key`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runBuild(cmd.Context(), streams, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runBuild(cmd.Context(), streams, version, o) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.image, "image", "jobmesh-wrap", "image to build: a folder of images/")
@@ -71,13 +74,15 @@ Other settings of the caller's, such as GOFLAGS or GOAMD64, do not get into a bu
 	return cmd
 }
 
-func runBuild(ctx context.Context, streams Streams, o buildOptions) error {
+func runBuild(ctx context.Context, streams Streams, version string, o buildOptions) error {
 	sources, err := build.FindSources()
 	if err != nil {
 		return err
 	}
 	// All that can be wrong with the call is found before the first compile.
-	plan, err := sources.Plan(build.Request{Image: o.image, Platforms: o.platforms, Compression: o.compression, Registry: o.registry})
+	plan, err := sources.Plan(build.Request{
+		Program: version, Image: o.image, Platforms: o.platforms, Compression: o.compression, Registry: o.registry,
+	})
 	if err != nil {
 		return err
 	}

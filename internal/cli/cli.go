@@ -144,7 +144,7 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.AddCommand(
-		newBuild(streams), newPublish(streams), newVerify(streams),
+		newBuild(version, streams), newPublish(streams), newVerify(streams),
 		newInject(streams, o.imageDigest), newLint(version, streams), newResolve(streams), newFunction(streams, version, o.imageDigest), newLock(streams),
 		newTry(version, streams, o.imageDigest),
 	)

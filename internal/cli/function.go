@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/inject"
 	"github.com/jobmesh/jobmesh/internal/manifest"
@@ -27,7 +28,7 @@ It is what the image of this program runs where no command is given.
 
 The spec of a ` + inject.FunctionKind + ` has values of the library chart, that of a ` + lintKind + `
 the keys of jobmesh.yaml.`,
-		Example: `  kustomize fn run --image registry.example.com/platform/jobmesh-cli:0.1.0`,
+		Example: "  kustomize fn run --image registry.example.com/platform/jobmesh-cli:" + jobmesh.Version,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := readFunction(streams)

@@ -41,7 +41,7 @@ With --key it checks the signatures too, that of the index before anything that
 the index leads to is read, with nothing but that key: no log, no network besides
 the registry. A reference has to be of the name and the version that were signed:
 the last part of the repository is the name, or --name in a mirror that calls it
-something else, and a tag such as 0.1.0 is the version. Any other tag, such as
+something else, and a tag such as 1.2.3 is the version. Any other tag, such as
 latest, names whatever the first line says.
 
 With --rebuild it compiles the sources again and says what differs, if anything:
@@ -53,8 +53,8 @@ line for each thing that was looked at follows. Exit code 8 means that something
 not as it should be, or is more than may be read of what nobody can trust yet.`,
 		Example: `  jobmesh verify
   jobmesh verify dist --rebuild
-  jobmesh verify jobmesh-wrap-0.1.0.oci.tar --key cosign.pub
-  jobmesh verify registry.example.com/platform/jobmesh-wrap:0.1.0 --key cosign.pub`,
+  jobmesh verify jobmesh-wrap-` + jobmesh.Version + `.oci.tar --key cosign.pub
+  jobmesh verify registry.example.com/platform/jobmesh-wrap:` + jobmesh.Version + ` --key cosign.pub`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return noArguments(cmd, args[1:])

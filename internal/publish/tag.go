@@ -34,7 +34,7 @@ func (p *Publisher) missingTags(ctx context.Context, artifacts []Artifact) ([]st
 			case a.Fixed:
 				return nil, fault.New(fault.Registry,
 					fmt.Errorf("%s is there already with other content: %s, not %s", ref.Name(), there.Digest, want),
-					"a published version does not change: raise version in library-chart/Chart.yaml")
+					"a published version does not change: raise it in the file VERSION, then make generate and make build")
 			default:
 				missing = append(missing, ref.Name())
 			}

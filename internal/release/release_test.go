@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
@@ -49,7 +50,7 @@ func made(content string) Release {
 	platforms, err := image.SelectPlatforms([]string{"linux/amd64", "linux/arm64"})
 	check(err)
 	recipe := image.Recipe{
-		Name: "sample", Version: "0.1.0", Path: "/program", Entrypoint: []string{"/program"}, User: "65532:65532",
+		Name: "sample", Version: jobmesh.Version, Path: "/program", Entrypoint: []string{"/program"}, User: "65532:65532",
 		Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Labels:  map[string]string{"org.opencontainers.image.title": content},
 	}
@@ -66,7 +67,7 @@ func made(content string) Release {
 	check(err)
 	return Release{
 		Index: index, Chart: &packed, Toolchain: "go1.26.8",
-		Reference: image.Reference{Repository: "registry.example/sample", Tag: "0.1.0"},
+		Reference: image.Reference{Repository: "registry.example/sample", Tag: jobmesh.Version},
 	}
 }
 
@@ -185,7 +186,7 @@ func TestFullDiskAtTheFirstRun(t *testing.T) {
 		_, err = Folder(dir).Load()
 		assert.NoError(t, err)
 	}
-	for _, name := range []string{"oci-layout", "index.json", "sample-0.1.0.oci.tar", "jobmesh-0.1.0.tgz", "result.json"} {
+	for _, name := range []string{"oci-layout", "index.json", "sample-" + jobmesh.Version + ".oci.tar", "jobmesh-" + jobmesh.Version + ".tgz", "result.json"} {
 		assert.True(t, hit[name], "the disk was never full at %s", name)
 	}
 }

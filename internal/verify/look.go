@@ -181,7 +181,7 @@ func published(ctx context.Context, what string, w Wanted, client *registry.Clie
 	}
 	ref, err := name.ParseReference(what, named...)
 	if err != nil {
-		hint := "as in registry.example.com/platform/jobmesh-wrap:0.1.0"
+		hint := "as in registry.example.com/platform/jobmesh-wrap:1.2.3"
 		if _, rest, schemed := strings.Cut(what, "://"); schemed {
 			hint = "without the scheme: " + rest
 		}

@@ -4,7 +4,7 @@ by tag.
 
 Usage:
 {{ include "jobmesh.image" $ }}
-{{ include "jobmesh.image" (list $ (dict "image" (dict "tag" "0.1.0"))) }}
+{{ include "jobmesh.image" (list $ (dict "image" (dict "tag" "1.10"))) }}
 
 Params:
   CONTEXT   Dict  Required. The root context, or a dict that has it under "root"

@@ -1,3 +1,4 @@
+{{/* Written by `make generate` from VERSION. */}}
 {{/*
 Version of these templates, which is also the default tag of the image.
 

@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
+
+	"github.com/jobmesh/jobmesh"
 )
 
 var library = filepath.Join(root, "library-chart")
@@ -48,6 +50,7 @@ func printed(t *testing.T, file, define string) string {
 // TestVersion: the templates know the version of their chart.
 func TestVersion(t *testing.T) {
 	chart := parse[struct{ Version, AppVersion string }](t, read(t, library, "Chart.yaml"))
+	require.Equal(t, jobmesh.Version, chart.Version)
 	require.Equal(t, chart.Version, chart.AppVersion)
 	require.Equal(t, chart.Version, printed(t, "_version.tpl", "jobmesh.version"))
 	files := chartFiles(t, root)

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/jobmesh/jobmesh"
 )
 
 // TestScenarios runs testdata/script with each Helm program as "helm". They show
@@ -27,6 +29,7 @@ func TestScenarios(t *testing.T) {
 					}
 					env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 					env.Setenv("HOME", env.WorkDir)
+					env.Setenv("VERSION", jobmesh.Version)
 					return os.CopyFS(filepath.Join(env.WorkDir, "library"), os.DirFS(filepath.Join(root, "library-chart")))
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -3,16 +3,19 @@
 package jobmesh
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"log"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,13 +25,18 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
+	program "github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/cli"
 )
 
 func TestMain(m *testing.M) {
 	program := func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-		code := cli.Run(ctx, os.Args[1:], "1.2.3", cli.SystemStreams(), cli.CalledAs(os.Args[0]))
+		version := program.Version
+		if other := os.Getenv("PROGRAM_VERSION"); other != "" {
+			version = other // a scenario builds sources of another version
+		}
+		code := cli.Run(ctx, os.Args[1:], version, cli.SystemStreams(), cli.CalledAs(os.Args[0]))
 		stop()
 		os.Exit(code)
 	}
@@ -43,6 +51,10 @@ func TestScenarios(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SOURCES", sources)
+			env.Setenv("VERSION", program.Version)
+			if err := fillVersion(env.WorkDir); err != nil {
+				return err
+			}
 			// Helm keeps a cache there.
 			env.Setenv("HOME", env.WorkDir)
 			program, err := exec.LookPath("jobmesh")
@@ -73,7 +85,22 @@ func TestScenarios(t *testing.T) {
 			"releases":    startReleases,
 			"resolves":    resolves,
 			"schema":      checkSchema,
+			"setversion":  setVersion,
 		},
+	})
+}
+
+// fillVersion writes the version where the files of a scenario have @VERSION@.
+func fillVersion(dir string) error {
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(text, []byte("@VERSION@")) {
+			return err
+		}
+		return os.WriteFile(path, bytes.ReplaceAll(text, []byte("@VERSION@"), []byte(program.Version)), 0o600)
 	})
 }
 
@@ -120,11 +147,28 @@ func copySources(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range []string{"cmd", "internal", "images", "library-chart", "charts/cronjobs"} {
 		ts.Check(os.CopyFS(filepath.Join(target, name), os.DirFS(filepath.Join(ts.Getenv("SOURCES"), name))))
 	}
-	for _, name := range []string{"go.mod", "go.sum", "embed.go"} {
+	for _, name := range []string{"go.mod", "go.sum", "embed.go", "VERSION"} {
 		text, err := os.ReadFile(filepath.Join(ts.Getenv("SOURCES"), name))
 		ts.Check(err)
 		ts.Check(os.WriteFile(filepath.Join(target, name), text, 0o600))
 	}
+}
+
+// setversion VERSION makes the sources in the current folder those of a version, as
+// make generate does.
+func setVersion(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: setversion VERSION")
+	}
+	replace := func(file, pattern, text string) {
+		file = ts.MkAbs(file)
+		old, err := os.ReadFile(file)
+		ts.Check(err)
+		ts.Check(os.WriteFile(file, regexp.MustCompile(pattern).ReplaceAll(old, []byte(text+args[0])), 0o600))
+	}
+	replace("VERSION", `^.*`, "")
+	replace("library-chart/Chart.yaml", `(?m)^(version: |appVersion: ).*$`, "${1}")
+	replace("library-chart/templates/_version.tpl", `(?m)^( *)\d+\.\d+\.\d+.*$`, "${1}")
 }
 
 // registry [referrers] starts a registry for this scenario, at $REGISTRY; with the

@@ -26,6 +26,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	program "github.com/jobmesh/jobmesh"
 )
 
 // built builds a release of one platform.
@@ -99,7 +101,7 @@ func TestCtrlC(t *testing.T) {
 			assert.Less(t, time.Since(pressed), time.Second)
 			assert.Equal(t, "jobmesh: interrupted; what was there before is as it was\n", r.stderr.String())
 			assert.Empty(t, r.stdout.String())
-			tags, err := http.Get(server.URL + "/v2/x/jobmesh-wrap/manifests/0.1.0")
+			tags, err := http.Get(server.URL + "/v2/x/jobmesh-wrap/manifests/" + program.Version)
 			require.NoError(t, err)
 			require.NoError(t, tags.Body.Close())
 			assert.Equal(t, http.StatusNotFound, tags.StatusCode)

@@ -101,7 +101,9 @@ func TestSignatures(t *testing.T) {
 			plain := prefix + "/by-cosign"
 			_, err = run(t, ".", program, "publish", plain, "--from", dist, "--referrers", "none")
 			require.NoError(t, err)
-			chart := plain + "/jobmesh:0.1.0"
+			version, err := os.ReadFile("../../VERSION")
+			require.NoError(t, err)
+			chart := plain + "/jobmesh:" + strings.TrimSpace(string(version))
 			_, err = cosign(t, "sign", "--key", keys+".key", "--tlog-upload=false", "--use-signing-config=false", "--yes", chart)
 			require.NoError(t, err)
 			said, err := run(t, ".", program, "verify", chart, "--key", keys+".pub")

@@ -16,7 +16,7 @@ import (
 func built(t *testing.T) string {
 	root := t.TempDir()
 	for _, file := range []string{
-		"dist/oci/index.json", "dist/charts/jobmesh-0.1.0.tgz", "bin/helm3", "bin/helm4",
+		"dist/oci/index.json", "dist/charts/jobmesh-1.2.3.tgz", "bin/helm3", "bin/helm4",
 	} {
 		require.NoError(t, os.MkdirAll(filepath.Join(root, filepath.Dir(file)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(root, file), nil, 0o755))
