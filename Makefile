@@ -23,7 +23,6 @@ build: bin/jobmesh ## build the CLI, the multi-arch image and the pinned chart: 
 .PHONY: test
 test: $(TOOLS) ## run every test that needs no root and no cluster
 	go test -count=1 ./...
-	cd tests/kubetypes && go test -count=1 ./...
 	ci/template-tests
 
 .PHONY: e2e e2e-check

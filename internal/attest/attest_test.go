@@ -3,6 +3,7 @@ package attest
 import (
 	"os"
 	"os/user"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func TestImage(t *testing.T) {
 	require.NoError(t, err)
 	x := assembled(t)
 	all, err := Image(x, Facts{
-		Toolchain: "go1.26.8", Environment: []string{"CGO_ENABLED=0"}, Modules: modules,
+		Toolchain: runtime.Version(), Environment: []string{"CGO_ENABLED=0"}, Modules: modules,
 		Revision: provenance.Revision{Commit: strings.Repeat("1", 40)},
 	})
 	require.NoError(t, err)
@@ -52,7 +53,7 @@ func TestImage(t *testing.T) {
 			assert.True(t, bills[b.Digest], b.Name)
 		}
 		assert.Equal(t, "sources", s.Dependencies[0].Name)
-		assert.Equal(t, "pkg:generic/go@1.26.8", s.Dependencies[1].URI)
+		assert.Equal(t, "pkg:generic/go@"+strings.TrimPrefix(runtime.Version(), "go"), s.Dependencies[1].URI)
 		assert.Regexp(t, `^pkg:golang/github.com/klauspost/compress@v`, s.Dependencies[2].URI)
 		assert.Regexp(t, `^h1:`, s.Dependencies[2].Notes["go.sum"])
 		assert.Equal(t, "2023-11-14T22:13:20Z", s.Parameters["created"])
@@ -70,7 +71,7 @@ func TestImage(t *testing.T) {
 		}
 	}
 	// Case 4: the commit is in the provenance, and nowhere in the image.
-	again, err := Image(x, Facts{Toolchain: "go1.26.8", Environment: []string{"CGO_ENABLED=0"}, Modules: modules})
+	again, err := Image(x, Facts{Toolchain: runtime.Version(), Environment: []string{"CGO_ENABLED=0"}, Modules: modules})
 	require.NoError(t, err)
 	for i, a := range again {
 		assert.Equal(t, i < 6, a.Content.Descriptor.Digest == all[i].Content.Descriptor.Digest, "only the provenance changes with the commit")

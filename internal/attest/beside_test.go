@@ -3,6 +3,7 @@ package attest
 import (
 	"bytes"
 	"encoding/json"
+	"runtime"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func TestFilesOfOthers(t *testing.T) {
 		Files: []image.File{{Path: "/tool", Bytes: []byte("theirs"), URL: from, Version: "v0.3.3", License: "MIT"}},
 	}})
 	require.NoError(t, err)
-	all, err := Image(x, Facts{Toolchain: "go1.26.8"})
+	all, err := Image(x, Facts{Toolchain: runtime.Version()})
 	require.NoError(t, err)
 	digest := image.NewBlob("", []byte("theirs")).Descriptor.Digest
 	seen := map[types.MediaType]int{}

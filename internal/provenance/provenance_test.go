@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -18,7 +19,7 @@ func sample() Build {
 		Subjects:  []Subject{{"sample", "sha256:" + strings.Repeat("a", 64)}, {"sample linux/amd64", "sha256:" + strings.Repeat("b", 64)}},
 		External:  map[string]any{"image": "sample", "platforms": []any{"linux/amd64"}},
 		Internal:  map[string]any{"environment": []any{"CGO_ENABLED=0"}},
-		Materials: []Material{Revision{Commit: strings.Repeat("1", 40), Dirty: true}.Material("https://example.com/sample"), {Name: "go", URI: "pkg:generic/go@1.26.8"}},
+		Materials: []Material{Revision{Commit: strings.Repeat("1", 40), Dirty: true}.Material("https://example.com/sample"), {Name: "go", URI: "pkg:generic/go@" + strings.TrimPrefix(runtime.Version(), "go")}},
 		Version:   "1.2.3",
 		Byproducts: []Byproduct{
 			{Name: "sbom", MediaType: "application/spdx+json", Digest: "sha256:" + strings.Repeat("c", 64)},

@@ -66,7 +66,7 @@ func made(content string) Release {
 	packed, err := chart.Pack("../../library-chart", chart.Pin{Digest: index.Blob.Descriptor.Digest.String()}, recipe.Created)
 	check(err)
 	return Release{
-		Index: index, Chart: &packed, Toolchain: "go1.26.8",
+		Index: index, Chart: &packed, Toolchain: runtime.Version(),
 		Reference: image.Reference{Repository: "registry.example/sample", Tag: jobmesh.Version},
 	}
 }

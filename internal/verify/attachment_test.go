@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func released(t *testing.T, key *signature.Key, program string) (*image.Index, [
 		Name: "sample", Version: "1.2.3", Path: "/p", Entrypoint: []string{"/p"}, User: "1:1", Created: time.Unix(0, 0), Compression: image.Gzip,
 	}, []image.Binary{{Platform: platforms[0], Bytes: []byte(program)}})
 	require.NoError(t, err)
-	x.Attachments, err = attest.Image(x, attest.Facts{Toolchain: "go1.26.8"})
+	x.Attachments, err = attest.Image(x, attest.Facts{Toolchain: runtime.Version()})
 	require.NoError(t, err)
 	subjects := []v1.Descriptor{x.Blob.Descriptor, x.Children[0].Manifest.Descriptor}
 	signed, err := attest.Sign(key, subjects, x.Attachments)

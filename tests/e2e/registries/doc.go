@@ -4,5 +4,5 @@
 // go-containerregistry, oras and both Helm programs.
 //
 // It runs bin/jobmesh on dist/, which `make build` makes; ci/registries provides
-// the rest. It is a module of its own because of what containerd brings along.
+// the rest.
 package registries

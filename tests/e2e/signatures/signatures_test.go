@@ -50,12 +50,13 @@ func run(t *testing.T, dir, program string, arguments ...string) (string, error)
 	return out.String(), err
 }
 
-// cosign is the program of cosign/go.mod, which Go builds the first time.
+// repository is the root of this repository.
+const repository = "../../.."
+
+// cosign runs the pinned cosign, which ci/tools/build has put into bin/.
 func cosign(t *testing.T, arguments ...string) (string, error) {
 	t.Helper()
-	// -trimpath: what is compiled once serves clones in any folder.
-	env := []string{"GOFLAGS=-trimpath", "CGO_ENABLED=0", "go", "tool", "cosign"}
-	return run(t, "cosign", "env", append(env, arguments...)...)
+	return run(t, repository, "bin/cosign", arguments...)
 }
 
 // Case 60: index, platforms and charts, signed by jobmesh with a key of cosign's,
@@ -63,7 +64,7 @@ func cosign(t *testing.T, arguments ...string) (string, error) {
 func TestSignatures(t *testing.T) {
 	work := t.TempDir()
 	program := filepath.Join(work, "jobmesh")
-	_, err := run(t, "../..", "go", "build", "-trimpath", "-buildvcs=false", "-o", program, "./cmd/jobmesh")
+	_, err := run(t, repository, "go", "build", "-trimpath", "-buildvcs=false", "-o", program, "./cmd/jobmesh")
 	require.NoError(t, err)
 	keys := filepath.Join(work, "keys")
 	_, err = cosign(t, "generate-key-pair", "--output-key-prefix", keys)
@@ -72,7 +73,7 @@ func TestSignatures(t *testing.T) {
 	_, err = cosign(t, "generate-key-pair", "--output-key-prefix", other)
 	require.NoError(t, err)
 	dist := filepath.Join(work, "dist")
-	_, err = run(t, "../..", program, "build", "--platform", "linux/amd64", "--platform", "linux/arm64", "--output", dist, "--sign-key", keys+".key")
+	_, err = run(t, repository, program, "build", "--platform", "linux/amd64", "--platform", "linux/arm64", "--output", dist, "--sign-key", keys+".key")
 	require.NoError(t, err)
 
 	for _, api := range []bool{true, false} {
