@@ -170,6 +170,25 @@ failing run, which somebody should hear of, is the one that hangs.`,
 			p.successOnlyUnmeshed(r)
 		},
 	},
+	{
+		ID: "JM116", Severity: Error,
+		Title:   "the wrapper refuses this command line",
+		Message: "container `{container}` never runs its command: `{wrapper}` refuses the command line ({words})",
+		Why: `A flag, a value or a variable that the wrapper does not take is a usage error: it says so and exits at
+once (jobmesh-wrap with 64, linkerd-await with 2). The command is not started, and a proxy that nobody asks to stop
+outlives it, so that the Job fails or hangs each time it runs.`,
+		Fix: "write it as `{wrapper} --help` and docs/wrapper.md have it",
+		Links: []string{
+			"https://github.com/jobmesh/jobmesh/blob/main/docs/wrapper.md", "https://github.com/linkerd/linkerd-await",
+		},
+		check: func(p *pod, r *reporter) {
+			for _, c := range slices.Concat(p.inits, p.apps) {
+				for _, refused := range c.reading.Refusals {
+					r.add(p.commandOf(c), c.Name, "wrapper", refused.Wrapper, "words", refused.Text)
+				}
+			}
+		},
+	},
 }
 
 // callsToStop tells whether the command itself stops the proxy of a mesh, wrapped or not.

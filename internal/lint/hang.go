@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -36,21 +37,21 @@ type stopped struct {
 
 // stops decides when a container stops the proxy of a mesh, or a helper.
 func (p *pod) stops(c container, name string) stopped {
-	if w := c.reading.Wrapper; w != nil && wraps(*w, name) {
-		if w.Stops != script.Never {
-			return stopped{outcome: p.enough(w.Stops), byURL: w.StopProcess == ""}
-		}
+	if len(c.reading.Refusals) > 0 {
+		return stopped{outcome: script.CannotTell} // JM116 speaks of it
 	}
 	var note string
+	if w := c.reading.Wrapper; w != nil {
+		s := p.wrapperStops(*w, name)
+		if s.outcome != script.Never {
+			return s
+		}
+		note = s.note
+	}
 	for _, call := range c.reading.Stops {
-		switch {
-		case call.Mesh != "" && call.Mesh != name:
-			continue
-		case call.Signal && !p.sharesProcesses():
-			note = "; `" + call.Tool + "` cannot reach it without shareProcessNamespace"
-			continue
-		case !call.Signal && !call.Post && !rowOf(name).StopByGet:
-			note = "; `" + call.Tool + "` sends a GET, and the proxy obeys a POST alone"
+		switch why, reaches := p.reaches(call, name); {
+		case !reaches:
+			note = cmp.Or(why, note)
 			continue
 		case c.reading.Outcome == script.Never:
 			note = "; the call that would stop it is never reached"
@@ -75,22 +76,6 @@ func (p *pod) enough(o script.Outcome) script.Outcome {
 		return script.Always
 	}
 	return o
-}
-
-// wraps tells whether a wrapper minds the proxy of a mesh. Without a name ours finds
-// any that an injector has put there; those made for Envoy know what Envoy obeys.
-func wraps(w script.Wrapper, name string) bool {
-	m, known := mesh.ByName(name)
-	_, _, path := m.StopURL()
-	switch {
-	case w.Mesh == "none" && w.StopProcess == "":
-		return false
-	case w.Mesh != "" && w.Mesh != "none":
-		return w.Mesh == name
-	case w.Name == "jobmesh-wrap":
-		return w.StopProcess != "" || !known || m.Annotation != "" || m.Shared
-	}
-	return m.Annotation != "" && path == "/quitquitquit"
 }
 
 func (p *pod) sharesProcesses() bool { return p.spec.get("shareProcessNamespace").text() == "true" }

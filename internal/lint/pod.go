@@ -10,6 +10,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 	"github.com/jobmesh/jobmesh/internal/script"
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 // A pod is a pod template with all that rules ask about it.
@@ -112,7 +113,16 @@ func newContainer(c manifest.Container) container {
 		if manifest.Get(e, "valueFrom") != nil {
 			value = script.Unknown
 		}
+		value = script.Expand(value, read.env)
 		read.env[manifest.Text(manifest.Get(e, "name"))] = value
+	}
+	if len(manifest.Items(manifest.Get(c.Node, "envFrom"))) > 0 {
+		// Without them these wrappers would be of no use: they are there.
+		for _, name := range slices.Concat(wrapflags.ScuttleVariables(), wrapflags.PreflightVariables()) {
+			if _, set := read.env[name]; !set {
+				read.env[name] = script.Unknown
+			}
+		}
 	}
 	for _, field := range []string{"command", "args"} {
 		for _, word := range manifest.Items(manifest.Get(c.Node, field)) {
@@ -231,7 +241,7 @@ func isProxyContainer(name string) bool {
 // wrapped tells whether our wrapper is in the pod, whichever way it came.
 func (p *pod) wrapped() bool {
 	return slices.ContainsFunc(p.apps, func(c container) bool {
-		return c.reading.Wrapper != nil && c.reading.Wrapper.Name == "jobmesh-wrap"
+		return c.reading.Wrapper != nil && c.reading.Wrapper.Name == wrapflags.JobmeshWrap
 	})
 }
 

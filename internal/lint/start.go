@@ -4,10 +4,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 // start are the rules for Jobs that will not start, or wait for ever.
@@ -39,10 +39,8 @@ longer than that can end the Job before its command began.`,
 			x, ok := p.proxyOf("linkerd")
 			allowance := 120
 			for _, c := range p.work() {
-				if w := c.reading.Wrapper; w != nil && !x.native.Yes && w.Name == "jobmesh-wrap" {
-					if bound, err := time.ParseDuration(w.Bound); err == nil {
-						allowance = int(bound.Seconds())
-					}
+				if w := c.reading.Wrapper; w != nil && !x.native.Yes && w.Name == wrapflags.JobmeshWrap && w.Bound > 0 {
+					allowance = int(w.Bound.Seconds())
 				}
 			}
 			at := p.deadline()
@@ -190,10 +188,10 @@ func (p *pod) deadline() place {
 // waitsFor is the mesh whose proxy a container waits for, "" where it does not.
 func waitsFor(c container) string {
 	if w := c.reading.Wrapper; w != nil && w.Waits {
-		if w.Mesh == "" {
+		if len(w.Meshes) == 0 {
 			return "istio" // scuttle and envoy-preflight
 		}
-		return w.Mesh
+		return w.Meshes[0]
 	}
 	for _, loop := range c.reading.WaitsFor {
 		for _, m := range mesh.All() {

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -55,7 +56,11 @@ func (s *shell) program(i invocation) {
 		s.works(i.call)
 		return
 	}
-	if w, ok := readWrapper(plain, s.env); ok {
+	w, refused, wraps := readWrapper(plain, s.environment(i.call))
+	if refused != nil && !slices.Contains(s.refusals, *refused) {
+		s.refusals = append(s.refusals, *refused)
+	}
+	if wraps {
 		s.wrapped(i.call, w)
 		return
 	}
@@ -80,6 +85,22 @@ func (s *shell) program(i invocation) {
 		return
 	}
 	s.last = success
+}
+
+// environment is what a command gets of variables, in so far as it is known. One that
+// is not exported does not matter to the wrappers, which are asked for it.
+func (s *shell) environment(c *syntax.CallExpr) map[string]string {
+	env := maps.Clone(s.env)
+	if env == nil {
+		env = map[string]string{}
+	}
+	maps.Copy(env, s.vars)
+	for _, a := range c.Assigns {
+		if a.Name != nil {
+			env[a.Name.Value] = s.word(a.Value)
+		}
+	}
+	return env
 }
 
 // stop notes a call that stops a proxy.
@@ -109,8 +130,10 @@ func (s *shell) wrapped(c *syntax.CallExpr, w Wrapper) {
 	if w.Stops == Never {
 		return
 	}
-	s.stops[Stop{Tool: w.Name, Mesh: w.Mesh, Post: true}] = true
-	if w.Stops == Always || s.last == success {
+	for _, call := range w.calls() {
+		s.stops[call] = true
+	}
+	if w.Stops != OnSuccess || s.last == success { // nothing is claimed where it cannot be told
 		*s.stopped = true
 	}
 }

@@ -17,9 +17,29 @@ func (s *shell) words(args []*syntax.Word) []string {
 			}
 			continue
 		}
-		out = append(out, s.word(w))
+		if word := s.word(w); splits(w) {
+			out = append(out, strings.Fields(word)...)
+		} else {
+			out = append(out, word)
+		}
 	}
 	return out
+}
+
+// splits tells whether a shell makes several words of one: where what is expanded
+// stands outside of quotes, and nothing is in them.
+func splits(w *syntax.Word) bool {
+	expands := false
+	for _, part := range w.Parts {
+		switch part.(type) {
+		case *syntax.ParamExp, *syntax.CmdSubst:
+			expands = true
+		case *syntax.Lit:
+		default:
+			return false
+		}
+	}
+	return expands
 }
 
 func isAll(w *syntax.Word) bool {

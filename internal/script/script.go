@@ -28,6 +28,8 @@ const (
 type Reading struct {
 	// Wrapper is the outermost wrapper, nil where there is none.
 	Wrapper *Wrapper
+	// Refusals are what wrappers say of command lines that they do not take.
+	Refusals []Refusal
 	// Shell is set where a shell script was read.
 	Shell bool
 	// Stops are the calls that stop a proxy, in no order but a stable one.
@@ -57,7 +59,10 @@ func (r Reading) Network() bool {
 // value from elsewhere.
 func Read(argv []string, env map[string]string) Reading {
 	argv = unprefixed(expandAll(argv, env))
-	if w, ok := readWrapper(argv, env); ok {
+	switch w, refused, ok := readWrapper(argv, env); {
+	case refused != nil:
+		return Reading{Wrapper: &w, Refusals: []Refusal{*refused}}
+	case ok:
 		r := Read(w.Command, env)
 		if r.Wrapper != nil && w.Stops == Never && !w.Waits {
 			return r
@@ -90,18 +95,38 @@ func direct(argv []string) Reading {
 	return r
 }
 
-// expandAll does what the kubelet does: $(NAME) of a variable that it knows.
+// expandAll does what the kubelet does to a command line.
 func expandAll(argv []string, env map[string]string) []string {
 	out := make([]string, len(argv))
 	for i, a := range argv {
-		if strings.Contains(a, "$(") {
-			for name, value := range env {
-				a = strings.ReplaceAll(a, "$("+name+")", value)
-			}
-		}
-		out[i] = a
+		out[i] = Expand(a, env)
 	}
 	return out
+}
+
+// Expand replaces $(NAME) where it is a variable that the kubelet knows, and $$ by $.
+func Expand(text string, env map[string]string) string {
+	if !strings.Contains(text, "$") {
+		return text
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		rest := text[i:]
+		if strings.HasPrefix(rest, "$$") {
+			b.WriteByte('$')
+			i++
+			continue
+		}
+		if name, _, ok := strings.Cut(strings.TrimPrefix(rest, "$("), ")"); ok && strings.HasPrefix(rest, "$(") {
+			if value, known := env[name]; known {
+				b.WriteString(value)
+				i += len(name) + len("$()") - 1
+				continue
+			}
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
 }
 
 type shellFlags struct {
@@ -160,6 +185,8 @@ type reader struct {
 	stops map[Stop]bool
 	names map[string]bool
 	waits []string
+	// refusals are those of all wrappers that it runs.
+	refusals []Refusal
 	// unread and swallowed are the first of what Reading calls Opaque and Swallowed.
 	unread    string
 	swallowed string
@@ -296,6 +323,7 @@ func (r *reader) read(text string, params []string, flags shellFlags) Reading {
 	}
 	result.Opaque, result.Swallowed = r.unread, r.swallowed
 	result.WaitsFor = slices.Compact(r.waits)
+	result.Refusals = r.refusals
 	for s := range r.stops {
 		result.Stops = append(result.Stops, s)
 	}

@@ -96,29 +96,51 @@ func TestScripts(t *testing.T) {
 }
 
 func TestWrappers(t *testing.T) {
+	linkerd := []string{"linkerd"}
 	for _, c := range []struct {
 		argv string
 		env  map[string]string
 		want Wrapper
 	}{
-		{"/jobmesh/jobmesh-wrap -- sh -c true", nil, Wrapper{Name: "jobmesh-wrap", Stops: Always, Bound: "2m"}},
-		{"jobmesh-wrap --mesh linkerd --ready-url=none -- a", nil, Wrapper{Name: "jobmesh-wrap", Mesh: "linkerd", Stops: Always, Bound: "2m"}},
-		{"jobmesh-wrap --mesh linkerd --stop-when=success -- a", nil, Wrapper{Name: "jobmesh-wrap", Mesh: "linkerd", Stops: OnSuccess, Bound: "2m", Waits: true}},
-		{"jobmesh-wrap --mesh=linkerd -- a", map[string]string{"JOBMESH_POD_LINKERD": ""}, Wrapper{Name: "jobmesh-wrap", Mesh: "linkerd", Stops: Always, Bound: "2m"}},
-		{"jobmesh-wrap --mesh=none -- a", nil, Wrapper{Name: "jobmesh-wrap", Mesh: "none", Bound: "2m"}},
-		{"jobmesh-wrap a", map[string]string{"JOBMESH_STOP_WHEN": "never", "JOBMESH_READY_TIMEOUT": "0"}, Wrapper{Name: "jobmesh-wrap"}},
-		{"jobmesh-wrap --state-dir=/s --member=a --members=2 -- a", nil, Wrapper{Name: "jobmesh-wrap", Stops: Always, Bound: "2m", Coordinated: true}},
-		{"linkerd-await -S -t 5m -- a b", nil, Wrapper{Name: "linkerd-await", Mesh: "linkerd", Stops: Always, Bound: "5m", Waits: true}},
-		{"linkerd-await -Sv -- a -Sv", nil, Wrapper{Name: "linkerd-await", Mesh: "linkerd", Stops: Always, Waits: true}},
-		{"linkerd-await -t5m -S a", nil, Wrapper{Name: "linkerd-await", Mesh: "linkerd", Stops: Always, Bound: "5m", Waits: true}},
-		{"linkerd-await -vSt 5m a", nil, Wrapper{Name: "linkerd-await", Mesh: "linkerd", Stops: Always, Bound: "5m", Waits: true}},
-		{"linkerd-await --timeout 5m a -Sv", nil, Wrapper{Name: "linkerd-await", Mesh: "linkerd", Bound: "5m", Waits: true}},
-		{"linkerd-await -- a", nil, Wrapper{Name: "linkerd-await", Mesh: "linkerd", Waits: true}},
-		{"linkerd-await --shutdown -- a", map[string]string{"LINKERD_AWAIT_DISABLED": "yes"}, Wrapper{Name: "linkerd-await", Mesh: "linkerd"}},
-		{"scuttle a", map[string]string{"ENVOY_ADMIN_API": "http://127.0.0.1:15000"}, Wrapper{Name: "scuttle", Stops: Always, Waits: true}},
+		{"/jobmesh/jobmesh-wrap -- sh -c true", nil, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: Always, Bound: 2 * time.Minute}},
+		{"jobmesh-wrap --mesh linkerd --ready-url=none -- a", nil, Wrapper{Name: "jobmesh-wrap", Meshes: linkerd, Stops: Always, Bound: 2 * time.Minute}},
+		{"jobmesh-wrap --mesh linkerd --stop-when=success -- a", nil, Wrapper{Name: "jobmesh-wrap", Meshes: linkerd, Stops: OnSuccess, Bound: 2 * time.Minute, Waits: true}},
+		{"jobmesh-wrap --mesh=linkerd -- a", map[string]string{"JOBMESH_POD_LINKERD": ""}, Wrapper{Name: "jobmesh-wrap", Meshes: linkerd, Stops: Always, Bound: 2 * time.Minute, Waits: true}},
+		{"jobmesh-wrap --mesh=linkerd -- a", map[string]string{"JOBMESH_STOP_WHEN": Unknown}, Wrapper{Name: "jobmesh-wrap", Meshes: linkerd, Stops: CannotTell, Bound: 2 * time.Minute, Waits: true}},
+		{"jobmesh-wrap --mesh=vault-agent -- a", nil, Wrapper{Name: "jobmesh-wrap", Meshes: []string{"vault-agent"}, Stops: Always, Bound: 2 * time.Minute}},
+		{"jobmesh-wrap -- a", map[string]string{"JOBMESH_POD_LINKERD": Unknown, "JOBMESH_POD_ISTIO": "false"}, Wrapper{Name: "jobmesh-wrap", Meshes: linkerd, Stops: Always, Bound: 2 * time.Minute}},
+		{"jobmesh-wrap -- a", map[string]string{"JOBMESH_POD_LINKERD": ""}, Wrapper{Name: "jobmesh-wrap", Stops: Always, Bound: 2 * time.Minute}},
+		{"jobmesh-wrap --mesh=none -- a", nil, Wrapper{Name: "jobmesh-wrap", Bound: 2 * time.Minute}},
+		{"jobmesh-wrap -- a", map[string]string{"JOBMESH_STOP_WHEN": "never", "JOBMESH_READY_TIMEOUT": "0"}, Wrapper{Name: "jobmesh-wrap", Looks: true}},
+		{"jobmesh-wrap --state-dir=/s --member=a --members=2 -- a", nil, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: Always, Bound: 2 * time.Minute, Coordinated: true}},
+		{"jobmesh-wrap --stop-process=istio-proxy -- a", nil, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: Always, Bound: 2 * time.Minute, Asks: []Stop{{Tool: "jobmesh-wrap", Mesh: "istio", Signal: true}}}},
+		{"jobmesh-wrap --stop-process=fluent-bit -- a", nil, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: Always, Bound: 2 * time.Minute, Asks: []Stop{{Tool: "jobmesh-wrap", Mesh: "fluent-bit", Signal: true}}, AsksElse: true}},
+		{"jobmesh-wrap -- a", map[string]string{"JOBMESH_STOP": "POST http://127.0.0.1:9091/quitquitquit\nGET http://127.0.0.1:9/x"}, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: Always, Bound: 2 * time.Minute, Asks: []Stop{{Tool: "jobmesh-wrap", Mesh: "cloud-sql-proxy", Post: true}}, AsksElse: true}},
+		{"jobmesh-wrap $(FLAGS) -- a", nil, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: CannotTell, Bound: 2 * time.Minute}},
+		{"linkerd-await -S -t 5m -- a b", nil, Wrapper{Name: "linkerd-await", Meshes: linkerd, Stops: Always, Bound: 5 * time.Minute, Waits: true}},
+		{"linkerd-await -Sv -- a -Sv", nil, Wrapper{Name: "linkerd-await", Meshes: linkerd, Stops: Always, Waits: true}},
+		{"linkerd-await -t5m -S a", nil, Wrapper{Name: "linkerd-await", Meshes: linkerd, Stops: Always, Bound: 5 * time.Minute, Waits: true}},
+		{"linkerd-await -vSt 5m a", nil, Wrapper{Name: "linkerd-await", Meshes: linkerd, Stops: Always, Bound: 5 * time.Minute, Waits: true}},
+		{"linkerd-await --timeout 5m a -Sv", nil, Wrapper{Name: "linkerd-await", Meshes: linkerd, Stops: Always, Bound: 5 * time.Minute, Waits: true}},
+		{"linkerd-await --timeout-fatal --shutdown -- a", nil, Wrapper{Name: "linkerd-await", Meshes: linkerd, Stops: Always, Waits: true}},
+		{"linkerd-await --timeout-fatal=false -- a", nil, Wrapper{Name: "linkerd-await", Meshes: linkerd, Waits: true}},
+		{"linkerd-await -t 30s --timeout-fatal=false -- a", nil, Wrapper{Name: "linkerd-await", Meshes: linkerd, Bound: 30 * time.Second}},
+		{"linkerd-await -S -- a $(X)", nil, Wrapper{Name: "linkerd-await", Meshes: linkerd, Stops: Always, Waits: true}},
+		{"linkerd-await a $(X)", nil, Wrapper{Name: "linkerd-await", Meshes: linkerd, Stops: CannotTell}},
+		{"linkerd-await -- a", nil, Wrapper{Name: "linkerd-await", Meshes: linkerd, Waits: true}},
+		{"linkerd-await --shutdown -- a", map[string]string{"LINKERD_AWAIT_DISABLED": "yes"}, Wrapper{Name: "linkerd-await", Meshes: linkerd}},
+		{"linkerd-await --shutdown -- a", map[string]string{"LINKERD_DISABLED": Unknown}, Wrapper{Name: "linkerd-await", Meshes: linkerd, Stops: CannotTell}},
+		{"scuttle a", map[string]string{"ENVOY_ADMIN_API": "http://127.0.0.1:15000", "ISTIO_QUIT_API": "http://127.0.0.1:15020"}, Wrapper{Name: "scuttle", Stops: Always, Waits: true, Asks: []Stop{{Tool: "scuttle", Mesh: "istio", Post: true}}}},
+		{"scuttle a", map[string]string{"ENVOY_ADMIN_API": "http://127.0.0.1:9901", "QUIT_WITHOUT_ENVOY_TIMEOUT": "5s"}, Wrapper{Name: "scuttle", Stops: Always, Waits: true, Bound: 5 * time.Second, Asks: []Stop{{Tool: "scuttle", Mesh: "istio", Signal: true}}}},
+		{"scuttle a", map[string]string{"ENVOY_ADMIN_API": "http://127.0.0.1:15000", "WAIT_FOR_ENVOY_TIMEOUT": "5s"}, Wrapper{Name: "scuttle", Stops: Always, Bound: 5 * time.Second, Asks: []Stop{{Tool: "scuttle", Mesh: "istio", Signal: true}}, AsksElse: true}},
+		{"scuttle a", map[string]string{"ISTIO_QUIT_API": "http://127.0.0.1:15020"}, Wrapper{Name: "scuttle"}},
+		{"scuttle a", map[string]string{"ENVOY_ADMIN_API": "http://envoy.other:15000", "ISTIO_QUIT_API": "http://127.0.0.1:15020"}, Wrapper{Name: "scuttle"}},
+		{"scuttle a", map[string]string{"ENVOY_ADMIN_API": "$(ADMIN)"}, Wrapper{Name: "scuttle", Stops: CannotTell, AsksElse: true}},
+		{"scuttle a", map[string]string{"GENERIC_QUIT_ONLY": "true"}, Wrapper{Name: "scuttle", Stops: CannotTell, AsksElse: true}},
 		{"scuttle a", nil, Wrapper{Name: "scuttle"}},
-		{"scuttle a", map[string]string{"ENVOY_ADMIN_API": "x", "NEVER_KILL_ISTIO_ON_FAILURE": "true", "START_WITHOUT_ENVOY": "true"}, Wrapper{Name: "scuttle", Stops: OnSuccess}},
-		{"envoy-preflight a", map[string]string{"ENVOY_ADMIN_API": "x"}, Wrapper{Name: "envoy-preflight", Stops: OnSuccess, Waits: true}},
+		{"envoy-preflight a", map[string]string{"ENVOY_ADMIN_API": "http://127.0.0.1:9901"}, Wrapper{Name: "envoy-preflight", Stops: OnSuccess, Waits: true, Asks: []Stop{{Tool: "envoy-preflight", Mesh: "kuma", Post: true}}}},
+		{"envoy-preflight a", map[string]string{"ENVOY_KILL_API": "http://127.0.0.1:15020/quitquitquit"}, Wrapper{Name: "envoy-preflight"}},
+		{"envoy-preflight a", map[string]string{"ENVOY_ADMIN_API": Unknown}, Wrapper{Name: "envoy-preflight", Stops: CannotTell, AsksElse: true}},
 		{"tini -- scuttle a", nil, Wrapper{Name: "scuttle"}},
 	} {
 		t.Run(c.argv, func(t *testing.T) {
@@ -130,6 +152,39 @@ func TestWrappers(t *testing.T) {
 		})
 	}
 	require.Nil(t, Read([]string{"/jobmesh-wrap", "install", "/jobmesh"}, nil).Wrapper)
+}
+
+func TestRefusals(t *testing.T) {
+	for _, c := range []struct {
+		argv []string
+		env  map[string]string
+		want []Refusal
+	}{
+		{argv: []string{"jobmesh-wrap", "a"}, want: []Refusal{{"jobmesh-wrap", `put -- before the command "a"`}}},
+		{argv: []string{"jobmesh-wrap", "install"}, want: []Refusal{{"jobmesh-wrap", "install wants one argument, the directory to copy to"}}},
+		{argv: []string{"jobmesh-wrap", "--", "a"}, env: map[string]string{"JOBMESH_QUIET": "yes"}, want: []Refusal{{"jobmesh-wrap", `JOBMESH_QUIET: "yes" is neither true nor false`}}},
+		{argv: []string{"jobmesh-wrap", "--", "linkerd-await", "sh", "-c", "a"}, want: []Refusal{{"linkerd-await", "linkerd-await: unknown flag -c"}}},
+		{argv: []string{"sh", "-c", "jobmesh-wrap --bogus -- a; jobmesh-wrap --bogus -- b"}, want: []Refusal{{"jobmesh-wrap", "unknown flag --bogus"}}},
+		{argv: []string{"sh", "-c", "JOBMESH_MEMBER=a jobmesh-wrap -- b"}, want: []Refusal{{"jobmesh-wrap", "--state-dir, --member and --members go together: one of them is missing"}}},
+		{argv: []string{"sh", "-c", `F="--mesh linkerd"; jobmesh-wrap $F -- a; jobmesh-wrap $G -- a; jobmesh-wrap --mesh="$G" -- a; exec jobmesh-wrap "$@"`, "sh", "--quiet", "--", "a"}},
+		{argv: []string{"jobmesh-wrap", "--mesh=$(MESH)", "--", "a"}},
+		{argv: []string{"jobmesh-wrap", "$(FLAG)", "a"}},
+		{argv: []string{"jobmesh-wrap", "--", "a"}, env: map[string]string{"JOBMESH_READY_TIMEOUT": Unknown, "JOBMESH_STOP": "POST $(URL)"}},
+		{argv: []string{"jobmesh-wrap", "--ready-timeout=$(T)", "--", "a"}, env: map[string]string{"T": "5x"}, want: []Refusal{{"jobmesh-wrap", `--ready-timeout: "5x" is not a duration such as 500ms, 30s or 2m`}}},
+		{argv: []string{"linkerd-await", "-S"}, want: []Refusal{{"linkerd-await", "linkerd-await: --shutdown and --timeout-fatal need a command"}}},
+		{argv: []string{"scuttle", "a"}, env: map[string]string{"ENVOY_ADMIN_API": "127.0.0.1:15000"}, want: []Refusal{{"scuttle", `ENVOY_ADMIN_API: "127.0.0.1:15000/server_info" does not start with http://`}}},
+	} {
+		require.Equal(t, c.want, Read(c.argv, c.env).Refusals, c.argv)
+	}
+}
+
+func TestExpand(t *testing.T) {
+	env := map[string]string{"A": "1", "B": "$(A)", "C.D-E": "2"}
+	for text, want := range map[string]string{
+		"$(A)$(B)": "1$(A)", "$$(A)": "$(A)", "$$$(A)": "$1", "$(X) $A ${A} $": "$(X) $A ${A} $", "$(C.D-E": "$(C.D-E", "a$(C.D-E)": "a2", "$()": "$()",
+	} {
+		require.Equal(t, want, Expand(text, env), text)
+	}
 }
 
 func TestPrograms(t *testing.T) {

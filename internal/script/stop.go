@@ -18,6 +18,8 @@ type Stop struct {
 	Signal bool
 	// Post is false where the request is surely a GET, which no proxy obeys.
 	Post bool
+	// Looks is set for a wrapper that stops the first proxy that it finds.
+	Looks bool
 }
 
 // stopOf tells whether a command stops a proxy. source is its text as written,

@@ -2,8 +2,13 @@ package script
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 // Outcome is when a proxy is stopped.
@@ -25,171 +30,250 @@ const (
 type Wrapper struct {
 	// Name is the program: jobmesh-wrap, linkerd-await, scuttle, envoy-preflight.
 	Name string
-	// Mesh is whose proxy it stops: empty for whichever there is, "none".
-	Mesh string
-	// Stops is when it stops the proxy.
+	// Stops is when it stops the proxies that it minds, which the next four say.
 	Stops Outcome
-	// Waits is set where it waits for a proxy of Mesh even when there is none,
-	// and fails or hangs then.
+	// Meshes are those whose proxy it minds, by name.
+	Meshes []string
+	// Looks is set where it minds the first proxy that it finds at a known port,
+	// because nothing told it which there is.
+	Looks bool
+	// Asks are its own requests and signals, where it was given some: then it makes
+	// no others.
+	Asks []Stop
+	// AsksElse is set where one of them goes to something that is not known here.
+	AsksElse bool
+	// Waits is set where it waits for the proxy of the first of Meshes, or for some
+	// Envoy where that is empty, and fails or hangs when there is none.
 	Waits bool
-	// Bound is how long it waits for the proxy, as written; empty for no limit.
-	Bound string
+	// Bound is how long it waits for the proxy; 0 for no limit.
+	Bound time.Duration
 	// Coordinated is set where it is one of several in the pod, and the last one
 	// stops the proxy.
 	Coordinated bool
-	// StopProcess is set where it stops the proxy by signal.
-	StopProcess string
 	// Command is what it runs.
 	Command []string
 }
 
-// readWrapper recognises a wrapper by the name of its program.
-func readWrapper(words []string, env map[string]string) (Wrapper, bool) {
-	if len(words) == 0 {
-		return Wrapper{}, false
-	}
-	switch name := path.Base(words[0]); name {
-	case "jobmesh-wrap":
-		return jobmeshWrap(words[1:], env)
-	case "linkerd-await":
-		return linkerdAwait(words[1:], env), true
-	case "scuttle":
-		return scuttle(words[1:], env), true
-	case "envoy-preflight":
-		return envoyPreflight(words[1:], env), true
-	}
-	return Wrapper{}, false
+// A Refusal is what a wrapper says of a command line that it does not take.
+type Refusal struct{ Wrapper, Text string }
+
+// reference is one to a variable of the container, as the kubelet leaves it where it
+// does not know that variable.
+var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_.-]*\)`)
+
+// unclear marks what a text gets from elsewhere for package wrapflags, which takes a
+// NUL byte for that. clear takes the marks away again.
+func unclear(text string) string {
+	return reference.ReplaceAllStringFunc(text, func(found string) string { return "\x00" + found })
 }
 
-// options splits a wrapper's command line. The long flags named in plain take no
-// value.
-func options(words []string, plain ...string) (flags map[string]string, command []string) {
-	flags = map[string]string{}
-	for i := 0; i < len(words); i++ {
-		w := words[i]
-		if w == "--" {
-			return flags, words[i+1:]
-		}
-		if !strings.HasPrefix(w, "-") {
-			return flags, words[i:]
-		}
-		name, value, has := strings.Cut(strings.TrimLeft(w, "-"), "=")
-		if !has && !slices.Contains(plain, name) && i+1 < len(words) && words[i+1] != "--" {
-			i++
-			value = words[i]
-		}
-		flags[name] = value
-	}
-	return flags, nil
-}
-
-func jobmeshWrap(words []string, env map[string]string) (Wrapper, bool) {
-	if len(words) > 0 && slices.Contains([]string{"install", "probe", "version"}, words[0]) {
-		return Wrapper{}, false
-	}
-	flags, command := options(words, "quiet", "q", "help", "h")
-	get := func(name, fallback string) string {
-		if v, ok := flags[name]; ok {
-			return v
-		}
-		if v := env["JOBMESH_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))]; v != "" {
-			return v
-		}
-		return fallback
-	}
-	w := Wrapper{
-		Name: "jobmesh-wrap", Command: command, Stops: Always,
-		Mesh: get("mesh", ""), Bound: get("ready-timeout", "2m"),
-		Coordinated: get("state-dir", "") != "",
-		StopProcess: get("stop-process", ""),
-	}
-	if w.Mesh == "auto" {
-		w.Mesh = ""
-	}
-	if w.Bound == "0" || w.Bound == "0s" {
-		w.Bound = ""
-	}
-	if w.Mesh == "none" && get("stop", "") == "" && w.StopProcess == "" {
-		w.Stops = Never
-	}
-	switch get("stop-when", "always") {
-	case "never":
-		w.Stops = Never
-	case "success":
-		// The kubelet runs the container again after a failure, and it needs the
-		// proxy then: this goes with restartPolicy OnFailure.
-		w.Stops = OnSuccess
-	}
-	// The chart hands over the injector's mark of each mesh: where the pod has
-	// none, the command runs at once.
-	marked := false
-	for name := range env {
-		marked = marked || strings.HasPrefix(name, "JOBMESH_POD_")
-	}
-	w.Waits = w.Mesh != "" && w.Mesh != "none" && !marked && get("on-ready-timeout", "fail") == "fail" && get("ready-url", "") != "none"
-	return w, true
-}
-
-func linkerdAwait(words []string, env map[string]string) Wrapper {
-	flags, command := options(apart(words), "S", "shutdown", "v", "verbose", "V", "version", "h", "help")
-	has := func(names ...string) bool {
-		return slices.ContainsFunc(names, func(n string) bool { _, ok := flags[n]; return ok })
-	}
-	w := Wrapper{Name: "linkerd-await", Mesh: "linkerd", Command: command}
-	disabled := env["LINKERD_AWAIT_DISABLED"] != "" || env["LINKERD_DISABLED"] != ""
-	if has("S", "shutdown") && !disabled {
-		w.Stops = Always
-	}
-	w.Bound = flags["t"] + flags["timeout"]
-	w.Waits = !disabled && flags["timeout-fatal"] != "false"
-	return w
-}
-
-// apart spells the short flags of linkerd-await one by one: -Sv is -S -v, and -t5m is
-// -t 5m.
-func apart(words []string) []string {
+func clear(words []string) []string {
 	var out []string
-	for i, w := range words {
-		if w == "--" || !strings.HasPrefix(w, "-") && (i == 0 || !strings.HasPrefix(words[i-1], "-")) {
-			return append(out, words[i:]...)
-		}
-		for len(w) > 2 && w[0] == '-' && w[1] != '-' && w[2] != '=' {
-			out = append(out, w[:2])
-			if w = w[2:]; strings.Contains("SvVh", out[len(out)-1][1:]) {
-				w = "-" + w
-			}
-		}
-		out = append(out, w)
+	for _, w := range words {
+		out = append(out, strings.ReplaceAll(w, "\x00$(", "$("))
 	}
 	return out
 }
 
-func truthy(value string) bool { return value == "true" || value == "1" }
-
-func scuttle(words []string, env map[string]string) Wrapper {
-	w := Wrapper{Name: "scuttle", Command: words, Stops: Always}
-	admin, quit := env["ENVOY_ADMIN_API"], env["ISTIO_QUIT_API"]
-	switch {
-	case truthy(env["NEVER_KILL_ISTIO"]):
-		w.Stops = Never
-	case truthy(env["NEVER_KILL_ISTIO_ON_FAILURE"]):
-		w.Stops = OnSuccess
-	case admin == "" && quit == "" && env["GENERIC_QUIT_ENDPOINTS"] == "":
-		w.Stops = Never
+// readWrapper recognises a wrapper by the name of its program. A command line with
+// which it runs nothing, such as that of an init container that installs it, is none,
+// but may be refused.
+func readWrapper(words []string, env map[string]string) (w Wrapper, refused *Refusal, ok bool) {
+	if len(words) == 0 {
+		return w, nil, false
 	}
-	w.Bound = env["WAIT_FOR_ENVOY_TIMEOUT"] + env["QUIT_WITHOUT_ENVOY_TIMEOUT"]
-	w.Waits = admin != "" && !truthy(env["START_WITHOUT_ENVOY"]) && w.Bound == ""
-	return w
+	var args []string
+	for _, word := range words[1:] {
+		args = append(args, unclear(word))
+	}
+	lookup := func(name string) (string, bool) {
+		value, set := env[name]
+		return unclear(value), set
+	}
+	w.Name = path.Base(words[0])
+	var err error
+	ok = true
+	switch w.Name {
+	case wrapflags.JobmeshWrap:
+		ok, err = w.jobmeshWrap(args, lookup)
+	case wrapflags.LinkerdAwait:
+		err = w.linkerdAwait(args, lookup)
+	case wrapflags.Scuttle:
+		err = w.scuttle(args, lookup)
+	case wrapflags.EnvoyPreflight:
+		w.envoyPreflight(args, lookup)
+	default:
+		return Wrapper{}, nil, false
+	}
+	if err != nil {
+		return Wrapper{Name: w.Name}, &Refusal{w.Name, err.Error()}, ok
+	}
+	w.Command = clear(w.Command)
+	return w, nil, ok
 }
 
-func envoyPreflight(words []string, env map[string]string) Wrapper {
-	w := Wrapper{Name: "envoy-preflight", Command: words, Stops: OnSuccess}
+// outcomes are those of --stop-when.
+var outcomes = map[string]Outcome{
+	wrapflags.StopAlways: Always,
+	// The kubelet runs the container again after a failure, and it needs the proxy
+	// then: this goes with restartPolicy OnFailure.
+	wrapflags.StopSuccess: OnSuccess,
+	wrapflags.StopNever:   Never,
+}
+
+func (w *Wrapper) jobmeshWrap(args []string, env wrapflags.Lookup) (runs bool, err error) {
+	call, err := wrapflags.ReadJobmeshWrap(args, env)
+	if call.Verb != wrapflags.VerbRun {
+		return false, err
+	}
+	o := &call.Options
+	w.Command = call.Command
+	w.Stops = outcomes[o.StopWhen]
+	w.Coordinated = o.StateDir != "" || !o.Knows("state-dir")
+	w.Bound = o.ReadyTimeout
+	row, named := mesh.ByName(o.Mesh)
 	switch {
-	case env["ENVOY_ADMIN_API"] == "" && env["ENVOY_KILL_API"] == "", truthy(env["NEVER_KILL_ENVOY"]):
+	case named:
+		w.Meshes = []string{o.Mesh}
+	case o.Mesh == wrapflags.MeshNone:
 		w.Stops = Never
-	case truthy(env["ALWAYS_KILL_ENVOY"]):
+	default:
+		w.Meshes, w.Looks = annotated(env)
+	}
+	for _, r := range o.Stop {
+		w.ask(r.Method, r.URL.Text)
+	}
+	if o.StopProcess != "" {
+		w.signal(o.StopProcess)
+	}
+	w.AsksElse = w.AsksElse || !o.Knows("stop", "stop-process")
+	if w.Stops != Never && !o.Knows("mesh", "stop-when") || call.Open {
+		w.Stops = CannotTell
+	}
+	w.Waits = named && (len(row.Ready) > 0 || o.ReadyURL != nil) && !o.NoReady && o.OnReadyTimeout == wrapflags.Fail &&
+		o.Knows("ready-url", "on-ready-timeout") && !call.Open
+	return true, err
+}
+
+// annotated returns the meshes of which the environment says that they may be in the
+// pod. nothing is set where it says nothing of any.
+func annotated(env wrapflags.Lookup) (meshes []string, nothing bool) {
+	nothing = true
+	for _, m := range mesh.All() {
+		if m.Annotation == "" {
+			continue
+		}
+		if value, set := env(m.Variable()); set {
+			nothing = false
+			if mesh.Injected(value) {
+				meshes = append(meshes, m.Name)
+			}
+		}
+	}
+	return meshes, nothing
+}
+
+// nobody is whose proxy a request stops that none obeys.
+const nobody = "nobody"
+
+// ask notes a request of the wrapper.
+func (w *Wrapper) ask(method, url string) {
+	name, found := stopIn(url)
+	switch {
+	case found:
+		w.Asks = append(w.Asks, Stop{Tool: w.Name, Mesh: name, Post: method == "POST"})
+	case strings.Contains(url, "/quitquitquit"):
+		w.Asks = append(w.Asks, Stop{Tool: w.Name, Mesh: nobody}) // a port that is deaf to it
+	default:
+		w.AsksElse = true
+	}
+}
+
+// signal notes a process that the wrapper ends. One that belongs to no mesh may be a
+// helper of that name.
+func (w *Wrapper) signal(process string) {
+	call, found := stopOf([]string{"pkill", process}, process)
+	if !found {
+		call = Stop{Mesh: process, Signal: true}
+		w.AsksElse = true
+	}
+	call.Tool = w.Name
+	w.Asks = append(w.Asks, call)
+}
+
+func (w *Wrapper) linkerdAwait(args []string, env wrapflags.Lookup) error {
+	a, err := wrapflags.ReadLinkerdAwait(args, env)
+	w.Meshes = []string{"linkerd"}
+	w.Command = a.Command
+	w.Bound = a.Timeout
+	known := func(name string) bool { return !a.Open && !slices.Contains(a.Unknown, name) }
+	on := a.Disabled == ""
+	if a.Shutdown && (on || !known("LINKERD_AWAIT_DISABLED")) {
 		w.Stops = Always
 	}
-	w.Waits = env["ENVOY_ADMIN_API"] != "" && !truthy(env["START_WITHOUT_ENVOY"])
-	return w
+	if a.Open || w.Stops == Always && !known("LINKERD_AWAIT_DISABLED") {
+		w.Stops = CannotTell
+	}
+	w.Waits = on && !a.Help && !a.Version && known("timeout") && known("timeout-fatal") && (a.Timeout == 0 || a.TimeoutFatal)
+	return err
+}
+
+func (w *Wrapper) scuttle(args []string, env wrapflags.Lookup) error {
+	s, err := wrapflags.ReadScuttle(args, env)
+	w.Command = s.Command
+	w.Stops = outcomes[s.StopWhen]
+	w.Bound = s.Timeout
+	for _, r := range s.Stop {
+		w.ask(r.Method, r.URL.Text)
+	}
+	if s.StopProcess != "" {
+		w.signal(s.StopProcess)
+		// The release that is maintained takes Istio's own port for that of Envoy's.
+		w.AsksElse = s.Envoy == nil || s.Envoy.Port == 15000
+	}
+	known := func(names ...string) bool {
+		return !slices.ContainsFunc(names, func(n string) bool { return slices.Contains(s.Unknown, n) })
+	}
+	only, _ := env("GENERIC_QUIT_ONLY") // of the release that is maintained: nothing else counts then
+	switch {
+	case only != "" && only != "false", !known("ENVOY_ADMIN_API"), w.Stops != Never && !known("NEVER_KILL_ISTIO", "NEVER_KILL_ISTIO_ON_FAILURE"):
+		w.Stops, w.AsksElse = CannotTell, true
+	case !known("ISTIO_QUIT_API", "GENERIC_QUIT_ENDPOINTS"):
+		w.AsksElse = true
+	}
+	// Its own test of what is its own Envoy; for any other it waits whatever the pod
+	// has.
+	own := s.Envoy != nil && wrapflags.IsLocal(s.Envoy.Text)
+	w.Waits = own && (s.Timeout == 0 || s.Fatal) && known("START_WITHOUT_ENVOY", "WAIT_FOR_ENVOY_TIMEOUT", "QUIT_WITHOUT_ENVOY_TIMEOUT")
+	return err
+}
+
+func (w *Wrapper) envoyPreflight(args []string, env wrapflags.Lookup) {
+	p := wrapflags.ReadEnvoyPreflight(args, env)
+	w.Command = p.Command
+	w.Stops = outcomes[p.StopWhen]
+	if w.Stops != Never {
+		w.ask("POST", p.Stop)
+	}
+	if len(p.Unknown) > 0 && (w.Stops != Never || slices.Contains(p.Unknown, "ENVOY_ADMIN_API")) {
+		w.Stops, w.AsksElse = CannotTell, true
+	}
+	w.Waits = p.Waits && len(p.Unknown) == 0
+}
+
+// calls are what a script that runs the wrapper calls to stop a proxy.
+func (w *Wrapper) calls() []Stop {
+	calls := slices.Clone(w.Asks)
+	switch {
+	case w.AsksElse:
+		calls = append(calls, Stop{Tool: w.Name, Post: true})
+	case len(calls) > 0:
+	case w.Looks:
+		calls = []Stop{{Tool: w.Name, Post: true, Looks: true}}
+	default:
+		for _, name := range w.Meshes {
+			calls = append(calls, Stop{Tool: w.Name, Mesh: name, Post: true})
+		}
+	}
+	return calls
 }

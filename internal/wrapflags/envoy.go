@@ -84,16 +84,16 @@ func ReadScuttle(args []string, env Lookup) (Scuttled, error) {
 		}
 		s.Envoy = &u
 	}
-	if !isLocal(admin) {
+	if !IsLocal(admin) {
 		return s, nil // somebody else's Envoy
 	}
 	s.StopWhen = when
 	return s, s.readStops(env)
 }
 
-// isLocal is the test by which scuttle and envoy-preflight tell their own Envoy from
+// IsLocal is the test by which scuttle and envoy-preflight tell their own Envoy from
 // somebody else's.
-func isLocal(url string) bool {
+func IsLocal(url string) bool {
 	return strings.Contains(url, "127.0.0.1") || strings.Contains(url, "localhost")
 }
 
@@ -199,7 +199,7 @@ func ReadEnvoyPreflight(args []string, env Lookup) Preflight {
 		p.Stop = admin + "/quitquitquit"
 	}
 	switch never, always := value("NEVER_KILL_ENVOY"), value("ALWAYS_KILL_ENVOY"); {
-	case !told || !isLocal(admin) || never == "true":
+	case !told || !IsLocal(admin) || never == "true":
 	case always == "true":
 		p.StopWhen = StopAlways
 	default:

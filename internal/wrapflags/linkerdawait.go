@@ -32,9 +32,7 @@ type Await struct {
 	given      string // letters of flags
 }
 
-// AwaitVariables are the variables that linkerd-await reads.
-func AwaitVariables() []string { return []string{awaitVerbose, awaitDisabled, linkerdDisabled} }
-
+// The variables of linkerd-await.
 const (
 	awaitVerbose    = "LINKERD_AWAIT_VERBOSE"
 	awaitDisabled   = "LINKERD_AWAIT_DISABLED"

@@ -1,0 +1,140 @@
+package lint
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/script"
+)
+
+// wrapperStops decides when a wrapper stops the proxy of a mesh, or a helper.
+func (p *pod) wrapperStops(w script.Wrapper, name string) stopped {
+	if w.Stops == script.Never {
+		return stopped{}
+	}
+	var note string
+	m := rowOf(name)
+	_, _, path := m.StopURL()
+	for _, call := range w.Asks {
+		why, reaches := p.reaches(call, name)
+		if reaches && (call.Mesh != "" || call.Signal || path == "/quitquitquit") {
+			return stopped{outcome: p.enough(w.Stops), byURL: !call.Signal}
+		}
+		note = cmp.Or(why, note)
+	}
+	switch {
+	case w.AsksElse:
+		return stopped{outcome: script.CannotTell}
+	case len(w.Asks) > 0:
+		return stopped{note: note}
+	case slices.ContainsFunc(w.Meshes, func(m string) bool { return sameStop(m, name) }):
+		return stopped{outcome: p.enough(w.Stops), byURL: true}
+	case w.Looks:
+		outcome, note := p.finds(name)
+		if outcome == script.Always {
+			outcome = p.enough(w.Stops)
+		}
+		return stopped{outcome: outcome, note: note, byURL: true}
+	}
+	return stopped{}
+}
+
+// reaches tells whether a call is one for the proxy of a mesh, or for a helper, and
+// that this one obeys. why is what to say where it is, and is in vain.
+func (p *pod) reaches(call script.Stop, name string) (why string, ok bool) {
+	switch {
+	case call.Looks:
+		outcome, why := p.finds(name)
+		return why, outcome != script.Never
+	case call.Mesh != "" && !sameStop(call.Mesh, name):
+		return "", false
+	case call.Signal && !p.sharesProcesses():
+		return "; `" + call.Tool + "` cannot reach it without shareProcessNamespace", false
+	case !call.Signal && !call.Post && !rowOf(name).StopByGet:
+		return "; `" + call.Tool + "` sends a GET, and the proxy obeys a POST alone", false
+	}
+	return "", true
+}
+
+// twins are helpers that are stopped as the proxy of a row is.
+var twins = map[string]string{"alloydb-auth-proxy": "cloud-sql-proxy"}
+
+// sameStop tells whether what stops one of two stops the other.
+func sameStop(one, other string) bool {
+	return cmp.Or(twins[one], one) == cmp.Or(twins[other], other)
+}
+
+// finds tells whether a wrapper that nobody told which proxy there is finds one: it
+// looks at the known ports, and minds the first that answers.
+func (p *pod) finds(name string) (outcome script.Outcome, note string) {
+	m, known := mesh.ByName(cmp.Or(twins[name], name))
+	switch {
+	case !known || len(m.Ready)+len(m.Detect) == 0:
+		return script.Never, ""
+	case m.Annotation != "":
+		return script.Always, ""
+	}
+	for _, x := range p.proxies {
+		if first := rowOf(x.mesh); len(first.Ready)+len(first.Detect) > 0 {
+			return script.Never, "; the wrapper minds the first proxy that it finds, which is `" + x.name + "`"
+		}
+	}
+	for _, c := range p.apps {
+		if helper := helperOf(c); helper != "" && sameStop(helper, name) {
+			return answers(c, m.Name)
+		}
+	}
+	return script.CannotTell, ""
+}
+
+// answers tells whether a helper answers where the wrapper looks, and ends when it is
+// asked to.
+func answers(c container, name string) (outcome script.Outcome, note string) {
+	if name != "cloud-sql-proxy" {
+		return script.CannotTell, "" // where Envoy's admin port is stands in its configuration
+	}
+	known := true
+	is := func(flag, otherwise, want string) bool {
+		value, given := c.flag(flag, want != "true")
+		for _, prefix := range []string{"CSQL_PROXY_", "ALLOYDB_PROXY_"} {
+			if !given {
+				value, given = c.env[prefix+strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))]
+			}
+		}
+		if strings.ContainsAny(value, "\x00$") {
+			known = false
+		}
+		return cmp.Or(value, otherwise) == want
+	}
+	on := is("health-check", "false", "true")
+	on = is("quitquitquit", "false", "true") && on
+	on = is("http-port", "9090", "9090") && is("admin-port", "9091", "9091") && on
+	_, configured := c.flag("config-file", true)
+	switch {
+	case on:
+		return script.Always, ""
+	case !known || configured || c.place.get("envFrom").node != nil:
+		return script.CannotTell, ""
+	}
+	return script.Never, "; the wrapper finds it with --health-check, and stops it with --quitquitquit, on their usual ports"
+}
+
+// flag is the value of a long flag of a container's program. valued says that it takes
+// one; without, it is a switch.
+func (c container) flag(name string, valued bool) (value string, given bool) {
+	words := strings.Fields(strings.Join(c.argv, " "))
+	for i, w := range words {
+		rest, found := strings.CutPrefix(w, "--"+name)
+		switch {
+		case found && strings.HasPrefix(rest, "="):
+			return rest[1:], true
+		case found && rest == "" && !valued:
+			return "true", true
+		case found && rest == "" && i+1 < len(words):
+			return words[i+1], true
+		}
+	}
+	return "", false
+}
