@@ -3,8 +3,9 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+COMMIT := $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
 # bin/jobmesh is linked twice: what inject pins is the image that the first one builds.
-LINK     = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w $(1)" -o bin/jobmesh ./cmd/jobmesh
+LINK     = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.commit=$(COMMIT) $(1)" -o bin/jobmesh ./cmd/jobmesh
 TOOLS   := bin/helm3 bin/helm4 bin/helm-unittest bin/kustomize bin/staticcheck
 
 export JOBMESH_HELM3 := $(CURDIR)/bin/helm3

@@ -22,7 +22,7 @@ func cliPage() ([]byte, error) {
 	for _, c := range fault.Codes {
 		fmt.Fprintf(&b, "| %d | %s |\n", c.Code, c.Meaning)
 	}
-	b.WriteString("\nResults go to stdout. stderr carries one line of cause and `hint:` lines.\n")
+	b.WriteString("\nResults go to stdout, as data where a verb has `-o` ([output.md](output.md)). stderr carries\none line of cause and `hint:` lines.\n")
 	return []byte(b.String()), nil
 }
 

@@ -12,13 +12,13 @@ import (
 	"github.com/jobmesh/jobmesh/internal/cli"
 )
 
-// imageDigest is set by the build to that of the image built beside, and empty where
-// there is none.
-var imageDigest string
+// These are set by the build. imageDigest is that of the image built beside, empty where
+// there is none; commit is empty where Go notes it by itself.
+var imageDigest, commit string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Run(ctx, os.Args[1:], jobmesh.Version, cli.SystemStreams(), cli.CalledAs(os.Args[0]), cli.ImageDigest(imageDigest))
+	code := cli.Run(ctx, os.Args[1:], jobmesh.Version, cli.SystemStreams(), cli.CalledAs(os.Args[0]), cli.ImageDigest(imageDigest), cli.Commit(commit))
 	stop()
 	os.Exit(code)
 }

@@ -64,7 +64,7 @@ are refused with exit code 4.`,
 	flags.StringArrayVar(&o.platforms, "platform", nil, "platform to build for, such as linux/amd64; repeatable (default all of the image)")
 	flags.StringVar(&o.compression, "compression", string(image.Gzip), "compression of the layers: gzip or zstd")
 	flags.StringVar(&o.registry, "registry", "", "registry and prefix of the image's name, also written into the chart (default that of the chart)")
-	flags.StringVarP(&o.output, "output", "o", "dist", "folder to write to")
+	flags.StringVar(&o.output, "output", "dist", "folder to write to")
 	flags.StringVar(&o.signKey, "sign-key", "", "private key to sign the image with, in PEM, or of cosign generate-key-pair (passphrase in COSIGN_PASSWORD)")
 	flags.BoolVar(&o.offline, "offline", false, "take pinned binaries of others from the cache only")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say what compiles, with which flags, and which settings of the caller are ignored")

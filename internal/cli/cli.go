@@ -48,16 +48,19 @@ func SystemStreams() Streams {
 type Option func(*linked)
 
 // linked is what the program was linked with, and what it was called by.
-type linked struct{ imageDigest, program string }
+type linked struct{ imageDigest, commit, program string }
 
 // ImageDigest pins the image that inject writes, as the packed chart pins it.
-func ImageDigest(digest string) Option { return func(o *linked) { o.imageDigest = digest } }
+func ImageDigest(digest string) Option { return func(l *linked) { l.imageDigest = digest } }
+
+// Commit names the sources where Go has not noted it in the program.
+func Commit(commit string) Option { return func(l *linked) { l.commit = commit } }
 
 // KubectlPlugin is the name under which kubectl finds the program.
 const KubectlPlugin = "kubectl-jobmesh"
 
 // CalledAs is the name that the program was called by.
-func CalledAs(path string) Option { return func(o *linked) { o.program = filepath.Base(path) } }
+func CalledAs(path string) Option { return func(l *linked) { l.program = filepath.Base(path) } }
 
 // Run runs the command line and returns the exit code.
 func Run(ctx context.Context, args []string, version string, streams Streams, known ...Option) int {
@@ -106,9 +109,9 @@ func sentence(err error) string {
 
 // New returns the root command. The reference in docs is generated from it.
 func New(version string, streams Streams, known ...Option) *cobra.Command {
-	var o linked
+	var l linked
 	for _, option := range known {
-		option(&o)
+		option(&l)
 	}
 	root := &cobra.Command{
 		Use:   "jobmesh",
@@ -121,7 +124,7 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	if o.program == KubectlPlugin {
+	if l.program == KubectlPlugin {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl jobmesh"}
 	}
 	// A closure over root: cobra's own check gives an error without a code.
@@ -145,8 +148,8 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 	root.SetErr(streams.Err)
 	root.AddCommand(
 		newBuild(version, streams), newPublish(streams), newVerify(streams),
-		newInject(streams, o.imageDigest), newLint(version, streams), newResolve(streams), newFunction(streams, version, o.imageDigest), newLock(streams),
-		newTry(version, streams, o.imageDigest),
+		newInject(streams, l.imageDigest), newLint(version, streams), newResolve(streams), newFunction(streams, version, l.imageDigest), newLock(streams),
+		newTry(version, streams, l.imageDigest), newVersion(streams, version, l),
 	)
 	return root
 }

@@ -23,7 +23,7 @@ import (
 
 type lintOptions struct {
 	profile profileOptions
-	output  string
+	output  output
 	failOn  string
 	explain string
 	list    bool
@@ -58,7 +58,7 @@ Exit code 1 means findings at or above --fail-on.`,
 	}
 	flags := cmd.Flags()
 	o.profile.register(cmd)
-	flags.StringVar(&o.output, "output", "text", "format: "+strings.Join(report.Formats(), ", "))
+	o.output.register(cmd, report.Formats())
 	flags.StringVar(&o.failOn, "fail-on", "error", "least severity of a finding that gives exit code 1: "+strings.Join(lint.Severities(), ", "))
 	flags.StringVar(&o.explain, "explain", "", "print the page of a rule, such as JM101, and nothing else")
 	flags.BoolVar(&o.list, "list-rules", false, "print the rules, and nothing else")
@@ -66,33 +66,28 @@ Exit code 1 means findings at or above --fail-on.`,
 	for _, r := range slices.Concat(lint.Rules(), lint.Elsewhere()) {
 		ids = append(ids, r.ID+"\t"+r.Title)
 	}
-	complete(cmd, "output", report.Formats())
 	complete(cmd, "fail-on", lint.Severities())
 	complete(cmd, "explain", ids)
 	return cmd
 }
 
-// complete offers words for a flag.
-func complete(cmd *cobra.Command, flag string, words []string) {
-	_ = cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return words, cobra.ShellCompDirectiveNoFileComp
-	}) // fails only for a flag that is not there
-}
-
 func runLint(ctx context.Context, streams Streams, version string, o lintOptions, changed func(string) bool, args []string) error {
+	if err := o.output.check(); err != nil {
+		return err
+	}
 	color := colored(streams.Out)
 	if o.list {
-		return report.List(streams.Out)
+		return o.rules(streams, lint.Rules()...)
 	}
 	if o.explain != "" {
 		rule, err := lint.ByID(o.explain)
 		if err != nil {
 			return fault.New(fault.Usage, err, "jobmesh lint --list-rules")
 		}
-		return report.Explain(streams.Out, rule, color)
-	}
-	if !slices.Contains(report.Formats(), o.output) {
-		return unknownWord("output", o.output, report.Formats())
+		if o.output.isText() {
+			return report.Explain(streams.Out, rule, color)
+		}
+		return o.rules(streams, rule)
 	}
 	if len(args) == 0 {
 		if streams.InTerminal {
@@ -122,7 +117,7 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	if list != nil && !changed("output") {
 		err = report.ResourceList(streams.Out, list, run.findings)
 	} else {
-		err = run.write(streams.Out, o.output, version, color)
+		err = run.write(streams.Out, o.output.format, version, color)
 	}
 	if err != nil {
 		return err
@@ -130,8 +125,15 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	return run.verdict(streams, failOn)
 }
 
-func unknownWord(flag, word string, words []string) error {
-	return fault.New(fault.Usage, fmt.Errorf("--%s %q is unknown", flag, word), "it is one of "+strings.Join(words, ", "))
+// rules prints rules in the format that was asked for.
+func (o lintOptions) rules(streams Streams, rules ...*lint.Rule) error {
+	switch o.output.format {
+	case "text":
+		return report.List(streams.Out, rules)
+	case "json", "yaml":
+		return o.output.print(streams.Out, report.RulesOf(rules))
+	}
+	return fault.New(fault.Usage, fmt.Errorf("--output %s is for findings, and rules are no findings", o.output.format), "--output json")
 }
 
 // colored tells whether colour is wanted on a stream: on a terminal, unless

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -27,6 +28,7 @@ type publishOptions struct {
 	referrers string
 	signKey   string
 	keyless   bool
+	output    output
 }
 
 func newPublish(streams Streams) *cobra.Command {
@@ -49,7 +51,8 @@ and charts, with bundles that cosign 3 verifies offline. Where a registry has no
 referrers API their list is kept under a tag, sha256-DIGEST.
 
 Credentials are those of docker and podman. Registries on this machine are spoken
-to in plain HTTP, others in HTTPS. The references go to stdout, by digest.`,
+to in plain HTTP, others in HTTPS. The references go to stdout, by digest; with
+-o json or yaml, each with its tags.`,
 		Example: `  jobmesh publish registry.example.com/platform
   jobmesh publish registry.example.com/platform --tag latest
   jobmesh publish registry.example.com/platform --sign-key cosign.key
@@ -75,6 +78,7 @@ to in plain HTTP, others in HTTPS. The references go to stdout, by digest.`,
 	flags.StringVar(&o.referrers, "referrers", "auto", "auto; required, to refuse a registry without the referrers API; none, to publish no attestations")
 	_ = cmd.RegisterFlagCompletionFunc("referrers", cobra.FixedCompletions(referrerModes, cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that is not there
 	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
+	o.output.register(cmd, resultFormats)
 	flags.StringToStringVar(&o.timeouts, "timeout", nil, "limit of one step of a phase, as in tag=10m, repetitions included: check (30s), blob (5m), manifest (1m), attachment (2m), read-back (2m), referrers (2m), sign (5m), tag (2m)")
 	return cmd
 }
@@ -97,6 +101,9 @@ func (o publishOptions) limits() (map[string]time.Duration, error) {
 var referrerModes = []string{"auto", "required", "none"}
 
 func (o publishOptions) check() error {
+	if err := o.output.check(); err != nil {
+		return err
+	}
 	switch {
 	case !slices.Contains(referrerModes, o.referrers):
 		return fault.New(fault.Usage, fmt.Errorf("--referrers %q is not auto, required or none", o.referrers))
@@ -130,7 +137,7 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 		return err
 	}
 	if o.dryRun {
-		return printSteps(streams, publish.Steps(artifacts))
+		return o.planned(streams, artifacts)
 	}
 	client := registry.New(o.plainHTTP)
 	p := publish.New(client)
@@ -154,12 +161,72 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 	if !changed {
 		_, _ = fmt.Fprintln(streams.Err, "already published: nothing to do") // a courtesy
 	}
+	return o.published(streams, artifacts, changed)
+}
+
+// publishResult is what publish prints as data; docs/publish.schema.json describes it.
+type publishResult struct {
+	DryRun    bool                `json:"dryRun"`
+	Changed   bool                `json:"changed"`
+	Artifacts []publishedArtifact `json:"artifacts"`
+	// Steps are those that a dry run would do.
+	Steps []publishStep `json:"steps,omitempty"`
+}
+
+type publishedArtifact struct {
+	Kind       string   `json:"kind"`
+	Name       string   `json:"name"`
+	Repository string   `json:"repository"`
+	Digest     string   `json:"digest"`
+	Tags       []string `json:"tags"`
+	Reference  string   `json:"reference"`
+}
+
+type publishStep struct {
+	Phase  string `json:"phase"`
+	Object string `json:"object"`
+	Size   int64  `json:"size"`
+}
+
+func artifactsOf(artifacts []publish.Artifact) []publishedArtifact {
+	var all []publishedArtifact
+	for i, a := range artifacts {
+		kind := "chart"
+		if i == 0 { // the image is the first of a plan
+			kind = "image"
+		}
+		all = append(all, publishedArtifact{
+			Kind: kind, Name: path.Base(a.Repository.RepositoryStr()), Repository: a.Repository.Name(),
+			Digest: a.Top().Descriptor.Digest.String(), Tags: a.Tags, Reference: a.Reference(),
+		})
+	}
+	return all
+}
+
+// published prints what is in the registry now.
+func (o publishOptions) published(streams Streams, artifacts []publish.Artifact, changed bool) error {
+	if !o.output.isText() {
+		return o.output.print(streams.Out, publishResult{Changed: changed, Artifacts: artifactsOf(artifacts)})
+	}
 	for _, a := range artifacts {
 		if _, err := fmt.Fprintln(streams.Out, a.Reference()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// planned prints what would be sent.
+func (o publishOptions) planned(streams Streams, artifacts []publish.Artifact) error {
+	steps := publish.Steps(artifacts)
+	if o.output.isText() {
+		return printSteps(streams, steps)
+	}
+	result := publishResult{DryRun: true, Artifacts: artifactsOf(artifacts)}
+	for _, s := range steps {
+		result.Steps = append(result.Steps, publishStep(s))
+	}
+	return o.output.print(streams.Out, result)
 }
 
 func printSteps(streams Streams, steps []publish.Step) error {

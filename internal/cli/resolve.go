@@ -24,10 +24,11 @@ import (
 type resolveOptions struct {
 	images    []string
 	kinds     []string
-	output    string
+	lockFile  string
 	update    bool
 	check     bool
 	plainHTTP bool
+	output    output
 }
 
 func newResolve(streams Streams) *cobra.Command {
@@ -52,7 +53,7 @@ Credentials are those of docker and podman. Nothing is written unless every imag
 could be resolved. Without arguments the manifests come from stdin.`,
 		Example: `  helm template . --set jobmesh.enabled=false | jobmesh resolve
   jobmesh resolve --check manifests/
-  jobmesh resolve --image redis:7 --output charts/shop/jobmesh.lock.yaml`,
+  jobmesh resolve --image redis:7 --lock-file charts/shop/jobmesh.lock.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runResolve(cmd.Context(), streams, cmd.InOrStdin(), args, o)
 		},
@@ -60,29 +61,36 @@ could be resolved. Without arguments the manifests come from stdin.`,
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.images, "image", nil, "an image to resolve, with or without manifests; repeatable")
 	flags.StringSliceVar(&o.kinds, "kinds", nil, "further kinds whose containers are resolved, such as Deployment")
-	flags.StringVarP(&o.output, "output", "o", lockfile.FileName, "lock file; - writes it to stdout, and reads none")
+	flags.StringVar(&o.lockFile, "lock-file", lockfile.FileName, "lock file; - writes it to stdout, and reads none")
 	flags.BoolVar(&o.update, "update", false, "ask for the images in the lock file again")
 	flags.BoolVar(&o.check, "check", false, "write nothing; exit code 3 if the lock file is not up to date")
 	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
-	_ = cmd.MarkFlagFilename("output", "yaml", "yml") // fails only for a flag that is not there
+	o.output.register(cmd, resultFormats)
+	_ = cmd.MarkFlagFilename("lock-file", "yaml", "yml") // fails only for a flag that is not there
 	return cmd
 }
 
 func runResolve(ctx context.Context, streams Streams, stdin io.Reader, args []string, o resolveOptions) error {
+	if err := o.output.check("the lock file goes where --lock-file says: --lock-file " + o.output.format); err != nil {
+		return err
+	}
+	if o.lockFile == "-" && !o.output.isText() {
+		return fault.New(fault.Usage, fmt.Errorf("--lock-file - and --output %s contradict each other: both write to stdout", o.output.format))
+	}
 	if o.check && o.update {
 		return fault.New(fault.Usage, errors.New("--check contradicts --update: it writes nothing"))
 	}
-	if o.check && o.output == "-" {
-		return fault.New(fault.Usage, errors.New("--check wants the lock file that --output names, not -"))
+	if o.check && o.lockFile == "-" {
+		return fault.New(fault.Usage, errors.New("--check wants the lock file that --lock-file names, not -"))
 	}
 	lock := &lockfile.Lock{}
-	if o.output != "-" {
+	if o.lockFile != "-" {
 		// Before a registry is asked: where the answers cannot go, none are needed.
-		if _, err := os.Stat(filepath.Dir(o.output)); err != nil {
-			return fault.New(fault.LocalIO, err, "choose another file with --output")
+		if _, err := os.Stat(filepath.Dir(o.lockFile)); err != nil {
+			return fault.New(fault.LocalIO, err, "choose another file with --lock-file")
 		}
 		var err error
-		if lock, err = lockfile.Load(o.output); err != nil {
+		if lock, err = lockfile.Load(o.lockFile); err != nil {
 			return err
 		}
 	}
@@ -112,10 +120,10 @@ func runResolve(ctx context.Context, streams Streams, stdin io.Reader, args []st
 	if len(uses) == 0 {
 		note(streams)("every container has a command: there is nothing to resolve")
 	}
-	if o.check || len(uses) == 0 && o.output != "-" {
-		return printOutcomes(streams.Out, outcomes)
+	if o.check || len(uses) == 0 && o.lockFile != "-" {
+		return o.resolved(streams, outcomes, false)
 	}
-	return writeLock(streams, lock, outcomes, o.output)
+	return o.writeLock(streams, lock, outcomes)
 }
 
 // usesIn reads the manifests. Mistakes in documents come beside the uses in the
@@ -157,9 +165,9 @@ func waysOut(failed []error, o resolveOptions) []string {
 		return nil
 	}
 	if o.check && slices.ContainsFunc(failed, func(err error) bool { return fault.Code(err) == fault.Input }) {
-		return []string{"jobmesh resolve --update with the same arguments writes " + o.output + " anew"}
+		return []string{"jobmesh resolve --update with the same arguments writes " + o.lockFile + " anew"}
 	}
-	file := o.output
+	file := o.lockFile
 	if file == "-" {
 		file = lockfile.FileName
 	}
@@ -169,8 +177,8 @@ func waysOut(failed []error, o resolveOptions) []string {
 	}
 }
 
-func writeLock(streams Streams, lock *lockfile.Lock, outcomes []entrypoint.Outcome, output string) error {
-	if output == "-" {
+func (o resolveOptions) writeLock(streams Streams, lock *lockfile.Lock, outcomes []entrypoint.Outcome) error {
+	if o.lockFile == "-" {
 		text, err := lock.Encode()
 		if err != nil {
 			return err
@@ -178,14 +186,43 @@ func writeLock(streams Streams, lock *lockfile.Lock, outcomes []entrypoint.Outco
 		_, err = streams.Out.Write(text)
 		return err
 	}
-	changed, err := lock.Write(output)
+	changed, err := lock.Write(o.lockFile)
 	if err != nil {
-		return fault.New(fault.LocalIO, err, "choose another file with --output")
+		return fault.New(fault.LocalIO, err, "choose another file with --lock-file")
 	}
 	if !changed {
-		note(streams)(output + " is up to date")
+		note(streams)(o.lockFile + " is up to date")
 	}
-	return printOutcomes(streams.Out, outcomes)
+	return o.resolved(streams, outcomes, changed)
+}
+
+// resolveResult is what resolve prints as data; docs/resolve.schema.json describes it.
+type resolveResult struct {
+	LockFile string          `json:"lockFile"`
+	Changed  bool            `json:"changed"`
+	Images   []resolvedImage `json:"images"`
+}
+
+type resolvedImage struct {
+	Image      string            `json:"image"`
+	Status     entrypoint.Status `json:"status"`
+	Digest     string            `json:"digest"`
+	Entrypoint []string          `json:"entrypoint"`
+	Cmd        []string          `json:"cmd"`
+}
+
+// resolved prints what each image runs. changed says whether the lock file was written.
+func (o resolveOptions) resolved(streams Streams, outcomes []entrypoint.Outcome, changed bool) error {
+	if o.output.isText() {
+		return printOutcomes(streams.Out, outcomes)
+	}
+	result := resolveResult{LockFile: o.lockFile, Changed: changed, Images: []resolvedImage{}} // a list even where it is empty
+	for _, of := range outcomes {
+		result.Images = append(result.Images, resolvedImage{
+			of.Image, of.Status, of.Digest, append([]string{}, of.Entrypoint...), append([]string{}, of.Cmd...),
+		})
+	}
+	return o.output.print(streams.Out, result)
 }
 
 // printOutcomes prints one line for each image: what came of it, its name, its

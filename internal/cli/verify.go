@@ -21,6 +21,8 @@ type verifyOptions struct {
 	key       string
 	name      string
 	plainHTTP bool
+	quiet     bool
+	output    output
 }
 
 func newVerify(streams Streams) *cobra.Command {
@@ -70,10 +72,15 @@ not as it should be, or is more than may be read of what nobody can trust yet.`,
 	flags.StringVar(&o.key, "key", "", "public key that everything has to be signed with, in PEM, as cosign.pub")
 	flags.StringVar(&o.name, "name", "", "name of the image or chart, where the reference has another, as in a mirror")
 	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print only what is not as it should be")
+	o.output.register(cmd, resultFormats)
 	return cmd
 }
 
 func runVerify(ctx context.Context, streams Streams, what string, o verifyOptions) error {
+	if err := o.output.check(); err != nil {
+		return err
+	}
 	key, err := publicKey(o.key)
 	if err != nil {
 		return err
@@ -107,11 +114,18 @@ func runVerify(ctx context.Context, streams Streams, what string, o verifyOption
 		}
 		look.Findings = slices.Concat(look.Findings, verify.Rebuilt(look.Stored, index), verify.Repacked(look.Stored, charts))
 	}
-	return printLook(streams, look, o)
+	return o.print(streams, look)
 }
 
-// printLook prints what was looked at, and returns what is not as it should be.
-func printLook(streams Streams, look verify.Look, o verifyOptions) error {
+// print prints what was looked at, and returns what is not as it should be.
+func (o verifyOptions) print(streams Streams, look verify.Look) error {
+	result := o.resultOf(look)
+	if !o.output.isText() {
+		if err := o.output.print(streams.Out, result); err != nil {
+			return err
+		}
+		return look.Err()
+	}
 	signer := "by whom is not checked without --key"
 	switch {
 	case look.Signed:
@@ -119,18 +133,83 @@ func printLook(streams Streams, look verify.Look, o verifyOptions) error {
 	case o.key != "":
 		signer = "not signed with " + o.key
 	}
-	lines := []string{fmt.Sprintf("%s %s %s, %s", cmp.Or(look.Name, "without a name"), cmp.Or(look.Version, "without a version"), look.Digest, signer)}
-	for _, f := range look.Findings {
-		result := cmp.Or(f.Note, "ok")
-		if f.Err != nil {
-			result = f.Err.Error()
+	var lines []string
+	if !o.quiet {
+		lines = append(lines, fmt.Sprintf("%s %s %s, %s", cmp.Or(look.Name, "without a name"), cmp.Or(look.Version, "without a version"), look.Digest, signer))
+	}
+	for _, f := range result.Findings {
+		if !o.quiet || f.Result == resultFailed {
+			lines = append(lines, fmt.Sprintf("%s: %s: %s", f.Object, f.Aspect, cmp.Or(f.Message, "ok")))
 		}
-		lines = append(lines, fmt.Sprintf("%s: %s: %s", f.Object, f.Aspect, result))
 	}
 	for _, line := range lines {
 		if _, err := fmt.Fprintln(streams.Out, line); err != nil {
 			return err
 		}
 	}
-	return look.Err()
+	if err := look.Err(); err != nil || o.quiet {
+		return err
+	}
+	s := result.Summary
+	_, _ = fmt.Fprintf(streams.Err, "jobmesh: %d ok, %s, nothing wrong\n", s.OK, plural(s.Notes, "note")) // a courtesy
+	return nil
+}
+
+// verifyResult is what verify prints as data; docs/verify.schema.json describes it.
+type verifyResult struct {
+	Subject  verifySubject   `json:"subject"`
+	Findings []verifyFinding `json:"findings"`
+	Summary  verifySummary   `json:"summary"`
+}
+
+type verifySubject struct {
+	Kind    string `json:"kind"`
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Digest  string `json:"digest"`
+	// Signed says that the key of --key has signed it.
+	Signed bool `json:"signed"`
+}
+
+type verifyFinding struct {
+	Object  string `json:"object"`
+	Aspect  string `json:"aspect"`
+	Result  string `json:"result"`
+	Message string `json:"message"`
+}
+
+type verifySummary struct {
+	OK     int `json:"ok"`
+	Notes  int `json:"notes"`
+	Failed int `json:"failed"`
+}
+
+// Results of a finding. A note is as it should be, with more to say.
+const (
+	resultOK     = "ok"
+	resultNote   = "note"
+	resultFailed = "failed"
+)
+
+func (o verifyOptions) resultOf(look verify.Look) verifyResult {
+	kind := "image"
+	if look.IsChart() {
+		kind = "chart"
+	}
+	r := verifyResult{Subject: verifySubject{kind, look.Name, look.Version, look.Digest, look.Signed}, Findings: []verifyFinding{}}
+	for _, f := range look.Findings {
+		one := verifyFinding{Object: f.Object, Aspect: f.Aspect, Result: resultOK, Message: f.Note}
+		switch {
+		case f.Err != nil:
+			one.Result, one.Message = resultFailed, f.Err.Error()
+			r.Summary.Failed++
+		case f.Note != "":
+			one.Result = resultNote
+			r.Summary.Notes++
+		default:
+			r.Summary.OK++
+		}
+		r.Findings = append(r.Findings, one)
+	}
+	return r
 }

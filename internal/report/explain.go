@@ -52,10 +52,34 @@ func indent(s string) string {
 	return "  " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  ") + "\n"
 }
 
+// Rules are rules for programs.
+type Rules struct {
+	Rules []Rule `json:"rules"`
+}
+
+// A Rule is a rule for programs.
+type Rule struct {
+	ID       string        `json:"id"`
+	Severity lint.Severity `json:"severity"`
+	Title    string        `json:"title"`
+	Why      string        `json:"why"`
+	Fix      string        `json:"fix"`
+	Links    []string      `json:"links"`
+}
+
+// RulesOf returns rules for programs.
+func RulesOf(rules []*lint.Rule) Rules {
+	var all Rules
+	for _, r := range rules {
+		all.Rules = append(all.Rules, Rule{r.ID, r.Severity, r.Title, r.Why, lint.Placeholders(r.Fix), append([]string{}, r.Links...)})
+	}
+	return all
+}
+
 // List writes a line for each rule.
-func List(out io.Writer) error {
+func List(out io.Writer, rules []*lint.Rule) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, r := range lint.Rules() {
+	for _, r := range rules {
 		if _, err := fmt.Fprintf(w, "%s\t%s\t%s\n", r.ID, r.Severity, r.Title); err != nil {
 			return err
 		}

@@ -1,15 +1,15 @@
 package report
 
 import (
-	"encoding/json"
 	"io"
 
 	"github.com/jobmesh/jobmesh/internal/lint"
 )
 
-// jsonWriter writes one object; docs/lint.schema.json describes it.
-type jsonWriter struct {
+// object writes one object, as json or yaml; docs/lint.schema.json describes it.
+type object struct {
 	out      io.Writer
+	format   string
 	findings []jsonFinding
 }
 
@@ -26,26 +26,19 @@ type jsonFinding struct {
 	Fix       string        `json:"fix"`
 }
 
-func (w *jsonWriter) Write(f lint.Finding) error {
+func (w *object) Write(f lint.Finding) error {
 	w.findings = append(w.findings, jsonFinding{
 		f.Rule.ID, f.Severity, f.Object, f.Container, f.FieldPath, f.File, f.Line, f.Column, f.Message, f.Fix,
 	})
 	return nil
 }
 
-func (w *jsonWriter) Flush(s Summary) error {
+func (w *object) Flush(s Summary) error {
 	if w.findings == nil {
 		w.findings = []jsonFinding{} // a list even where it is empty
 	}
-	return encode(w.out, struct {
+	return Encode(w.out, w.format, struct {
 		Findings []jsonFinding `json:"findings"`
 		Summary  Summary       `json:"summary"`
 	}{w.findings, s})
-}
-
-func encode(out io.Writer, v any) error {
-	e := json.NewEncoder(out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

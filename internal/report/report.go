@@ -62,21 +62,21 @@ type Problem struct {
 }
 
 // Formats are the names of the formats.
-func Formats() []string { return []string{"text", "json", "sarif", "github"} }
+func Formats() []string { return []string{"text", "json", "yaml", "sarif", "github"} }
 
 // New returns the writer of a format. version is that of jobmesh, color is for text.
 func New(format string, out io.Writer, version string, color bool) (Writer, error) {
 	switch format {
 	case "text":
 		return &text{out: out, paint: painter(color), told: map[string]bool{}}, nil
-	case "json":
-		return &jsonWriter{out: out}, nil
+	case "json", "yaml":
+		return &object{out: out, format: format}, nil
 	case "sarif":
 		return &sarif{out: out, version: version}, nil
 	case "github":
 		return &github{out: out}, nil
 	}
-	return nil, fmt.Errorf("output %q is unknown: text, json, sarif or github", format)
+	return nil, fmt.Errorf("output %q is unknown: text, json, yaml, sarif or github", format)
 }
 
 // objectName names an object as messages do.

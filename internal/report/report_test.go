@@ -81,7 +81,7 @@ func TestSARIFNamesFilesAsURIs(t *testing.T) {
 
 func TestUnknownFormat(t *testing.T) {
 	_, err := New("xml", nil, "", false)
-	require.EqualError(t, err, `output "xml" is unknown: text, json, sarif or github`)
+	require.EqualError(t, err, `output "xml" is unknown: text, json, yaml, sarif or github`)
 }
 
 func TestSummary(t *testing.T) {

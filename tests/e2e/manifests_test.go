@@ -51,7 +51,7 @@ func program(t *testing.T) string {
 // resolve writes what an image runs into a lock file, as the registry of the cluster says.
 func (s *suite) resolve(t *testing.T, image, file string) {
 	t.Helper()
-	arguments := []string{"resolve", "--image", image, "--output", file}
+	arguments := []string{"resolve", "--image", image, "--lock-file", file}
 	if s.given.OwnCluster() {
 		arguments = append(arguments, "--plain-http")
 	}
