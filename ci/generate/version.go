@@ -18,7 +18,7 @@ const release = `[0-9]+\.[0-9]+\.[0-9]+(?:-[a-z]+\.[0-9]+)?(?:\+[a-z]+\.[0-9]+)?
 //
 //	jobmesh-wrap:1.2.3  jobmesh-1.2.3.tgz  jobmesh@v1.2.3  chart jobmesh 1.2.3
 //	layout:1.2.3  rev: v1.2.3  git checkout v1.2.3  --version 1.2.3
-//	jobmesh/injected: | and, in the next line of a diff, 1.2.3
+//	jobmesh.dev/injected: | and, in the next line of a diff, 1.2.3
 //	name: jobmesh, and in the same or the next line version: 1.2.3
 var named = func() *regexp.Regexp {
 	const ours = `(?:jobmesh(?:-[a-z]+)*|cronjobs)`

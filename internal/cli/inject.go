@@ -183,7 +183,7 @@ var injectHints = []struct{ says, hint string }{
 	{"has no command", "jobmesh resolve writes the commands of images into " + lockfile.FileName},
 	{"name those that decide", "jobmesh inject --set containers=all"},
 	{"set mountPath", "jobmesh inject --set mountPath=/opt/jobmesh"},
-	{patch.ErrChanged.Error(), "put back what the annotation " + inject.Record + " names, or take out by hand what it names, and it"},
+	{patch.ErrChanged.Error(), "put back what the annotation " + inject.Record + " (of 0.1: jobmesh/injected) names, or take out by hand what it names, and it"},
 }
 
 func hintsFor(mistakes []inject.Mistake) []string {

@@ -66,7 +66,7 @@ func functionSettings(d *manifest.Document) (map[string]any, error) {
 // The tag resultTag marks a result as one of ours. Its value says what has to be taken out
 // to undo it.
 const (
-	resultTag = "jobmesh/added"
+	resultTag = "jobmesh.dev/added"
 	newList   = "list" // the list of results, which was not there before
 	newItem   = "item" // only the result itself
 )

@@ -20,11 +20,11 @@ value that somebody changes between two calls is not missed.
 {{- define "jobmesh._settings" -}}
 {{- $call := . -}}
 {{- with .root -}}
-  {{- /* An alias hides the name of the dependency, but not its annotations. */ -}}
+  {{- /* An alias hides the name of the dependency, but not its annotations. The second is that of 0.1. */ -}}
   {{- $keys := list -}}
   {{- $library := dict -}}
   {{- range $key, $chart := default dict .Subcharts -}}
-    {{- if index $chart.Chart.Annotations "jobmesh/library" -}}
+    {{- if or (index $chart.Chart.Annotations "jobmesh.dev/library") (index $chart.Chart.Annotations "jobmesh/library") -}}
       {{- $keys = append $keys $key -}}
       {{- $library = $chart -}}
     {{- end -}}

@@ -185,13 +185,13 @@ func (s *suite) namespace(m mesh) *corev1.Namespace {
 		GenerateName: "jobmesh-e2e-",
 		Labels:       map[string]string{podSecurity: "restricted"},
 		Annotations: map[string]string{
-			"e2e.jobmesh/proxy-image": s.images.proxy.Name(),
-			"e2e.jobmesh/ready-after": m.readyAfter.String(),
+			"e2e.jobmesh.dev/proxy-image": s.images.proxy.Name(),
+			"e2e.jobmesh.dev/ready-after": m.readyAfter.String(),
 		},
 	}}
 	if m.name != "" {
-		namespace.Labels["e2e.jobmesh/mesh"] = m.name
-		namespace.Labels["e2e.jobmesh/sidecar"] = map[bool]string{false: "classic", true: "native"}[m.native]
+		namespace.Labels["e2e.jobmesh.dev/mesh"] = m.name
+		namespace.Labels["e2e.jobmesh.dev/sidecar"] = map[bool]string{false: "classic", true: "native"}[m.native]
 	}
 	return namespace
 }
