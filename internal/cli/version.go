@@ -13,6 +13,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/helm"
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
 // versionResult is what jobmesh version prints; docs/version.schema.json describes it.
@@ -33,8 +34,9 @@ type versionImage struct {
 
 // tables are the names that this program knows.
 type tables struct {
-	Meshes []string `json:"meshes"`
-	Rules  []string `json:"rules"`
+	Meshes  []string `json:"meshes"`
+	Helpers []string `json:"helpers"`
+	Rules   []string `json:"rules"`
 }
 
 func newVersion(streams Streams, version string, l linked) *cobra.Command {
@@ -44,7 +46,7 @@ func newVersion(streams Streams, version string, l linked) *cobra.Command {
 		Short: "Say which jobmesh this is, and what it knows",
 		Long: `Version prints the version, the commit and the release of Go that this program was
 built from, the image that inject pins unless it is told otherwise, and the names
-of the meshes and rules in its tables. A script that needs a rule can ask whether
+of the meshes, helpers and rules in its tables. A script that needs a rule can ask whether
 this program has it. What is not known is empty: the commit where the sources came
 without git, the digest where no image was built beside the program.`,
 		Example: `  jobmesh version
@@ -86,7 +88,7 @@ func versionOf(version string, l linked) (versionResult, error) {
 	if l.commit != "" {
 		result.Commit = l.commit
 	}
-	result.Tables.Meshes = mesh.Names()
+	result.Tables.Meshes, result.Tables.Helpers = mesh.Names(), sidecar.Names()
 	for _, r := range lint.Rules() {
 		result.Tables.Rules = append(result.Tables.Rules, r.ID)
 	}
@@ -119,7 +121,8 @@ func printVersion(streams Streams, r versionResult) error {
 	_, _ = fmt.Fprintf(w, "jobmesh\t%s\n", r.Version) // Flush has the error
 	for _, row := range [][2]string{
 		{"commit", r.Commit}, {"go", r.Go}, {"platform", r.Platform}, {"image", image},
-		{"meshes", strings.Join(r.Tables.Meshes, ", ")}, {"rules", fmt.Sprint(len(r.Tables.Rules))},
+		{"meshes", strings.Join(r.Tables.Meshes, ", ")},
+		{"helpers", fmt.Sprint(len(r.Tables.Helpers))}, {"rules", fmt.Sprint(len(r.Tables.Rules))},
 	} {
 		if row[1] != "" {
 			_, _ = fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])

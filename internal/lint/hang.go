@@ -10,6 +10,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/script"
+	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
 const (
@@ -113,11 +114,11 @@ func findHangs(p *pod) []hang {
 		}
 	}
 	for _, c := range p.apps {
-		name := helperOf(c)
-		if name == "" || len(p.apps) < 2 || slices.ContainsFunc(work, func(w container) bool { return w.Name == c.Name }) {
+		h := helperOf(c)
+		if h == nil || h.EndedBy != "" || isProxyContainer(c.Name) || len(p.apps) < 2 || slices.ContainsFunc(work, func(w container) bool { return w.Name == c.Name }) {
 			continue
 		}
-		if best, _ := p.ends(name); best.outcome == script.Never {
+		if best, _ := p.ends(cmp.Or(h.Mesh, h.Name)); best.outcome == script.Never {
 			found = append(found, hang{"JM106", c.Name, c, best.note})
 		}
 	}
@@ -176,52 +177,20 @@ func (p *pod) refusesStop(name string, needs mesh.Switch) bool {
 	return !yes && value != needs.Value
 }
 
-// helpers are programs that run until they are stopped, by the name of their image
-// or container. Where jobmesh knows how to stop one, the name is that of a mesh.
-var helpers = map[string]string{
-	"cloud-sql-proxy": "cloud-sql-proxy", "cloudsql-proxy": "cloud-sql-proxy", "gce-proxy": "cloud-sql-proxy", "cloud_sql_proxy": "cloud-sql-proxy",
-	"alloydb-auth-proxy": "alloydb-auth-proxy", "fluent-bit": "fluent-bit", "fluentbit": "fluent-bit", "fluentd": "fluentd", "filebeat": "filebeat", "metricbeat": "metricbeat",
-	"vector": "vector", "promtail": "promtail", "grafana-agent": "grafana-agent", "alloy": "alloy", "telegraf": "telegraf",
-	"otel-collector": "otel-collector", "opentelemetry-collector": "otel-collector", "opentelemetry-collector-contrib": "otel-collector", "otelcol": "otel-collector",
-	"jaeger-agent": "jaeger-agent", "datadog-agent": "datadog-agent", "aws-xray-daemon": "aws-xray-daemon", "xray-daemon": "aws-xray-daemon", "cloudwatch-agent": "cloudwatch-agent",
-	"envoy": "envoy", "oauth2-proxy": "oauth2-proxy", "haproxy": "haproxy", "pgbouncer": "pgbouncer", "statsd-exporter": "statsd-exporter",
-	"tailscale": "tailscale", "git-sync": "git-sync", "docker-dind": "dind", "dind": "dind",
-}
-
 // ended recognises commands that end a helper themselves: after a time, or when a file
 // says that the work is done.
 var ended = regexp.MustCompile(`(^|[\s;&|/(])(timeout|kill|pkill|killall)\s`)
 
-// helperOf recognises a helper, "" for anything else. One that is told to do its
-// work once, or that is ended by its own command, is none.
-func helperOf(c container) string {
-	image := imageName(c.image)
-	name, ok := helpers[image]
-	if !ok {
-		name, ok = helpers[c.Name]
+// helperOf returns the helper that a container runs, nil for anything else. One that does
+// its work once is the work of a Job, as is one that is ended by its own command.
+func helperOf(c container) *sidecar.Helper {
+	var programs []string
+	if c.command {
+		programs = c.reading.Programs
 	}
-	if !ok && image == "agent" && strings.Contains(c.image, "datadog") {
-		name, ok = "datadog-agent", true
+	h := sidecar.Find(c.image, programs, c.argv)
+	if h == nil || h.EndsItself(c.argv, c.env) || ended.MatchString(strings.Join(c.argv, " ")) {
+		return nil
 	}
-	if image == "docker" && strings.Contains(c.image, "dind") {
-		name, ok = "dind", true
-	}
-	if !ok {
-		return ""
-	}
-	if ended.MatchString(strings.Join(c.argv, " ")) {
-		return ""
-	}
-	if slices.ContainsFunc(c.argv, func(a string) bool {
-		return a == "--one-time" || a == "--one-time=true" || a == "-one-time" || strings.HasPrefix(a, "--period=0")
-	}) || truthy(c.env["GITSYNC_ONE_TIME"]) || truthy(c.env["GIT_SYNC_ONE_TIME"]) {
-		return ""
-	}
-	return name
-}
-
-// truthy reads the flags of helpers.
-func truthy(value string) bool {
-	yes, _ := mesh.Truthy.Bool(value)
-	return yes
+	return h
 }

@@ -1,9 +1,7 @@
 package lint
 
 import (
-	"path"
 	"slices"
-	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/manifest"
@@ -220,7 +218,7 @@ func (p *pod) meshed() bool {
 func (p *pod) work() []container {
 	var found []container
 	for _, c := range p.apps {
-		if !isProxyContainer(c.Name) && helperOf(c) == "" {
+		if !isProxyContainer(c.Name) && helperOf(c) == nil {
 			found = append(found, c)
 		}
 	}
@@ -247,11 +245,3 @@ func (p *pod) wrapped() bool {
 
 // annotation is the place of a pod annotation.
 func (p *pod) annotation(name string) place { return p.meta.get("annotations", name) }
-
-// imageName is the last part of an image's repository.
-func imageName(image string) string {
-	image, _, _ = strings.Cut(image, "@")
-	name := path.Base(image)
-	name, _, _ = strings.Cut(name, ":")
-	return strings.ToLower(name)
-}

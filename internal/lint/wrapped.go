@@ -7,6 +7,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/script"
+	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
 // wrapperStops decides when a wrapper stops the proxy of a mesh, or a helper.
@@ -29,7 +30,7 @@ func (p *pod) wrapperStops(w script.Wrapper, name string) stopped {
 		return stopped{outcome: script.CannotTell}
 	case len(w.Asks) > 0:
 		return stopped{note: note}
-	case slices.ContainsFunc(w.Meshes, func(m string) bool { return sameStop(m, name) }):
+	case slices.Contains(w.Meshes, name):
 		return stopped{outcome: p.enough(w.Stops), byURL: true}
 	case w.Looks:
 		outcome, note := p.finds(name)
@@ -48,7 +49,7 @@ func (p *pod) reaches(call script.Stop, name string) (why string, ok bool) {
 	case call.Looks:
 		outcome, why := p.finds(name)
 		return why, outcome != script.Never
-	case call.Mesh != "" && !sameStop(call.Mesh, name):
+	case call.Mesh != "" && call.Mesh != name:
 		return "", false
 	case call.Signal && !p.sharesProcesses():
 		return "; `" + call.Tool + "` cannot reach it without shareProcessNamespace", false
@@ -58,18 +59,10 @@ func (p *pod) reaches(call script.Stop, name string) (why string, ok bool) {
 	return "", true
 }
 
-// twins are helpers that are stopped as the proxy of a row is.
-var twins = map[string]string{"alloydb-auth-proxy": "cloud-sql-proxy"}
-
-// sameStop tells whether what stops one of two stops the other.
-func sameStop(one, other string) bool {
-	return cmp.Or(twins[one], one) == cmp.Or(twins[other], other)
-}
-
 // finds tells whether a wrapper that nobody told which proxy there is finds one: it
 // looks at the known ports, and minds the first that answers.
 func (p *pod) finds(name string) (outcome script.Outcome, note string) {
-	m, known := mesh.ByName(cmp.Or(twins[name], name))
+	m, known := mesh.ByName(name)
 	switch {
 	case !known || len(m.Ready)+len(m.Detect) == 0:
 		return script.Never, ""
@@ -82,8 +75,8 @@ func (p *pod) finds(name string) (outcome script.Outcome, note string) {
 		}
 	}
 	for _, c := range p.apps {
-		if helper := helperOf(c); helper != "" && sameStop(helper, name) {
-			return answers(c, m.Name)
+		if h := helperOf(c); h != nil && h.Mesh == name {
+			return answers(c, h)
 		}
 	}
 	return script.CannotTell, ""
@@ -91,17 +84,18 @@ func (p *pod) finds(name string) (outcome script.Outcome, note string) {
 
 // answers tells whether a helper answers where the wrapper looks, and ends when it is
 // asked to.
-func answers(c container, name string) (outcome script.Outcome, note string) {
-	if name != "cloud-sql-proxy" {
+func answers(c container, h *sidecar.Helper) (outcome script.Outcome, note string) {
+	switch {
+	case h.OnlyProcess:
+		return script.Never, "; it serves neither readiness nor a stop request"
+	case h.VariablePrefix == "":
 		return script.CannotTell, "" // where Envoy's admin port is stands in its configuration
 	}
 	known := true
 	is := func(flag, otherwise, want string) bool {
 		value, given := c.flag(flag, want != "true")
-		for _, prefix := range []string{"CSQL_PROXY_", "ALLOYDB_PROXY_"} {
-			if !given {
-				value, given = c.env[prefix+strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))]
-			}
+		if !given {
+			value = c.env[h.Variable(flag)]
 		}
 		if strings.ContainsAny(value, "\x00$") {
 			known = false

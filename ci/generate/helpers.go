@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/sidecar"
+)
+
+// helperOutputs are what comes from the table of helpers.
+var helperOutputs = []output{whole("docs/helpers.md", "internal/sidecar and internal/mesh", helperPage)}
+
+// helperPage is the table for readers.
+func helperPage() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString(`# Helpers
+
+Programs that people put beside the work of a pod, and that run until somebody ends them: a
+Job with one of them in ` + "`containers`" + ` stays active when its work has ended ([JM106](rules/JM106.md)).
+As a native sidecar each of them is ended by the kubelet.
+
+A helper is known by the program that the container's command starts. Where the manifest has
+no command, or one that is a script in a file of the image, it is known by the image: by the
+end of its repository, whatever the registry. With the arguments or variables of the third
+column, as with ` + "`--version` and `--help`" + `, it does something once and ends, so that nobody has to
+end it.
+
+The exit code decides over the pod: a helper in ` + "`containers`" + ` that ends with another one than 0
+makes the pod fail, although the work succeeded. Where a cell is empty nothing is known.
+
+| helper | known by | ends by itself with | is ended by, and its exit code | ready | |
+| --- | --- | --- | --- | --- | --- |
+`)
+	for _, h := range sidecar.All() {
+		program := strings.Join(quoted(h.Programs), ", ")
+		if h.Subcommand != "" {
+			program += " with `" + h.Subcommand + "`"
+		}
+		var notes []string
+		for _, f := range h.Flags {
+			flag := "`" + f.Name + "`"
+			if variable := h.Variable(f.Name); variable != "" {
+				flag += " (`" + variable + "`)"
+			}
+			notes = append(notes, flag+" "+f.What+".")
+		}
+		if h.Note != "" {
+			notes = append(notes, h.Note)
+		}
+		fmt.Fprintf(&b, "| %s | program %s; image %s | %s | %s | %s | %s |\n", cell(h.Title), program, strings.Join(quoted(h.Images), ", "),
+			strings.Join(quoted(append(append([]string{}, h.Once...), h.OnceVariables...)), ", "), ways(h), ready(h), cell(strings.Join(notes, " ")))
+	}
+	b.WriteString("\nWhat was compared last, and with what; measured is: run, told to end, and its exit code read.\nOf the helpers that are not here no more is known than what they are called.\n\n| helper | release or commit | |\n| --- | --- | --- |\n")
+	for _, h := range sidecar.All() {
+		if h.Checked != "" {
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", cell(h.Title), h.Checked, strings.Join(h.Sources, ", "))
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// ways are those in which a helper is ended, the best one first.
+func ways(h sidecar.Helper) string {
+	var all []string
+	for _, e := range h.Ends {
+		way := "`" + e.Signal + h.StopRequest(e) + "`"
+		if e.Needs != "" {
+			way += " with " + e.Needs
+		}
+		code := strconv.Itoa(e.Code)
+		if e.Code == sidecar.Unknown {
+			code = "not known"
+		}
+		all = append(all, way+": "+code)
+	}
+	if h.EndedBy != "" {
+		all = append(all, h.EndedBy)
+	}
+	return strings.Join(all, "; ")
+}
+
+// ready is the request that says that a helper is ready.
+func ready(h sidecar.Helper) string {
+	urls, needs := h.ReadyURLs(), h.ReadyNeeds
+	if len(urls) == 0 {
+		return ""
+	}
+	text := "GET " + strings.Join(quoted(urls), " or ")
+	if needs != "" {
+		text += " with " + needs
+	}
+	return text
+}
