@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	// maxUnpacked bounds what a layer may unpack to, in bytes: twice the largest
-	// program that is built here, the command line.
-	maxUnpacked = 96 << 20
+	// maxUnpacked bounds what a layer may unpack to, in bytes: nearly twice
+	// the largest program that is built here, the command line.
+	maxUnpacked = 80 << 20
 	// maxEntries bounds how many entries a layer may have. Ours have two or three.
 	maxEntries = 64
 	// maxWindow bounds the memory that a frame of zstd may ask for, in bytes.
@@ -200,7 +200,7 @@ func unpacker(mediaType types.MediaType, packed []byte) (io.ReadCloser, error) {
 	case types.OCILayer:
 		return gzip.NewReader(bytes.NewReader(packed))
 	case types.OCILayerZStd:
-		r, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		r, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, err
 		}

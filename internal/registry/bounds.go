@@ -45,8 +45,11 @@ func bounded(ctx context.Context, r *reading) context.Context {
 	return context.WithValue(ctx, readingKey{}, r)
 }
 
-// errTooMuch is an answer beyond its bounds.
-var errTooMuch = errors.New("is more than may be read")
+// Answers that are not as they should be, whoever is at fault.
+var (
+	errTooMuch = errors.New("is more than may be read")
+	errNoList  = errors.New("is not a list of referrers")
+)
 
 // bound reads the answer to a bounded request, as far as it may be read.
 func (t *referrersTransport) bound(r *http.Request, answer *http.Response) (*http.Response, error) {
@@ -122,17 +125,17 @@ func (t *referrersTransport) list(r *http.Request, answer *http.Response, b *rea
 func (b *reading) keep(text io.Reader, kept *[]v1.Descriptor) error {
 	in := json.NewDecoder(text)
 	if open, err := in.Token(); err != nil || open != json.Delim('{') {
-		return errors.Join(err, errors.New("the list of referrers is no list"))
+		return notAList(err)
 	}
 	for in.More() {
 		key, err := in.Token()
 		if err != nil {
-			return err
+			return notAList(err)
 		}
 		if key != "manifests" {
 			var skipped json.RawMessage
 			if err := in.Decode(&skipped); err != nil {
-				return err
+				return notAList(err)
 			}
 			continue
 		}
@@ -140,14 +143,16 @@ func (b *reading) keep(text io.Reader, kept *[]v1.Descriptor) error {
 			if err == nil && open == nil {
 				continue // null is an empty list
 			}
-			return errors.Join(err, errors.New("the list of referrers is no list"))
+			return notAList(err)
 		}
 		for in.More() {
-			var d v1.Descriptor
-			if err := in.Decode(&d); err != nil {
-				return err
+			var entry json.RawMessage
+			if err := in.Decode(&entry); err != nil {
+				return notAList(err)
 			}
-			switch {
+			var d v1.Descriptor
+			switch err := json.Unmarshal(entry, &d); {
+			case err != nil || d.Digest.Hex == "": // it describes nothing
 			case isOther(d.ArtifactType, b.of):
 			case len(*kept) < b.most:
 				*kept = append(*kept, d)
@@ -156,10 +161,21 @@ func (b *reading) keep(text io.Reader, kept *[]v1.Descriptor) error {
 			}
 		}
 		if _, err := in.Token(); err != nil {
-			return err
+			return notAList(err)
 		}
 	}
-	_, err := in.Token()
+	if _, err := in.Token(); err != nil {
+		return notAList(err)
+	}
+	return nil
+}
+
+// notAList tells a text that is no list from a connection that breaks off.
+func notAList(err error) error {
+	var syntax *json.SyntaxError
+	if err == nil || errors.As(err, &syntax) {
+		return errNoList
+	}
 	return err
 }
 

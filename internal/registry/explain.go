@@ -32,7 +32,7 @@ func (c *Client) Explain(repo name.Repository, phase string, err error, hints ..
 	switch {
 	case errors.As(err, &known):
 		return err
-	case errors.Is(err, errTooMuch):
+	case errors.Is(err, errTooMuch), errors.Is(err, errNoList):
 		return fault.New(fault.Verification, fmt.Errorf("%s: what it answers to the %s %w", repo.Name(), phase, Cause(err)))
 	case errors.As(err, &busy):
 		return fault.New(fault.Registry, fmt.Errorf("%s %s (%s)", repo.Name(), busy, phase), "wait that long; then "+again)

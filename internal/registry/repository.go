@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,10 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
+
+// maxAtOnce bounds what is asked of the memory for content that has not come yet, in
+// bytes.
+const maxAtOnce = 64 << 20
 
 // readLimit is the time for one request that reads, repetitions included.
 const readLimit = 2 * time.Minute
@@ -85,7 +90,11 @@ func (c *Client) Fetch(ctx context.Context, ref name.Digest, size int64, isManif
 		return nil, err
 	}
 	defer func() { _ = content.Close() }() // only read
-	return io.ReadAll(io.LimitReader(content, size+1))
+	// Of the size that it should have: to grow step by step takes twice the memory.
+	var all bytes.Buffer
+	all.Grow(int(min(size, maxAtOnce)) + bytes.MinRead)
+	_, err = io.Copy(&all, io.LimitReader(content, size+1))
+	return all.Bytes(), err
 }
 
 // Referrers lists what is about a manifest and of certain artifact types, so many

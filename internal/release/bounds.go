@@ -26,9 +26,9 @@ const (
 	maxDocument = 2 << 20
 	// maxPlatforms is more than Go knows for Linux.
 	maxPlatforms = 32
-	// maxLayer is for one packed layer, in bytes: the largest download that an image
-	// takes where it asks for no other limit. One layer is held at a time.
-	maxLayer = 64 << 20
+	// maxLayer is for one packed layer, in bytes, three times the largest that is built
+	// here. One layer is held at a time.
+	maxLayer = 48 << 20
 	// maxBytes is for all that is read of one image, in bytes and packed, but for the
 	// documents about it, for which maxDocuments is.
 	maxBytes     = 512 << 20

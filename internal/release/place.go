@@ -227,15 +227,24 @@ func (r *Reading) child(ctx context.Context, d v1.Descriptor) (c Child, platform
 // beside an image: what is listed and is no such document, or cannot be read, is
 // noted, and fails nothing. What is required and is not among the rest, is missing.
 func (r *Reading) attachments(ctx context.Context, subject v1.Hash) error {
-	list, left, err := r.place.Referrers(ctx, subject, ArtifactTypes, MaxOpened)
+	// Each manifest has its share, so that what is beside one takes nothing from the
+	// others.
+	subjects := max(1, 1+len(r.index.Manifests)-len(r.Result.Image.Platforms))
+	share := (MaxOpened - r.opened) / subjects
+	list, left, err := r.place.Referrers(ctx, subject, ArtifactTypes, maxListed)
 	if err != nil {
 		return err
 	}
+	seen := map[v1.Hash]bool{}
 	for _, d := range list {
-		if r.opened == MaxOpened {
+		switch {
+		case seen[d.Digest]:
+			continue
+		case len(seen) == share:
 			left++
 			continue
 		}
+		seen[d.Digest] = true
 		r.opened++
 		a, err := r.attachment(ctx, d, subject)
 		_, local := r.place.(*Layout)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -99,9 +100,14 @@ func (l Look) Err() error {
 // told is how many findings one error tells.
 const told = 6
 
+// memoryLimit is where layers that were looked at are collected, in bytes: one of them
+// and what it unpacks to fit below it.
+const memoryLimit = 150 << 20
+
 // At looks at a folder, a file or a reference, within a bounded time. The client is
 // asked for references only.
 func At(ctx context.Context, what string, w Wanted, client *registry.Client) (look Look, err error) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit))
 	err = release.Bounded(ctx, func(ctx context.Context) (err error) {
 		look, err = at(ctx, what, w, client)
 		return err
