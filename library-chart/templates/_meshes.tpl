@@ -1,19 +1,16 @@
+{{/* Written by `make generate` from internal/mesh. */}}
 {{/*
 The meshes, a row each. JSON, because it is read for every Job and fromJson is
-ten times faster than fromYaml here. internal/mesh has the wrapper's half of this
-table, and a test holds the two together.
+ten times faster than fromYaml here.
 
   env                variables of a wrapped container, which carry pod annotations,
-                     as they are printed. JOBMESH_POD_<MESH> is the one that the
-                     injector of the mesh sets on a pod it put a proxy into; without
-                     any, nobody injects the proxy, and it has to be named.
+                     as they are printed. JOBMESH_POD_<MESH> is the first of them, and
+                     the one that the injector of the mesh sets on a pod it put a proxy
+                     into; without any, nobody injects the proxy, and it has to be named.
   wrap               what a pod has to ask the mesh for, so that its proxy can be
-                     stopped at once. Linkerd's shutdown endpoint is off since 2.16;
-                     Consul's waits 30 s by default.
-  native             what asks for a native sidecar. Linkerd has renamed it twice,
-                     and each version reads the names it knows.
-  optOut             what keeps the proxy out. Where a mesh reads a label and an
-                     annotation, the label wins.
+                     stopped at once.
+  native             what asks for a native sidecar.
+  optOut             what keeps the proxy out.
   skipOutboundPorts  annotation with the ports that bypass the proxy.
   hook               what mode hook asks: ready with a GET, and the stop request. A
                      token goes into the header where the variable is set. native is
@@ -27,9 +24,7 @@ table, and a test holds the two together.
     "hook": {"ready": "http://127.0.0.1:9090/startup", "stop": "POST http://127.0.0.1:9091/quitquitquit"}
   },
   "consul": {
-    "env": [
-      {"name": "JOBMESH_POD_CONSUL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['consul.hashicorp.com/connect-inject-status']"}}}
-    ],
+    "env": [{"name": "JOBMESH_POD_CONSUL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['consul.hashicorp.com/connect-inject-status']"}}}],
     "wrap": {"annotations": {"consul.hashicorp.com/sidecar-proxy-lifecycle-shutdown-grace-period-seconds": "0"}},
     "native": {"annotations": {"consul.hashicorp.com/enable-consul-dataplane-as-sidecar": "true"}},
     "optOut": {"annotations": {"consul.hashicorp.com/connect-inject": "false"}},
@@ -37,68 +32,35 @@ table, and a test holds the two together.
     "hook": {"ready": "http://127.0.0.1:19000/ready", "stop": "POST http://127.0.0.1:20600/graceful_shutdown"}
   },
   "dapr": {
-    "env": [
-      {"name": "JOBMESH_POD_DAPR", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['dapr.io/enabled']"}}}
-    ],
+    "env": [{"name": "JOBMESH_POD_DAPR", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['dapr.io/enabled']"}}}],
     "native": {"annotations": {"dapr.io/enable-native-sidecar": "true"}},
     "optOut": {"annotations": {"dapr.io/enabled": "false"}},
-    "hook": {
-      "ready": "http://127.0.0.1:3500/v1.0/healthz/outbound",
-      "stop": "POST http://127.0.0.1:3500/v1.0/shutdown",
-      "tokenHeader": "dapr-api-token",
-      "tokenVariable": "DAPR_API_TOKEN"
-    }
+    "hook": {"ready": "http://127.0.0.1:3500/v1.0/healthz/outbound", "stop": "POST http://127.0.0.1:3500/v1.0/shutdown", "tokenHeader": "dapr-api-token", "tokenVariable": "DAPR_API_TOKEN"}
   },
   "envoy": {
     "env": [],
     "hook": {"ready": "http://127.0.0.1:15000/ready", "stop": "POST http://127.0.0.1:15000/quitquitquit"}
   },
   "istio": {
-    "env": [
-      {"name": "JOBMESH_POD_ISTIO", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['sidecar.istio.io/status']"}}}
-    ],
+    "env": [{"name": "JOBMESH_POD_ISTIO", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['sidecar.istio.io/status']"}}}],
     "native": {"annotations": {"sidecar.istio.io/nativeSidecar": "true"}},
-    "optOut": {
-      "annotations": {"sidecar.istio.io/inject": "false"},
-      "labels": {"sidecar.istio.io/inject": "false"}
-    },
+    "optOut": {"annotations": {"sidecar.istio.io/inject": "false"}, "labels": {"sidecar.istio.io/inject": "false"}},
     "skipOutboundPorts": "traffic.sidecar.istio.io/excludeOutboundPorts",
-    "hook": {
-      "ready": "http://127.0.0.1:15021/healthz/ready",
-      "stop": "POST http://127.0.0.1:15020/quitquitquit",
-      "native": ["${JOBMESH_POD_ISTIO%%]*}", "*'\"initContainers\":['*'\"istio-proxy\"'*"]
-    }
+    "hook": {"ready": "http://127.0.0.1:15021/healthz/ready", "stop": "POST http://127.0.0.1:15020/quitquitquit", "native": ["${JOBMESH_POD_ISTIO%%]*}", "*'\"initContainers\":['*'\"istio-proxy\"'*"]}
   },
   "kuma": {
-    "env": [
-      {"name": "JOBMESH_POD_KUMA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['kuma.io/sidecar-injected']"}}}
-    ],
+    "env": [{"name": "JOBMESH_POD_KUMA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['kuma.io/sidecar-injected']"}}}],
     "optOut": {"labels": {"kuma.io/sidecar-injection": "disabled"}},
     "skipOutboundPorts": "traffic.kuma.io/exclude-outbound-ports",
     "hook": {"ready": "http://127.0.0.1:9902/ready", "stop": "POST http://127.0.0.1:9901/quitquitquit"}
   },
   "linkerd": {
-    "env": [
-      {"name": "JOBMESH_POD_LINKERD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['linkerd.io/proxy-version']"}}},
-      {"name": "JOBMESH_POD_LINKERD_NATIVE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.linkerd.io/proxy-enable-native-sidecar']"}}},
-      {"name": "JOBMESH_POD_LINKERD_NATIVE_ALPHA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.alpha.linkerd.io/proxy-enable-native-sidecar']"}}},
-      {"name": "JOBMESH_POD_LINKERD_NATIVE_BETA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.beta.linkerd.io/proxy-enable-native-sidecar']"}}}
-    ],
+    "env": [{"name": "JOBMESH_POD_LINKERD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['linkerd.io/proxy-version']"}}}, {"name": "JOBMESH_POD_LINKERD_NATIVE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.linkerd.io/proxy-enable-native-sidecar']"}}}, {"name": "JOBMESH_POD_LINKERD_NATIVE_ALPHA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.alpha.linkerd.io/proxy-enable-native-sidecar']"}}}, {"name": "JOBMESH_POD_LINKERD_NATIVE_BETA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.beta.linkerd.io/proxy-enable-native-sidecar']"}}}],
     "wrap": {"annotations": {"config.linkerd.io/proxy-admin-shutdown": "enabled"}},
-    "native": {
-      "annotations": {
-        "config.alpha.linkerd.io/proxy-enable-native-sidecar": "true",
-        "config.beta.linkerd.io/proxy-enable-native-sidecar": "true",
-        "config.linkerd.io/proxy-enable-native-sidecar": "true"
-      }
-    },
+    "native": {"annotations": {"config.alpha.linkerd.io/proxy-enable-native-sidecar": "true", "config.beta.linkerd.io/proxy-enable-native-sidecar": "true", "config.linkerd.io/proxy-enable-native-sidecar": "true"}},
     "optOut": {"annotations": {"linkerd.io/inject": "disabled"}},
     "skipOutboundPorts": "config.linkerd.io/skip-outbound-ports",
-    "hook": {
-      "ready": "http://127.0.0.1:4191/ready",
-      "stop": "POST http://127.0.0.1:4191/shutdown",
-      "native": ["${JOBMESH_POD_LINKERD_NATIVE:-${JOBMESH_POD_LINKERD_NATIVE_BETA:-$JOBMESH_POD_LINKERD_NATIVE_ALPHA}}", "true"]
-    }
+    "hook": {"ready": "http://127.0.0.1:4191/ready", "stop": "POST http://127.0.0.1:4191/shutdown", "native": ["${JOBMESH_POD_LINKERD_NATIVE:-${JOBMESH_POD_LINKERD_NATIVE_BETA:-$JOBMESH_POD_LINKERD_NATIVE_ALPHA}}", "1 | t | T | true | TRUE | True"]}
   },
   "vault-agent": {
     "env": [],

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh"
+	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
 var library = filepath.Join(root, "library-chart")
@@ -121,7 +121,7 @@ func TestSchema(t *testing.T) {
 			}
 		}
 	}
-	kinds["mesh"] = sorted("auto|none|" + strings.Join(slices.Collect(maps.Keys(meshes(t))), "|"))
+	kinds["mesh"] = sorted("auto|none|" + strings.Join(mesh.Names(), "|"))
 
 	got := map[string]string{}
 	var walk func(prefix string, s schema)
@@ -242,7 +242,7 @@ func TestEveryValue(t *testing.T) {
 		container := spec["containers"].([]any)[0].(map[string]any)
 		container["command"] = container["command"].([]any)[2:]
 		env := container["env"].([]any)
-		container["env"] = env[:len(env)-len(variables(t))]
+		container["env"] = env[:len(env)-len(variables())]
 		delete(container, "volumeMounts")
 		delete(spec, "initContainers")
 		volumes := spec["volumes"].([]any)

@@ -2,7 +2,6 @@ package golden
 
 import (
 	"encoding/json"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,82 +13,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A variable is an entry of a container's env.
-type variable struct {
-	Name      string
-	ValueFrom struct{ FieldRef struct{ FieldPath string } }
-}
-
-// A row is a mesh in the table of the templates.
-type row struct {
-	Env                  []variable
-	Wrap, Native, OptOut *struct{ Annotations, Labels map[string]string }
-	SkipOutboundPorts    string
-	Hook                 struct {
-		Ready, Stop, TokenHeader, TokenVariable string
-		Native                                  []string
-	}
-}
-
-func meshes(t *testing.T) map[string]row {
-	t.Helper()
-	var rows map[string]row
-	decoder := json.NewDecoder(strings.NewReader(printed(t, "_meshes.tpl", "jobmesh._meshes")))
-	decoder.DisallowUnknownFields()
-	require.NoError(t, decoder.Decode(&rows))
-	return rows
-}
-
 // variables returns the names that a container gets where the mesh is auto.
-func variables(t *testing.T) []string {
-	t.Helper()
+func variables() []string {
 	var names []string
-	for _, r := range meshes(t) {
-		for _, v := range r.Env {
-			names = append(names, v.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// path is where the downward API finds an annotation.
-func path(annotation string) string { return "metadata.annotations['" + annotation + "']" }
-
-// TestMeshes: the templates tell the wrapper what its own table of meshes reads,
-// and mode hook asks what the wrapper would.
-func TestMeshes(t *testing.T) {
-	rows := meshes(t)
-	require.ElementsMatch(t, mesh.Names(), slices.Collect(maps.Keys(rows)))
 	for _, m := range mesh.All() {
-		r := rows[m.Name]
-		got, want := map[string]string{}, map[string]string{}
-		for _, v := range r.Env {
-			got[v.Name] = v.ValueFrom.FieldRef.FieldPath
-		}
 		if m.Annotation != "" {
-			want[m.Variable()] = path(m.Annotation)
+			names = append(names, m.Variable())
 		}
-		for _, native := range m.Native.Words {
-			if native.Variable == "" {
-				continue
+		for _, w := range m.Native.Words {
+			if w.Variable != "" {
+				names = append(names, w.Variable)
 			}
-			want[native.Variable] = path(native.Name)
-			require.Equal(t, "true", r.Native.Annotations[native.Name], "mode native asks for what the wrapper knows as native")
-		}
-		require.Equal(t, want, got, m.Name)
-		if len(want) > 0 {
-			require.Equal(t, m.Variable(), r.Env[0].Name, "mode hook looks at the first one")
-		}
-		require.Equal(t, m.Stop, r.Hook.Stop, m.Name)
-		require.Equal(t, m.TokenHeader, r.Hook.TokenHeader, m.Name)
-		require.Equal(t, m.TokenVariable, r.Hook.TokenVariable, m.Name)
-		if len(m.Ready) == 0 {
-			require.Empty(t, r.Hook.Ready, m.Name)
-		} else {
-			require.Equal(t, m.Ready[0], r.Hook.Ready, m.Name)
 		}
 	}
+	return names
 }
 
 // derived are the flags that follow from the pod or are settings of their own.

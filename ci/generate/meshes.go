@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/mesh"
+)
+
+// meshOutputs are what is derived from the table of meshes, but for the wrapper's page.
+func meshOutputs() []output {
+	const source = "internal/mesh"
+	return []output{
+		whole(chart+"/templates/_meshes.tpl", source, meshTemplate),
+		region(chart+"/values.yaml", "mesh", source, meshComment),
+		jsonValue(chart+"/values.schema.json", []string{"properties", "mesh", "enum"}, meshEnum),
+		whole("docs/meshes.md", source, meshPage),
+	}
+}
+
+// meshRow is a mesh as the templates read it.
+type meshRow struct {
+	Env               []meshVariable `json:"env"`
+	Wrap              *meshMetadata  `json:"wrap,omitempty"`
+	Native            *meshMetadata  `json:"native,omitempty"`
+	OptOut            *meshMetadata  `json:"optOut,omitempty"`
+	SkipOutboundPorts string         `json:"skipOutboundPorts,omitempty"`
+	Hook              meshHook       `json:"hook"`
+}
+
+type meshVariable struct {
+	Name      string `json:"name"`
+	ValueFrom struct {
+		FieldRef struct {
+			FieldPath string `json:"fieldPath"`
+		} `json:"fieldRef"`
+	} `json:"valueFrom"`
+}
+
+type meshMetadata struct {
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+}
+
+type meshHook struct {
+	Ready         string   `json:"ready,omitempty"`
+	Stop          string   `json:"stop"`
+	TokenHeader   string   `json:"tokenHeader,omitempty"`
+	TokenVariable string   `json:"tokenVariable,omitempty"`
+	Native        []string `json:"native,omitempty"`
+}
+
+const meshTemplateText = `{{/*
+The meshes, a row each. JSON, because it is read for every Job and fromJson is
+ten times faster than fromYaml here.
+
+  env                variables of a wrapped container, which carry pod annotations,
+                     as they are printed. JOBMESH_POD_<MESH> is the first of them, and
+                     the one that the injector of the mesh sets on a pod it put a proxy
+                     into; without any, nobody injects the proxy, and it has to be named.
+  wrap               what a pod has to ask the mesh for, so that its proxy can be
+                     stopped at once.
+  native             what asks for a native sidecar.
+  optOut             what keeps the proxy out.
+  skipOutboundPorts  annotation with the ports that bypass the proxy.
+  hook               what mode hook asks: ready with a GET, and the stop request. A
+                     token goes into the header where the variable is set. native is
+                     a word of the shell and the pattern that it matches where the
+                     annotations say that the proxy is a native sidecar.
+*/}}
+{{- define "jobmesh._meshes" -}}
+%s
+{{- end -}}
+`
+
+// meshTemplate is the table that the chart's templates read.
+func meshTemplate() ([]byte, error) {
+	var rows []string
+	for _, m := range slices.SortedFunc(slices.Values(mesh.All()), func(a, b mesh.Mesh) int { return strings.Compare(a.Name, b.Name) }) {
+		text, err := rowJSON(chartRow(m))
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, fmt.Sprintf("  %q: %s", m.Name, text))
+	}
+	return fmt.Appendf(nil, meshTemplateText, "{\n"+strings.Join(rows, ",\n")+"\n}"), nil
+}
+
+// rowJSON prints a row with a line for each of its fields.
+func rowJSON(row meshRow) (string, error) {
+	var compact bytes.Buffer
+	encoder := json.NewEncoder(&compact)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(row); err != nil {
+		return "", err
+	}
+	d := json.NewDecoder(&compact)
+	if _, err := d.Token(); err != nil {
+		return "", err
+	}
+	var lines []string
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return "", err
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return "", err
+		}
+		lines = append(lines, fmt.Sprintf("    %q: %s", key, spaced(value)))
+	}
+	return "{\n" + strings.Join(lines, ",\n") + "\n  }", nil
+}
+
+// chartRow is what the templates are told of a mesh.
+func chartRow(m mesh.Mesh) meshRow {
+	row := meshRow{Env: []meshVariable{}, SkipOutboundPorts: m.SkipPorts.Key}
+	variable := func(name, annotation string) {
+		v := meshVariable{Name: name}
+		v.ValueFrom.FieldRef.FieldPath = "metadata.annotations['" + annotation + "']"
+		row.Env = append(row.Env, v)
+	}
+	if m.Annotation != "" {
+		variable(m.Variable(), m.Annotation)
+	}
+	for _, w := range m.Native.Words {
+		if w.Variable != "" {
+			variable(w.Variable, w.Name)
+		}
+		row.Native = row.Native.with(mesh.PodAnnotation, w.Name, "true")
+	}
+	slices.SortFunc(row.Env, func(a, b meshVariable) int { return strings.Compare(a.Name, b.Name) })
+	for _, s := range m.Wrap {
+		row.Wrap = row.Wrap.with(mesh.PodAnnotation, s.Key, s.Value)
+	}
+	for _, level := range m.Inject.OptOut {
+		row.OptOut = row.OptOut.with(level, m.Inject.Key, m.Inject.No[0])
+	}
+	row.Hook = meshHook{Stop: m.Stop, TokenHeader: m.TokenHeader, TokenVariable: m.TokenVariable, Native: shellNative(m)}
+	if len(m.Ready) > 0 {
+		row.Hook.Ready = m.Ready[0]
+	}
+	return row
+}
+
+// with adds an entry to what a mode writes into the metadata of a pod.
+func (m *meshMetadata) with(level mesh.Level, key, value string) *meshMetadata {
+	if m == nil {
+		m = &meshMetadata{}
+	}
+	field := &m.Annotations
+	if level == mesh.PodLabel {
+		field = &m.Labels
+	}
+	if *field == nil {
+		*field = map[string]string{}
+	}
+	(*field)[key] = value
+	return m
+}
+
+// shellNative is a word of the shell and the pattern that it matches where the variables
+// say that the proxy is a native sidecar: the first variable that is set, or the list in
+// the injector's JSON. Nil where no variable tells.
+func shellNative(m mesh.Mesh) []string {
+	word := ""
+	for _, w := range slices.Backward(m.Native.Words) {
+		switch {
+		case w.Variable == "":
+		case word == "":
+			word = "$" + w.Variable
+		default:
+			word = "${" + w.Variable + ":-" + word + "}"
+		}
+	}
+	switch {
+	case word != "":
+		return []string{word, shellYes[m.Native.Read]}
+	case m.Native.Status != "":
+		return []string{"${" + m.Variable() + "%%]*}", fmt.Sprintf(`*'"%s":['*'"%s"'*`, m.Native.Status, m.Container)}
+	}
+	return nil
+}
+
+// shellYes are the patterns of the words that a reading takes for yes.
+var shellYes = map[mesh.Reading]string{
+	mesh.GoBool: "1 | t | T | true | TRUE | True",
+}
+
+// meshEnum are the values that the schema takes for a mesh.
+func meshEnum() (any, error) { return append([]string{"auto", "none"}, mesh.Names()...), nil }
+
+// meshComment is the comment above the value mesh.
+func meshComment() ([]byte, error) {
+	var unmarked []string
+	for _, m := range mesh.All() {
+		if m.Annotation == "" {
+			unmarked = append(unmarked, m.Name)
+		}
+	}
+	text := "The mesh: " + listed(quoted(append([]string{"auto", "none"}, mesh.Names()...)), "or") +
+		". With `auto` the wrapper reads from the annotations of its own pod which proxy was injected, and runs the command at once where none was; " +
+		listed(quoted(unmarked), "and") + " have no such annotation and have to be named."
+	return []byte(fold(text, "# ", 88)), nil
+}
+
+// fold breaks text into lines that begin with a prefix and have at most width bytes.
+func fold(text, prefix string, width int) string {
+	var b strings.Builder
+	line := prefix
+	for _, word := range strings.Fields(text) {
+		if line != prefix && len(line)+len(word) >= width {
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = prefix
+		}
+		line += word + " "
+	}
+	return b.String() + strings.TrimRight(line, " ") + "\n"
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/mesh"
+)
+
+// meshPage is the reference of what jobmesh knows of each mesh.
+func meshPage() ([]byte, error) {
+	var b strings.Builder
+	b.WriteString("# What jobmesh knows of each mesh\n\n" +
+		"The wrapper, `jobmesh lint`, `jobmesh inject` and the library chart read one table. " +
+		"What the wrapper asks each proxy: [wrapper.md](wrapper.md#meshes).\n")
+
+	table(&b, "How a pod gets the proxy, and how it stays out", "mesh | read, the first one decides | asks for it | keeps it out | else | with `hostNetwork`")
+	for _, m := range mesh.All() {
+		in := m.Inject
+		if in.Key == "" {
+			continue
+		}
+		otherwise, host := "the namespace's default", "no"
+		if in.WhenAsked {
+			otherwise = "no"
+		}
+		if in.HostNetwork {
+			host = "yes"
+		}
+		row(&b, m.Name, "`"+in.Key+"`: "+strings.Join(levels(in.Levels), ", "), yesWords(in), strings.Join(quoted(in.No), ", "), otherwise, host)
+	}
+
+	table(&b, "When the proxy is a native sidecar", "mesh | annotation | read since | native by default since")
+	for _, m := range mesh.All() {
+		since := m.Native.Default.String()
+		if kubelet := m.Native.DefaultKubelet; kubelet.Known() {
+			since += ", where every kubelet is " + kubelet.String() + " or newer"
+		}
+		for i, w := range m.Native.Words {
+			if i > 0 {
+				since = ""
+			}
+			row(&b, m.Name, code(w.Name), w.Since.String(), since)
+		}
+		if len(m.Native.Words) == 0 && since != "" {
+			row(&b, m.Name, "", "", since)
+		}
+	}
+
+	table(&b, "What the chart's modes write on a pod", "mesh | mode `wrap` | mode `native` | mode `optOut` | `skipOutboundPorts`")
+	for _, m := range mesh.All() {
+		r := chartRow(m)
+		if r.Wrap == nil && r.Native == nil && r.OptOut == nil && r.SkipOutboundPorts == "" {
+			continue
+		}
+		row(&b, m.Name, r.Wrap.cell(), r.Native.cell(), r.OptOut.cell(), code(r.SkipOutboundPorts))
+	}
+
+	table(&b, "By what a proxy is known", "mesh | container | process | rule that says it outlives the Job")
+	for _, m := range mesh.All() {
+		rule := m.Rule
+		if rule != "" {
+			rule = "[" + rule + "](rules/" + rule + ".md)"
+		}
+		row(&b, m.Name, code(m.Container), strings.Join(quoted(m.Processes), ", "), rule)
+	}
+
+	table(&b, "Last compared with", "mesh | release | where")
+	for _, m := range mesh.All() {
+		var links []string
+		for _, source := range m.Sources {
+			links = append(links, "<"+source+">")
+		}
+		row(&b, m.Name, m.Checked, strings.Join(links, " "))
+	}
+	return []byte(b.String()), nil
+}
+
+// table begins a section that is a table.
+func table(b *strings.Builder, title, head string) {
+	fmt.Fprintf(b, "\n## %s\n\n| %s |\n|%s\n", title, head, strings.Repeat(" --- |", 1+strings.Count(head, "|")))
+}
+
+// row prints a row of a table.
+func row(b *strings.Builder, cells ...string) {
+	b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+}
+
+// yesWords are the values that ask for the proxy.
+func yesWords(in mesh.Injection) string {
+	if len(in.Yes) > 0 {
+		return strings.Join(quoted(in.Yes), ", ")
+	}
+	return code("true")
+}
+
+func levels(all []mesh.Level) []string {
+	names := map[mesh.Level]string{
+		mesh.PodLabel: "pod label", mesh.PodAnnotation: "pod annotation",
+		mesh.NamespaceLabel: "namespace label", mesh.NamespaceAnnotation: "namespace annotation",
+	}
+	var words []string
+	for _, level := range all {
+		words = append(words, names[level])
+	}
+	return words
+}
+
+// cell lists the entries that a mode writes.
+func (m *meshMetadata) cell() string {
+	if m == nil {
+		return ""
+	}
+	var entries []string
+	for field, of := range map[string]map[string]string{"annotation": m.Annotations, "label": m.Labels} {
+		for key, value := range of {
+			entries = append(entries, fmt.Sprintf("%s `%s: %s`", field, key, yamlString(value)))
+		}
+	}
+	slices.Sort(entries)
+	return strings.Join(entries, ", ")
+}
+
+// yamlString is a string as YAML has it.
+func yamlString(value string) string {
+	if value == "true" || value == "false" || value == "0" {
+		return `"` + value + `"`
+	}
+	return value
+}
