@@ -8,6 +8,9 @@ COMMIT := $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev
 LINK     = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.commit=$(COMMIT) $(1)" -o bin/jobmesh ./cmd/jobmesh
 TOOLS   := bin/helm3 bin/helm4 bin/helm-unittest bin/kustomize bin/staticcheck
 
+# REGISTRY=registry.example.com/platform builds for the place that will be published to.
+REGISTRY ?=
+
 export JOBMESH_HELM3 := $(CURDIR)/bin/helm3
 export JOBMESH_HELM4 := $(CURDIR)/bin/helm4
 export JOBMESH_KUSTOMIZE := $(CURDIR)/bin/kustomize
@@ -19,7 +22,8 @@ help: ## list the targets
 
 .PHONY: build
 build: bin/jobmesh ## build the CLI, the multi-arch image and the pinned chart: bin/jobmesh and dist/
-	digest=$$(bin/jobmesh build); $(call LINK,-X main.imageDigest=$$digest); echo $$digest
+	digest=$$(bin/jobmesh build $(if $(REGISTRY),--registry $(REGISTRY))); \
+	$(call LINK,-X main.imageDigest=$$digest $(if $(REGISTRY),-X main.imageRepository=$(REGISTRY)/jobmesh-wrap)); echo $$digest
 
 .PHONY: test
 test: $(TOOLS) ## run every test that needs no root and no cluster

@@ -12,13 +12,15 @@ import (
 	"github.com/jobmesh/jobmesh/internal/cli"
 )
 
-// These are set by the build. imageDigest is that of the image built beside, empty where
-// there is none; commit is empty where Go notes it by itself.
-var imageDigest, commit string
+// These are set by the build, for the image built beside: imageRepository where it was
+// told a registry, imageDigest always. A program that was built alone has neither.
+// commit is empty where Go notes it by itself.
+var imageRepository, imageDigest, commit string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Run(ctx, os.Args[1:], jobmesh.Version, cli.SystemStreams(), cli.CalledAs(os.Args[0]), cli.ImageDigest(imageDigest), cli.Commit(commit))
+	code := cli.Run(ctx, os.Args[1:], jobmesh.Version, cli.SystemStreams(),
+		cli.CalledAs(os.Args[0]), cli.Image(imageRepository, imageDigest), cli.Commit(commit))
 	stop()
 	os.Exit(code)
 }

@@ -48,10 +48,13 @@ func SystemStreams() Streams {
 type Option func(*linked)
 
 // linked is what the program was linked with, and what it was called by.
-type linked struct{ imageDigest, commit, program string }
+type linked struct{ imageRepository, imageDigest, commit, program string }
 
-// ImageDigest pins the image that inject writes, as the packed chart pins it.
-func ImageDigest(digest string) Option { return func(l *linked) { l.imageDigest = digest } }
+// Image names and pins the image that inject writes, as the packed chart does. An empty
+// repository is that of the chart, an empty digest leaves the tag.
+func Image(repository, digest string) Option {
+	return func(l *linked) { l.imageRepository, l.imageDigest = repository, digest }
+}
 
 // Commit names the sources where Go has not noted it in the program.
 func Commit(commit string) Option { return func(l *linked) { l.commit = commit } }
@@ -148,8 +151,8 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 	root.SetErr(streams.Err)
 	root.AddCommand(
 		newBuild(version, streams), newPublish(streams), newVerify(streams),
-		newInject(streams, l.imageDigest), newLint(version, streams), newResolve(streams), newFunction(streams, version, l.imageDigest), newLock(streams),
-		newTry(version, streams, l.imageDigest), newVersion(streams, version, l),
+		newInject(streams, l), newLint(version, streams), newResolve(streams), newFunction(streams, version, l), newLock(streams),
+		newTry(version, streams, l), newVersion(streams, version, l),
 	)
 	return root
 }

@@ -18,7 +18,7 @@ import (
 // lintKind is the kind of a functionConfig that asks for a verdict.
 const lintKind = "JobmeshLint"
 
-func newFunction(streams Streams, version, imageDigest string) *cobra.Command {
+func newFunction(streams Streams, version string, l linked) *cobra.Command {
 	return &cobra.Command{
 		Use:   "function",
 		Short: "Inject or lint as a function of kustomize or kpt",
@@ -40,7 +40,7 @@ the keys of jobmesh.yaml.`,
 				return err
 			}
 			streams.In = bytes.NewReader(text)
-			verb := newInject(streams, imageDigest)
+			verb := newInject(streams, l)
 			if kind == lintKind {
 				verb = newLint(version, streams)
 			}

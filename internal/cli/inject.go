@@ -34,7 +34,7 @@ type injectOptions struct {
 	strict   bool
 }
 
-func newInject(streams Streams, imageDigest string) *cobra.Command {
+func newInject(streams Streams, l linked) *cobra.Command {
 	var o injectOptions
 	cmd := &cobra.Command{
 		Use:   "inject [FILE|DIR|-]...",
@@ -48,12 +48,16 @@ gives the input back.
 Files, folders (their *.yaml, *.yml and *.json) and - for stdin are read in their
 order; without any, stdin. What is left as it is, because its pods opt out, use
 the host's network or run on Windows, is named on stderr. After a mistake nothing
-is written, and all mistakes are listed. Neither a cluster nor a registry is asked.`,
+is written, and all mistakes are listed. Neither a cluster nor a registry is asked.
+
+The wrapper's image is the one that this program was built with. Where it has been
+published elsewhere, ` + imageVariable + `=REPOSITORY[@DIGEST] or image in jobmesh.yaml
+(registry, repository, digest) says so, and --set image... wins over both.`,
 		Example: `  jobmesh inject job.yaml | kubectl apply -f -
   helm template shop | jobmesh inject --set mesh=linkerd | kubectl apply -f -
   jobmesh inject --uninject injected.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runInject(cmd.Context(), streams, imageDigest, args, o)
+			return runInject(cmd.Context(), streams, l, args, o)
 		},
 	}
 	flags := cmd.Flags()
@@ -93,7 +97,7 @@ func settingNames() []string {
 	return names
 }
 
-func runInject(ctx context.Context, streams Streams, imageDigest string, args []string, o injectOptions) error {
+func runInject(ctx context.Context, streams Streams, l linked, args []string, o injectOptions) error {
 	if o.report != "" && o.report != "text" && o.report != "json" {
 		return fault.New(fault.Usage, fmt.Errorf("--report %q is neither text nor json", o.report))
 	}
@@ -116,8 +120,16 @@ func runInject(ctx context.Context, streams Streams, imageDigest string, args []
 	if err != nil {
 		return err
 	}
+	file, err := readSettings("")
+	if err != nil {
+		return err
+	}
+	image, err := wrapperImage(l, file)
+	if err != nil {
+		return err
+	}
 	injector, err := inject.New(inject.Options{
-		Library: library.LibraryChart, ImageDigest: imageDigest, Values: values, Lock: lock, Uninject: o.uninject,
+		Library: library.LibraryChart, Image: image, Values: values, Lock: lock, Uninject: o.uninject,
 	})
 	if err != nil {
 		return err

@@ -1,28 +1,21 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/lockfile"
-	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 )
-
-const profileFile = "jobmesh.yaml"
 
 // profileOptions describe the cluster that lint judges for.
 type profileOptions struct {
@@ -46,7 +39,7 @@ func (o *profileOptions) register(cmd *cobra.Command) {
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "version of Kubernetes, such as 1.33")
 	flags.StringVar(&o.minKubelet, "min-kubelet", "", "version of the oldest kubelet of the cluster")
 	flags.StringVar(&o.postRenderer, "post-renderer", "", "Helm that runs jobmesh inject as its post-renderer: "+strings.Join(lint.PostRenderers(), ", "))
-	flags.StringVar(&o.config, "config", "", "file with these settings (default "+profileFile+", where there is one)")
+	flags.StringVar(&o.config, "config", "", "file with these settings (default "+settingsFile+", where there is one)")
 	flags.StringVar(&o.lock, "lock", "", "file with what images run, from jobmesh resolve (default "+lockfile.FileName+", where there is one)")
 	complete(cmd, "mesh", lint.Meshes())
 	complete(cmd, "native", native.Settings())
@@ -63,7 +56,7 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 		"mesh": &o.mesh, "meshVersion": &o.meshVersion, "native": &o.native, "kubeVersion": &o.kubeVersion,
 		"minKubelet": &o.minKubelet, "postRenderer": &o.postRenderer, "failOn": &failOn,
 	}
-	name, fromFile, err := o.file()
+	file, err := readSettings(o.config)
 	if err != nil {
 		return p, "", err
 	}
@@ -72,16 +65,16 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 	for _, s := range profileKeys {
 		keys = append(keys, s.key)
 		names[s.flag] = "--" + s.flag
-		for _, from := range []source{{name, fromFile}, {"functionConfig", function}} {
+		for _, from := range []source{{file.name, file.lint}, {"functionConfig", function}} {
 			if v, ok := from.settings[s.key]; ok && !changed(s.flag) {
 				*values[s.key], names[s.flag] = v, from.name+": "+s.key
 			}
 		}
 	}
-	for _, from := range []source{{name, fromFile}, {"functionConfig", function}} {
+	for _, from := range []source{{file.name, file.lint}, {"functionConfig", function}} {
 		for _, key := range slices.Sorted(maps.Keys(from.settings)) {
 			if !slices.Contains(keys, key) {
-				return p, "", fault.New(fault.Usage, fmt.Errorf("%s: key %q is unknown", from.name, key), "the keys are "+strings.Join(keys, ", "))
+				return p, "", fault.New(fault.Usage, fmt.Errorf("%s: key %q is unknown", from.name, key), "the keys are "+strings.Join(append(keys, "image"), ", "))
 			}
 		}
 	}
@@ -129,61 +122,6 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 type source struct {
 	name     string
 	settings map[string]string
-}
-
-// file reads the settings of the profile file. Values are taken as they are written:
-// 2.20 is a version, not a number. A jobmesh.yaml with an apiVersion is something
-// else's, such as a transformer of kustomize, and is passed over.
-func (o profileOptions) file() (name string, settings map[string]string, err error) {
-	name = o.config
-	if name == "" {
-		name = profileFile
-	}
-	text, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) && o.config == "" {
-		return name, nil, nil
-	}
-	if err != nil {
-		return name, nil, fault.New(fault.LocalIO, err)
-	}
-	var top, second yaml.Node
-	bad := func(line int, cause string) error {
-		return fault.New(fault.Usage, fmt.Errorf("%s:%d: %s", name, line, cause), "as in mesh: linkerd")
-	}
-	documents := yaml.NewDecoder(bytes.NewReader(text))
-	if err := documents.Decode(&top); err != nil && !errors.Is(err, io.EOF) {
-		return name, nil, fault.New(fault.Usage, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: ")))
-	}
-	settings = map[string]string{}
-	if len(top.Content) == 0 {
-		return name, settings, nil
-	}
-	root := top.Content[0]
-	if root.Kind != yaml.MappingNode {
-		return name, nil, bad(root.Line, "is no mapping of settings")
-	}
-	if version := manifest.Get(root, "apiVersion"); version != nil {
-		if o.config == "" {
-			return name, settings, nil
-		}
-		return name, nil, bad(version.Line, "is a Kubernetes object, not the settings of lint: it has an apiVersion")
-	}
-	if err := documents.Decode(&second); !errors.Is(err, io.EOF) {
-		return name, nil, bad(max(second.Line, root.Line), "has more than one document")
-	}
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		key, value := root.Content[i], root.Content[i+1]
-		if _, twice := settings[key.Value]; twice {
-			return name, nil, bad(key.Line, fmt.Sprintf("%q is there twice", key.Value))
-		}
-		if value.Kind != yaml.ScalarNode {
-			return name, nil, bad(value.Line, fmt.Sprintf("%q is no single value", key.Value))
-		}
-		if value.Tag != "!!null" {
-			settings[key.Value] = value.Value
-		}
-	}
-	return name, settings, nil
 }
 
 func (o profileOptions) readLock() (lockfile.Lock, error) {

@@ -31,7 +31,7 @@ const tryMesh = "linkerd"
 
 var tryVersion = mesh.Version{Major: 2, Minor: 18}
 
-func newTry(version string, streams Streams, imageDigest string) *cobra.Command {
+func newTry(version string, streams Streams, l linked) *cobra.Command {
 	return &cobra.Command{
 		Use:   "try",
 		Short: "Show on a small Job what lint and inject do",
@@ -41,17 +41,17 @@ in a mesh where it hangs, what inject changes, and the verdict after that.
 It needs no file, no cluster and no network, and writes nothing but this.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runTry(cmd.Context(), streams, version, imageDigest)
+			return runTry(cmd.Context(), streams, version, l)
 		},
 	}
 }
 
-func runTry(ctx context.Context, streams Streams, version, imageDigest string) error {
+func runTry(ctx context.Context, streams Streams, version string, l linked) error {
 	before, err := tryLint(ctx, tryJob, version, colored(streams.Out))
 	if err != nil {
 		return err
 	}
-	wrapped, err := tryInject(ctx, imageDigest)
+	wrapped, err := tryInject(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -93,9 +93,13 @@ func tryLint(ctx context.Context, text []byte, version string, color bool) (stri
 }
 
 // tryInject returns the Job as inject writes it.
-func tryInject(ctx context.Context, imageDigest string) ([]byte, error) {
+func tryInject(ctx context.Context, l linked) ([]byte, error) {
+	image, err := wrapperImage(l, settings{})
+	if err != nil {
+		return nil, err
+	}
 	injector, err := inject.New(inject.Options{
-		Library: library.LibraryChart, ImageDigest: imageDigest,
+		Library: library.LibraryChart, Image: image,
 		Values: map[string]any{"jobmesh": map[string]any{"mesh": tryMesh}},
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -83,7 +84,7 @@ func versionOf(version string, l linked) (versionResult, error) {
 		Commit:   commitOf(debug.ReadBuildInfo()),
 		Go:       runtime.Version(),
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		Image:    versionImage{Repository: registry + "/" + repository, Digest: l.imageDigest},
+		Image:    versionImage{Repository: cmp.Or(l.imageRepository, registry+"/"+repository), Digest: l.imageDigest},
 	}
 	if l.commit != "" {
 		result.Commit = l.commit

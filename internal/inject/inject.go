@@ -22,8 +22,8 @@ import (
 type Options struct {
 	// Library holds the library chart, in the folder library-chart.
 	Library fs.FS
-	// ImageDigest pins the wrapper's image, as a packed chart pins it. Empty leaves the tag.
-	ImageDigest string
+	// Image stands in the place of the wrapper's image that the library chart names.
+	Image Image
 	// Values are those of a chart that uses the library: its settings are under jobmesh
 	// and global.jobmesh.
 	Values map[string]any
@@ -32,6 +32,10 @@ type Options struct {
 	// Uninject takes out what was injected, instead.
 	Uninject bool
 }
+
+// An Image names and pins the wrapper's image, as a packed chart does. What is empty is
+// that of the library chart, which has a tag and no digest.
+type Image struct{ Registry, Repository, Digest string }
 
 // An Action is what became of an object.
 type Action string

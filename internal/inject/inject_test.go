@@ -93,7 +93,7 @@ func TestImageDigest(t *testing.T) {
 		{map[string]any{"registry": "mirror.example"}, "image: mirror.example/jobmesh/jobmesh-wrap@" + digest + "\n"},
 		{map[string]any{"digest": "", "tag": "next"}, "image: ghcr.io/jobmesh/jobmesh-wrap:next\n"},
 	} {
-		in, err := New(Options{Library: library.LibraryChart, ImageDigest: digest, Values: map[string]any{"jobmesh": map[string]any{"image": c.image}}})
+		in, err := New(Options{Library: library.LibraryChart, Image: Image{Digest: digest}, Values: map[string]any{"jobmesh": map[string]any{"image": c.image}}})
 		require.NoError(t, err)
 		out, result := run(t, in, shapes(t)["block.yaml"])
 		require.Empty(t, result.Mistakes)

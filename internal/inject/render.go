@@ -60,9 +60,10 @@ func newRenderer(o Options, given map[string]any) (*renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.ImageDigest != "" {
-		image, _ := library.Values["image"].(map[string]any)
-		library.Values["image"] = merge(image, map[string]any{"digest": o.ImageDigest})
+	for key, value := range map[string]string{"registry": o.Image.Registry, "repository": o.Image.Repository, "digest": o.Image.Digest} {
+		if value != "" {
+			library.Values = merge(library.Values, map[string]any{"image": map[string]any{key: value}})
+		}
 	}
 	parent := &helm.Chart{
 		Metadata:  &helm.Metadata{APIVersion: helm.APIVersion, Name: "inject", Version: library.Metadata.Version},

@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/inject"
+	"github.com/jobmesh/jobmesh/internal/manifest"
+)
+
+// settingsFile is what people keep their settings of jobmesh in, in the folder that they
+// work in.
+const settingsFile = "jobmesh.yaml"
+
+// imageVariable names the wrapper's image: REPOSITORY or REPOSITORY@DIGEST.
+const imageVariable = "JOBMESH_IMAGE"
+
+// imageKeys are the keys of image in jobmesh.yaml.
+var imageKeys = []string{"registry", "repository", "digest"}
+
+// settings are what a settings file says.
+type settings struct {
+	// name is the file's.
+	name string
+	// lint has the keys that lint knows, as they are written: 2.20 is a version, not a
+	// number.
+	lint map[string]string
+	// image is the wrapper's, as far as the file names it.
+	image inject.Image
+}
+
+// readSettings reads the file, or jobmesh.yaml where file is empty, which may be missing. A
+// jobmesh.yaml with an apiVersion is something else's, such as a transformer of
+// kustomize, and is passed over.
+func readSettings(file string) (settings, error) {
+	s := settings{name: cmp.Or(file, settingsFile)}
+	text, err := os.ReadFile(s.name)
+	if errors.Is(err, fs.ErrNotExist) && file == "" {
+		return s, nil
+	}
+	if err != nil {
+		return s, fault.New(fault.LocalIO, err)
+	}
+	root, err := s.mapping(text)
+	if root == nil || err != nil {
+		return s, err
+	}
+	if version := manifest.Get(root, "apiVersion"); version != nil {
+		if file == "" {
+			return s, nil
+		}
+		return s, s.wrong(version.Line, "is a Kubernetes object, not the settings of jobmesh: it has an apiVersion")
+	}
+	s.lint = map[string]string{}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		if seen[key.Value] {
+			return s, s.wrong(key.Line, fmt.Sprintf("%q is there twice", key.Value))
+		}
+		seen[key.Value] = true
+		switch {
+		case value.Tag == "!!null":
+		case key.Value == "image":
+			if s.image, err = s.readImage(value); err != nil {
+				return s, err
+			}
+		case value.Kind != yaml.ScalarNode:
+			return s, s.wrong(value.Line, fmt.Sprintf("%q is no single value", key.Value))
+		default:
+			s.lint[key.Value] = value.Value
+		}
+	}
+	return s, nil
+}
+
+func (s settings) wrong(line int, cause string) error {
+	return fault.New(fault.Usage, fmt.Errorf("%s:%d: %s", s.name, line, cause), "as in mesh: linkerd")
+}
+
+// mapping returns the only document of a text, nil where there is none.
+func (s settings) mapping(text []byte) (*yaml.Node, error) {
+	var first, second yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	if err := documents.Decode(&first); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fault.New(fault.Usage, fmt.Errorf("%s: %s", s.name, strings.TrimPrefix(err.Error(), "yaml: ")))
+	}
+	if len(first.Content) == 0 {
+		return nil, nil
+	}
+	root := first.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return nil, s.wrong(root.Line, "is no mapping of settings")
+	}
+	if manifest.Get(root, "apiVersion") != nil {
+		return root, nil
+	}
+	if err := documents.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, s.wrong(max(second.Line, root.Line), "has more than one document")
+	}
+	return root, nil
+}
+
+// readImage reads image: a mapping of words.
+func (s settings) readImage(node *yaml.Node) (inject.Image, error) {
+	var image inject.Image
+	bad := func(line int, cause string) (inject.Image, error) {
+		return image, fault.New(fault.Usage, fmt.Errorf("%s:%d: %s", s.name, line, cause),
+			"as in image: {registry: registry.example.com, repository: platform/jobmesh-wrap}")
+	}
+	if node.Kind != yaml.MappingNode {
+		return bad(node.Line, `"image" is no mapping`)
+	}
+	fields := map[string]*string{"registry": &image.Registry, "repository": &image.Repository, "digest": &image.Digest}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		field, known := fields[key.Value]
+		switch {
+		case !known:
+			return bad(key.Line, fmt.Sprintf("image: key %q is unknown; the keys are %s", key.Value, strings.Join(imageKeys, ", ")))
+		case value.Kind != yaml.ScalarNode:
+			return bad(value.Line, fmt.Sprintf("image: %q is no single value", key.Value))
+		case value.Tag != "!!null":
+			*field = value.Value
+		}
+	}
+	host := cmp.Or(image.Registry, "registry.example")
+	if _, err := parseImage(host + "/" + cmp.Or(image.Repository, "image") + at(image.Digest)); err != nil {
+		return bad(node.Line, "image: "+err.Error())
+	}
+	return image, nil
+}
+
+// at is a digest as it stands behind a repository.
+func at(digest string) string {
+	if digest == "" {
+		return ""
+	}
+	return "@" + digest
+}
+
+// parseImage reads REPOSITORY or REPOSITORY@DIGEST.
+func parseImage(text string) (inject.Image, error) {
+	repository, digest, pinned := strings.Cut(text, "@")
+	parsed, err := name.NewRepository(repository)
+	if err == nil && pinned {
+		_, err = name.NewDigest(text)
+	}
+	if err != nil {
+		return inject.Image{}, fmt.Errorf("%q is not of the form REPOSITORY or REPOSITORY@DIGEST", text)
+	}
+	registry := parsed.RegistryStr()
+	if registry == name.DefaultRegistry {
+		registry = "docker.io"
+	}
+	return inject.Image{Registry: registry, Repository: parsed.RepositoryStr(), Digest: digest}, nil
+}
+
+// wrapperImage is the image that inject writes where no value says otherwise: the
+// variable's, else that of the settings, else the linked one. A repository without a
+// digest is a place where the linked image has been copied to, so its digest stays.
+func wrapperImage(l linked, s settings) (inject.Image, error) {
+	image := inject.Image{Digest: l.imageDigest}
+	over := []inject.Image{s.image}
+	if l.imageRepository != "" {
+		built, err := parseImage(l.imageRepository)
+		if err != nil {
+			return image, fmt.Errorf("the image of this build: %w", err)
+		}
+		over = append([]inject.Image{built}, over...)
+	}
+	if text := os.Getenv(imageVariable); text != "" {
+		named, err := parseImage(text)
+		if err != nil {
+			return image, fault.New(fault.Usage, fmt.Errorf("%s: %w", imageVariable, err),
+				"as in "+imageVariable+"=registry.example.com/platform/jobmesh-wrap")
+		}
+		over = append(over, named)
+	}
+	for _, o := range over {
+		image.Registry = cmp.Or(o.Registry, image.Registry)
+		image.Repository = cmp.Or(o.Repository, image.Repository)
+		image.Digest = cmp.Or(o.Digest, image.Digest)
+	}
+	return image, nil
+}
