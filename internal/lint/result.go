@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
 // result are the rules for Jobs that lose their result, or invent one.
@@ -119,13 +120,13 @@ terminationGracePeriodSeconds, and sidecars get what the containers leave of it.
 			x, ok := p.proxyOf("linkerd")
 			at := p.spec.get("terminationGracePeriodSeconds")
 			drain, written := 120, false
-			if d, err := time.ParseDuration(p.annotations["config.linkerd.io/shutdown-grace-period"]); err == nil {
+			if d, err := time.ParseDuration(p.annotations[mesh.LinkerdGrace]); err == nil {
 				drain, written = int(d.Seconds()), true
 			}
 			grace, err := strconv.Atoi(at.text())
 			switch {
 			case at.node == nil && written:
-				grace, at = 30, p.annotation("config.linkerd.io/shutdown-grace-period")
+				grace, at = 30, p.annotation(mesh.LinkerdGrace)
 			case err != nil:
 				return
 			}

@@ -124,7 +124,7 @@ traffic is redirected already, as with a CNI plugin, it goes nowhere.`,
 		Message: "holdApplicationUntilProxyStarts with a classic proxy and restartPolicy {policy}: if the wait fails once, the pod is stuck",
 		Why: `The wait is a postStart hook of the proxy's container. When it fails, the kubelet kills the proxy, and
 with restartPolicy OnFailure or Never does not bring the pod back to a state in which it could go on.`,
-		Fix:   `use a native sidecar (annotation sidecar.istio.io/nativeSidecar: "true") instead`,
+		Fix:   "use a native sidecar (annotation " + rowOf("istio").Native.Words[0].Name + `: "true") instead`,
 		Links: []string{"https://github.com/istio/istio/issues/45627"},
 		check: func(p *pod, r *reporter) {
 			x, ok := p.proxyOf("istio")

@@ -12,6 +12,9 @@ const (
 	IstioConfig = "proxy.istio.io/config"
 	// LinkerdWait keeps a classic proxy up for some seconds after a TERM.
 	LinkerdWait = "config.alpha.linkerd.io/proxy-wait-before-exit-seconds"
+	// LinkerdGrace is how long the proxy waits for open connections when it ends, two
+	// minutes by default.
+	LinkerdGrace = "config.linkerd.io/shutdown-grace-period"
 
 	linkerdShutdown = "config.linkerd.io/proxy-admin-shutdown"
 	vaultQuit       = "vault.hashicorp.com/agent-enable-quit"
