@@ -30,7 +30,7 @@ end it.
 The exit code decides over the pod: a helper in ` + "`containers`" + ` that ends with another one than 0
 makes the pod fail, although the work succeeded. Where a cell is empty nothing is known.
 
-| helper | known by | ends by itself with | is ended by, and its exit code | ready | |
+| helper | known by | ends by itself with | is ended by, and its exit code | ready | note |
 | --- | --- | --- | --- | --- | --- |
 `)
 	for _, h := range sidecar.All() {
