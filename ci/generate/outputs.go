@@ -138,14 +138,59 @@ func replaceJSON(old []byte, keys []string, value any) ([]byte, error) {
 			return nil, fmt.Errorf("has no value %s", where)
 		}
 	}
+	replacement, err := encode(value)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	return slices.Concat(old[:begin], replacement, old[end:]), nil
+}
+
+// jsonMembers is an object of a JSON file that people write by hand, with each member
+// on a line of its own.
+func jsonMembers(path string, keys []string, members func() ([]jsonMember, error)) output {
+	return output{path, func(old []byte) ([]byte, error) {
+		list, err := members()
+		if err != nil {
+			return nil, err
+		}
+		old, err = replaceJSON(old, keys, struct{}{})
+		if err != nil {
+			return nil, err
+		}
+		begin, end := 0, len(old)
+		for _, key := range keys {
+			begin, end, _ = member(old, begin, end, key) // replaceJSON has found them all
+		}
+		line := old[bytes.LastIndexByte(old[:begin], '\n')+1 : begin]
+		indent := "\n" + string(line[:len(line)-len(bytes.TrimLeft(line, " "))])
+		var text strings.Builder
+		for i, m := range list {
+			value, err := encode(m.value)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", m.name, err)
+			}
+			if i > 0 {
+				text.WriteByte(',')
+			}
+			fmt.Fprintf(&text, "%s  %q: %s", indent, m.name, value)
+		}
+		return slices.Concat(old[:begin], []byte("{"+text.String()+indent+"}"), old[end:]), nil
+	}}
+}
+
+// A jsonMember is a name and what stands behind it.
+type jsonMember struct {
+	name  string
+	value any
+}
+
+// encode prints a value on one line.
+func encode(value any) ([]byte, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return nil, fmt.Errorf("%s: %w", where, err)
-	}
-	replacement := spaced(bytes.TrimSpace(text.Bytes()))
-	return slices.Concat(old[:begin], replacement, old[end:]), nil
+	err := encoder.Encode(value)
+	return spaced(bytes.TrimSpace(text.Bytes())), err
 }
 
 // member finds the value of a key in the object at text[begin:end].

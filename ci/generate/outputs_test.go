@@ -81,6 +81,21 @@ func TestJSONValue(t *testing.T) {
 	require.ErrorContains(t, err, "has no value d.e")
 }
 
+func TestJSONMembers(t *testing.T) {
+	const file = "{\n  \"a\": {\n    \"b\": {\"old\": 1}, \"c\": 2\n  }\n}\n"
+	edit := jsonMembers("f.json", []string{"a", "b"}, func() ([]jsonMember, error) {
+		return []jsonMember{{"z", "^\\.<"}, {"y", []int{1, 2}}}, nil
+	}).edit
+	got, err := edit([]byte(file))
+	require.NoError(t, err)
+	require.Equal(t, "{\n  \"a\": {\n    \"b\": {\n      \"z\": \"^\\\\.<\",\n      \"y\": [1, 2]\n    }, \"c\": 2\n  }\n}\n", string(got))
+	again, err := edit(got)
+	require.NoError(t, err)
+	require.Equal(t, string(got), string(again))
+	_, err = edit([]byte("{}"))
+	require.ErrorContains(t, err, "has no value a.b")
+}
+
 func TestSettle(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "f.yaml")

@@ -21,7 +21,10 @@ Odd lines, and why:
 {{- $row := get .meshes $settings.mesh -}}
 {{- $ready := default (default "" $row.hook.ready) $wrapper.readyUrl | trimPrefix "none" -}}
 {{- $stop := default (list $row.hook.stop) $wrapper.stop -}}
+{{- /* >>> defaults: written by make generate from internal/wrapflags */ -}}
 {{- $limit := 120 -}}
+{{- $onReadyTimeout := "fail" -}}
+{{- /* <<< defaults */ -}}
 {{- with $wrapper.readyTimeout -}}
   {{- $limit = 0 -}}
   {{- range regexFindAll "[0-9]+[hms]" . -1 -}}
@@ -86,7 +89,7 @@ Odd lines, and why:
       "until ask GET \"$ready\"; do"
       "  if [ $limit -gt 0 ] && [ \"$(date +%s)\" -ge $end ]; then"
       "    say \"the proxy is not ready after ${limit}s: GET $ready\"") -}}
-  {{- if eq (default "fail" $wrapper.onReadyTimeout) "run" -}}
+  {{- if eq (default $onReadyTimeout $wrapper.onReadyTimeout) "run" -}}
     {{- $script = append $script "    break" -}}
   {{- else -}}
     {{- $script = concat $script (list "    stop" "    exit 69") -}}

@@ -147,6 +147,7 @@ values.schema.json says the same, and a test holds them together.
   "entrypoints": "merged map",
   "entrypoints.*": "slice",
   "wrapper": "merged map",
+  {{- /* >>> wrapper kinds: written by make generate from internal/wrapflags */}}
   "wrapper.readyUrl": "string",
   "wrapper.stop": "slice",
   "wrapper.stopProcess": "string",
@@ -161,6 +162,7 @@ values.schema.json says the same, and a test holds them together.
   "wrapper.waitForTimeout": "string",
   "wrapper.logFormat": "|text|json|",
   "wrapper.quiet": "bool",
+  {{- /* <<< wrapper kinds */}}
   "image": "merged map",
   "image.registry": "string",
   "image.repository": "string",
@@ -187,6 +189,7 @@ has the same patterns.
 {{- define "jobmesh._settings.forms" -}}
 {
   "wrapper": {
+    {{- /* >>> wrapper forms: written by make generate from internal/wrapflags */}}
     "readyUrl": ["^(https?://.|none$)", "none or a URL such as http://127.0.0.1:4191/ready"],
     "stop": ["^[A-Z]+ https?://.", "'METHOD URL', as in POST http://127.0.0.1:4191/shutdown"],
     "stopProcess": ["^[^/]+$", "the name of a process, without a path"],
@@ -196,6 +199,7 @@ has the same patterns.
     "killAfter": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"],
     "waitFor": ["^(tcp|https?)://.", "a URL such as tcp://database:5432 or http://queue:8080/ready"],
     "waitForTimeout": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"]
+    {{- /* <<< wrapper forms */}}
   },
   "skipOutboundPorts": ["^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$", "a port"]
 }
@@ -280,8 +284,11 @@ together. Stores $call.meshes.
   {{- end -}}
 {{- end -}}
 {{- if eq $mode "hook" -}}
+  {{- /* >>> hook keys: written by make generate from internal/wrapflags */ -}}
+  {{- $keys := list "readyUrl" "stop" "readyTimeout" "onReadyTimeout" "stopWhen" -}}
+  {{- /* <<< hook keys */ -}}
   {{- range $key, $value := $settings.wrapper -}}
-    {{- if and $value (not (has $key (list "readyUrl" "stop" "readyTimeout" "onReadyTimeout" "stopWhen"))) -}}
+    {{- if and $value (not (has $key $keys)) -}}
       {{- include "jobmesh._errors.add" (list $call (printf "wrapper.%s is not for mode hook, which has no wrapper" $key)) -}}
     {{- end -}}
   {{- end -}}

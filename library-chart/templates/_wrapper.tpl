@@ -2,7 +2,7 @@
 Stores as $call.argv what goes before a command. Params: (list $call MEMBER), where
 MEMBER is the name of its container; what _mounts stores is there.
 
-Flags come in the order below, which is that of their documentation, and only where
+Flags come in the order of their documentation, and only where
 they were asked for, but for those that follow from the pod.
 */}}
 {{- define "jobmesh._wrapper" -}}
@@ -27,7 +27,10 @@ they were asked for, but for those that follow from the pod.
   {{- $argv := list $path -}}
   {{- $given := merge $derived (default dict $settings.wrapper) -}}
   {{- if gt (len $given) 1 | or $call.stopWhen -}}
-    {{- range $key := list "mesh" "readyUrl" "stop" "stopProcess" "readyTimeout" "onReadyTimeout" "detectTimeout" "stopWhen" "stopTimeout" "killAfter" "onProxyLost" "waitFor" "waitForTimeout" "stateDir" "member" "members" "logFormat" "quiet" -}}
+    {{- /* >>> keys: written by make generate from internal/wrapflags */ -}}
+    {{- $keys := list "mesh" "readyUrl" "stop" "stopProcess" "readyTimeout" "onReadyTimeout" "detectTimeout" "stopWhen" "stopTimeout" "killAfter" "onProxyLost" "waitFor" "waitForTimeout" "stateDir" "member" "members" "logFormat" "quiet" -}}
+    {{- /* <<< keys */ -}}
+    {{- range $key := $keys -}}
       {{- with get $given $key -}}
         {{- $flag := print "--" (kebabcase $key) -}}
         {{- if kindIs "bool" . -}}

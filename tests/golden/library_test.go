@@ -36,6 +36,8 @@ func parse[T any](t *testing.T, document string) T {
 	return v
 }
 
+var templateComment = regexp.MustCompile(`\s*\{\{- /\*.*?\*/}}`)
+
 // printed returns what a private define prints, for defines without any actions.
 func printed(t *testing.T, file, define string) string {
 	t.Helper()
@@ -43,6 +45,7 @@ func printed(t *testing.T, file, define string) string {
 	_, text, found := strings.Cut(text, `{{- define "`+define+`" -}}`)
 	require.True(t, found, "%s has no %s", file, define)
 	text, _, _ = strings.Cut(text, "{{- end -}}")
+	text = templateComment.ReplaceAllString(text, "")
 	require.NotContains(t, text, "{{")
 	return strings.TrimSpace(text)
 }
@@ -290,4 +293,20 @@ func TestLargeScript(t *testing.T) {
 			require.Equal(t, []string{"/jobmesh/jobmesh-wrap", "--", "sh", "-c", script}, job.Spec.Template.Spec.Containers[0].Command)
 		}
 	}
+}
+
+// variables returns the names that a container gets where the mesh is auto.
+func variables() []string {
+	var names []string
+	for _, m := range mesh.All() {
+		if m.Annotation != "" {
+			names = append(names, m.Variable())
+		}
+		for _, w := range m.Native.Words {
+			if w.Variable != "" {
+				names = append(names, w.Variable)
+			}
+		}
+	}
+	return names
 }
