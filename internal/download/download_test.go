@@ -183,20 +183,21 @@ func TestWhatIsNotTheFile(t *testing.T) {
 
 // Case 22: nothing is read past the limit.
 func TestEndlessFileIsNotRead(t *testing.T) {
+	var sent atomic.Int64
 	s := serve(t, func(_ int32, w http.ResponseWriter, r *http.Request) {
 		block := make([]byte, 32<<10)
 		for r.Context().Err() == nil {
 			if _, err := w.Write(block); err != nil {
 				return
 			}
+			sent.Add(int64(len(block)))
 		}
 	})
 	f, _ := fetcher(t)
-	start := time.Now()
 	_, err := f.New(context.Background(), s.URL)
 	require.EqualError(t, err, s.URL+" has more than 1048576 bytes, the most that maxSize allows")
 	assert.Equal(t, fault.Input, fault.Code(err))
-	assert.Less(t, time.Since(start), 5*time.Second)
+	assert.Less(t, sent.Load(), int64(64<<20), "what is more than the limit fills the buffers of a connection")
 }
 
 // Case 21: a connection that breaks off.
@@ -324,16 +325,14 @@ func TestRedirects(t *testing.T) {
 }
 
 func TestInterruption(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
 	s := serve(t, func(_ int32, w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(content[:100])
 		w.(http.Flusher).Flush()
+		cancel()
 		<-r.Context().Done()
 	})
 	f, _ := fetcher(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-	defer cancel()
-	start := time.Now()
 	_, err := f.New(ctx, s.URL)
-	assert.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Less(t, time.Since(start), 2*time.Second)
+	assert.ErrorIs(t, err, context.Canceled)
 }

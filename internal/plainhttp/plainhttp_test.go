@@ -1,6 +1,8 @@
 package plainhttp
 
 import (
+	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -61,10 +63,9 @@ func FuzzParseStatus(f *testing.F) {
 
 // Each server misbehaves in its own way, for real.
 func TestDoAgainstServersThatMisbehave(t *testing.T) {
-	const limit = 300 * time.Millisecond
-	hold := func(c net.Conn) { time.Sleep(2 * limit); _ = c.Close() }
+	const brief, plenty = 300 * time.Millisecond, time.Minute
 	for name, c := range map[string]struct {
-		serve  func(net.Conn)
+		serve  func(net.Conn) // leaves the connection open
 		status int
 		err    error
 	}{
@@ -78,7 +79,7 @@ func TestDoAgainstServersThatMisbehave(t *testing.T) {
 			}, status: 200,
 		},
 		"answers and keeps the connection": {
-			serve: func(c net.Conn) { _, _ = c.Write([]byte("HTTP/1.1 200 OK\r\n\r\n")); hold(c) }, status: 200,
+			serve: func(c net.Conn) { _, _ = c.Write([]byte("HTTP/1.1 200 OK\r\n\r\n")) }, status: 200,
 		},
 		"floods": {
 			serve: func(c net.Conn) {
@@ -91,11 +92,11 @@ func TestDoAgainstServersThatMisbehave(t *testing.T) {
 				_ = c.Close()
 			}, status: 200,
 		},
-		"never answers":     {serve: hold, err: sock.ErrTimeout},
-		"drips and starves": {serve: func(c net.Conn) { _, _ = c.Write([]byte("HTTP")); hold(c) }, err: sock.ErrTimeout},
+		"never answers":     {serve: func(net.Conn) {}, err: sock.ErrTimeout},
+		"drips and starves": {serve: func(c net.Conn) { _, _ = c.Write([]byte("HTTP")) }, err: sock.ErrTimeout},
 		"closes":            {serve: func(c net.Conn) { _, _ = c.Read(make([]byte, 512)); _ = c.Close() }, err: ErrNoReply},
 		"resets":            {serve: func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); _ = c.Close() }, err: ErrNoReply},
-		"speaks garbage":    {serve: func(c net.Conn) { _, _ = c.Write([]byte("220 smtp.example ESMTP\r\n")); hold(c) }, err: ErrNotHTTP},
+		"speaks garbage":    {serve: func(c net.Conn) { _, _ = c.Write([]byte("220 smtp.example ESMTP\r\n")) }, err: ErrNotHTTP},
 		"half an answer": {
 			serve: func(c net.Conn) {
 				_, _ = c.Read(make([]byte, 512))
@@ -104,29 +105,37 @@ func TestDoAgainstServersThatMisbehave(t *testing.T) {
 			}, err: ErrNotHTTP,
 		},
 		// These say that nothing more comes, and go on listening.
-		"half-closes without a word":       {serve: func(c net.Conn) { halfClose(c, ""); hold(c) }, err: ErrNoReply},
-		"half-closes behind half a code":   {serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 20"); hold(c) }, err: ErrNotHTTP},
-		"half-closes behind a bare status": {serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 204"); hold(c) }, status: 204},
-		"half-closes behind its answer":    {serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 503 Busy\r\n\r\n"); hold(c) }, status: 503},
+		"half-closes without a word":       {serve: func(c net.Conn) { halfClose(c, "") }, err: ErrNoReply},
+		"half-closes behind half a code":   {serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 20") }, err: ErrNotHTTP},
+		"half-closes behind a bare status": {serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 204") }, status: 204},
+		"half-closes behind its answer":    {serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 503 Busy\r\n\r\n") }, status: 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			require.NoError(t, err)
 			defer func() { _ = listener.Close() }()
+			done := make(chan struct{})
+			defer close(done)
 			go func() {
 				if conn, err := listener.Accept(); err == nil {
 					c.serve(conn)
+					<-done
+					_ = conn.Close()
 				}
 			}()
 			request := local(t, "GET", "http://"+listener.Addr().String()+"/ready")
-			start := time.Now()
-			status, err := request.Do(sock.For(limit, nil))
+			patience := sock.For(plenty, nil)
+			if c.err == sock.ErrTimeout {
+				patience = sock.For(brief, nil)
+			}
+			status, err := request.Do(patience)
 			assert.Equal(t, c.status, status)
 			assert.Equal(t, c.err, err)
-			assert.Less(t, time.Since(start), limit+200*time.Millisecond)
-			if strings.HasPrefix(name, "half-closes") {
-				assert.Less(t, time.Since(start), limit, "there is nothing to wait for")
+			if c.err == sock.ErrTimeout {
+				assert.False(t, time.Now().Before(patience.Deadline), "it gave up early")
+			} else {
+				assert.True(t, time.Now().Before(patience.Deadline), "there is nothing to wait for")
 			}
 		})
 	}
@@ -145,23 +154,32 @@ func TestBody(t *testing.T) {
 		"HTTP/1.1 200 OK\r\n":                                  "",
 		"HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 1<<20): strings.Repeat("x", bodyLimit-len("HTTP/1.1 200 OK\r\n\r\n")),
 	} {
-		for _, hold := range []time.Duration{0, time.Second} { // closes, or keeps the connection open
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			require.NoError(t, err)
-			go func() {
-				if c, err := listener.Accept(); err == nil {
-					_, _ = c.Read(make([]byte, 512))
-					_, _ = c.Write([]byte(answer))
-					time.Sleep(hold)
-					_ = c.Close()
+		for _, keeps := range []bool{false, true} { // the connection open
+			t.Run(fmt.Sprintf("%.40q, open %v", answer, keeps), func(t *testing.T) {
+				t.Parallel()
+				listener, err := net.Listen("tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				defer func() { _ = listener.Close() }()
+				go func() {
+					if c, err := listener.Accept(); err == nil {
+						_, _ = c.Read(make([]byte, 512))
+						_, _ = c.Write([]byte(answer))
+						if keeps {
+							_, _ = io.Copy(io.Discard, c) // until the client closes
+						}
+						_ = c.Close()
+					}
+				}()
+				patience := time.Minute
+				if keeps {
+					patience = 2 * time.Second // all of it, for more could come
 				}
-			}()
-			request := local(t, "GET", "http://"+listener.Addr().String()+"/env.json?X")
-			status, body, err := request.Body(sock.For(200*time.Millisecond, nil))
-			require.NoError(t, err)
-			assert.Equal(t, 200, status)
-			assert.Equal(t, want, body)
-			require.NoError(t, listener.Close())
+				request := local(t, "GET", "http://"+listener.Addr().String()+"/env.json?X")
+				status, body, err := request.Body(sock.For(patience, nil))
+				require.NoError(t, err)
+				assert.Equal(t, 200, status)
+				assert.Equal(t, want, body)
+			})
 		}
 	}
 }

@@ -98,6 +98,15 @@ func quickWith(keys authn.Keychain) *Publisher {
 	return New(client)
 }
 
+// patient is a publisher that has the time to wait for minutes.
+func patient() *Publisher {
+	p := New(registry.New(false))
+	for phase := range p.Limits {
+		p.Limits[phase] = time.Hour
+	}
+	return p
+}
+
 func well(http.ResponseWriter, *http.Request, int) bool { return false }
 
 // A fault that passes is waited out, whichever request it hits.
@@ -156,7 +165,7 @@ func TestEveryRequestMayFailForEver(t *testing.T) {
 			"429":    {status(429, denied), fault.Registry, "429, 5 times", 5},
 			"500":    {status(500, denied), fault.Registry, "500, 5 times", 5},
 			"reset":  {reset, fault.Registry, "", 5},
-			"silent": {silent, fault.Registry, "no answer within 400ms (" + kind.phase + ")", 1},
+			"silent": {silent, fault.Registry, "no answer within 2s (" + kind.phase + ")", 1},
 			"busy for long": {status(429, "", "Retry-After", "3600"), fault.Registry,
 				"answered 429 once and asks to wait 1h0m0s (" + kind.phase + ")", 1},
 		} {
@@ -176,9 +185,7 @@ func TestEveryRequestMayFailForEver(t *testing.T) {
 				p := quick()
 				p.AtOnce = 1 // so that tries can be counted
 				if name == "silent" {
-					for phase := range p.Limits {
-						p.Limits[phase] = 400 * time.Millisecond
-					}
+					p.Limits[kind.phase] = 2 * time.Second
 				}
 				_, err = p.Publish(context.Background(), artifacts)
 				require.ErrorContains(t, err, c.words)
@@ -205,11 +212,11 @@ func TestEveryRequestMayFailForEver(t *testing.T) {
 	}
 }
 
-// Ctrl-C at any request, or while waiting to send it again: within a second, the
-// tag where it was, and the next run finishes.
+// Ctrl-C at any request, or while waiting to send it again: nothing is waited for, the
+// tag is where it was, and the next run finishes.
 func TestInterruptionAtEveryRequest(t *testing.T) {
 	for _, kind := range kinds {
-		for name, answer := range map[string]http.HandlerFunc{"silent": silent, "backoff": status(429, "", "Retry-After", "20"), "500": status(500, "")} {
+		for name, answer := range map[string]http.HandlerFunc{"silent": silent, "backoff": status(429, "", "Retry-After", "300"), "500": status(500, "")} {
 			t.Run(kind.name+" "+name, func(t *testing.T) {
 				t.Parallel()
 				s := startServer(t)
@@ -226,9 +233,9 @@ func TestInterruptionAtEveryRequest(t *testing.T) {
 					}
 					answer(w, r)
 				}))
-				_, err = New(registry.New(false)).Publish(ctx, artifacts)
+				_, err = patient().Publish(ctx, artifacts)
 				require.ErrorIs(t, err, context.Canceled)
-				assert.Less(t, time.Since(time.Unix(0, interrupted.Load())), time.Second)
+				assert.Less(t, time.Since(time.Unix(0, interrupted.Load())), time.Minute)
 				s.fail(well)
 				assert.Equal(t, before[0].Top().Descriptor.Digest.String(), tagged(t, before[0], "latest"))
 				_, err = quick().Publish(context.Background(), artifacts)

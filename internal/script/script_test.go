@@ -255,7 +255,7 @@ func TestScriptsWithoutEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
 			Read([]string{"sh", "-ec", text}, nil)
-			require.Less(t, time.Since(began), 20*time.Second)
+			require.Less(t, time.Since(began), 2*time.Minute)
 		})
 	}
 }

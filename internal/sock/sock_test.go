@@ -30,15 +30,13 @@ func TestConnectGivesUpInTime(t *testing.T) {
 		}
 	}()
 	for {
-		start := time.Now()
 		c, err := Connect(Stream, to, For(200*time.Millisecond, nil))
 		if err == nil {
 			conns = append(conns, c)
 			require.Less(t, len(conns), 100, "the backlog never fills")
 			continue
 		}
-		assert.ErrorIs(t, err, ErrTimeout)
-		assert.Less(t, time.Since(start), time.Second)
+		assert.ErrorIs(t, err, ErrTimeout) // the kernel's own limit, of minutes, has another name
 		return
 	}
 }
@@ -48,14 +46,12 @@ func TestReceiveIsInterrupted(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
 	to := To(address.Loopback4, uint16(listener.Addr().(*net.TCPAddr).Port))
-	start := time.Now()
-	p := For(time.Minute, func() bool { return time.Since(start) > 100*time.Millisecond })
-	c, err := Connect(Stream, to, p)
+	c, err := Connect(Stream, to, For(time.Minute, nil))
 	require.NoError(t, err)
 	defer c.Close()
-	_, err = c.Receive(make([]byte, 1), p)
+	asked := 0
+	_, err = c.Receive(make([]byte, 1), For(time.Minute, func() bool { asked++; return asked > 3 }))
 	assert.ErrorIs(t, err, ErrInterrupted)
-	assert.Less(t, time.Since(start), time.Second)
 }
 
 func TestRefused(t *testing.T) {

@@ -26,6 +26,7 @@ type proxy struct {
 	*httptest.Server
 	mutex sync.Mutex
 	ready time.Time
+	looks int      // requests whether it is ready
 	asked []string // stop requests
 	token string
 }
@@ -35,11 +36,13 @@ func newProxy(t *testing.T, readyAfter time.Duration) *proxy {
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mutex.Lock()
 		defer p.mutex.Unlock()
-		switch {
-		case r.Method == http.MethodPost:
+		if r.Method == http.MethodPost {
 			p.asked = append(p.asked, r.URL.RequestURI())
 			p.token = r.Header.Get("dapr-api-token")
-		case time.Now().Before(p.ready):
+			return
+		}
+		p.looks++
+		if time.Now().Before(p.ready) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	}))
@@ -51,6 +54,16 @@ func (p *proxy) stops() []string {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	return p.asked
+}
+
+// untilAsked waits until somebody has asked whether the proxy is ready.
+func (p *proxy) untilAsked(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		p.mutex.Lock()
+		defer p.mutex.Unlock()
+		return p.looks > 0
+	}, 2*time.Minute, 10*time.Millisecond)
 }
 
 // tools returns a folder with links to programs of this machine.
@@ -162,7 +175,7 @@ func (r *run) code() int {
 // says waits until the command has printed something.
 func (r *run) says(text string) {
 	r.t.Helper()
-	require.Eventually(r.t, func() bool { return strings.Contains(r.stdout(), text) }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(r.t, func() bool { return strings.Contains(r.stdout(), text) }, 2*time.Minute, 10*time.Millisecond)
 }
 
 // TestHookShells runs what mode hook writes in each shell and with each client of
@@ -231,7 +244,7 @@ func TestHookWaits(t *testing.T) {
 		t.Parallel()
 		p := newProxy(t, never)
 		r := start(t, hooked(t, "Never", echo, p.at(nil)), []string{"sh"}, path)
-		time.Sleep(300 * time.Millisecond)
+		p.untilAsked(t)
 		require.NoError(t, r.Process.Signal(syscall.SIGTERM))
 		require.Equal(t, 143, r.code(), r.stderr())
 		require.Empty(t, r.stdout())

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -115,8 +116,12 @@ func TestSurroundingsOfTheCommandAreUntouched(t *testing.T) {
 		require.Equal(t, 0, r.code, r.stderr)
 		return r.stdout
 	}
-	direct := see("sh", "-c", look)
+	// Whoever runs the tests may ignore signals, as nohup does. For the command they are
+	// what they are elsewhere: TestIgnoredSignalsAreDefaultForTheCommand.
+	ignored := regexp.MustCompile(`(?m)^SigIgn:.*$`)
+	direct := ignored.ReplaceAllString(see("sh", "-c", look), "SigIgn:\t0000000000000000")
 	assert.Contains(t, direct, "from stdin")
+	assert.Contains(t, direct, "SigIgn")
 	assert.Equal(t, direct, see("--mesh=none", "--", "sh", "-c", look), "handed over")
 	p := startProxy(t, "", 0)
 	assert.Equal(t, direct, see(append(p.flags(), "--", "sh", "-c", look)...), "as a child")
@@ -236,67 +241,67 @@ func TestSignalsReachTheCommand(t *testing.T) {
 			p := startProxy(t, "", 0)
 			script := fmt.Sprintf("trap 'exit 7' %d; echo up >&2; while :; do sleep 0.01; done", int(signal))
 			w := wrapped(t, p, nil, "bash", "-c", script).asInit().start().until("up\n")
-			time.Sleep(50 * time.Millisecond) // the wrapper subscribes to the rarer ones while bash starts
-			sent := time.Now()
+			w.untilSignal(signal) // the wrapper subscribes to the rarer ones while bash starts
 			w.signal(signal)
 			r := w.wait()
 			assert.Equal(t, 7, r.code, r.stderr)
-			assert.Less(t, time.Since(sent), 2*time.Second)
 		})
 	}
 }
 
 func TestEveryArrivalOfASignalIsForwarded(t *testing.T) {
 	p := startProxy(t, "", 0)
-	script := "n=0; trap 'n=$((n+1)); echo term $n >&2; [ $n = 2 ] && exit 8' TERM; echo up >&2; while :; do sleep 0.01; done"
+	// bash itself drops a signal that comes before its trap has ended.
+	script := "n=0; trap 'n=$((n+1)); [ $n = 2 ] && exit 8' TERM; echo up >&2; while :; do sleep 0.01; [ $n = 0 ] || echo once >&2; done"
 	w := wrapped(t, p, nil, "bash", "-c", script).asInit().start().until("up\n")
 	w.signal(syscall.SIGTERM)
-	w.until("term 1")
-	// bash itself drops a signal that comes before its trap has ended.
-	time.Sleep(400 * time.Millisecond)
+	w.until("once\n")
 	w.signal(syscall.SIGTERM)
 	assert.Equal(t, 8, w.wait().code)
 }
 
 // The Go runtime sends itself SIGURG; a command must not see any of it.
 func TestUrgentSignalsAreNotForwarded(t *testing.T) {
-	p := startProxy(t, "", 0)
-	w := wrapped(t, p, nil, "bash", "-c", "trap 'exit 9' URG; echo up >&2; sleep 0.5; exit 0").asInit().start().until("up\n")
+	p, gate := startProxy(t, "", 0), newGate(t)
+	w := wrapped(t, p, nil, "bash", "-c", "trap 'exit 9' URG; echo up >&2; "+gate.wait()+"exit 0").asInit().start().until("up\n")
 	for range 100 {
 		w.signal(syscall.SIGURG)
 	}
+	gate.open()
 	assert.Equal(t, 0, w.wait().code)
 }
 
 func TestStoppedCommandIsNotTakenForEnded(t *testing.T) {
 	p := startProxy(t, "", 0)
 	w := wrapped(t, p, nil, "sh", "-c", "echo up >&2; kill -STOP $$; exit 6").start().until("up\n")
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(200 * time.Millisecond) // a wrapper that takes it for ended has asked the proxy by then
 	assert.Zero(t, p.stops())
 	w.signal(syscall.SIGCONT)
 	assert.Equal(t, 6, w.wait().code)
 }
 
 func TestOrphansAreReaped(t *testing.T) {
-	// Each orphan is handed to the nearest reaper above it: the wrapper.
+	// Each orphan is handed to the nearest reaper above it, the wrapper, which has this
+	// shell and the orphans as children, and in the end the shell alone.
 	const script = `
-		for i in 1 2 3 4 5; do (sleep 0.05 & ) ; done
-		sleep 0.6
-		ps -o stat=,ppid= --ppid "$PPID" | grep -c ^Z
+		children() { ps -o pid= --ppid "$PPID" | wc -l; }
+		for i in 1 2 3 4 5; do (sh -c 'until [ -e "$0/end" ]; do sleep 0.01; done' "$0" & ) ; done
+		children
+		touch "$0/end"
+		until [ "$(children)" -eq 1 ]; do sleep 0.01; done
 		exit 5`
 	t.Run("not as PID 1", func(t *testing.T) {
 		p := startProxy(t, "", 0)
-		r := wrapped(t, p, nil, "sh", "-c", script).run()
+		r := wrapped(t, p, nil, "sh", "-c", script, t.TempDir()).run()
 		assert.Equal(t, 5, r.code, r.stderr)
-		assert.Equal(t, "0\n", r.stdout)
+		assert.Equal(t, 6, atoi(t, r.stdout))
 	})
 	t.Run("as PID 1", func(t *testing.T) {
 		p := startProxy(t, "", 0)
 		// With a /proc of its own namespace, so that ps sees what is there.
-		w := wrapped(t, p, nil, "sh", "-c", "mount -t proc proc /proc; "+script).withMounts()
-		r := w.run()
+		r := wrapped(t, p, nil, "sh", "-c", "mount -t proc proc /proc; "+script, t.TempDir()).withMounts().run()
 		assert.Equal(t, 5, r.code, r.stderr)
-		assert.Equal(t, "0\n", r.stdout)
+		assert.Equal(t, 6, atoi(t, r.stdout))
 	})
 }
 
@@ -305,15 +310,15 @@ func TestOrphansAreReaped(t *testing.T) {
 func TestCommandDiesWithTheWrapper(t *testing.T) {
 	p := startProxy(t, "", 0, func(p *proxy) { p.stays = true })
 	for about, w := range map[string]*process{
-		"as PID 1":     wrapped(t, p, nil, "sh", "-c", "echo up >&2; exec sleep 60").asInit(),
-		"not as PID 1": wrapped(t, p, nil, "sh", "-c", "echo up >&2; exec sleep 60"),
+		"as PID 1":     wrapped(t, p, nil, "sh", "-c", "echo up >&2; exec sleep 1000").asInit(),
+		"not as PID 1": wrapped(t, p, nil, "sh", "-c", "echo up >&2; exec sleep 1000"),
 	} {
 		t.Run(about, func(t *testing.T) {
 			w.start().until("up\n")
 			child := childOf(t, w.cmd.Process.Pid)
 			require.NoError(t, w.cmd.Process.Kill())
 			assert.Equal(t, 137, w.wait().code)
-			assert.Eventually(t, func() bool { return syscall.Kill(child, 0) == syscall.ESRCH }, 5*time.Second, time.Millisecond)
+			assert.Eventually(t, func() bool { return syscall.Kill(child, 0) == syscall.ESRCH }, tooLong, time.Millisecond)
 			assert.Zero(t, p.stops())
 		})
 	}

@@ -128,7 +128,7 @@ func TestScuttle(t *testing.T) {
 	t.Run("no Envoy", func(t *testing.T) {
 		r := under(t, "scuttle", "--", "sh", "-c", "exit 5").env("ENVOY_ADMIN_API=").run()
 		assert.Equal(t, 5, r.code)
-		assert.Less(t, r.took, time.Second)
+		assert.Contains(t, r.stderr, "no proxy to wait for: ENVOY_ADMIN_API is not set")
 	})
 	t.Run("variables", func(t *testing.T) {
 		for name, c := range map[string]struct {

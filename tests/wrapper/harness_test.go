@@ -4,6 +4,7 @@ package wrapper
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -133,6 +135,13 @@ func buildWrapper() (dir string, err error) {
 	return dir, build.Run()
 }
 
+// tooLong is what nothing here takes, on however busy a machine: who is still there
+// then hangs. A test that something is not waited for gives it a limit beyond this.
+const tooLong = 2 * time.Minute
+
+// beyond is such a limit, as a flag has it.
+const beyond = "10m"
+
 // A proxy is a server with the admin endpoints of a mesh proxy. It is a
 // stand-in: it keeps to the contract of the endpoints and carries no traffic.
 type proxy struct {
@@ -231,10 +240,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.WriteHeader(code)
 		if code == http.StatusOK && !p.stays {
-			go func() {
-				time.Sleep(5 * time.Millisecond) // let the answer out
-				_ = p.server.Close()
-			}()
+			// It listens no longer at once, and lets this answer out.
+			go func() { _ = p.server.Shutdown(context.Background()) }()
 		}
 	case "/env.json":
 		_, _ = fmt.Fprintf(w, `{%q:%s}`, r.URL.RawQuery, p.shutdown)
@@ -261,6 +268,20 @@ func (p *proxy) looks() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.readySeen)
+}
+
+// untilAsked waits until somebody asks whether the proxy is ready, once more than so far.
+func (p *proxy) untilAsked() {
+	p.t.Helper()
+	before := p.looks()
+	require.Eventually(p.t, func() bool { return p.looks() > before }, tooLong, time.Millisecond, "nobody asks")
+}
+
+// becomesReady makes the proxy ready from now on.
+func (p *proxy) becomesReady() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.readyAt = time.Now()
 }
 
 // waitedFor asserts that somebody looked until the proxy was ready. Its clock
@@ -323,7 +344,7 @@ func command(t *testing.T, args ...string) *process {
 	}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	// A grandchild that outlives the wrapper must not keep the test waiting.
-	p.cmd.WaitDelay = 2 * time.Second
+	p.cmd.WaitDelay = 10 * time.Second
 	return p
 }
 
@@ -388,13 +409,62 @@ func (p *process) signal(s os.Signal) {
 func (p *process) until(text string) *process {
 	p.t.Helper()
 	require.Eventually(p.t, func() bool { return strings.Contains(p.stderr.String(), text) },
-		10*time.Second, time.Millisecond, "stderr never had %q", text)
+		tooLong, time.Millisecond, "stderr never had %q", text)
 	return p
+}
+
+// untilSignal waits until the process catches or blocks a signal, and so decides what
+// becomes of it.
+func (p *process) untilSignal(signal syscall.Signal) *process {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool { return minds(p.cmd.Process.Pid, signal) },
+		tooLong, time.Millisecond, "nobody minds signal %d", signal)
+	return p
+}
+
+// minds reports whether a process catches or blocks a signal.
+func minds(pid int, signal syscall.Signal) bool {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(status)) {
+		name, mask, _ := strings.Cut(line, ":")
+		if name == "SigBlk" || name == "SigCgt" {
+			bits, err := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
+			if err == nil && bits&(1<<(signal-1)) != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// A gate holds a shell script until the test opens it.
+type gate struct {
+	t    *testing.T
+	path string
+}
+
+func newGate(t *testing.T) gate {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o755)) // for a command of another user
+	return gate{t, filepath.Join(dir, "open")}
+}
+
+// wait is the line of the script that waits.
+func (g gate) wait() string { return "until [ -e '" + g.path + "' ]; do sleep 0.01; done; " }
+
+func (g gate) open() {
+	g.t.Helper()
+	require.NoError(g.t, os.WriteFile(g.path, nil, 0o644))
 }
 
 func (p *process) wait() result {
 	p.t.Helper()
+	hangs := time.AfterFunc(tooLong, func() { _ = p.cmd.Process.Kill() })
 	err := p.cmd.Wait()
+	if !hangs.Stop() {
+		p.t.Errorf("still there after %s\n%s", tooLong, p.stderr.String())
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
 		require.NoError(p.t, err)

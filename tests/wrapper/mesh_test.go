@@ -68,11 +68,10 @@ func startedElsewhere(t *testing.T) interface{ Get(string) string } {
 
 func TestKumaWithoutAdminPortIsLeftToItsControlPlane(t *testing.T) {
 	startProxy(t, "127.0.0.1:9902", 0)
-	r := command(t, "--", "true").env("JOBMESH_POD_KUMA=true").run()
+	r := command(t, "--stop-timeout="+beyond, "--", "true").env("JOBMESH_POD_KUMA=true").run()
 	assert.Equal(t, 0, r.code)
 	assert.Contains(t, r.stderr, "Kuma's control plane stops it")
 	assert.NotContains(t, r.stderr, "error")
-	assert.Less(t, r.took, time.Second)
 }
 
 // Linkerd's stop endpoint is off by default since 2.16.

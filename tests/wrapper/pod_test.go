@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestStopProcess(t *testing.T) {
 	require.NoError(t, os.Symlink(sleep, link))
 	for code, signal := range map[string]string{"0": "SIGTERM", "3": "SIGKILL"} {
 		agent := command(t)
-		agent.cmd.Path, agent.cmd.Args = link, []string{link, "60"}
+		agent.cmd.Path, agent.cmd.Args = link, []string{link, "1000"}
 		agent.start()
 		r := command(t, "--stop-process=pilot-agent-of-tests", "--", "sh", "-c", "exit "+code).run()
 		assert.Equal(t, code, string(rune('0'+r.code)), r.stderr)
@@ -49,7 +50,7 @@ func TestStopProcessThatIsNotPermitted(t *testing.T) {
 	require.NoError(t, os.Symlink("/bin/sleep", link))
 	require.NoError(t, os.Chmod(filepath.Dir(link), 0o755))
 	agent := command(t)
-	agent.cmd.Path, agent.cmd.Args = link, []string{link, "60"}
+	agent.cmd.Path, agent.cmd.Args = link, []string{link, "1000"}
 	agent.start()
 	w := command(t, "--stop-process=agent-of-root", "--", "sh", "-c", "exit 4")
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
@@ -69,7 +70,6 @@ func TestKillAfter(t *testing.T) {
 	r := w.wait()
 	assert.Equal(t, 137, r.code, r.stderr)
 	assert.GreaterOrEqual(t, time.Since(sent), 500*time.Millisecond)
-	assert.Less(t, time.Since(sent), 2*time.Second)
 	assert.Contains(t, r.stderr, "command still there 500ms after SIGTERM: killed")
 	assert.Equal(t, 1, p.stops())
 }
@@ -90,26 +90,18 @@ func TestOrphansAreEndedBeforeTheProxy(t *testing.T) {
 	stubborn := startProxy(t, "", 0)
 	r = wrapped(t, stubborn, nil, "bash", "-c", `(trap '' TERM; while :; do sleep 0.02; done) & sleep 0.1; exit 2`).asInit().run()
 	assert.Equal(t, 2, r.code, r.stderr)
-	assert.Less(t, r.took, 3*time.Second)
 }
 
 func TestWaitFor(t *testing.T) {
 	late := func(t *testing.T, after time.Duration) (addr string) {
 		t.Helper()
 		addr, listen := reservePort(t)
-		served := make(chan struct{})
+		listening := make(chan net.Listener, 1)
 		go func() {
-			defer close(served)
 			time.Sleep(after)
-			listener := listen()
-			_ = listener.(*net.TCPListener).SetDeadline(time.Now().Add(10 * time.Second))
-			if c, err := listener.Accept(); err == nil {
-				time.Sleep(500 * time.Millisecond)
-				_ = c.Close()
-			}
-			_ = listener.Close()
+			listening <- listen() // the kernel takes the connections, and nobody closes them
 		}()
-		t.Cleanup(func() { <-served })
+		t.Cleanup(func() { _ = (<-listening).Close() })
 		return addr
 	}
 	t.Run("tcp that comes up", func(t *testing.T) {
@@ -145,16 +137,16 @@ func TestWaitFor(t *testing.T) {
 	})
 	t.Run("http by status", func(t *testing.T) {
 		t.Parallel()
-		start := time.Now()
+		var asked atomic.Int32
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/healthz" || time.Since(start) < 300*time.Millisecond {
+			if r.URL.Path != "/healthz" || asked.Add(1) <= 3 {
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}
 		}))
 		defer server.Close()
 		r := command(t, "--mesh=none", "--wait-for="+server.URL+"/healthz", "--", "true").run()
 		assert.Equal(t, 0, r.code, r.stderr)
-		assert.GreaterOrEqual(t, time.Since(start), 300*time.Millisecond)
+		assert.EqualValues(t, 4, asked.Load())
 	})
 	t.Run("https by its TLS answer", func(t *testing.T) {
 		t.Parallel()
@@ -165,7 +157,7 @@ func TestWaitFor(t *testing.T) {
 			server.StartTLS()
 			url := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 			// A server of 1.3 alone turns the old hello down with a TLS alert.
-			r := command(t, "--mesh=none", "--wait-for="+url, "--wait-for-timeout=2s", "--", "true").run()
+			r := command(t, "--mesh=none", "--wait-for="+url, "--", "true").run()
 			assert.Equal(t, 0, r.code, r.stderr)
 			server.Close()
 		}
@@ -177,9 +169,10 @@ func TestWaitFor(t *testing.T) {
 	})
 	t.Run("signal", func(t *testing.T) {
 		t.Parallel()
-		p := startProxy(t, "", 0)
-		w := wrapped(t, p, []string{"--wait-for=tcp://127.0.0.1:1"}, "true").asInit().start().until("proxy ready")
-		time.Sleep(100 * time.Millisecond)
+		p, database := startProxy(t, "", 0), startProxy(t, "", time.Hour)
+		flags := []string{"--wait-for=http://" + database.addr + "/ready", "--wait-for-timeout=" + beyond}
+		w := wrapped(t, p, flags, "true").asInit().start()
+		database.untilAsked()
 		w.signal(syscall.SIGTERM)
 		r := w.wait()
 		assert.Equal(t, 143, r.code, r.stderr)
@@ -202,14 +195,14 @@ func TestTheLastMemberStopsTheProxy(t *testing.T) {
 	}
 	t.Run("one after the other", func(t *testing.T) {
 		t.Parallel()
-		p, dir := startProxy(t, "", 0), t.TempDir()
+		p, dir, gate := startProxy(t, "", 0), t.TempDir(), newGate(t)
 		first := member(t, p, dir, "a", nil, "exit 3").start()
-		second := member(t, p, dir, "b", nil, "sleep 0.8; exit 4").start()
-		r := first.wait()
+		second := member(t, p, dir, "b", nil, gate.wait()+"exit 4").start()
+		r := first.wait() // it does not wait for the other
 		assert.Equal(t, 3, r.code)
-		assert.Less(t, r.took, 700*time.Millisecond, "it does not wait for the other")
 		assert.Zero(t, p.stops())
 		assert.Contains(t, r.stderr, "the proxy is left to them")
+		gate.open()
 		assert.Equal(t, 4, second.wait().code)
 		assert.Equal(t, 1, p.stops())
 	})
@@ -225,22 +218,24 @@ func TestTheLastMemberStopsTheProxy(t *testing.T) {
 	})
 	t.Run("one is killed", func(t *testing.T) {
 		t.Parallel()
-		p, dir := startProxy(t, "", 0), t.TempDir()
-		first := member(t, p, dir, "a", nil, "exec sleep 60").start().until("command started")
-		second := member(t, p, dir, "b", nil, "sleep 0.5; exit 4").start().until("command started")
+		p, dir, gate := startProxy(t, "", 0), t.TempDir(), newGate(t)
+		first := member(t, p, dir, "a", nil, "exec sleep 1000").start().until("command started")
+		second := member(t, p, dir, "b", nil, gate.wait()+"exit 4").start().until("command started")
 		first.signal(syscall.SIGKILL)
 		first.wait()
+		gate.open()
 		assert.Equal(t, 4, second.wait().code)
 		assert.Equal(t, 1, p.stops())
 	})
 	t.Run("one is killed, and will be restarted", func(t *testing.T) {
 		t.Parallel()
-		p, dir := startProxy(t, "", 0), t.TempDir()
+		p, dir, gate := startProxy(t, "", 0), t.TempDir(), newGate(t)
 		onFailure := []string{"--stop-when=success"}
-		first := member(t, p, dir, "a", onFailure, "exec sleep 60").start().until("command started")
-		second := member(t, p, dir, "b", onFailure, "sleep 0.3").start().until("command started")
+		first := member(t, p, dir, "a", onFailure, "exec sleep 1000").start().until("command started")
+		second := member(t, p, dir, "b", onFailure, gate.wait()).start().until("command started")
 		first.signal(syscall.SIGKILL)
 		first.wait()
+		gate.open()
 		assert.Equal(t, 0, second.wait().code)
 		assert.Zero(t, p.stops(), "the restarted container needs the proxy")
 		assert.Equal(t, 5, member(t, p, dir, "a", onFailure, "exit 5").run().code)
@@ -278,10 +273,9 @@ func TestTheLastMemberStopsTheProxy(t *testing.T) {
 		turn, err := os.Create(filepath.Join(dir, ".turn"))
 		require.NoError(t, err)
 		require.NoError(t, syscall.Flock(int(turn.Fd()), syscall.LOCK_EX))
-		r := member(t, p, dir, "a", nil, "true").run()
+		r := member(t, p, dir, "a", nil, "true").run() // it does not wait for ever
 		require.NoError(t, turn.Close())
 		assert.Equal(t, 70, r.code)
-		assert.Less(t, r.took, 4*time.Second)
 	})
 	t.Run("one has not begun yet", func(t *testing.T) {
 		t.Parallel()
@@ -292,7 +286,7 @@ func TestTheLastMemberStopsTheProxy(t *testing.T) {
 	t.Run("the same name twice", func(t *testing.T) {
 		t.Parallel()
 		p, dir := startProxy(t, "", 0), t.TempDir()
-		member(t, p, dir, "a", nil, "sleep 1").start().until("command started")
+		member(t, p, dir, "a", nil, "exec sleep 1000").start().until("command started")
 		r := member(t, p, dir, "a", nil, "true").run()
 		assert.Equal(t, 70, r.code)
 		assert.Contains(t, r.stderr, "two containers have the same name")

