@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/secret"
 )
 
 // Streams are where a verb reads and writes.
@@ -70,6 +71,8 @@ func Run(ctx context.Context, args []string, version string, streams Streams, kn
 	if streams.In != nil {
 		streams.In = interruptible(ctx, streams.In)
 	}
+	hideTyped(args)
+	streams.Err = secret.NewWriter(streams.Err)
 	root := New(version, streams, known...)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -89,6 +92,18 @@ func Run(ctx context.Context, args []string, version string, streams Streams, kn
 		_, _ = fmt.Fprintf(streams.Err, "hint: %s\n", hint)
 	}
 	return fault.Code(err)
+}
+
+// hideTyped has the passwords masked that stand in arguments and in the addresses of
+// proxies: what is wrong with one is told with the text of it.
+func hideTyped(args []string) {
+	for _, arg := range args {
+		secret.HideUserInfo(arg)
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
+		secret.HideUserInfo(os.Getenv(name))
+		secret.HideUserInfo(os.Getenv(strings.ToLower(name)))
+	}
 }
 
 // isUsage recognises the errors that cobra makes itself, which have no type.

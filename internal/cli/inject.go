@@ -23,6 +23,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/patch"
+	"github.com/jobmesh/jobmesh/internal/printable"
 )
 
 type injectOptions struct {
@@ -213,7 +214,7 @@ func mistakeText(m inject.Mistake) string {
 	if m.Object == "" {
 		return sentence(m.Err)
 	}
-	return fmt.Sprintf("%s (%s:%d)", m, m.File, m.Line)
+	return fmt.Sprintf("%s (%s:%d)", m, printable.Text(m.File), m.Line)
 }
 
 func count(n int, what string) string {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/build"
 	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/secret"
 )
 
 // note writes what is worth knowing and no failure.
@@ -17,7 +18,7 @@ func note(streams Streams) func(string) {
 // one takes it away. Elsewhere it shows nothing.
 func progress(streams Streams, format string, arguments ...any) {
 	if streams.Terminal {
-		_, _ = fmt.Fprint(streams.Err, "\r\x1b[K"+fmt.Sprintf(format, arguments...)) // only progress
+		_, _ = fmt.Fprint(streams.Err, secret.Clear+fmt.Sprintf(format, arguments...)) // only progress
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/build"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/registry"
+	"github.com/jobmesh/jobmesh/internal/secret"
 	"github.com/jobmesh/jobmesh/internal/verify"
 )
 
@@ -135,7 +136,7 @@ func (o verifyOptions) print(streams Streams, look verify.Look) error {
 	}
 	var lines []string
 	if !o.quiet {
-		lines = append(lines, fmt.Sprintf("%s %s %s, %s", cmp.Or(look.Name, "without a name"), cmp.Or(look.Version, "without a version"), look.Digest, signer))
+		lines = append(lines, fmt.Sprintf("%s %s %s, %s", cmp.Or(secret.Text(look.Name), "without a name"), cmp.Or(secret.Text(look.Version), "without a version"), look.Digest, signer))
 	}
 	for _, f := range result.Findings {
 		if !o.quiet || f.Result == resultFailed {
@@ -198,10 +199,10 @@ func (o verifyOptions) resultOf(look verify.Look) verifyResult {
 	}
 	r := verifyResult{Subject: verifySubject{kind, look.Name, look.Version, look.Digest, look.Signed}, Findings: []verifyFinding{}}
 	for _, f := range look.Findings {
-		one := verifyFinding{Object: f.Object, Aspect: f.Aspect, Result: resultOK, Message: f.Note}
+		one := verifyFinding{Object: secret.Text(f.Object), Aspect: f.Aspect, Result: resultOK, Message: secret.Text(f.Note)}
 		switch {
 		case f.Err != nil:
-			one.Result, one.Message = resultFailed, f.Err.Error()
+			one.Result, one.Message = resultFailed, secret.Text(f.Err.Error())
 			r.Summary.Failed++
 		case f.Note != "":
 			one.Result = resultNote

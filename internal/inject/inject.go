@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/printable"
 )
 
 // Options say how to inject.
@@ -63,15 +64,16 @@ type Note struct {
 }
 
 func (n Note) String() string {
+	object := printable.Text(n.Object)
 	switch n.Action {
 	case Skipped:
-		return fmt.Sprintf("%s: left as it is: %s", n.Object, n.Reason)
+		return fmt.Sprintf("%s: left as it is: %s", object, printable.Text(n.Reason))
 	case Noted:
-		return n.Object + ": " + n.Reason
+		return object + ": " + printable.Text(n.Reason)
 	case Unchanged:
-		return n.Object + ": as it should be already"
+		return object + ": as it should be already"
 	}
-	return fmt.Sprintf("%s: %s", n.Object, n.Action)
+	return fmt.Sprintf("%s: %s", object, n.Action)
 }
 
 // A Mistake is why an object, a document or a file could not be handled.
@@ -86,7 +88,7 @@ func (m Mistake) Error() string {
 	if m.Object == "" {
 		return m.Err.Error()
 	}
-	return fmt.Sprintf("%s: %v", m.Object, m.Err)
+	return fmt.Sprintf("%s: %v", printable.Text(m.Object), m.Err)
 }
 
 func (m Mistake) Unwrap() error { return m.Err }

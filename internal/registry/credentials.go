@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/secret"
 )
 
 // A keychain remembers for which registries there were no credentials, so that a
@@ -32,7 +33,7 @@ func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 
 // ResolveContext is what go-containerregistry calls where it is there.
 func (k *keychain) ResolveContext(ctx context.Context, target authn.Resource) (authn.Authenticator, error) {
-	found, err := authn.Resolve(ctx, k.from, target)
+	found, err := k.ask(ctx, target)
 	if err != nil {
 		// What a credential helper wrote follows, and nobody knows what that is.
 		cause, _, _ := strings.Cut(err.Error(), ", out: ")
@@ -45,6 +46,35 @@ func (k *keychain) ResolveContext(ctx context.Context, target authn.Resource) (a
 		k.anonymous = map[string]bool{}
 	}
 	k.anonymous[target.RegistryStr()] = found == authn.Anonymous
+	return found, nil
+}
+
+// helperStderr is held while a program that keeps credentials is asked: its stderr is
+// that of this process, which it may fill with anything.
+var helperStderr sync.Mutex
+
+// ask asks for credentials, and has them masked from then on in whatever is printed.
+func (k *keychain) ask(ctx context.Context, target authn.Resource) (authn.Authenticator, error) {
+	helperStderr.Lock()
+	defer helperStderr.Unlock()
+	if nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil {
+		before := os.Stderr
+		os.Stderr = nowhere
+		defer func() {
+			os.Stderr = before
+			_ = nowhere.Close() // nothing is kept in it
+		}()
+	}
+	found, err := authn.Resolve(ctx, k.from, target)
+	if err != nil {
+		return nil, err
+	}
+	config, err := authn.Authorization(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	secret.HideLogin(config.Username, config.Password)
+	secret.Hide(config.Auth, config.IdentityToken, config.RegistryToken)
 	return found, nil
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"oras.land/oras-go/v2/registry/remote/retry"
+
+	"github.com/jobmesh/jobmesh/internal/secret"
 )
 
 // A Client speaks to registries.
@@ -86,6 +88,8 @@ func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme == "http" && !g.plainHTTP && !isLoopback(r.URL.Hostname()) {
 		return nil, errPlainHTTP
 	}
+	// A registry may repeat in its answer what it was told.
+	secret.HideHeader(r.Header.Get("Authorization"))
 	return g.next.RoundTrip(r)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/printable"
 )
 
 // github writes workflow commands, which GitHub shows beside the lines.
@@ -33,5 +34,5 @@ var (
 	propertyEscapes = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 )
 
-func data(s string) string     { return dataEscapes.Replace(s) }
-func property(s string) string { return propertyEscapes.Replace(s) }
+func data(s string) string     { return dataEscapes.Replace(printable.Lines(s)) }
+func property(s string) string { return propertyEscapes.Replace(printable.Text(s)) }

@@ -68,7 +68,7 @@ func TestTextGroups(t *testing.T) {
 // The escapes are those of GitHub's runner.
 func TestGitHubEscapes(t *testing.T) {
 	out := write(t, "github", false, finding(t, "JM607"))
-	require.Contains(t, out, "::notice file=a%2Cb%3Ac/100%25.yaml,line=3,col=7,title=JM607 a suppression without a reason::Job/shop/migrate: one\x1b[31m two%0Athree%0Afix: ")
+	require.Contains(t, out, "::notice file=a%2Cb%3Ac/100%25.yaml,line=3,col=7,title=JM607 a suppression without a reason::Job/shop/migrate: one\\x1b[31m two%0Athree%0Afix: ")
 	require.Contains(t, out, "::error file=x.yaml,line=1,title=cannot be read::is a binary file\n")
 }
 

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/printable"
 )
 
 // width is what a terminal has at least.
@@ -47,23 +47,23 @@ func (t *text) Write(f lint.Finding) error {
 			b.WriteByte('\n')
 		}
 		t.last, t.any = head, true
-		b.WriteString(t.paint(bold, printable(objectName(f.Object))) + "\n")
+		b.WriteString(t.paint(bold, printable.Text(objectName(f.Object))) + "\n")
 	}
 	style := map[lint.Severity]string{lint.Error: red, lint.Warning: yellow, lint.Info: cyan}[f.Severity]
-	fmt.Fprintf(&b, "  %s:%d:%d  %s %s\n", printable(f.File), f.Line, f.Column, t.paint(style, string(f.Severity)), f.Rule.ID)
+	fmt.Fprintf(&b, "  %s:%d:%d  %s %s\n", printable.Text(f.File), f.Line, f.Column, t.paint(style, string(f.Severity)), f.Rule.ID)
 	where := f.FieldPath
 	if f.Container != "" {
 		where = "container " + f.Container + ", " + where
 	}
-	wrap(&b, "    ", "    ", printable(f.Message), func(s string) string { return s })
+	wrap(&b, "    ", "    ", printable.Text(f.Message), func(s string) string { return s })
 	if where != "" {
-		wrap(&b, "    at ", "       ", printable(where), func(s string) string { return t.paint(faint, s) })
+		wrap(&b, "    at ", "       ", printable.Text(where), func(s string) string { return t.paint(faint, s) })
 	}
 	if !t.told[f.Rule.ID] {
 		t.told[f.Rule.ID] = true
 		wrap(&b, "    why: ", "         ", f.Rule.Why, func(s string) string { return s })
 	}
-	wrap(&b, "    fix: ", "         ", printable(f.Fix), func(s string) string { return s })
+	wrap(&b, "    fix: ", "         ", printable.Text(f.Fix), func(s string) string { return s })
 	_, err := io.WriteString(t.out, b.String())
 	return err
 }
@@ -86,14 +86,4 @@ func wrap(b *strings.Builder, first, rest, s string, paint func(string) string) 
 		}
 	}
 	b.WriteString(lead + paint(line) + "\n")
-}
-
-// printable drops what a manifest could do to a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
-			return ' '
-		}
-		return r
-	}, s)
 }

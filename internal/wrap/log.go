@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/jobmesh/jobmesh/internal/printable"
 )
 
 // A logger writes one line an event to stderr. It never sees the command's
@@ -37,6 +39,7 @@ type event struct {
 }
 
 func (l *logger) log(e event) {
+	e.text, e.hint = shown(e.text), shown(e.hint)
 	if e.severity == failure {
 		noteTermination(e)
 	}
@@ -45,6 +48,9 @@ func (l *logger) log(e event) {
 	}
 	writeAll(2, l.format(e, time.Now()))
 }
+
+// shown is a text that may repeat what was set, such as a URL that is not one.
+func shown(text string) string { return printable.Text(printable.WithoutPasswords(text)) }
 
 // writeAll writes to a stream. One that is closed, a pipe nobody reads (for which
 // os would raise SIGPIPE), or one that is full and must not block, is no reason to

@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jobmesh/jobmesh/internal/attest"
-	"github.com/jobmesh/jobmesh/internal/chart"
+	"github.com/jobmesh/jobmesh/internal/build"
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
@@ -41,7 +41,7 @@ var platforms = []string{"linux/amd64", "linux/arm64"}
 
 func newMaker(t testing.TB) *maker {
 	t.Helper()
-	version, err := chart.Version("../../library-chart")
+	version, err := build.Sources("../..").Version()
 	require.NoError(t, err)
 	m := &maker{t: t, public: filepath.Join(t.TempDir(), "cosign.pub")}
 	m.recipe, err = image.LoadRecipe("../..", "jobmesh-wrap", version, "")

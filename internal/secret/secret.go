@@ -1,0 +1,100 @@
+// Package secret keeps the secrets that this process uses out of what it prints.
+package secret
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/jobmesh/jobmesh/internal/printable"
+)
+
+// shortest is the length of a secret that is masked, in bytes: to mask a shorter one
+// would leave nothing to read.
+const shortest = 3
+
+// secrets are those in use, in all the ways in which they may be written, the longest
+// first.
+var secrets struct {
+	sync.RWMutex
+	all []string
+}
+
+// Hide has secrets masked from now on, in whatever this process prints: as they are,
+// in base64, and as URLs and JSON write them.
+func Hide(values ...string) {
+	secrets.Lock()
+	defer secrets.Unlock()
+	for _, v := range values {
+		if len(v) < shortest {
+			continue
+		}
+		text, _ := json.Marshal(v) // a string always encodes
+		for _, form := range []string{
+			v, url.QueryEscape(v), url.PathEscape(v), strings.Trim(string(text), `"`), printable.Text(v),
+			base64.StdEncoding.EncodeToString([]byte(v)), base64.URLEncoding.EncodeToString([]byte(v)),
+			base64.RawStdEncoding.EncodeToString([]byte(v)), base64.RawURLEncoding.EncodeToString([]byte(v)),
+		} {
+			if !slices.Contains(secrets.all, form) {
+				secrets.all = append(secrets.all, form)
+			}
+		}
+	}
+	slices.SortFunc(secrets.all, func(a, b string) int { return len(b) - len(a) })
+}
+
+// HideLogin hides what a user and a password are sent as.
+func HideLogin(user, password string) {
+	if password != "" {
+		Hide(password, user+":"+password)
+	}
+}
+
+// HideHeader hides what an Authorization header says.
+func HideHeader(value string) {
+	kind, text, ok := strings.Cut(value, " ")
+	if !ok {
+		return
+	}
+	Hide(text)
+	if decoded, err := base64.StdEncoding.DecodeString(text); err == nil && strings.EqualFold(kind, "Basic") {
+		user, password, _ := strings.Cut(string(decoded), ":")
+		HideLogin(user, password)
+	}
+}
+
+// HideUserInfo hides the password that stands before the @ of a reference or a URL that
+// somebody has typed.
+func HideUserInfo(typed string) {
+	if _, rest, ok := strings.Cut(typed, "://"); ok {
+		typed = rest
+	}
+	at := strings.LastIndexByte(typed, '@')
+	if at < 0 || isDigest(typed[at+1:]) {
+		return
+	}
+	if user, password, ok := strings.Cut(typed[:at], ":"); ok {
+		HideLogin(user, password)
+	}
+}
+
+func isDigest(s string) bool {
+	return strings.HasPrefix(s, "sha256:") || strings.HasPrefix(s, "sha512:")
+}
+
+// Mask puts *** in the place of secrets, and of passwords in URLs, which nobody has
+// called a secret.
+func Mask(s string) string {
+	secrets.RLock()
+	defer secrets.RUnlock()
+	for _, secret := range secrets.all {
+		s = strings.ReplaceAll(s, secret, "***")
+	}
+	return printable.WithoutPasswords(s)
+}
+
+// Text is a text of somebody else's on one line, fit to be shown, without secrets.
+func Text(s string) string { return printable.Text(Mask(s)) }
