@@ -52,7 +52,7 @@ makes the pod fail, although the work succeeded. Where a cell is empty nothing i
 		fmt.Fprintf(&b, "| %s | program %s; image %s | %s | %s | %s | %s |\n", cell(h.Title), program, strings.Join(quoted(h.Images), ", "),
 			strings.Join(quoted(append(append([]string{}, h.Once...), h.OnceVariables...)), ", "), ways(h), ready(h), cell(strings.Join(notes, " ")))
 	}
-	b.WriteString("\nWhat was compared last, and with what; measured is: run, told to end, and its exit code read.\nOf the helpers that are not here no more is known than what they are called.\n\n| helper | release or commit | |\n| --- | --- | --- |\n")
+	b.WriteString("\nWhat was compared last, and with what; measured is: run, told to end, and its exit code read.\nOf the helpers that are not here no more is known than what they are called.\n\n| helper | release or commit | source |\n| --- | --- | --- |\n")
 	for _, h := range sidecar.All() {
 		if h.Checked != "" {
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", cell(h.Title), h.Checked, strings.Join(h.Sources, ", "))
