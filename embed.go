@@ -24,3 +24,20 @@ var version string
 // Version is that of these sources: of the program, the chart and the image. The file
 // VERSION is the only place where people write it.
 var Version = strings.TrimSpace(version)
+
+//go:embed image.digest
+var digests string
+
+// ImageDigest is the digest of the image that was released with this version, and empty
+// for a version that has not been released.
+var ImageDigest = digestOf(digests, Version)
+
+// digestOf finds the line of a version in a file such as image.digest.
+func digestOf(text, version string) string {
+	for line := range strings.Lines(text) {
+		if digest, found := strings.CutPrefix(line, version+" "); found {
+			return strings.TrimSpace(digest)
+		}
+	}
+	return ""
+}

@@ -19,6 +19,9 @@ var imageRepository, imageDigest, commit string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	if imageDigest == "" {
+		imageDigest = jobmesh.ImageDigest // go install: the image that was released
+	}
 	code := cli.Run(ctx, os.Args[1:], jobmesh.Version, cli.SystemStreams(),
 		cli.CalledAs(os.Args[0]), cli.Image(imageRepository, imageDigest), cli.Commit(commit))
 	stop()

@@ -218,7 +218,7 @@ func prepare(root, dir, host string, recipe image.Recipe, cold bool) (ours, thei
 		for _, name := range []string{"cmd", "internal", "images", "library-chart", "charts/cronjobs"} {
 			err = errors.Join(err, os.CopyFS(filepath.Join(t.dir, name), os.DirFS(filepath.Join(root, name))))
 		}
-		for _, name := range []string{"go.mod", "go.sum", "embed.go", "VERSION"} {
+		for _, name := range []string{"go.mod", "go.sum", "embed.go", "VERSION", "image.digest"} {
 			text, readErr := os.ReadFile(filepath.Join(root, name))
 			err = errors.Join(err, readErr, os.WriteFile(filepath.Join(t.dir, name), text, 0o600))
 		}

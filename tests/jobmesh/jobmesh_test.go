@@ -147,7 +147,7 @@ func copySources(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range []string{"cmd", "internal", "images", "library-chart", "charts/cronjobs"} {
 		ts.Check(os.CopyFS(filepath.Join(target, name), os.DirFS(filepath.Join(ts.Getenv("SOURCES"), name))))
 	}
-	for _, name := range []string{"go.mod", "go.sum", "embed.go", "VERSION"} {
+	for _, name := range []string{"go.mod", "go.sum", "embed.go", "VERSION", "image.digest"} {
 		text, err := os.ReadFile(filepath.Join(ts.Getenv("SOURCES"), name))
 		ts.Check(err)
 		ts.Check(os.WriteFile(filepath.Join(target, name), text, 0o600))

@@ -89,6 +89,13 @@ func copyOfSources(t *testing.T) string {
 	return dir
 }
 
+// commit commits all that is changed in a throw-away repository.
+func commit(t *testing.T, dir string) {
+	t.Helper()
+	run(t, dir, "git", "add", "--all")
+	run(t, dir, "git", "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "--message", "test")
+}
+
 // tracked returns the files of a repository that git knows or would add.
 func tracked(t *testing.T, dir string) []string {
 	t.Helper()
