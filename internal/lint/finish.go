@@ -177,7 +177,7 @@ failing run, which somebody should hear of, is the one that hangs.`,
 		Why: `A flag, a value or a variable that the wrapper does not take is a usage error: it says so and exits at
 once (jobmesh-wrap with 64, linkerd-await with 2). The command is not started, and a proxy that nobody asks to stop
 outlives it, so that the Job fails or hangs each time it runs.`,
-		Fix: "write it as `{wrapper} --help` and docs/wrapper.md have it",
+		Fix: "correct what it names; docs/wrapper.md has the flags and variables of jobmesh-wrap, and says how those of linkerd-await and scuttle are read",
 		Links: []string{
 			"https://github.com/jobmesh/jobmesh/blob/main/docs/wrapper.md", "https://github.com/linkerd/linkerd-await",
 		},

@@ -64,6 +64,9 @@ var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_.-]*\)`)
 // unclear marks what a text gets from elsewhere for package wrapflags, which takes a
 // NUL byte for that. clear takes the marks away again.
 func unclear(text string) string {
+	if !strings.Contains(text, "$(") {
+		return text
+	}
 	return reference.ReplaceAllStringFunc(text, func(found string) string { return "\x00" + found })
 }
 
