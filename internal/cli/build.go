@@ -29,7 +29,7 @@ func newBuild(version string, streams Streams) *cobra.Command {
 	var o buildOptions
 	cmd := &cobra.Command{
 		Use:   "build",
-		Short: "Build the multi-arch image and the chart that is pinned to it",
+		Short: "Build the image, and the chart pinned to it",
 		Long: `Build compiles the wrapper, assembles its multi-arch image and packs the
 library chart, pinned to the image by digest, and the charts that carry it. It
 needs the sources and Go, and neither a container daemon nor a network. The same
@@ -61,13 +61,16 @@ are refused with exit code 4.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.image, "image", "jobmesh-wrap", "image to build: a folder of images/")
-	flags.StringArrayVar(&o.platforms, "platform", nil, "platform to build for, such as linux/amd64; repeatable (default all of the image)")
+	flags.StringSliceVar(&o.platforms, "platform", nil, "platforms to build for, such as linux/amd64; repeatable, or with commas (default all of the image)")
 	flags.StringVar(&o.compression, "compression", string(image.Gzip), "compression of the layers: gzip or zstd")
 	flags.StringVar(&o.registry, "registry", "", "registry and prefix of the image's name, also written into the chart (default that of the chart)")
 	flags.StringVar(&o.output, "output", "dist", "folder to write to")
 	flags.StringVar(&o.signKey, "sign-key", "", "private key to sign the image with, in PEM, or of cosign generate-key-pair (passphrase in COSIGN_PASSWORD)")
 	flags.BoolVar(&o.offline, "offline", false, "take pinned binaries of others from the cache only")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say what compiles, with which flags, and which settings of the caller are ignored")
+	_ = cmd.RegisterFlagCompletionFunc("image", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return imagesHere(func(image.Recipe) bool { return true }), cobra.ShellCompDirectiveNoFileComp
+	})
 	_ = cmd.RegisterFlagCompletionFunc("platform", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return image.PlatformNames(), cobra.ShellCompDirectiveNoFileComp
 	}) // fails only for a flag that is not there

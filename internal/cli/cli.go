@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/nearest"
 	"github.com/jobmesh/jobmesh/internal/secret"
 )
 
@@ -30,6 +31,8 @@ type Streams struct {
 	InTerminal bool
 	// Terminal is set when Err is one, so that progress may be shown on it.
 	Terminal bool
+	// Columns are those of that terminal, 0 where there is none.
+	Columns int
 }
 
 // SystemStreams are those of the process.
@@ -38,11 +41,15 @@ func SystemStreams() Streams {
 	if stderr == nil {
 		stderr = os.Stderr
 	}
-	return Streams{
+	s := Streams{
 		In: os.Stdin, Out: os.Stdout, Err: stderr,
 		InTerminal: term.IsTerminal(int(os.Stdin.Fd())),
 		Terminal:   term.IsTerminal(int(stderr.Fd())),
 	}
+	if s.Terminal {
+		s.Columns, _, _ = term.GetSize(int(stderr.Fd())) // 0 where it does not say
+	}
+	return s
 }
 
 // An Option is something the build knows that not every build does.
@@ -86,11 +93,9 @@ func Run(ctx context.Context, args []string, version string, streams Streams, kn
 		err = fault.New(fault.Interrupted, errors.New("interrupted; what was there before is as it was"))
 	}
 	for line := range strings.Lines(sentence(err)) {
-		_, _ = fmt.Fprintf(streams.Err, "jobmesh: %s\n", strings.TrimSuffix(line, "\n")) // nobody is left to tell
+		streams.say("jobmesh: %s", strings.TrimSuffix(line, "\n"))
 	}
-	for _, hint := range fault.Hints(err) {
-		_, _ = fmt.Fprintf(streams.Err, "hint: %s\n", hint)
-	}
+	streams.hint(fault.Hints(err)...)
 	return fault.Code(err)
 }
 
@@ -140,27 +145,21 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !streams.InTerminal {
+				// Whoever sends manifests does not want the help in their place.
+				return fault.New(fault.Usage, errors.New("no command was given"), "helm template . | jobmesh inject", "jobmesh --help lists the commands")
+			}
+			return cmd.Help()
+		},
 	}
 	if l.program == KubectlPlugin {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl jobmesh"}
 	}
 	// A closure over root: cobra's own check gives an error without a code.
-	root.Args = func(_ *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		hints := []string{"jobmesh --help lists the commands"}
-		if near := root.SuggestionsFor(args[0]); len(near) > 0 {
-			hints = append([]string{"did you mean " + strings.Join(near, " or ") + "?"}, hints...)
-		}
-		return fault.New(fault.Usage, fmt.Errorf("command %q is unknown", args[0]), hints...)
-	}
+	root.Args = func(_ *cobra.Command, args []string) error { return unknownCommand(root, args) }
 	root.PersistentPreRunE = refuseEmpty
-	root.SuggestionsMinimumDistance = 2
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fault.New(fault.Usage, err, cmd.CommandPath()+" --help lists the flags")
-	})
+	root.SetFlagErrorFunc(unknownFlag)
 	root.SetVersionTemplate("jobmesh {{.Version}}\n")
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
@@ -169,7 +168,71 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 		newInject(streams, l), newLint(version, streams), newResolve(streams), newFunction(streams, version, l), newLock(streams),
 		newTry(version, streams, l), newVersion(streams, version, l),
 	)
+	root.SetHelpCommand(newHelp(root))
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" { // which shows its help for a shell that it does not know
+			cmd.Short = "Generate the completion of a shell"
+			cmd.Args, cmd.RunE = cobra.ArbitraryArgs, func(cmd *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return cmd.Help()
+				}
+				return unknownCommand(cmd, args)
+			}
+		}
+		cmd.Long = foldText(cmd.Long, streams.columns())
+	}
+	root.Long = foldText(root.Long, streams.columns())
+	root.SetUsageTemplate(strings.NewReplacer(
+		".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", streams.columns()),
+		" for more information about a command.", " for more.",
+	).Replace(root.UsageTemplate()))
 	return root
+}
+
+// newHelp is cobra's help verb, but that it refuses what there is no help about.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show the help of a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(root, args)
+			}
+			cmd.InitDefaultHelpFlag() // so that it is listed
+			return cmd.Help()
+		},
+	}
+}
+
+// unknownCommand is the error for arguments where a command has to be; nil for none.
+func unknownCommand(parent *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range parent.Commands() {
+		names = append(names, c.Name())
+	}
+	hints := []string{parent.CommandPath() + " --help lists the commands"}
+	if near, ok := nearest.Guess(args[0], names); ok {
+		hints = append([]string{"did you mean " + near + "?"}, hints...)
+	}
+	return fault.New(fault.Usage, fmt.Errorf("command %q is unknown", args[0]), hints...)
+}
+
+// unknownFlag gives a mistake in flags its code, and names the flag that may be meant.
+func unknownFlag(cmd *cobra.Command, err error) error {
+	hints := []string{cmd.CommandPath() + " --help lists the flags"}
+	if name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near, ok := nearest.Guess(name, names); ok {
+			hints = append([]string{"did you mean --" + near + "?"}, hints...)
+		}
+	}
+	return fault.New(fault.Usage, err, hints...)
 }
 
 // refuseEmpty refuses flags without a value, which scripts give where a variable is
@@ -178,7 +241,9 @@ func refuseEmpty(cmd *cobra.Command, _ []string) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}
 		if list, ok := f.Value.(pflag.SliceValue); ok {
-			values = list.GetSlice()
+			if values = list.GetSlice(); len(values) == 0 {
+				values = []string{""}
+			}
 		}
 		// A --set that sets nothing is none to Helm either.
 		if f.Name != "set" && slices.Contains(values, "") {

@@ -21,7 +21,7 @@ const lintKind = "JobmeshLint"
 func newFunction(streams Streams, version string, l linked) *cobra.Command {
 	return &cobra.Command{
 		Use:   "function",
-		Short: "Inject or lint as a function of kustomize or kpt",
+		Short: "Inject or lint for kustomize and kpt",
 		Long: `Function reads a ResourceList, as kustomize and kpt send it to their functions,
 and does what the kind of its functionConfig says: ` + inject.FunctionKind + ` or ` + lintKind + `.
 It is what the image of this program runs where no command is given.

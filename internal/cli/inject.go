@@ -33,13 +33,14 @@ type injectOptions struct {
 	report   string
 	uninject bool
 	strict   bool
+	empty    bool
 }
 
 func newInject(streams Streams, l linked) *cobra.Command {
 	var o injectOptions
 	cmd := &cobra.Command{
 		Use:   "inject [FILE|DIR|-]...",
-		Short: "Make the Jobs of any manifests finish in a mesh",
+		Short: "Make the Jobs of any manifests finish",
 		Long: `Inject reads Kubernetes manifests and writes them to stdout, with the wrapper in
 every Job, CronJob and other pod that ends. It does what the library chart does
 and takes its values. Everything else stays to the byte: comments, order, quotes,
@@ -49,7 +50,8 @@ gives the input back.
 Files, folders (their *.yaml, *.yml and *.json) and - for stdin are read in their
 order; without any, stdin. What is left as it is, because its pods opt out, use
 the host's network or run on Windows, is named on stderr. After a mistake nothing
-is written, and all mistakes are listed. Neither a cluster nor a registry is asked.
+is written, and all mistakes are listed. Input without any object is one, unless
+--allow-empty says otherwise. Neither a cluster nor a registry is asked.
 
 The wrapper's image is the one that this program was built with. Where it has been
 published elsewhere, ` + imageVariable + `=REPOSITORY[@DIGEST] or image in jobmesh.yaml
@@ -66,36 +68,36 @@ published elsewhere, ` + imageVariable + `=REPOSITORY[@DIGEST] or image in jobme
 	flags.StringArrayVar(&o.set, "set", nil, "value, as in mesh=linkerd; repeatable")
 	flags.StringVar(&o.lock, "lock", "", "file with the commands of images, as jobmesh resolve writes it (default "+lockfile.FileName+" of this folder, if it is there)")
 	flags.BoolVar(&o.uninject, "uninject", false, "take out what inject has put in")
+	allowEmpty(cmd, &o.empty)
 	flags.BoolVar(&o.strict, "strict", false, "exit with 1 where something was left as it is")
 	flags.StringVar(&o.report, "report", "", "say on stderr what became of each object: text, or json, a line each")
 	_ = cmd.RegisterFlagCompletionFunc("report", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("set", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return settingNames(), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-	})
+	_ = cmd.RegisterFlagCompletionFunc("set", completeSetting)
 	_ = cmd.MarkFlagFilename("values", "yaml", "yml", "json") // these fail only for a flag that is not there
 	_ = cmd.MarkFlagFilename("lock", "yaml")
 	return cmd
 }
 
-// settingNames are the values of the library chart, for completion.
-func settingNames() []string {
-	text, err := fs.ReadFile(library.LibraryChart, "library-chart/values.schema.json")
-	var schema struct {
-		Properties map[string]any `json:"properties"`
+// completeSetting offers the values of the library chart, and behind mesh= what mesh may
+// be.
+func completeSetting(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	name, _, hasName := strings.Cut(begun, "=")
+	if !hasName {
+		var names []string
+		for _, s := range inject.Settings(library.LibraryChart) {
+			names = append(names, s.Name+"=")
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
-	if err == nil {
-		err = json.Unmarshal(text, &schema)
-	}
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for name := range schema.Properties {
-		if name != "global" {
-			names = append(names, name+"=")
+	var values []string
+	for _, s := range inject.Settings(library.LibraryChart) {
+		if s.Name == name {
+			for _, word := range s.Words {
+				values = append(values, name+"="+word)
+			}
 		}
 	}
-	return names
+	return values, cobra.ShellCompDirectiveNoFileComp
 }
 
 func runInject(ctx context.Context, streams Streams, l linked, args []string, o injectOptions) error {
@@ -130,7 +132,7 @@ func runInject(ctx context.Context, streams Streams, l linked, args []string, o 
 		return err
 	}
 	injector, err := inject.New(inject.Options{
-		Library: library.LibraryChart, Image: image, Values: values, Lock: lock, Uninject: o.uninject,
+		Library: library.LibraryChart, Image: image, Values: values, From: valuesFrom(o), Lock: lock, Uninject: o.uninject,
 	})
 	if err != nil {
 		return err
@@ -150,6 +152,9 @@ func runInject(ctx context.Context, streams Streams, l linked, args []string, o 
 	if len(result.Mistakes) > 0 {
 		return reportMistakes(streams, result.Mistakes)
 	}
+	if result.Objects == 0 && !o.empty {
+		return nothingRead(args)
+	}
 	skipped := reportNotes(streams, result.Notes, o.report)
 	if err := spool.copyTo(streams.Out); err != nil && !errors.Is(err, syscall.EPIPE) {
 		return fault.New(fault.LocalIO, fmt.Errorf("stdout: %w", err))
@@ -158,6 +163,14 @@ func runInject(ctx context.Context, streams Streams, l linked, args []string, o 
 		return fault.New(fault.Findings, fmt.Errorf("--strict: %d left as they are", skipped))
 	}
 	return nil
+}
+
+// valuesFrom is how mistakes in values name them: by the file, where all are in one.
+func valuesFrom(o injectOptions) string {
+	if len(o.values) == 1 && len(o.set) == 0 {
+		return "values " + o.values[0]
+	}
+	return "values"
 }
 
 // readLock returns the text of the lock file, for the chart; nil where there is none.
@@ -178,7 +191,7 @@ func readLock(o injectOptions) ([]byte, error) {
 func reportMistakes(streams Streams, mistakes []inject.Mistake) error {
 	code := 0
 	for _, m := range mistakes {
-		_, _ = fmt.Fprintf(streams.Err, "jobmesh inject: %s\n", mistakeText(m)) // nobody is left to tell
+		streams.say("jobmesh: %s", mistakeText(m))
 		var place *manifest.Error
 		if errors.As(m.Err, &place) || m.Object != "" {
 			code = fault.Usage
@@ -192,7 +205,7 @@ func reportMistakes(streams Streams, mistakes []inject.Mistake) error {
 
 // injectHints are things to try, by what a mistake says.
 var injectHints = []struct{ says, hint string }{
-	{"that Helm has yet to render", "helm template . | jobmesh inject"},
+	{manifest.Unrendered, "helm template . | jobmesh inject"},
 	{"has no command", "jobmesh resolve writes the commands of images into " + lockfile.FileName},
 	{"name those that decide", "jobmesh inject --set containers=all"},
 	{"set mountPath", "jobmesh inject --set mountPath=/opt/jobmesh"},
@@ -239,7 +252,7 @@ func reportNotes(streams Streams, notes []inject.Note, format string) int {
 				fmt.Fprintf(w, "%s\n", line)
 			}
 		case format == "text", note.Action == inject.Skipped, note.Action == inject.Noted:
-			fmt.Fprintf(w, "jobmesh inject: %s\n", note)
+			fmt.Fprintf(w, "jobmesh: %s\n", note)
 		}
 	}
 	_ = w.Flush() // notes are a courtesy

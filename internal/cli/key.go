@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"golang.org/x/term"
@@ -18,7 +20,11 @@ func signingKey(streams Streams, path string) (*signature.Key, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fault.New(fault.LocalIO, err, "cosign generate-key-pair makes cosign.key and cosign.pub")
+		hint := "cosign generate-key-pair makes cosign.key and cosign.pub"
+		if errors.Is(err, fs.ErrPermission) { // making another would put it in the place of this one
+			hint = "ls -l " + path + " shows who may read it"
+		}
+		return nil, fault.New(fault.LocalIO, err, hint)
 	}
 	if stat, err := os.Stat(path); err == nil && stat.Mode().Perm()&0o044 != 0 {
 		_, _ = fmt.Fprintf(streams.Err, "warning: key %s can be read by others (mode %04o)\nhint: chmod 600 %s\n", path, stat.Mode().Perm(), path) // a courtesy

@@ -27,13 +27,14 @@ type lintOptions struct {
 	failOn  string
 	explain string
 	list    bool
+	empty   bool
 }
 
 func newLint(version string, streams Streams) *cobra.Command {
 	var o lintOptions
 	cmd := &cobra.Command{
 		Use:   "lint [FILE|DIR|-]...",
-		Short: "Say whether Jobs will start and finish, and what to change",
+		Short: "Say whether Jobs will finish, and what helps",
 		Long: `Lint reads manifests and answers for each Job, CronJob, JobSet, ScaledJob,
 Workflow and Pod that is meant to end: will it start, will it finish, and is its
 result kept? A finding names the object, the field, the line and the fix.
@@ -62,6 +63,7 @@ Exit code 1 means findings at or above --fail-on.`,
 	flags.StringVar(&o.failOn, "fail-on", "error", "least severity of a finding that gives exit code 1: "+strings.Join(lint.Severities(), ", "))
 	flags.StringVar(&o.explain, "explain", "", "print the page of a rule, such as JM101, and nothing else")
 	flags.BoolVar(&o.list, "list-rules", false, "print the rules, and nothing else")
+	allowEmpty(cmd, &o.empty)
 	var ids []string
 	for _, r := range slices.Concat(lint.Rules(), lint.Elsewhere()) {
 		ids = append(ids, r.ID+"\t"+r.Title)
@@ -110,6 +112,9 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	if err != nil {
 		return err
 	}
+	if profile.Mesh == "" {
+		note(streams)("no mesh was named, so only the manifests' own words are judged; --mesh linkerd names one")
+	}
 	linter := lint.New(profile, run.namespaces(files))
 	if err := run.check(ctx, linter, files); err != nil {
 		return err
@@ -121,6 +126,9 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	}
 	if err != nil {
 		return err
+	}
+	if run.read == 0 && len(run.failures) == 0 && !o.empty {
+		return nothingRead(args)
 	}
 	return run.verdict(streams, failOn)
 }
@@ -151,6 +159,8 @@ type lintRun struct {
 	findings []lint.Finding
 	summary  report.Summary
 	failures []error
+	// read counts the Kubernetes objects.
+	read int
 }
 
 func (l *lintRun) fail(file string, line int, err error) {
@@ -191,6 +201,7 @@ func (l *lintRun) document(ctx context.Context, linter *lint.Linter, d *manifest
 		l.fail(d.File, line, err)
 		return ctx.Err()
 	}
+	l.read += d.Count()
 	for _, o := range d.Objects() {
 		l.summary.Objects++
 		l.findings = append(l.findings, linter.Check(o)...)
@@ -219,9 +230,13 @@ func (l *lintRun) verdict(streams Streams, failOn lint.Severity) error {
 	if len(l.failures) > 0 {
 		_, _ = fmt.Fprintln(streams.Err, "jobmesh: "+counted) // a courtesy
 		for _, err := range l.failures[:len(l.failures)-1] {
-			_, _ = fmt.Fprintln(streams.Err, "jobmesh: "+sentence(err))
+			streams.say("jobmesh: %s", sentence(err))
 		}
-		return l.failures[len(l.failures)-1]
+		last := l.failures[len(l.failures)-1]
+		if slices.ContainsFunc(l.failures, func(err error) bool { return strings.Contains(err.Error(), manifest.Unrendered) }) {
+			last = fault.New(fault.Code(last), last, append(fault.Hints(last), "helm template . | jobmesh lint")...)
+		}
+		return last
 	}
 	if s.AtLeast(failOn) == 0 {
 		_, _ = fmt.Fprintln(streams.Err, "jobmesh: "+counted)

@@ -23,7 +23,7 @@ func newLock(streams Streams) *cobra.Command {
 	var o lockOptions
 	cmd := &cobra.Command{
 		Use:   "lock NAME",
-		Short: "Pin the binary of somebody else that an image holds",
+		Short: "Pin the foreign binary that an image holds",
 		Long: `Lock downloads the release binary that images/NAME/image.yaml names, for each
 platform, looks whether it is a static program for that platform, and writes its
 URL, size and sha256 to images/NAME/image.lock. From then on jobmesh build takes
@@ -44,6 +44,12 @@ not of what image.yaml says now, or that upstream has other bytes.`,
 					"as in jobmesh lock linkerd-await")
 			}
 			return nil
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return imagesHere(func(r image.Recipe) bool { return r.Download != nil }), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runLock(cmd.Context(), streams, args[0], o) },
 	}
@@ -101,6 +107,22 @@ func runLock(ctx context.Context, streams Streams, name string, o lockOptions) e
 		}
 	}
 	return printLock(streams, recipe, lock)
+}
+
+// imagesHere are the images of the sources here that are wanted, for completion; none
+// outside of sources.
+func imagesHere(wanted func(image.Recipe) bool) []string {
+	sources, err := build.FindSources()
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, name := range image.RecipeNames(string(sources)) {
+		if recipe, err := image.LoadRecipe(string(sources), name, "", ""); err == nil && wanted(recipe) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // printLock prints one line for each platform.

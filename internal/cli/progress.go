@@ -11,15 +11,19 @@ import (
 
 // note writes what is worth knowing and no failure.
 func note(streams Streams) func(string) {
-	return func(text string) { _, _ = fmt.Fprintln(streams.Err, "note: "+text) } // a courtesy
+	return func(text string) { streams.say("note: %s", text) }
 }
 
 // progress shows one line on a terminal, in the place of the one before it. An empty
 // one takes it away. Elsewhere it shows nothing.
 func progress(streams Streams, format string, arguments ...any) {
-	if streams.Terminal {
-		_, _ = fmt.Fprint(streams.Err, secret.Clear+fmt.Sprintf(format, arguments...)) // only progress
+	if !streams.Terminal {
+		return
 	}
+	line := []rune(fmt.Sprintf(format, arguments...))
+	// A line that is longer than the terminal could not be taken away again.
+	line = line[:min(len(line), streams.columns()-1)]
+	_, _ = fmt.Fprint(streams.Err, secret.Clear+string(line)) // only progress
 }
 
 // watch shows how far a build is, and keeps its details to itself.

@@ -34,7 +34,7 @@ type publishOptions struct {
 func newPublish(streams Streams) *cobra.Command {
 	var o publishOptions
 	cmd := &cobra.Command{
-		Use:   "publish REGISTRY/PREFIX",
+		Use:   "publish REGISTRY[/PREFIX]",
 		Short: "Push the image and the charts, the tags last",
 		Long: `Publish pushes what build made: the image to REGISTRY/PREFIX/jobmesh-wrap, the
 library chart to REGISTRY/PREFIX/jobmesh and the charts that carry it beside it,
@@ -59,7 +59,7 @@ to in plain HTTP, others in HTTPS. The references go to stdout, by digest; with
   jobmesh publish 127.0.0.1:5000/test --dry-run`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return fault.New(fault.Usage, fmt.Errorf("publish wants one argument, REGISTRY/PREFIX, and got %d", len(args)),
+				return fault.New(fault.Usage, fmt.Errorf("publish wants one argument, REGISTRY[/PREFIX], and got %d", len(args)),
 					"as in jobmesh publish registry.example.com/platform")
 			}
 			return nil

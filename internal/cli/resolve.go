@@ -28,6 +28,7 @@ type resolveOptions struct {
 	update    bool
 	check     bool
 	plainHTTP bool
+	empty     bool
 	output    output
 }
 
@@ -64,6 +65,7 @@ could be resolved. Without arguments the manifests come from stdin.`,
 	flags.StringVar(&o.lockFile, "lock-file", lockfile.FileName, "lock file; - writes it to stdout, and reads none")
 	flags.BoolVar(&o.update, "update", false, "ask for the images in the lock file again")
 	flags.BoolVar(&o.check, "check", false, "write nothing; exit code 3 if the lock file is not up to date")
+	allowEmpty(cmd, &o.empty)
 	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
 	o.output.register(cmd, resultFormats)
 	_ = cmd.MarkFlagFilename("lock-file", "yaml", "yml") // fails only for a flag that is not there
@@ -143,7 +145,9 @@ func usesIn(stdin io.Reader, args []string, o resolveOptions) (uses []entrypoint
 	if err != nil {
 		return nil, nil, err
 	}
+	read := 0
 	err = manifest.Read(files, stdin, func(d *manifest.Document) error {
+		read += d.Count()
 		if d.Err != nil {
 			code := fault.LocalIO
 			if wrong := (*manifest.Error)(nil); errors.As(d.Err, &wrong) {
@@ -156,6 +160,9 @@ func usesIn(stdin io.Reader, args []string, o resolveOptions) (uses []entrypoint
 		}
 		return nil
 	})
+	if err == nil && len(mistakes) == 0 && len(args) > 0 && read == 0 && !o.empty {
+		return nil, nil, nothingRead(args)
+	}
 	return uses, mistakes, err
 }
 

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -90,6 +92,9 @@ func runVerify(ctx context.Context, streams Streams, what string, o verifyOption
 	wanted := verify.Wanted{Key: key, Name: o.name, Sources: jobmesh.Sources}
 	if noSources == nil {
 		wanted.Sources = os.DirFS(string(sources))
+	}
+	if verify.KindOf(what) == verify.Reference && !strings.ContainsAny(path.Base(what), ":@") {
+		note(streams)(what + " has neither a tag nor a digest: latest is what is looked at")
 	}
 	look, err := verify.At(ctx, what, wanted, registry.New(o.plainHTTP))
 	if err != nil {

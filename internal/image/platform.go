@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
 // A Platform is one row of what images are built for.
@@ -82,7 +83,7 @@ func SelectPlatforms(names []string) ([]Platform, error) {
 		case twice:
 			wrong = append(wrong, fmt.Sprintf("platforms %s and %s are the same", before, name))
 		case !known(meant):
-			wrong = append(wrong, fmt.Sprintf("platform %s is unknown, %s?", name, nearest(name)))
+			wrong = append(wrong, fmt.Sprintf("platform %s is unknown, %s?", name, likely(name)))
 		}
 		asked[meant] = name
 	}
@@ -102,45 +103,14 @@ func known(name string) bool {
 	return slices.ContainsFunc(platforms, func(p Platform) bool { return p.Name == name })
 }
 
-// nearest returns the platform whose name takes the fewest edits, or the first
-// whose name goes on where this one ends: linux/arm lacks a variant only.
-func nearest(name string) string {
-	best, least := "", -1
-	for _, p := range platforms {
-		if strings.HasPrefix(p.Name, name+"/") {
-			return p.Name
-		}
-		if d := distance(name, p.Name); least < 0 || d < least {
-			best, least = p.Name, d
-		}
+// likely returns the platform whose name takes the fewest edits, or the first whose name
+// goes on where this one ends: linux/arm lacks a variant only.
+func likely(name string) string {
+	names := PlatformNames()
+	if i := slices.IndexFunc(names, func(n string) bool { return strings.HasPrefix(n, name+"/") }); i >= 0 {
+		return names[i]
 	}
-	return best
-}
-
-// distance is Levenshtein's, with two swapped neighbours as one edit, since
-// amd46 should be as near to amd64 as a single slip is.
-func distance(a, b string) int {
-	d := make([][]int, len(a)+1)
-	for i := range d {
-		d[i] = make([]int, len(b)+1)
-		d[i][0] = i
-	}
-	for j := range d[0] {
-		d[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			change := 1
-			if a[i-1] == b[j-1] {
-				change = 0
-			}
-			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+change)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
-			}
-		}
-	}
-	return d[len(a)][len(b)]
+	return nearest.Word(name, names)
 }
 
 // oci returns the platform as an image index has it.

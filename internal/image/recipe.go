@@ -69,7 +69,7 @@ func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 	text, err := os.ReadFile(filepath.Join(sources, "images", name, "image.yaml"))
 	if os.IsNotExist(err) || name != filepath.Base(name) {
 		return r, fault.New(fault.Usage, fmt.Errorf("image %q is unknown: there is no images/%s/image.yaml", name, name),
-			"the images are "+strings.Join(recipeNames(sources), ", "))
+			"the images are "+strings.Join(RecipeNames(sources), ", "))
 	}
 	if err != nil {
 		return r, err
@@ -167,7 +167,8 @@ func (r Recipe) annotations() map[string]string {
 	return all
 }
 
-func recipeNames(sources string) []string {
+// RecipeNames are the images that sources have a recipe of, sorted.
+func RecipeNames(sources string) []string {
 	found, _ := filepath.Glob(filepath.Join(sources, "images", "*", "image.yaml")) // the pattern is sound
 	var names []string
 	for _, path := range found {

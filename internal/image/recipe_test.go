@@ -153,7 +153,7 @@ func TestDownloadAllows(t *testing.T) {
 
 // The recipes here are sound.
 func TestOwnRecipes(t *testing.T) {
-	for _, name := range recipeNames("../..") {
+	for _, name := range RecipeNames("../..") {
 		r, err := LoadRecipe("../..", name, "1.2.3", "")
 		require.NoError(t, err)
 		_, err = SelectPlatforms(r.Platforms)

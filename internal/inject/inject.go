@@ -28,6 +28,8 @@ type Options struct {
 	// Values are those of a chart that uses the library: its settings are under jobmesh
 	// and global.jobmesh.
 	Values map[string]any
+	// From is how mistakes in them name them; empty is "values".
+	From string
 	// Lock is the content of a jobmesh.lock.yaml, nil for none.
 	Lock []byte
 	// Uninject takes out what was injected, instead.
@@ -112,6 +114,8 @@ func New(o Options) (*Injector, error) {
 type Result struct {
 	Notes    []Note
 	Mistakes []Mistake
+	// Objects counts the Kubernetes objects that were read, of any kind.
+	Objects int
 }
 
 // window is how much text is worked on at once.
@@ -123,6 +127,7 @@ const window = 1 << 20
 // of ctx.
 func (in *Injector) Run(ctx context.Context, files []string, stdin io.Reader, out io.Writer) (Result, error) {
 	var result Result
+	read := 0
 	w := &joiner{out: out, several: len(files) > 1}
 	windows := make(chan chan []unit, runtime.GOMAXPROCS(0))
 	workers, ctx := errgroup.WithContext(ctx)
@@ -155,6 +160,7 @@ func (in *Injector) Run(ctx context.Context, files []string, stdin io.Reader, ou
 			now = append(now, unit{document: d})
 			size += len(d.Text)
 			objects += len(d.Objects())
+			read += d.Count()
 			return ctx.Err()
 		})
 		if err != nil || len(now) == 0 {
@@ -176,7 +182,9 @@ func (in *Injector) Run(ctx context.Context, files []string, stdin io.Reader, ou
 		case <-ctx.Done():
 		}
 	}
-	if err := workers.Wait(); err != nil {
+	err := workers.Wait()
+	result.Objects = read
+	if err != nil {
 		return result, err
 	}
 	return result, failed

@@ -25,6 +25,7 @@ type renderer struct {
 	kinds   []string
 	mode    string
 	mesh    string
+	from    string
 }
 
 // batch is how many objects are rendered in one run of the engine, which parses all
@@ -75,9 +76,9 @@ func newRenderer(o Options, given map[string]any) (*renderer, error) {
 	parent.AddDependency(library)
 	values, err := helm.ValuesOf(parent, given, "inject")
 	if err != nil {
-		return nil, explainValues(err)
+		return nil, explainValues(err, o.from(), schemaOf(o.Library))
 	}
-	r := &renderer{chart: parent, values: values, version: library.Metadata.Version}
+	r := &renderer{chart: parent, values: values, version: library.Metadata.Version, from: o.from()}
 	if _, err := r.render(nil); err != nil {
 		return nil, err
 	}
@@ -175,7 +176,7 @@ func (r *renderer) run(more map[string]any) (string, error) {
 	printed, err := helm.Render(r.chart, values)
 	if err != nil {
 		if m := settingsMistake.FindStringSubmatch(err.Error()); m != nil {
-			err = fault.New(fault.Usage, fmt.Errorf("values: %s", m[1]), "docs/chart.md lists the settings")
+			err = fault.New(fault.Usage, fmt.Errorf("%s: %s", r.from, m[1]), settingsHint)
 		}
 	}
 	return printed["inject/templates/objects.yaml"], err

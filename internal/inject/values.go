@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"regexp"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -33,6 +32,9 @@ func ReadValues(files, assignments []string) (map[string]any, error) {
 		file, isMap := content.(map[string]any)
 		if !isMap && content != nil {
 			return nil, fault.New(fault.Usage, fmt.Errorf("values %s: must be a mapping", name), "as in mesh: linkerd")
+		}
+		if file["apiVersion"] != nil && file["kind"] != nil {
+			return nil, fault.New(fault.Usage, fmt.Errorf("values %s: is a Kubernetes object, and -f is for values", name), "manifests come without a flag, as in jobmesh inject "+name)
 		}
 		if file != nil {
 			values = over(values, file)
@@ -78,22 +80,4 @@ func over(values, more map[string]any) map[string]any {
 		values = with(values, manifest.Path{"global", "jobmesh"}, merge(before, more)).(map[string]any)
 	}
 	return values
-}
-
-var schemaLine = regexp.MustCompile(`(?m)^\s*- at '(.*?)': (.*)$`)
-
-// explainValues returns what the schema of the library chart found wrong, in our words.
-func explainValues(err error) error {
-	var mistakes []string
-	for _, m := range schemaLine.FindAllStringSubmatch(err.Error(), -1) {
-		path := strings.ReplaceAll(strings.TrimPrefix(m[1], "/"), "/", ".")
-		if path != "" {
-			path += ": "
-		}
-		mistakes = append(mistakes, path+strings.NewReplacer("additional properties", "unknown settings", " not allowed", "").Replace(m[2]))
-	}
-	if mistakes == nil {
-		return fault.New(fault.Usage, fmt.Errorf("values: %w", err))
-	}
-	return fault.New(fault.Usage, errors.New("values: "+strings.Join(mistakes, "; ")), "docs/chart.md lists the settings")
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jobmesh/jobmesh/internal/nearest"
 	"github.com/jobmesh/jobmesh/internal/script"
 )
 
@@ -126,7 +127,7 @@ its start; one that stops the proxy itself makes the kubelet start that again.`,
 					}
 				}
 				if !slices.Contains(ids, s.id) {
-					r.add(s.at, "", "key", Prefix+s.id, "id", s.id, "nearest", nearest(strings.ToUpper(s.id), ids))
+					r.add(s.at, "", "key", Prefix+s.id, "id", s.id, "nearest", nearest.Word(strings.ToUpper(s.id), ids))
 				}
 			}
 		},

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
 // Severity says how bad a finding is.
@@ -87,40 +89,10 @@ func ByID(id string) (*Rule, error) {
 		}
 		ids = append(ids, r.ID)
 	}
-	return nil, fmt.Errorf("rule %q is unknown, did you mean %s?", id, nearest(strings.ToUpper(id), ids))
-}
-
-// nearest returns the word with the fewest edits.
-func nearest(word string, words []string) string {
-	best, least := "", 1<<30
-	for _, w := range words {
-		if d := distance(word, w); d < least {
-			best, least = w, d
-		}
+	if near, ok := nearest.Guess(strings.ToUpper(id), ids); ok {
+		return nil, fmt.Errorf("rule %q is unknown, did you mean %s?", id, near)
 	}
-	return best
-}
-
-// distance is the number of characters to add, drop or change (Levenshtein). Of a
-// long word only the beginning counts.
-func distance(a, b string) int {
-	a, b = a[:min(len(a), 80)], b[:min(len(b), 80)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
+	return nil, fmt.Errorf("rule %q is unknown", id)
 }
 
 var braces = regexp.MustCompile(`\{(\w+)\}`)

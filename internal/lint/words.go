@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
 // allWords are the labels and annotations of all meshes that decide most, in the order
@@ -74,7 +75,7 @@ func meant(key string) (string, bool) {
 		return "", false
 	}
 	for _, w := range allWords {
-		if distance(key, w.Key) <= 2 {
+		if nearest.Distance(key, w.Key) <= 2 {
 			return w.Key, true
 		}
 	}

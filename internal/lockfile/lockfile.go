@@ -186,7 +186,12 @@ func (l *Lock) Write(path string) (changed bool, err error) {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 		return false, nil
 	}
-	return true, renameio.WriteFile(path, text, 0o644)
+	err = renameio.WriteFile(path, text, 0o644)
+	// Of the temporary file beside it, which is gone by then, nobody needs the name.
+	if at := (*os.PathError)(nil); errors.As(err, &at) {
+		err = &os.PathError{Op: "write", Path: path, Err: at.Err}
+	}
+	return true, err
 }
 
 // plainImage is what no parser takes for anything but a string.

@@ -41,6 +41,10 @@ func Files(args []string) (files []string, err error) {
 			continue
 		}
 		info, err := os.Stat(arg)
+		if err != nil && strings.Contains(arg, "://") {
+			failed = append(failed, fault.New(fault.Usage, fmt.Errorf("%s: addresses are not read", arg), "curl -fsSL "+arg+" | jobmesh ..., with - or nothing for the file"))
+			continue
+		}
 		if err != nil {
 			failed = append(failed, err)
 			continue

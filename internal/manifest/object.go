@@ -80,6 +80,22 @@ func objects(into []Object, d *Document, n *yaml.Node, path Path, depth int) []O
 	return into
 }
 
+// Count is the number of Kubernetes objects in a document: of mappings with a kind. A
+// list counts by its items, but for the list that kustomize sends to a function, which is
+// one object whatever it holds.
+func (d *Document) Count() int {
+	n := 0
+	for _, o := range d.Objects() {
+		if o.Kind != "" {
+			n++
+		}
+	}
+	if n == 0 && Text(Get(d.Root, "kind")) == "ResourceList" {
+		n = 1
+	}
+	return n
+}
+
 // isList recognises List, the typed lists of the API (JobList), and ResourceList.
 func (o Object) isList() bool {
 	return strings.HasSuffix(o.Kind, "List")

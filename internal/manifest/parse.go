@@ -56,7 +56,7 @@ func (d *Document) parse() {
 	if err != nil {
 		line, cause := d.cause(err)
 		if bytes.Contains(text, []byte("{{")) {
-			cause += unrendered
+			cause += " " + Unrendered
 		}
 		d.fail(line, cause)
 		return
@@ -79,8 +79,8 @@ func (d *Document) parse() {
 	}
 }
 
-// unrendered is added to what is wrong with a document that opens {{ somewhere.
-const unrendered = " (is it a template that Helm has yet to render?)"
+// Unrendered is added to what is wrong with a document that opens {{ somewhere.
+const Unrendered = "(is it a template that Helm has yet to render?)"
 
 func (d *Document) fail(line int, cause string) {
 	d.Root = nil

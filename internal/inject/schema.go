@@ -1,0 +1,180 @@
+package inject
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/nearest"
+)
+
+// A schema is values.schema.json of the library chart, or what it says of one setting.
+type schema struct {
+	Properties map[string]schema `json:"properties"`
+	Enum       []any             `json:"enum"`
+	Pattern    string            `json:"pattern"`
+	Type       any               `json:"type"`
+}
+
+// schemaOf reads the schema of a library chart. One that cannot be read says nothing: it
+// only helps to explain mistakes.
+func schemaOf(library fs.FS) (s schema) {
+	text, err := fs.ReadFile(library, "library-chart/values.schema.json")
+	if err == nil {
+		_ = json.Unmarshal(text, &s) // as above
+	}
+	return s
+}
+
+// at returns what the schema says of a setting.
+func (s schema) at(path []string) schema {
+	for _, name := range path {
+		s = s.Properties[name]
+	}
+	return s
+}
+
+// A Setting is one value of the library chart, by the name that --set takes.
+type Setting struct {
+	Name string
+	// Words are all that it may be; none where that is no list.
+	Words []string
+}
+
+// Settings are the values of a library chart, sorted.
+func Settings(library fs.FS) []Setting {
+	all := schemaOf(library)
+	delete(all.Properties, "global")
+	return all.settings("")
+}
+
+func (s schema) settings(prefix string) []Setting {
+	var found []Setting
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		p := s.Properties[name]
+		if len(p.Properties) > 0 {
+			found = append(found, p.settings(prefix+name+".")...)
+			continue
+		}
+		setting := Setting{Name: prefix + name}
+		if p.Type == "boolean" {
+			setting.Words = []string{"true", "false"}
+		}
+		for _, word := range p.Enum {
+			if word != "" {
+				setting.Words = append(setting.Words, fmt.Sprint(word))
+			}
+		}
+		found = append(found, setting)
+	}
+	return found
+}
+
+const settingsHint = "https://github.com/jobmesh/jobmesh/blob/main/docs/chart.md lists the settings"
+
+// from is how mistakes in values name them.
+func (o Options) from() string { return cmp.Or(o.From, "values") }
+
+// What the check of a schema prints: a line for each mistake.
+var (
+	schemaLine = regexp.MustCompile(`(?m)^\s*- at '(.*?)': (.*)$`)
+	additional = regexp.MustCompile(`^additional properties (.*) not allowed$`)
+	wrongType  = regexp.MustCompile(`^got (\w+), want (\w+)$`)
+	mismatch   = regexp.MustCompile(`^'(.*)' does not match pattern '.*'$`)
+	quoted     = regexp.MustCompile(`'([^']*)'`)
+)
+
+// explainValues returns what the schema of the library chart found wrong, in our words.
+func explainValues(err error, from string, s schema) error {
+	var mistakes []string
+	for _, m := range schemaLine.FindAllStringSubmatch(err.Error(), -1) {
+		mistakes = append(mistakes, s.mistakes(m[1], m[2])...)
+	}
+	if mistakes == nil {
+		return fault.New(fault.Usage, fmt.Errorf("%s: %w", from, err))
+	}
+	return fault.New(fault.Usage, errors.New(from+": "+strings.Join(mistakes, "; ")), settingsHint)
+}
+
+// mistakes are those of one line. at is a JSON pointer.
+func (s schema) mistakes(at, said string) []string {
+	var path []string
+	if at != "" {
+		path = strings.Split(strings.TrimPrefix(at, "/"), "/")
+	}
+	name := strings.Join(path, ".")
+	setting := s.at(path)
+	if m := additional.FindStringSubmatch(said); m != nil {
+		return setting.unknown(path, m[1])
+	}
+	if name != "" {
+		name += ": "
+	}
+	if m := wrongType.FindStringSubmatch(said); m != nil {
+		return []string{name + "is " + article(m[1]) + " and has to be " + article(m[2]) + setting.example()}
+	}
+	if m := mismatch.FindStringSubmatch(said); m != nil {
+		if example := setting.example(); example != "" {
+			return []string{fmt.Sprintf("%s%q is not of its form%s", name, m[1], example)}
+		}
+	}
+	return []string{name + said}
+}
+
+// unknown names the settings that there are not, sorted, each with the one that may be
+// meant. listed are their names in quotes.
+func (s schema) unknown(path []string, listed string) []string {
+	var mistakes []string
+	known := slices.Sorted(maps.Keys(s.Properties))
+	for _, m := range quoted.FindAllStringSubmatch(listed, -1) {
+		said := fmt.Sprintf("setting %q is unknown", strings.Join(append(slices.Clone(path), m[1]), "."))
+		if near, ok := nearest.Guess(m[1], known); ok {
+			said += ", did you mean " + near + "?"
+		}
+		mistakes = append(mistakes, said)
+	}
+	slices.Sort(mistakes)
+	return mistakes
+}
+
+// article puts one before the name that JSON has for a type.
+func article(kind string) string {
+	switch kind {
+	case "array":
+		return "a list"
+	case "object":
+		return "a mapping"
+	case "string":
+		return "text"
+	case "null":
+		return "empty"
+	case "integer":
+		return "a whole number"
+	}
+	return "a " + kind
+}
+
+// examples are values of a form, by what its pattern has in it.
+var examples = []struct{ in, example string }{
+	{"|m|h)", "60s"},
+	{"sha256:", "sha256: and 64 hexadecimal digits"},
+	{"^(https?", "http://127.0.0.1:15021/healthz/ready"},
+	{"^/", "/jobmesh"},
+}
+
+// example is a value of the form, with words before it; "" where none is known.
+func (s schema) example() string {
+	for _, e := range examples {
+		if strings.Contains(s.Pattern, e.in) {
+			return ", as in " + e.example
+		}
+	}
+	return ""
+}

@@ -1,0 +1,51 @@
+// Package nearest finds the word that somebody meant.
+package nearest
+
+// Word returns the word with the fewest edits, the first of several; "" where there are
+// none to choose from.
+func Word(word string, words []string) string {
+	best, least := "", -1
+	for _, w := range words {
+		if d := Distance(word, w); least < 0 || d < least {
+			best, least = w, d
+		}
+	}
+	return best
+}
+
+// Guess returns the word with the fewest edits if they are so few that it is likely to be
+// meant: one, or one for each three letters, and never more than three.
+func Guess(word string, words []string) (string, bool) {
+	best := Word(word, words)
+	return best, best != "" && Distance(word, best) <= min(3, max(1, len(word)/3))
+}
+
+// longest is how much of a word counts: the time grows with the square of it.
+const longest = 80
+
+// Distance is Levenshtein's, with two swapped neighbours as one edit, since amd46 should
+// be as near to amd64 as a single slip is.
+func Distance(a, b string) int {
+	a, b = a[:min(len(a), longest)], b[:min(len(b), longest)]
+	d := make([][]int, len(a)+1)
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		d[i][0] = i
+	}
+	for j := range d[0] {
+		d[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			change := 1
+			if a[i-1] == b[j-1] {
+				change = 0
+			}
+			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+change)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
+		}
+	}
+	return d[len(a)][len(b)]
+}
