@@ -107,8 +107,8 @@ func TestDeadline(t *testing.T) {
 		return container(pod, "main").State.Running != nil
 	})
 	lines := s.follow(t, pod, "main")
-	awaitLine(t, lines, "started", 30*time.Second)
-	awaitLine(t, lines, "asked to stop", 45*time.Second)
+	awaitLine(t, lines, "started", jobLimit)
+	awaitLine(t, lines, "asked to stop", jobLimit)
 
 	ended := s.ended(t, "late")
 	assert.Equal(t, batchv1.JobFailed, outcome(ended))
@@ -116,7 +116,7 @@ func TestDeadline(t *testing.T) {
 	require.Eventually(t, func() bool {
 		pods, err := s.client.CoreV1().Pods(s.name).List(s.ctx, metav1.ListOptions{})
 		return err == nil && len(pods.Items) == 0
-	}, 15*time.Second, 100*time.Millisecond, "the pod is gone")
+	}, jobLimit, 100*time.Millisecond, "the pod is gone")
 }
 
 // reason is why a Job has ended the way it has.

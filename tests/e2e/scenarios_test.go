@@ -190,11 +190,11 @@ func TestDeletedJobIsAskedToStop(t *testing.T) {
 			awaitLine(t, lines, "started", jobLimit)
 
 			require.NoError(t, s.run("", s.kubectl, "delete", "job", "deleted", "--namespace", s.name, "--wait=false"))
-			awaitLine(t, lines, "asked to stop", 10*time.Second)
+			awaitLine(t, lines, "asked to stop", jobLimit)
 			require.Eventually(t, func() bool {
 				pods, err := s.client.CoreV1().Pods(s.name).List(s.ctx, metav1.ListOptions{})
 				return err == nil && len(pods.Items) == 0
-			}, 15*time.Second, 100*time.Millisecond, "the pod is gone")
+			}, jobLimit, 100*time.Millisecond, "the pod is gone")
 		})
 	}
 }

@@ -45,7 +45,7 @@ var injector string
 const wrapperRepository = "jobmesh/jobmesh-wrap"
 
 // clusterLimit is how long the cluster may take for what it does by itself, such as a service account.
-const clusterLimit = 30 * time.Second
+const clusterLimit = 2 * time.Minute
 
 func newSuite(
 	ctx context.Context, given settings.Settings, images testImages, kubectl, dir string,

@@ -21,7 +21,7 @@ const (
 )
 
 // startLimit is how long the machine may take until the node is ready; a quiet one takes 10 to 20 s.
-const startLimit = 3 * time.Minute
+const startLimit = 5 * time.Minute
 
 // Options say what the cluster is made of and where it lives.
 type Options struct {

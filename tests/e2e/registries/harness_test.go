@@ -178,14 +178,10 @@ func dockerRegistry(t *testing.T) http.Handler {
 		}
 	})
 	where := &url.URL{Scheme: "http", Host: address}
-	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	require.Eventually(t, func() bool {
 		answer, err := http.Get(where.String() + "/v2/")
-		if err == nil {
-			require.NoError(t, answer.Body.Close())
-			break
-		}
-		require.Less(t, time.Since(start), 20*time.Second, "docker-registry does not listen: %s", err)
-	}
+		return err == nil && answer.Body.Close() == nil
+	}, time.Minute, 10*time.Millisecond, "docker-registry does not listen")
 	return &httputil.ReverseProxy{
 		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(where); r.Out.Host = r.In.Host }, // it answers with locations of that host
 		ErrorLog: log.New(io.Discard, "", 0),

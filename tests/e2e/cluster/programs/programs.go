@@ -20,9 +20,10 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/cache"
 )
 
-// source is one folder with a go.mod that pins programs by its tool directives, and how they are built.
+// source is one project whose programs are built together: those tools of a go.mod that come from the project's module.
 type source struct {
-	dir             string
+	name            string
+	dir             string // holds the go.mod that pins the programs by its tool directives
 	module          string // whose version is the programs' version
 	versionVariable string // what the linker sets to the version, if anything
 	tags            string
@@ -34,26 +35,30 @@ type source struct {
 // sources are small before large, so that a broken toolchain shows early.
 var sources = []source{
 	{
-		dir:     "runc",
+		name:    "runc",
+		dir:     "node",
 		module:  "github.com/opencontainers/runc",
 		tags:    "seccomp,netgo,osusergo",
 		ldflags: "-extldflags=-static", // a cached program must not depend on a library that may be gone
 		cgo:     "1",                   // runc enters namespaces in C, before the Go runtime has threads
 	},
 	{
-		dir:    "etcd",
+		name:   "etcd",
+		dir:    "node",
 		module: "go.etcd.io/etcd/server/v3",
 		cgo:    "0",
 		rename: map[string]string{"server": "etcd"},
 	},
 	{
-		dir:             "containerd",
+		name:            "containerd",
+		dir:             "node",
 		module:          "github.com/containerd/containerd/v2",
 		versionVariable: "github.com/containerd/containerd/v2/version.Version",
 		tags:            "no_btrfs,no_devmapper,no_zfs",
 		cgo:             "0",
 	},
 	{
+		name:            "kubernetes",
 		dir:             "kubernetes",
 		module:          "k8s.io/kubernetes",
 		versionVariable: "k8s.io/component-base/version.gitVersion", // unset, the API server reports no usable version
@@ -95,7 +100,7 @@ func Provide(ctx context.Context, root string, progress io.Writer) (Dirs, error)
 	for _, s := range sources {
 		dir, err := s.provide(ctx, filepath.Join(root, s.dir), kept, progress)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.dir, err)
+			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
 		dirs = append(dirs, dir)
 	}
@@ -107,9 +112,9 @@ func (s source) provide(ctx context.Context, moduleDir string, kept cache.Dir, p
 	if err != nil {
 		return "", err
 	}
-	name := fmt.Sprintf("%s-%s-%s", s.dir, recipe.version, recipe.key)
+	name := fmt.Sprintf("%s-%s-%s", s.name, recipe.version, recipe.key)
 	return kept.Folder(name, func(folder string) error {
-		fmt.Fprintf(progress, "e2e: building %s %s into %s, once\n", s.dir, recipe.version, filepath.Join(string(kept), name))
+		fmt.Fprintf(progress, "e2e: building %s %s into %s, once\n", s.name, recipe.version, filepath.Join(string(kept), name))
 		return s.build(ctx, moduleDir, folder, recipe.arguments, progress)
 	})
 }
@@ -161,7 +166,9 @@ func (s source) arguments(file *modfile.File, version string) []string {
 	}
 	arguments := []string{"-trimpath", "-mod=readonly", "-tags=" + s.tags, "-ldflags=" + strings.Join(ldflags, " ")}
 	for _, tool := range file.Tool {
-		arguments = append(arguments, tool.Path)
+		if tool.Path == s.module || strings.HasPrefix(tool.Path, s.module+"/") {
+			arguments = append(arguments, tool.Path)
+		}
 	}
 	return arguments
 }
@@ -178,7 +185,7 @@ func key(gomod, gosum []byte, arguments []string, cgo string) string {
 }
 
 func (s source) build(ctx context.Context, moduleDir, output string, arguments []string, progress io.Writer) error {
-	report := newCompileReport(s.dir, progress)
+	report := newCompileReport(s.name, progress)
 	defer report.stop()
 	build := exec.CommandContext(ctx, "go", append([]string{"build", "-v", "-o", output + "/"}, arguments...)...)
 	build.Dir = moduleDir

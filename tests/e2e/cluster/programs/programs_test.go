@@ -13,21 +13,33 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/cache"
 )
 
-// hello is a module that pins one program: its own, so that nothing has to be downloaded.
+// hello is a module that pins a program, and one of another project. Both are in folders, so that nothing has to be
+// downloaded.
 var hello = map[string]string{
 	"go.mod": `module example.com/hello
 
 go 1.26.0
 
-tool example.com/hello/cmd/hello
+tool (
+	example.com/other/cmd/other
+	example.com/pinned/cmd/hello
+)
 
-require example.com/pinned v1.2.3
+require (
+	example.com/other v1.0.0
+	example.com/pinned v1.2.3
+)
 
-replace example.com/pinned => ./pinned
+replace (
+	example.com/other => ./other
+	example.com/pinned => ./pinned
+)
 `,
-	"go.sum":            "",
-	"pinned/go.mod":     "module example.com/pinned\n",
-	"cmd/hello/main.go": "package main\n\nvar version string\n\nfunc main() { print(\"hello \", version) }\n",
+	"go.sum":                   "",
+	"other/go.mod":             "module example.com/other\n",
+	"other/cmd/other/main.go":  "package main\n\nfunc main() {}\n",
+	"pinned/go.mod":            "module example.com/pinned\n",
+	"pinned/cmd/hello/main.go": "package main\n\nvar version string\n\nfunc main() { print(\"hello \", version) }\n",
 }
 
 func written(t *testing.T, files map[string]string) string {
@@ -41,7 +53,7 @@ func written(t *testing.T, files map[string]string) string {
 }
 
 var helloSource = source{
-	dir: "hello", module: "example.com/pinned", versionVariable: "main.version", cgo: "0",
+	name: "hello", module: "example.com/pinned", versionVariable: "main.version", cgo: "0",
 	rename: map[string]string{"hello": "greeter"},
 }
 
@@ -57,6 +69,8 @@ func TestBuiltOnce(t *testing.T) {
 	said, err := exec.Command(greeter).CombinedOutput()
 	require.NoError(t, err)
 	assert.Equal(t, "hello v1.2.3", string(said), "linked with the version of go.mod")
+	_, err = Dirs{dir}.Find("other")
+	assert.Error(t, err, "it belongs to another source")
 
 	progress.Reset()
 	again, err := helloSource.provide(t.Context(), module, kept, &progress)
@@ -86,7 +100,7 @@ func TestFailedBuild(t *testing.T) {
 	for name, content := range hello {
 		broken[name] = content
 	}
-	broken["cmd/hello/main.go"] = "package main\n\nfunc main() { undefined() }\n"
+	broken["pinned/cmd/hello/main.go"] = "package main\n\nfunc main() { undefined() }\n"
 	kept := cache.Dir(t.TempDir())
 	_, err := helloSource.provide(t.Context(), written(t, broken), kept, &bytes.Buffer{})
 	require.ErrorContains(t, err, "undefined: undefined")
@@ -103,7 +117,7 @@ func TestMissingProgram(t *testing.T) {
 // The modules of this repository have what the table says of them.
 func TestSources(t *testing.T) {
 	for _, s := range sources {
-		t.Run(s.dir, func(t *testing.T) {
+		t.Run(s.name, func(t *testing.T) {
 			recipe, err := s.recipe(filepath.Join("..", s.dir))
 			require.NoError(t, err)
 			assert.Regexp(t, `^v\d+\.\d+\.\d+$`, recipe.version)
