@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
 // A bad value is a usage error at once, by whichever way it comes.
@@ -28,7 +30,7 @@ func TestBadUsage(t *testing.T) {
 		"no dashes":               {args: []string{"true"}, words: `put -- before the command "true"`},
 		"flag without value":      {args: []string{"--mesh", "--", "true"}, words: "--mesh needs a value"},
 		"flag twice":              {args: []string{"--mesh=none", "--mesh=none", "--", "true"}, words: "--mesh is given twice"},
-		"unknown mesh":            {args: []string{"--mesh=linkrd", "--", "true"}, words: `--mesh: "linkrd" is not one of auto, none, linkerd, istio, kuma, consul, dapr, envoy, cloud-sql-proxy, vault-agent`},
+		"unknown mesh":            {args: []string{"--mesh=linkrd", "--", "true"}, words: `--mesh: "linkrd" is not one of auto, none, ` + strings.Join(mesh.Names(), ", ")},
 		"bad duration":            {args: []string{"--ready-timeout=abc", "--", "true"}, words: `--ready-timeout: "abc" is not a duration`},
 		"number without unit":     {args: []string{"--stop-timeout=5", "--", "true"}, words: `--stop-timeout: "5" is not a duration`},
 		"negative duration":       {args: []string{"--ready-timeout=-1s", "--", "true"}, words: `"-1s" is less than 0s`},
