@@ -6,7 +6,9 @@ package signature
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -72,11 +74,15 @@ func newKey(name string, private any) (*Key, error) {
 }
 
 func describe(key any) string {
-	if k, ok := key.(*ecdsa.PrivateKey); ok {
+	switch k := key.(type) {
+	case *ecdsa.PrivateKey:
 		return "ECDSA " + k.Params().Name
-	}
-	if k, ok := key.(*ecdsa.PublicKey); ok {
+	case *ecdsa.PublicKey:
 		return "ECDSA " + k.Params().Name
+	case *rsa.PrivateKey, *rsa.PublicKey:
+		return "RSA"
+	case ed25519.PrivateKey, ed25519.PublicKey:
+		return "Ed25519"
 	}
 	return fmt.Sprintf("of type %T", key)
 }

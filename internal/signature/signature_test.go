@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -101,6 +102,8 @@ func TestReadKey(t *testing.T) {
 	require.NoError(t, err)
 	_, edwards, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
+	rivest, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
 	large, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	require.NoError(t, err)
 	for _, c := range []struct {
@@ -119,7 +122,8 @@ func TestReadKey(t *testing.T) {
 		{inPEM("PUBLIC KEY", public), "", fault.Usage, "key k is a PUBLIC KEY, not a private key"},
 		{inPEM("PRIVATE KEY", []byte("x")), "", fault.Usage, "key k: "},
 		{inPEM("EC PRIVATE KEY", []byte("x")), "", fault.Usage, "key k: "},
-		{inPEM("PRIVATE KEY", pkcs8(t, edwards)), "", fault.Usage, "key k is of type ed25519.PrivateKey"},
+		{inPEM("PRIVATE KEY", pkcs8(t, edwards)), "", fault.Usage, "key k is Ed25519"},
+		{inPEM("PRIVATE KEY", pkcs8(t, rivest)), "", fault.Usage, "key k is RSA"},
 		{inPEM("PRIVATE KEY", pkcs8(t, large)), "", fault.Usage, "key k is ECDSA P-384"},
 	} {
 		k, err := ReadKey("k", c.text, func() ([]byte, error) { return []byte(c.passphrase), nil })
