@@ -13,6 +13,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/registry"
 )
 
 // attach pushes a document about a manifest that is there.
@@ -25,24 +26,71 @@ func (p *Publisher) attach(ctx context.Context, a Artifact, doc image.Attachment
 	return remote.Put(a.Repository.Digest(doc.Manifest.Descriptor.Digest.String()), taggable{doc.Manifest}, p.client.Options(ctx)...)
 }
 
-// lacking returns the artifacts with the attachments alone that the registry does
-// not list, and leaves out those that lack none.
+// lacking returns of each artifact what the registry does not have any more, or does
+// not list, and leaves out those that lack nothing.
 func (p *Publisher) lacking(ctx context.Context, artifacts []Artifact) ([]Artifact, error) {
 	var found []Artifact
 	for _, a := range artifacts {
 		var missing []image.Attachment
+		lost := map[v1.Hash]bool{}
 		err := p.step(ctx, "check", a, func(ctx context.Context) (err error) {
-			missing, err = p.unlisted(ctx, a)
-			return err
+			if missing, err = p.unlisted(ctx, a); err != nil {
+				return err
+			}
+			var one sync.Mutex
+			return atOnce(ctx, p.AtOnce, a.content(), func(ctx context.Context, b sent) error {
+				there, err := p.has(ctx, a, b)
+				one.Lock()
+				defer one.Unlock()
+				lost[b.Descriptor.Digest] = !there
+				return err
+			})
 		})
 		if err != nil {
 			return nil, err
 		}
-		if len(missing) > 0 {
-			found = append(found, Artifact{Repository: a.Repository, Attachments: missing})
+		isLost := func(b image.Blob) bool { return lost[b.Descriptor.Digest] }
+		again := Artifact{Repository: a.Repository, Attachments: missing}
+		for _, b := range a.Blobs {
+			if isLost(b) {
+				again.Blobs = append(again.Blobs, b)
+			}
+		}
+		for _, m := range a.Manifests {
+			if isLost(m) {
+				again.Manifests = append(again.Manifests, m)
+			}
+		}
+		for _, doc := range a.Attachments {
+			if slices.ContainsFunc(doc.Blobs(), isLost) && !slices.ContainsFunc(missing, func(m image.Attachment) bool {
+				return m.Manifest.Descriptor.Digest == doc.Manifest.Descriptor.Digest
+			}) {
+				again.Attachments = append(again.Attachments, doc)
+			}
+		}
+		if len(again.content()) > 0 {
+			found = append(found, again)
 		}
 	}
 	return found, nil
+}
+
+// has tells whether a registry has some content. A manifest that is there and is another
+// is none: it is sent again too.
+func (p *Publisher) has(ctx context.Context, a Artifact, b sent) (bool, error) {
+	ref := a.Repository.Digest(b.Descriptor.Digest.String())
+	if b.manifest {
+		_, err := remote.Get(ref, p.client.Options(ctx)...)
+		if err != nil && !registry.IsTransport(err) {
+			return false, nil
+		}
+		return err == nil, registry.IgnoreMissing(err)
+	}
+	layer, err := remote.Layer(ref, p.client.Options(ctx)...)
+	if err == nil {
+		_, err = layer.Size()
+	}
+	return err == nil, registry.IgnoreMissing(err)
 }
 
 // bySubject returns attachments in one list for each subject.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +21,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/registry"
+	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
 // withAttachments gives every manifest documents of two types.
@@ -306,4 +309,77 @@ func TestSignBeforeTags(t *testing.T) {
 	assert.ErrorContains(t, err, "no identity")
 	assert.Equal(t, []string{artifacts[0].Reference(), artifacts[1].Reference()}, signed)
 	assert.Empty(t, tagged(t, artifacts[0], "latest"))
+}
+
+// What a registry has lost of a release whose tags are there is sent again, and nothing
+// else.
+func TestLostContentIsSentAgain(t *testing.T) {
+	for name, which := range map[string]func(a Artifact) image.Blob{
+		"a layer":                func(a Artifact) image.Blob { return a.Blobs[0] },
+		"a platform":             func(a Artifact) image.Blob { return a.Manifests[0] },
+		"the index":              Artifact.Top,
+		"the text of a document": func(a Artifact) image.Blob { return a.Attachments[0].Content },
+		"a document":             func(a Artifact) image.Blob { return a.Attachments[0].Manifest },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startServer(t)
+			artifacts := withAttachments(t, s.artifacts(t, "one"), "one")
+			_, err := New(registry.New(false)).Publish(context.Background(), artifacts)
+			require.NoError(t, err)
+			lost := which(artifacts[0]).Descriptor.Digest.String()
+			var mu sync.Mutex
+			back := false
+			s.fail(func(w http.ResponseWriter, r *http.Request, _ int) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				named := strings.HasSuffix(r.URL.Path, "/"+lost)
+				// A blob is put where it was posted, with its digest in the query.
+				if r.Method == http.MethodPut && (named || r.URL.Query().Get("digest") == lost) {
+					back = true
+				}
+				if back || !named || r.Method != http.MethodGet && r.Method != http.MethodHead {
+					return false
+				}
+				http.Error(w, "{}", http.StatusNotFound)
+				return true
+			})
+			changed, err := New(registry.New(false)).Publish(context.Background(), artifacts)
+			require.NoError(t, err)
+			assert.True(t, changed)
+			assert.True(t, back)
+			s.forget()
+			changed, err = New(registry.New(false)).Publish(context.Background(), artifacts)
+			require.NoError(t, err)
+			assert.False(t, changed)
+			assert.Zero(t, s.sent("PUT")+s.sent("POST"))
+		})
+	}
+}
+
+// Bundles of others beside an image are no reason not to sign it.
+func TestKeylessSignsWhateverIsThere(t *testing.T) {
+	s := startServer(t)
+	artifacts := s.artifacts(t, "one")[:1]
+	for _, m := range artifacts[0].Manifests {
+		doc, err := image.Attach(m.Descriptor, signature.MediaType, []byte("{}"), nil)
+		require.NoError(t, err)
+		artifacts[0].Attachments = append(artifacts[0].Attachments, doc)
+	}
+	dir := t.TempDir()
+	called := filepath.Join(dir, "called")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cosign"), []byte("#!/bin/sh\necho \"$*\" >>"+called+"\n"), 0o700))
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	for run := 1; run <= 2; run++ {
+		p := New(registry.New(false))
+		require.NoError(t, p.SignKeyless(io.Discard))
+		changed, err := p.Publish(context.Background(), artifacts)
+		require.NoError(t, err)
+		assert.True(t, changed)
+		text, err := os.ReadFile(called)
+		require.NoError(t, err)
+		assert.Equal(t, run*len(artifacts[0].Manifests), strings.Count(string(text), "\n"))
+		for _, m := range artifacts[0].Manifests {
+			assert.Equal(t, run, strings.Count(string(text), m.Descriptor.Digest.String()))
+		}
+	}
 }

@@ -7,17 +7,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
-	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
 // SignKeyless has everything signed by an installed cosign, with the identity that it
-// asks for and its public log. What has a signature already gets no second one. All
-// that cosign prints goes to said.
+// asks for and its public log, each time that it is called: whose the signatures are that
+// stand beside an image already, nobody can tell who does not know that identity, and
+// anybody may have put them there. All that cosign prints goes to said.
 func (p *Publisher) SignKeyless(said io.Writer) error {
 	program, err := exec.LookPath("cosign")
 	if err != nil {
@@ -29,16 +26,9 @@ func (p *Publisher) SignKeyless(said io.Writer) error {
 	return nil
 }
 
-// signWith returns whether any manifest of the artifact had no signature before.
+// signWith signs every manifest of an artifact.
 func (p *Publisher) signWith(ctx context.Context, cosign string, a Artifact, said io.Writer) (added bool, err error) {
 	for _, m := range a.Manifests {
-		there, err := p.client.Referrers(ctx, a.Repository, m.Descriptor.Digest)
-		if err != nil {
-			return added, err
-		}
-		if slices.ContainsFunc(there, func(d v1.Descriptor) bool { return d.ArtifactType == signature.MediaType }) {
-			continue
-		}
 		arguments := []string{"sign", "--yes"}
 		if p.client.PlainHTTP {
 			arguments = append(arguments, "--allow-http-registry")

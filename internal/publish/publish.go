@@ -44,7 +44,8 @@ func (p *Publisher) Publish(ctx context.Context, artifacts []Artifact) (changed 
 	}
 	all := artifacts
 	if len(missing) == 0 {
-		// The content is there; documents about it may have been added since.
+		// Documents may have been added since, and a registry may have lost something of
+		// what its tags lead to.
 		if artifacts, err = p.lacking(ctx, artifacts); err != nil {
 			return false, err
 		}
