@@ -3,12 +3,12 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"golang.org/x/term"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/regular"
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
@@ -18,18 +18,32 @@ func signingKey(streams Streams, path string) (*signature.Key, error) {
 	if path == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(path)
+	text, err := readKey(path, "cosign generate-key-pair makes cosign.key and cosign.pub")
 	if err != nil {
-		hint := "cosign generate-key-pair makes cosign.key and cosign.pub"
-		if errors.Is(err, fs.ErrPermission) { // making another would put it in the place of this one
-			hint = "ls -l " + path + " shows who may read it"
-		}
-		return nil, fault.New(fault.LocalIO, err, hint)
+		return nil, err
 	}
 	if stat, err := os.Stat(path); err == nil && stat.Mode().Perm()&0o044 != 0 {
 		_, _ = fmt.Fprintf(streams.Err, "warning: key %s can be read by others (mode %04o)\nhint: chmod 600 %s\n", path, stat.Mode().Perm(), path) // a courtesy
 	}
 	return signature.ReadKey(path, text, func() ([]byte, error) { return passphrase(streams, path) })
+}
+
+// maxKey is more than any key has, in bytes.
+const maxKey = 64 << 10
+
+// readKey reads the file of a key. How to make one is a hint only where there is none:
+// a key that cannot be read must not be made again.
+func readKey(path, make string) ([]byte, error) {
+	text, err := regular.ReadAny(path, maxKey)
+	switch {
+	case err == nil:
+		return text, nil
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fault.New(fault.LocalIO, err, make)
+	case errors.Is(err, os.ErrPermission):
+		return nil, fault.New(fault.LocalIO, err, "ls -l "+path+" shows who may read it")
+	}
+	return nil, fault.New(fault.LocalIO, err)
 }
 
 func passphrase(streams Streams, path string) ([]byte, error) {
@@ -51,9 +65,9 @@ func publicKey(path string) (*signature.PublicKey, error) {
 	if path == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(path)
+	text, err := readKey(path, "cosign public-key --key cosign.key prints the public key")
 	if err != nil {
-		return nil, fault.New(fault.LocalIO, err, "cosign public-key --key cosign.key prints the public key")
+		return nil, err
 	}
 	key, err := signature.ReadPublicKey(path, text)
 	return &key, err

@@ -22,6 +22,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/registry"
+	"github.com/jobmesh/jobmesh/internal/regular"
 )
 
 // limit is that of one file, retries included.
@@ -139,7 +140,7 @@ func readCached(path string, pin Pin) (content []byte, damaged bool) {
 	if path == "" {
 		return nil, false
 	}
-	content, err := os.ReadFile(path)
+	content, err := regular.ReadFile(path, pin.Size)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, false
 	}
@@ -173,7 +174,7 @@ func (f *Fetcher) keep(got File) {
 // transfer is what is asked for a file.
 func (f *Fetcher) transfer() *http.Client {
 	if f.client == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport := registry.ProxyAware(http.DefaultTransport.(*http.Transport).Clone())
 		transport.ResponseHeaderTimeout = time.Minute
 		transport.DisableCompression = true // the bytes as they are
 		f.client = &http.Client{

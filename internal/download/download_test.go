@@ -10,9 +10,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -122,6 +124,31 @@ func TestDamagedCache(t *testing.T) {
 			mended, err := os.ReadFile(path)
 			require.NoError(t, err)
 			assert.Equal(t, content, mended)
+			assert.Contains(t, (*notes)[0], "is damaged and is not used")
+		})
+	}
+}
+
+// What stands in the cache and is no file is no entry, and nobody waits for it.
+func TestCacheEntryThatIsNoFile(t *testing.T) {
+	for name, make := range map[string]func(path string) error{
+		"a named pipe":       func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a link to a device": func(path string) error { return os.Symlink("/dev/zero", path) },
+		"too much":           func(path string) error { return os.WriteFile(path, append(slices.Clone(content), 'x'), 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, whole)
+			f, notes := fetcher(t)
+			path := f.path(pinOf(content))
+			require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+			require.NoError(t, make(path))
+			f.Offline = true
+			_, err := f.Pinned(context.Background(), s.URL, pinOf(content))
+			require.ErrorContains(t, err, "is damaged in the cache")
+			f.Offline = false
+			got, err := f.Pinned(context.Background(), s.URL, pinOf(content))
+			require.NoError(t, err)
+			assert.Equal(t, content, got.Bytes)
 			assert.Contains(t, (*notes)[0], "is damaged and is not used")
 		})
 	}

@@ -90,10 +90,20 @@ func (d Download) Allows(u *url.URL) error {
 		return fmt.Errorf("%s://%s is not HTTPS", u.Scheme, u.Host)
 	case u.User != nil:
 		return fmt.Errorf("%s://%s has credentials in it", u.Scheme, u.Host)
-	case !slices.Contains(d.Hosts, u.Host) && !slices.Contains(d.Hosts, u.Hostname()):
+	case !d.lists(u, local):
 		return fmt.Errorf("host %s is not among hosts (%s)", u.Host, strings.Join(d.Hosts, ", "))
 	}
 	return nil
+}
+
+// lists tells whether the host of a URL is listed: with its port or, for that of HTTPS,
+// without one. On this machine a host without a port is all ports.
+func (d Download) lists(u *url.URL, local bool) bool {
+	port := u.Port()
+	if port == "" && u.Scheme == "https" {
+		port = "443"
+	}
+	return slices.Contains(d.Hosts, net.JoinHostPort(u.Hostname(), port)) || (port == "443" || local) && slices.Contains(d.Hosts, u.Hostname())
 }
 
 // check finds what the schema cannot: URLs that cannot be made, and platforms that

@@ -13,6 +13,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/renameio/v2"
+
+	"github.com/jobmesh/jobmesh/internal/regular"
 )
 
 // Annotations by which readers find an image in a layout: the first is OCI's,
@@ -33,6 +35,8 @@ const (
 	fileMode      = 0o644
 	folderMode    = 0o755
 	indexIndented = "  "
+	// maxNode bounds an index or a manifest that is read from a layout, in bytes.
+	maxNode = 16 << 20
 )
 
 // WriteLayout puts the image into an OCI layout under its reference, in the
@@ -82,7 +86,7 @@ func (x *Index) WriteBlobs(dir string) (changes Changes, err error) {
 // List is the second half: it puts the image into the layout's list, and removes
 // what no image needs any more.
 func (x *Index) List(dir string, ref Reference) (changes Changes, err error) {
-	text, err := os.ReadFile(filepath.Join(dir, indexFile))
+	text, err := regular.ReadFile(filepath.Join(dir, indexFile), maxNode)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -177,7 +181,7 @@ func (c *Changes) write(path string, content []byte, damaged bool) error {
 // Same reports whether a file has that content already, and lets everybody read it
 // then.
 func Same(path string, content []byte) (bool, error) {
-	old, err := os.ReadFile(path)
+	old, err := regular.ReadFile(path, int64(len(content)))
 	if err != nil || !bytes.Equal(old, content) {
 		return false, nil // writing it says what is wrong, if anything
 	}
@@ -259,7 +263,7 @@ func sweep(dir string) error {
 
 // reach collects the digests that an index or a manifest points to.
 func reach(dir, path string, needed map[string]bool) error {
-	text, err := os.ReadFile(path)
+	text, err := regular.ReadFile(path, maxNode)
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,12 @@ package image
 
 import (
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/jobmesh/jobmesh/internal/regular"
 )
 
 // others returns what a layout lists after the image was put in the place of what
@@ -82,7 +83,7 @@ func attachmentAt(dir string, d v1.Descriptor) (Attachment, bool) {
 	if d.Annotations[refName] != "" || !d.MediaType.IsImage() {
 		return Attachment{}, false
 	}
-	text, err := os.ReadFile(filepath.Join(dir, blobFolder, d.Digest.Hex))
+	text, err := regular.ReadFile(filepath.Join(dir, blobFolder, d.Digest.Hex), maxNode)
 	if err != nil {
 		return Attachment{}, false
 	}

@@ -141,7 +141,7 @@ func TestDownloadURL(t *testing.T) {
 func TestDownloadAllows(t *testing.T) {
 	d := Download{Hosts: []string{"example.com", "127.0.0.1", "localhost:8080"}}
 	for from, allowed := range map[string]bool{
-		"https://example.com/a": true, "https://example.com:8443/a": true, "http://example.com/a": false, "https://a.example.com/": false,
+		"https://example.com/a": true, "https://example.com:443/a": true, "https://example.com:8443/a": false, "http://example.com/a": false, "https://a.example.com/": false,
 		"http://127.0.0.1:5/a": true, "http://localhost:8080/": true, "http://localhost:8081/": false, "https://user@example.com/": false,
 		"ftp://example.com/": false, "https://example.com.evil/": false, "//example.com/": false,
 	} {

@@ -3,7 +3,6 @@ package inject
 import (
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 
@@ -12,7 +11,11 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/helm"
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/regular"
 )
+
+// maxValues bounds a file of values, in bytes. Helm takes charts of 100 MB at most.
+const maxValues = 16 << 20
 
 // ReadValues returns the values that files and assignments (k=v, as in helm --set) make
 // together, in the form that they have in a chart that uses the library: under jobmesh and
@@ -21,7 +24,7 @@ import (
 func ReadValues(files, assignments []string) (map[string]any, error) {
 	values := map[string]any{}
 	for _, name := range files {
-		text, err := os.ReadFile(name)
+		text, err := regular.ReadAny(name, maxValues)
 		if err != nil {
 			return nil, err
 		}

@@ -78,6 +78,14 @@ func (k *keychain) ask(ctx context.Context, target authn.Resource) (authn.Authen
 	return found, nil
 }
 
+// isAnonymous tells whether a registry got no credentials.
+func (k *keychain) isAnonymous(registry string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	anonymous, asked := k.anonymous[registry]
+	return anonymous || !asked
+}
+
 // source says which credentials a registry got, never the credentials.
 func (k *keychain) source(registry string) string {
 	k.mu.Lock()

@@ -55,8 +55,15 @@ func (c *Client) Explain(repo name.Repository, phase string, err error, hints ..
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return fault.New(fault.Registry, fmt.Errorf("registry %s does not speak TLS", repo.RegistryStr()), "allow plain HTTP with --plain-http")
 	case strings.Contains(err.Error(), "SSRF protection"):
-		return fault.New(fault.Registry, fmt.Errorf("%s: %s: the registry sends the upload to a private address of another host, which is not followed: %w", repo.Name(), phase, err),
+		return fault.New(fault.Registry, fmt.Errorf("%s: %s: the registry sends this to a private address of another host, which is not followed: %w", repo.Name(), phase, Cause(err)),
 			"let the registry answer with relative locations (http.relativeurls: true for distribution) or with a host name")
+	}
+	if cause := proxyCause(err); cause != nil {
+		return fault.New(fault.Registry, fmt.Errorf("%s: %s: %w", repo.Name(), phase, cause), proxyHint(repo.RegistryStr()))
+	}
+	var page *pageError
+	if errors.As(err, &page) {
+		return fault.New(fault.Registry, fmt.Errorf("%s: %s: %w", repo.Name(), phase, page), page.hint(repo))
 	}
 	hint := again
 	if host := (*net.DNSError)(nil); errors.As(err, &host) && host.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
@@ -72,6 +79,9 @@ func Cause(err error) error {
 	var host *net.DNSError
 	var timeout net.Error
 	var request *url.Error
+	if cause := proxyCause(err); cause != nil {
+		return cause
+	}
 	switch {
 	case errors.As(err, &host) && host.IsNotFound:
 		return errors.New("host " + host.Name + " is not known to the DNS")
@@ -95,7 +105,15 @@ func (c *Client) refused(repo name.Repository, phase string, answer *transport.E
 	for _, d := range answer.Errors {
 		said += ": " + strings.TrimSpace(string(d.Code)+" "+d.Message)
 	}
+	if page := pageIn(answer); page != nil {
+		said, hints = ": "+page.Error(), []string{page.hint(repo)}
+	}
 	switch code := answer.StatusCode; {
+	case code == http.StatusForbidden && pageIn(answer) != nil:
+		return fault.New(fault.Registry, fmt.Errorf("%s refused the %s with %d%s", who, phase, code, said), hints...)
+	case code == http.StatusForbidden && !c.keys.isAnonymous(repo.RegistryStr()):
+		return fault.New(fault.Auth, fmt.Errorf("%s refused the %s with %d, %s%s", who, phase, code, c.keys.source(repo.RegistryStr()), said),
+			"this account may not do that in "+repo.RepositoryStr()+": whoever runs "+repo.RegistryStr()+" can allow it")
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		source := c.keys.source(repo.RegistryStr())
 		return fault.New(fault.Auth, fmt.Errorf("%s refused the %s with %d, %s%s", who, phase, code, source, said),

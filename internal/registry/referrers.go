@@ -57,6 +57,10 @@ func (t *referrersTransport) RoundTrip(r *http.Request) (*http.Response, error) 
 	if err != nil || r.Method != http.MethodGet {
 		return answer, err
 	}
+	if page := pageAs(r, answer); page != nil && !listTagPath.MatchString(r.URL.Path) {
+		_ = answer.Body.Close() // nothing in it is of use
+		return nil, page
+	}
 	if referrersPath.MatchString(r.URL.Path) && !answersReferrers(answer) {
 		_ = answer.Body.Close() // nothing in it is of use
 		if t.required {

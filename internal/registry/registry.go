@@ -47,7 +47,7 @@ func NewWith(from authn.Keychain, plainHTTP bool) *Client {
 	// retry does not; so that one is off. There is no limit for the headers of an
 	// answer: that of the context holds, and some registries scan before they answer.
 	// Below the one that tries again: what means "no referrers" is no failure.
-	c.referrers = &referrersTransport{next: guarded{remote.DefaultTransport.(*http.Transport).Clone(), plainHTTP}}
+	c.referrers = &referrersTransport{next: guarded{ProxyAware(remote.DefaultTransport.(*http.Transport).Clone()), plainHTTP}}
 	transport := retrying(c.referrers, func() retry.Backoff { return c.Backoff })
 	c.options = reusing(
 		remote.WithTransport(transport),

@@ -40,6 +40,9 @@ func (r Repository) Resolve(ctx context.Context, ref name.Reference) (found v1.D
 		if IsMissing(err) {
 			return fault.New(fault.Registry, fmt.Errorf("%s is not there", ref.Name()), "jobmesh publish prints the references of what it pushed")
 		}
+		if isAltered(err) {
+			return fault.New(fault.Verification, fmt.Errorf("%s is damaged: the registry has other content under this digest", ref.Name()))
+		}
 		if err == nil {
 			found = d.Descriptor
 		}

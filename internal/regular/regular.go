@@ -36,6 +36,16 @@ func ReadIn(root *os.Root, path string, limit int64) ([]byte, error) {
 	return readAll(f, path, limit)
 }
 
+// ReadAny returns the content of any file that somebody has named, such as a pipe of the
+// shell's, if it has limit bytes at most.
+func ReadAny(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(f, path, limit)
+}
+
 // Open opens a file for reading. Links are followed.
 func Open(path string) (*os.File, error) {
 	// Looked at before it is opened as well: to open some devices does something.

@@ -51,6 +51,18 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
+// What somebody names may be a pipe, and ends at the limit.
+func TestReadAny(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, []byte("12345"), 0o600))
+	got, err := ReadAny(file, 5)
+	same(t, got, err, "12345", "")
+	got, err = ReadAny("/dev/zero", 1<<20)
+	same(t, got, err, "", "is larger than allowed: it has more than 1048576 bytes")
+	got, err = ReadAny("/dev/null", 5)
+	same(t, got, err, "", "")
+}
+
 func same(t *testing.T, got []byte, err error, want, wrong string) {
 	t.Helper()
 	if wrong == "" {

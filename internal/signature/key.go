@@ -51,6 +51,8 @@ func ReadKey(name string, text []byte, passphrase func() ([]byte, error)) (*Key,
 			return nil, fault.New(fault.Usage, fmt.Errorf("key %s: %w", name, err), generate)
 		}
 		return newKey(name, private)
+	case "RSA PRIVATE KEY":
+		return nil, fault.New(fault.Usage, fmt.Errorf("key %s is RSA, and signatures are made with ECDSA P-256", name), generate)
 	case "PRIVATE KEY":
 	case "ENCRYPTED PRIVATE KEY":
 		return nil, fault.New(fault.Usage, fmt.Errorf("key %s is encrypted in PKCS #8, which is not read", name),
@@ -84,7 +86,7 @@ func describe(key any) string {
 	case ed25519.PrivateKey, ed25519.PublicKey:
 		return "Ed25519"
 	}
-	return fmt.Sprintf("of type %T", key)
+	return "of another kind"
 }
 
 // Public returns the key that checks its signatures.
