@@ -1,10 +1,10 @@
 package wrap
 
 import (
-	"os"
 	"strconv"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/jobmesh/jobmesh/internal/printable"
 )
@@ -14,6 +14,11 @@ import (
 type logger struct {
 	json  bool
 	quiet bool
+	// stalled is set while nobody reads stderr: one line has waited for that, and the
+	// next ones do not.
+	stalled bool
+	// noNote is set once it was said that the termination log cannot be written.
+	noNote bool
 }
 
 // A severity says whom a line is for.
@@ -40,34 +45,68 @@ type event struct {
 
 func (l *logger) log(e event) {
 	e.text, e.hint = shown(e.text), shown(e.hint)
-	if e.severity == failure {
-		noteTermination(e)
+	if e.severity == failure && !l.noNote {
+		if err := noteTermination(e); err != nil {
+			l.noNote = true
+			defer l.log(event{severity: failure, name: "termination-log", text: terminationLog + " " + err.Error() + ": nothing is written there"})
+		}
 	}
 	if l.quiet && e.severity != failure {
 		return
 	}
-	writeAll(2, l.format(e, time.Now()))
+	l.write(l.format(e, time.Now()))
 }
 
 // shown is a text that may repeat what was set, such as a URL that is not one.
 func shown(text string) string { return printable.Text(printable.WithoutPasswords(text)) }
 
-// writeAll writes to a stream. One that is closed, a pipe nobody reads (for which
-// os would raise SIGPIPE), or one that is full and must not block, is no reason to
-// fail the Job.
-func writeAll(fd int, text string) {
-	const limit = time.Second
-	start := time.Now()
+// write writes to stderr, which the command has too, so that it stays blocking. One
+// that is closed, a pipe nobody reads (for which os would raise SIGPIPE), or one that
+// is full for longer than stderrLimit is no reason to keep the command or the stop: the
+// rest of the line is lost, and with it whole lines until there is room again.
+func (l *logger) write(text string) {
+	deadline := time.Now()
+	if !l.stalled {
+		deadline = deadline.Add(stderrLimit)
+	}
 	for rest := []byte(text); len(rest) > 0; {
-		n, err := syscall.Write(fd, rest)
+		if l.stalled = !writable(2, deadline); l.stalled {
+			return
+		}
+		n, err := syscall.Write(2, rest[:min(len(rest), pipeBuffer)])
 		switch {
 		case err == nil:
 			rest = rest[n:]
-		case err == syscall.EAGAIN && time.Since(start) < limit:
-			nap(time.Millisecond)
+		case err == syscall.EAGAIN && time.Now().Before(deadline):
+			nap(time.Millisecond) // somebody else has taken the room
 		case err != syscall.EINTR:
 			return
 		}
+	}
+}
+
+const (
+	stderrLimit = time.Second
+	// pipeBuffer is what a pipe that poll calls writable takes without blocking
+	// (PIPE_BUF of Linux).
+	pipeBuffer = 4096
+)
+
+// writable waits until a stream takes something, or fails at once when written to.
+// It looks at least once. Where the question is forbidden, the write has to tell.
+func writable(fd int32, deadline time.Time) bool {
+	const out = 0x4 // POLLOUT
+	for {
+		poll := struct {
+			fd              int32
+			events, revents int16
+		}{fd: fd, events: out}
+		left := syscall.NsecToTimespec(max(time.Until(deadline), 0).Nanoseconds())
+		n, _, err := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&left)), 0, 0, 0)
+		if err == syscall.EINTR && time.Now().Before(deadline) {
+			continue
+		}
+		return n > 0 || err != 0 && err != syscall.EINTR
 	}
 }
 
@@ -138,18 +177,24 @@ const (
 )
 
 // noteTermination appends an error to the termination message, behind what the
-// command may have written there, where the file exists and has room.
-func noteTermination(e event) {
-	f, err := os.OpenFile(terminationLog, os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return
+// command may have written there, where the file exists, may be written and has room.
+// The error says that something else than a file is there.
+func noteTermination(e event) error {
+	fd, err := openRegular(terminationLog, syscall.O_WRONLY|syscall.O_APPEND)
+	if notRegular(err) {
+		return errNotRegular
 	}
-	defer func() { _ = f.Close() }() // best effort, like the whole of it
+	if err != nil {
+		return nil
+	}
+	defer closeFile(fd) // best effort, like the whole of it
 	text := "jobmesh-wrap: " + e.text + "\n"
 	if e.hint != "" {
 		text += "hint: " + e.hint + "\n"
 	}
-	if at, err := f.Seek(0, 2); err == nil && at+int64(len(text)) <= terminationLogLimit {
-		_, _ = f.WriteString(text)
+	var stat syscall.Stat_t
+	if err := syscall.Fstat(fd, &stat); err == nil && stat.Size+int64(len(text)) <= terminationLogLimit {
+		_, _ = syscall.Write(fd, []byte(text))
 	}
+	return nil
 }

@@ -29,11 +29,27 @@ type errNameTaken string
 
 func (e errNameTaken) Error() string { return string(e) }
 
+// errForeign is something in the folder that the wrapper did not make, or cannot use
+// for what it is there: every container of the pod may write to the folder, also one
+// that is not trusted.
+type errForeign string
+
+func (e errForeign) Error() string { return string(e) }
+
+// foreignHint is what to do about an errForeign.
+const foreignHint = "let only the wrapped containers mount this folder; as it is, nobody can tell which of them still run"
+
+func isForeign(err error) bool {
+	var foreign errForeign
+	return errors.As(err, &foreign)
+}
+
 // A membership is this container's place among those of the pod.
 type membership struct {
 	dir, name string
 	members   int
-	lock      *os.File
+	// lock is an open file, which nobody closes: the kernel drops the lock.
+	lock int
 }
 
 // join takes the container's lock. A mark left by an earlier run of the same
@@ -43,45 +59,92 @@ func join(o *wrapflags.Options) (*membership, error) {
 		return nil, nil
 	}
 	m := &membership{dir: o.StateDir, name: o.Member, members: o.Members}
-	turn, err := m.takeTurn()
-	if err != nil {
-		return nil, errors.New("--state-dir " + m.dir + ": " + cause(err))
-	}
-	defer func() { _ = turn.Close() }() // drops the lock
-	lock, err := lockFile(m.path(m.name + lockSuffix))
-	if err == syscall.EWOULDBLOCK {
-		return nil, errNameTaken("--member " + m.name + " is taken: two containers have the same name in " + m.dir)
+	err := m.takePlace()
+	if taken := errNameTaken(""); err != nil && !errors.As(err, &taken) {
+		err = m.about(err)
 	}
 	if err != nil {
-		return nil, errors.New("--state-dir " + m.dir + ": " + cause(err))
-	}
-	m.lock = lock
-	if err := os.Remove(m.path(m.name + doneSuffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, errors.New("--state-dir " + m.dir + ": " + cause(err))
+		return nil, err
 	}
 	return m, nil
 }
 
-func (m *membership) path(file string) string { return m.dir + "/" + file }
+// about names the folder in an error. It keeps an errForeign one.
+func (m *membership) about(err error) error {
+	text := "--state-dir " + m.dir + ": " + cause(err)
+	if isForeign(err) {
+		return errForeign(text)
+	}
+	return errors.New(text)
+}
 
-// leave marks the container as finished for good and reports whether it was the
-// last. restarts says that the pod restarts a container that was killed, which
-// is then not finished. A mark that could not be written is an error for those
-// that come after, not for the count.
+// takePlace takes the lock and removes the mark, as long as nobody else looks.
+func (m *membership) takePlace() error {
+	turn, err := m.takeTurn()
+	if err != nil {
+		return err
+	}
+	defer closeFile(turn) // drops the lock
+	m.lock, err = lockFile(m.dir, m.name+lockSuffix)
+	if err == syscall.EWOULDBLOCK {
+		return errNameTaken("--member " + m.name + " is taken: two containers have the same name in " + m.dir)
+	}
+	if err != nil {
+		return err
+	}
+	mark := m.name + doneSuffix
+	if err = checkMark(m.dir, mark); err == nil {
+		if err = syscall.Unlink(m.dir + "/" + mark); err == syscall.ENOENT {
+			return nil
+		}
+	}
+	if err != nil {
+		closeFile(m.lock)
+	}
+	return err
+}
+
+// leave marks the container as finished for good and reports whether the proxy is its
+// to stop: where it was the last, and where something in the folder makes that
+// impossible to tell, because a proxy that nobody stops keeps the Job for ever.
+// restarts says that the pod restarts a container that was killed, which is then not
+// finished.
 func (m *membership) leave(restarts bool) (last bool, err error) {
 	turn, err := m.takeTurn()
 	if err == nil {
-		defer func() { _ = turn.Close() }() // drops the lock
-		err = os.WriteFile(m.path(m.name+doneSuffix), nil, 0o644)
+		defer closeFile(turn) // drops the lock
+	}
+	// Without the turn two that end at once may both be the last, and none of them
+	// can miss that it is: each writes its mark before it counts.
+	mark, markErr := openOwn(m.dir, m.name+doneSuffix)
+	if markErr == nil {
+		closeFile(mark)
 	}
 	files, listErr := names(m.dir)
-	if err == nil {
-		err = listErr
+	var found error
+	for _, file := range files {
+		if found == nil && (strings.HasSuffix(file, doneSuffix) || file == m.name+lockSuffix) {
+			found = checkMark(m.dir, file)
+		}
 	}
 	finished := finishedMembers(append(files, m.name+doneSuffix), func(name string) bool {
-		return !restarts && m.isDead(name)
+		dead, err := m.isDead(name)
+		if found == nil {
+			found = err
+		}
+		return dead && !restarts
 	})
-	return len(finished) >= m.members, err
+	last = len(finished) >= m.members
+	var first error
+	for _, e := range []error{err, markErr, found, listErr} {
+		if first == nil || isForeign(e) && !isForeign(first) {
+			first = e
+		}
+	}
+	if first == nil {
+		return last, nil
+	}
+	return last || isForeign(first), m.about(first)
 }
 
 func names(dir string) ([]string, error) {
@@ -111,56 +174,142 @@ func finishedMembers(files []string, dead func(name string) bool) map[string]boo
 }
 
 // isDead reports whether nobody holds a member's lock, as after SIGKILL.
-func (m *membership) isDead(name string) bool {
+func (m *membership) isDead(name string) (bool, error) {
 	if name == m.name {
-		return false // it holds its own, and has its mark anyway
+		return false, nil // it holds its own, and has its mark anyway
 	}
-	lock, err := lockFile(m.path(name + lockSuffix))
-	if err != nil {
-		return false
+	lock, err := lockFile(m.dir, name+lockSuffix)
+	switch {
+	case err == syscall.EWOULDBLOCK:
+		return false, nil
+	case err != nil:
+		return false, err
 	}
-	_ = lock.Close() // drops the lock
-	return true
+	closeFile(lock) // drops the lock
+	return true, nil
 }
 
 // takeTurn waits for the turn. Who has it needs microseconds; one that is stopped
 // in the middle of it must not stop the others for longer than turnLimit.
-func (m *membership) takeTurn() (*os.File, error) {
+func (m *membership) takeTurn() (int, error) {
 	const turnLimit = time.Second
 	for start := time.Now(); ; nap(time.Millisecond) {
-		turn, err := lockFile(m.path(turnFile))
+		turn, err := lockFile(m.dir, turnFile)
 		if err != syscall.EWOULDBLOCK || time.Since(start) > turnLimit {
 			return turn, err
 		}
 	}
 }
 
-// lockFile opens and locks a file, or says at once that somebody else has it.
-// os opens with O_CLOEXEC: a command that lives on must not hold the lock.
-func lockFile(path string) (*os.File, error) {
-	file, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		// Containers of a pod may run as different users, so anybody may lock
-		// it, from its first moment on.
-		mask := syscall.Umask(0)
-		file, err = os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o644)
-		syscall.Umask(mask)
-	}
+// lockFile opens and locks a file, or says with EWOULDBLOCK that somebody else has it.
+func lockFile(dir, name string) (int, error) {
+	fd, err := openOwn(dir, name)
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
 	for {
-		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err = syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
 		if err != syscall.EINTR {
 			break
 		}
 	}
 	if err != nil {
-		_ = file.Close() // nothing was written
-		return nil, err
+		closeFile(fd)
+		return -1, err
 	}
-	return file, nil
+	return fd, nil
 }
+
+// openOwn opens a file of the folder, and makes it where there is none. Whatever a
+// neighbour has put in its place is an errForeign: a link is not followed, a named pipe
+// not waited for, a file not truncated.
+func openOwn(dir, name string) (int, error) {
+	const tries = 100 // while somebody makes and removes it all the time
+	path := dir + "/" + name
+	err := error(syscall.ENOENT)
+	for range tries {
+		var fd int
+		if fd, err = openRegular(path, syscall.O_RDONLY); err == syscall.ENOENT {
+			// Containers of a pod may run as different users, so anybody may lock
+			// it, from its first moment on.
+			mask := syscall.Umask(0)
+			fd, err = openRegular(path, syscall.O_RDONLY|syscall.O_CREAT|syscall.O_EXCL)
+			syscall.Umask(mask)
+			if err == syscall.EEXIST {
+				continue
+			}
+		}
+		if err == nil {
+			return fd, nil
+		}
+		break
+	}
+	_, there := os.Lstat(path)
+	if there == nil || notRegular(err) {
+		return -1, foreign(dir, name, err)
+	}
+	return -1, err
+}
+
+// errNotRegular is what is there under a name and is not a regular file.
+var errNotRegular = errors.New("is not a regular file")
+
+// openRegular opens a regular file and nothing else, without waiting: not for the other
+// end of a named pipe, nor for who holds a lease on the file. A command that lives on
+// must not hold what is open here, hence O_CLOEXEC.
+func openRegular(path string, how int) (int, error) {
+	const never = syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_NOCTTY | syscall.O_CLOEXEC
+	for {
+		fd, err := syscall.Open(path, how|never, 0o644)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return -1, err
+		}
+		var stat syscall.Stat_t
+		if err = syscall.Fstat(fd, &stat); err == nil && stat.Mode&syscall.S_IFMT != syscall.S_IFREG {
+			err = errNotRegular
+		}
+		if err != nil {
+			closeFile(fd)
+			return -1, err
+		}
+		return fd, nil
+	}
+}
+
+// notRegular reports whether an error of openRegular says that there is something else
+// than a regular file: a link (ELOOP), a socket, a pipe or a device that nobody serves
+// (ENXIO, ENODEV), a directory that is opened to be written (EISDIR).
+func notRegular(err error) bool {
+	switch err {
+	case errNotRegular, syscall.ELOOP, syscall.ENXIO, syscall.ENODEV, syscall.EISDIR:
+		return true
+	}
+	return false
+}
+
+// checkMark looks at a file without opening it: at a mark, which counts by its name, or
+// at the lock file of this container, which it holds.
+func checkMark(dir, name string) error {
+	stat, err := os.Lstat(dir + "/" + name)
+	if err == nil && !stat.Mode().IsRegular() {
+		return foreign(dir, name, errNotRegular)
+	}
+	return nil // there is a mark, or none
+}
+
+// foreign says what is wrong with something in the folder.
+func foreign(dir, name string, err error) error {
+	if stat, statErr := os.Lstat(dir + "/" + name); notRegular(err) || statErr == nil && !stat.Mode().IsRegular() {
+		return errForeign(name + " is not a regular file, so not one of this wrapper's")
+	}
+	return errForeign(name + ": " + cause(err))
+}
+
+// closeFile closes a file to which nothing was written.
+func closeFile(fd int) { _ = syscall.Close(fd) }
 
 // cause drops the name of the system call from an error.
 func cause(err error) string {

@@ -102,8 +102,13 @@ func (r *run) refuse(verb wrapflags.Verb, err error) int {
 	case !r.plan.stops(o):
 		return code
 	case o.StateDir != "" && o.Member != "" && o.Members > 0:
-		if r.member, err = join(o); err != nil {
+		r.member, err = join(o)
+		taken := errNameTaken("")
+		switch {
+		case errors.As(err, &taken):
 			return r.internal(err)
+		case err != nil:
+			r.logState(err)
 		}
 	case o.StateDir != "" || o.Member != "" || o.Members > 0:
 		return code // other containers need the proxy, and cannot be asked whether they still do
@@ -138,10 +143,15 @@ func (r *run) wrap(command []string) int {
 	var err error
 	if r.plan.stops(r.opts) {
 		r.member, err = join(r.opts)
-		if taken := errNameTaken(""); errors.As(err, &taken) {
+		taken := errNameTaken("")
+		switch {
+		case errors.As(err, &taken):
 			return r.internal(err) // the one who has it needs the proxy
-		}
-		if err != nil {
+		case isForeign(err):
+			// A neighbour's doing is no reason to fail the command: it runs, and the
+			// proxy is stopped after it, as if it were the only one.
+			r.logState(err)
+		case err != nil:
 			return r.finish(r.internal(err))
 		}
 	}
@@ -192,7 +202,7 @@ func (r *run) finish(code int) int {
 	if r.member != nil {
 		last, err := r.member.leave(r.opts.StopWhen == wrapflags.StopSuccess)
 		if err != nil {
-			r.logEvent(event{severity: failure, name: "state", text: "--state-dir " + r.opts.StateDir + ": " + cause(err)})
+			r.logState(err)
 		}
 		if !last {
 			r.logEvent(event{severity: info, name: "proxy-left", text: "other containers of the pod still run: the proxy is left to them"})
@@ -208,6 +218,15 @@ func (r *run) finish(code int) int {
 }
 
 func (r *run) logEvent(e event) { r.log.log(e) }
+
+// logState tells what is wrong with the folder that the containers share.
+func (r *run) logState(err error) {
+	e := event{severity: failure, name: "state", text: err.Error()}
+	if isForeign(err) {
+		e.hint = foreignHint
+	}
+	r.logEvent(e)
+}
 
 func (r *run) internal(err error) int {
 	r.logEvent(event{severity: failure, name: "internal", text: err.Error()})
