@@ -92,6 +92,32 @@ func TestDoAgainstServersThatMisbehave(t *testing.T) {
 				_ = c.Close()
 			}, status: 200,
 		},
+		"says something before it answers": {
+			serve: func(c net.Conn) {
+				_, _ = c.Write([]byte("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 20"))
+				time.Sleep(time.Millisecond)
+				_, _ = c.Write([]byte("4 No Content\r\n\r\n"))
+			}, status: 204,
+		},
+		"says something and then no more": {
+			serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 103 Early Hints\r\n\r\n") }, err: ErrNoReply,
+		},
+		"says something without an end": {
+			serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 103 Early Hints\r\n") }, err: ErrNotHTTP,
+		},
+		"changes the protocol": {
+			serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 101 Switching Protocols\r\n\r\n") }, status: 101,
+		},
+		"hints for ever": {
+			serve: func(c net.Conn) {
+				for {
+					if _, err := c.Write([]byte("HTTP/1.1 103 Early Hints\r\n\r\n")); err != nil {
+						return
+					}
+					time.Sleep(time.Millisecond)
+				}
+			}, err: sock.ErrTimeout,
+		},
 		"never answers":     {serve: func(net.Conn) {}, err: sock.ErrTimeout},
 		"drips and starves": {serve: func(c net.Conn) { _, _ = c.Write([]byte("HTTP")) }, err: sock.ErrTimeout},
 		"closes":            {serve: func(c net.Conn) { _, _ = c.Read(make([]byte, 512)); _ = c.Close() }, err: ErrNoReply},

@@ -7,8 +7,8 @@
 package plainhttp
 
 import (
+	"bytes"
 	"errors"
-	"strings"
 	"syscall"
 	"time"
 
@@ -34,15 +34,19 @@ type Request struct {
 	Addresses []sock.Address
 
 	bytes []byte
-	reply [statusLine]byte
+	reply []byte // of the last try; made when there is somebody who answers
 }
 
-// statusLine is how much of an answer is read: "HTTP/1.1 200" and the space or
+// statusLine is how much of an answer has its status: "HTTP/1.1 200" and the space or
 // line end behind it.
 const statusLine = len("HTTP/1.1 200 ")
 
-// bodyLimit bounds what Body reads, the head of the answer included.
-const bodyLimit = 16 << 10
+const (
+	// bodyLimit bounds what is read of an answer, its head included.
+	bodyLimit = 16 << 10
+	// restLimit bounds the wait for the rest of an answer whose status is known.
+	restLimit = time.Second
+)
 
 // NewRequest prepares a request without a body. headers are lines of the form
 // "Name: value".
@@ -76,37 +80,96 @@ func NewLocal(method string, u address.URL, headers ...string) *Request {
 // String returns the request as "METHOD URL".
 func (r *Request) String() string { return r.Method + " " + r.URL.Text }
 
-// Do sends the request and returns the status code of the answer.
+// Do sends the request and returns the status code of the answer. It reads the answer
+// to its end, as far as restLimit and bodyLimit go: a server that writes head and body
+// apart would be reset in between, and some do what they were asked only after both.
 func (r *Request) Do(p sock.Patience) (status int, err error) {
-	n, err := r.send(p, r.reply[:])
-	if err != nil {
-		return 0, err
-	}
-	return parseStatus(r.reply[:n])
+	status, _, err = r.Body(p)
+	return status, err
 }
 
 // Body is Do for an answer whose body is wanted. It is cut off at 16 KiB less
-// the head of the answer, or at the deadline.
+// the head of the answer, or when the time is over.
 func (r *Request) Body(p sock.Patience) (status int, body string, err error) {
-	reply := make([]byte, bodyLimit)
-	n, err := r.send(p, reply)
+	c, err := r.connect(p)
 	if err != nil {
 		return 0, "", err
 	}
-	status, err = parseStatus(reply[:min(n, statusLine)])
-	_, body, _ = strings.Cut(string(reply[:n]), "\r\n\r\n")
-	return status, body, err
+	defer c.Close()
+	if r.reply == nil {
+		r.reply = make([]byte, bodyLimit)
+	}
+	answer, err := exchangeAll(c, r.bytes, r.reply, p)
+	if err != nil {
+		return 0, "", err
+	}
+	status, err = parseStatus(answer[:min(len(answer), statusLine)])
+	_, rest, _ := bytes.Cut(answer, headEnd)
+	return status, string(rest), err
 }
 
-// send sends the request and fills reply with the answer, as far as it goes.
-func (r *Request) send(p sock.Patience, reply []byte) (n int, err error) {
-	c, err := r.connect(p)
-	if err != nil {
-		return 0, err
+// exchangeAll sends a request and returns the answer, without those of status 1xx that
+// come before it (RFC 9110, section 15.2). An answer that has begun counts, however it
+// ends.
+func exchangeAll(c sock.Conn, request, reply []byte, p sock.Patience) (answer []byte, err error) {
+	if err := c.Send(request, p); err != nil {
+		return nil, noReply(err)
 	}
-	defer c.Close()
-	return exchange(c, r.bytes, reply, len(reply), p)
+	got, known := 0, false
+	for got < len(reply) {
+		n, err := c.Receive(reply[got:], p)
+		if err == sock.ErrInterrupted || err != nil && !known {
+			return nil, noReply(err)
+		}
+		if n == 0 {
+			break
+		}
+		got += n
+		answer = afterInterim(reply[:got])
+		if len(answer) < statusLine {
+			continue
+		}
+		status, err := parseStatus(answer[:statusLine])
+		if err != nil || !isInterim(status) && complete(answer, status) {
+			break // there is nothing to wait for
+		}
+		if !known && !isInterim(status) {
+			known = true
+			if limit := time.Now().Add(restLimit); limit.Before(p.Deadline) {
+				p.Deadline = limit
+			}
+		}
+	}
+	switch {
+	case len(answer) == 0 && got == len(reply):
+		return nil, ErrNotHTTP // interim answers without an end
+	case len(answer) == 0:
+		return nil, ErrNoReply
+	case len(answer) >= statusLine:
+		if status, err := parseStatus(answer[:statusLine]); err == nil && isInterim(status) {
+			return nil, ErrNotHTTP // one of them, and not whole
+		}
+	}
+	return answer, nil
 }
+
+// isInterim reports whether a status says that the answer is still to come. 101 does
+// not: it would be the last word of a server that was asked for another protocol.
+func isInterim(status int) bool { return status >= 100 && status <= 199 && status != 101 }
+
+// afterInterim returns what stands behind the interim answers that have arrived whole.
+func afterInterim(answer []byte) []byte {
+	for {
+		status, err := parseStatus(answer[:min(len(answer), statusLine)])
+		_, rest, whole := bytes.Cut(answer, headEnd)
+		if err != nil || !isInterim(status) || !whole {
+			return answer
+		}
+		answer = rest
+	}
+}
+
+var headEnd = []byte("\r\n\r\n")
 
 // connect connects to the first address that accepts.
 func (r *Request) connect(p sock.Patience) (c sock.Conn, err error) {

@@ -60,6 +60,9 @@ func (s *Session) exchange(p sock.Patience) (status int, err error) {
 	if err != nil || !reusable(s.reply[:n], status) {
 		s.Close()
 	}
+	if err == nil && isInterim(status) {
+		return s.Request.Do(p) // rare enough to be asked again, by who reads on
+	}
 	return status, err
 }
 
@@ -75,13 +78,36 @@ func (s *Session) Close() {
 // another request behind it (RFC 9112, sections 6.3 and 9.3). What is in doubt is
 // not.
 func reusable(answer []byte, status int) bool {
-	head, body, whole := bytes.Cut(answer, []byte("\r\n\r\n"))
+	head, body, whole := bytes.Cut(answer, headEnd)
 	if !whole || !bytes.HasPrefix(head, []byte("HTTP/1.1 ")) || status < 200 {
 		return false
 	}
-	length, chunked := -1, false
+	f, sound := readFraming(head)
+	return sound && f.keeps && f.endsWith(status, body)
+}
+
+// complete reports whether an answer says itself that nothing more belongs to it.
+func complete(answer []byte, status int) bool {
+	head, body, whole := bytes.Cut(answer, headEnd)
+	if !whole {
+		return false
+	}
+	f, sound := readFraming(head)
+	return sound && f.endsWith(status, body)
+}
+
+// A framing is what the head of an answer says of the end of its body.
+type framing struct {
+	length  int // -1 where it does not say
+	chunked bool
+	keeps   bool // nothing says that the connection closes
+}
+
+// readFraming reads a head, which is not sound where it may mean several things.
+func readFraming(head []byte) (f framing, sound bool) {
+	f = framing{length: -1, keeps: true}
 	if bytes.Count(head, []byte("\n")) != bytes.Count(head, newLine) {
-		return false // a line that ends otherwise is one for some, and none for others
+		return f, false // a line that ends otherwise is one for some, and none for others
 	}
 	_, head, _ = bytes.Cut(head, newLine)
 	for len(head) > 0 {
@@ -92,31 +118,34 @@ func reusable(answer []byte, status int) bool {
 		is := func(text []byte, word string) bool { return bytes.EqualFold(text, []byte(word)) }
 		switch {
 		case !ok:
-			return false
+			return f, false
 		case is(name, "connection"):
-			if !is(value, "keep-alive") {
-				return false
-			}
+			f.keeps = f.keeps && is(value, "keep-alive")
 		case is(name, "content-length"):
 			n, err := strconv.ParseUint(string(value), 10, 31)
-			if err != nil || length >= 0 || chunked {
-				return false
+			if err != nil || f.length >= 0 || f.chunked {
+				return f, false
 			}
-			length = int(n)
+			f.length = int(n)
 		case is(name, "transfer-encoding"):
-			if !is(value, "chunked") || length >= 0 || chunked {
-				return false
+			if !is(value, "chunked") || f.length >= 0 || f.chunked {
+				return f, false
 			}
-			chunked = true
+			f.chunked = true
 		}
 	}
+	return f, true
+}
+
+// endsWith reports whether a body is whole, with nothing behind it.
+func (f framing) endsWith(status int, body []byte) bool {
 	switch {
 	case status == 204 || status == 304:
 		return len(body) == 0
-	case chunked:
+	case f.chunked:
 		return endsChunks(body)
 	}
-	return length == len(body)
+	return f.length == len(body)
 }
 
 var newLine = []byte("\r\n")

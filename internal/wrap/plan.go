@@ -38,8 +38,11 @@ type proxy struct {
 	native bool
 	// stopDisabled and stopElsewhere are those of the mesh table.
 	stopDisabled, stopElsewhere string
-	// seen is set once the proxy has answered.
-	seen bool
+	// tokenVariable names the variable whose value is sent with the stop request.
+	tokenVariable string
+	// asked is set once somebody asked whether it is ready, answered once it has said
+	// anything, and seen once it has said yes.
+	asked, answered, seen bool
 	// missed counts the looks in a row that did not find it any more.
 	missed int
 }
@@ -138,7 +141,7 @@ func requests(list []wrapflags.Request) []*plainhttp.Request {
 // stop: the kubelet ends it after the Job's container, and would start it again
 // if the wrapper ended it first.
 func proxyOf(m *mesh.Mesh, env environment) (proxy, error) {
-	p := proxy{name: m.Name, stopDisabled: m.StopDisabled, stopElsewhere: m.StopElsewhere}
+	p := proxy{name: m.Name, stopDisabled: m.StopDisabled, stopElsewhere: m.StopElsewhere, tokenVariable: m.TokenVariable}
 	about := func(err error) error { return errors.New("mesh " + m.Name + ": " + err.Error()) }
 	var err error
 	if p.ready, err = gets(m.Ready); err != nil {

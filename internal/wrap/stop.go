@@ -36,17 +36,20 @@ func judgeStop(status int, err error) verdict {
 
 // adviseStop is what to do about a final refusal.
 func adviseStop(p *proxy, status int) string {
-	const own = "set the request with --stop 'METHOD URL'"
 	switch {
+	case status == 401 && p.tokenVariable != "":
+		return "set " + p.tokenVariable + " in this container to the token that the proxy was given"
 	case status == 404 && p.stopDisabled != "":
 		return p.stopDisabled
 	case status == 403:
 		return "the proxy takes this request from the pod's loopback address only"
 	case status == 405:
-		return "the proxy wants another method; " + own
+		return "the proxy wants another method; " + ownStop
 	}
-	return own
+	return ownStop
 }
+
+const ownStop = "set the request with --stop 'METHOD URL'"
 
 // checkStopSwitch finds out before the command runs whether the stop request
 // would be turned down, so that a Job that is going to hang says so while
@@ -86,7 +89,14 @@ type stopping struct {
 	status int
 	err    error
 	done   bool
+	// elsewhere is set while nobody listens at the URL, beside a proxy that does
+	// listen where it said that it was ready.
+	elsewhere bool
 }
+
+// elsewhereLimit is how long a proxy may take to close its other ports too, where it
+// goes by itself and the one of the stop request is closed already.
+const elsewhereLimit = 250 * time.Millisecond
 
 // stopProxies asks every proxy to stop and sees them gone, all within limit. What
 // goes wrong here is told and never changes the command's exit code.
@@ -155,31 +165,59 @@ func (r *run) send(s *stopping, start, deadline time.Time) {
 			text: s.proxy.name + " did not stop: " + s.request.String() + " was answered " + itoa(s.status),
 			hint: adviseStop(s.proxy, s.status)})
 	case again:
-		switch {
-		case sock.IsRefused(s.err) && s.proxy.seen:
-			// It was there, and has gone by itself. One that was never seen may
-			// still come up, and would then keep the pod alive.
-			s.done = true
-			text := s.proxy.name + " is gone already"
-			if s.proxy.stopElsewhere != "" {
-				text = "nobody listens at " + s.request.URL.Text + ": " + s.proxy.stopElsewhere
-			}
-			r.logEvent(event{severity: info, name: "proxy-gone", took: took, text: text})
-		case s.err == nil:
-			r.logEvent(event{severity: info, name: "stop-again", took: took,
-				text: s.request.String() + " was answered " + itoa(s.status) + ", trying again"})
+		r.judgeAgain(s, start)
+	}
+}
+
+// judgeAgain decides whether a stop request that failed gets another try.
+func (r *run) judgeAgain(s *stopping, start time.Time) {
+	p, took := s.proxy, time.Since(start)
+	p.answered = p.answered || s.err == nil
+	s.elsewhere = false
+	switch {
+	case s.err == nil:
+		r.logEvent(event{severity: info, name: "stop-again", took: took,
+			text: s.request.String() + " was answered " + itoa(s.status) + ", trying again"})
+	case p.asked && !p.answered:
+		// It may never have been there, and whoever waits for it has waited already.
+		s.done = true
+		r.logUnstopped(s, took)
+	case !sock.IsRefused(s.err) || !p.seen:
+		// One that was never asked may still come up, and would then keep the pod alive.
+	case p.isGone():
+		s.done = true
+		r.logEvent(event{severity: info, name: "proxy-gone", took: took, text: p.name + " is gone already"})
+	case p.stopElsewhere != "":
+		s.done = true
+		r.logEvent(event{severity: info, name: "proxy-gone", took: took,
+			text: "nobody listens at " + s.request.URL.Text + ": " + p.stopElsewhere})
+	default:
+		s.elsewhere = true
+		if s.done = took >= elsewhereLimit; s.done {
+			r.logUnstopped(s, took)
 		}
 	}
 }
 
 func (r *run) logUnstopped(s *stopping, took time.Duration) {
+	p := s.proxy
 	if s.taken && s.err == nil {
-		r.logLingering(s.proxy, s.request.String(), took)
+		r.logLingering(p, s.request.String(), took)
 		return
 	}
-	r.logEvent(event{severity: failure, name: "stop-failed", took: took,
-		text: s.proxy.name + " not stopped after " + show(took) + ": " + s.request.String() + ": " + describe(s.status, s.err),
-		hint: "the pod stays up for as long as this proxy does; check the port with --stop"})
+	e := event{severity: failure, name: "stop-failed", took: took}
+	if s.elsewhere {
+		e.text = p.name + " not stopped: its stop endpoint is off or elsewhere: nobody listens at " + s.request.URL.Text +
+			", and it still listens at " + p.ready[0].URL.Text
+		e.hint = ownStop
+		if p.stopDisabled != "" {
+			e.hint = p.stopDisabled + "; or " + ownStop
+		}
+	} else {
+		e.text = p.name + " not stopped after " + show(took) + ": " + s.request.String() + ": " + describe(s.status, s.err)
+		e.hint = "the pod stays up for as long as this proxy does; check the port with --stop"
+	}
+	r.logEvent(e)
 }
 
 func (r *run) logLingering(p *proxy, what string, took time.Duration) {

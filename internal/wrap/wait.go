@@ -125,6 +125,7 @@ func (r *run) waitReady() bool {
 // waitForProxy waits until one of a proxy's checks says that it is ready, and returns
 // the last answer of one that did not.
 func (r *run) waitForProxy(p *proxy, start time.Time) (done bool, last answer) {
+	p.asked = true
 	var sessions []*plainhttp.Session
 	for _, request := range p.ready {
 		session := plainhttp.NewSession(request)
@@ -134,6 +135,7 @@ func (r *run) waitForProxy(p *proxy, start time.Time) (done bool, last answer) {
 	done = r.poll(remaining(r.opts.ReadyTimeout, start), requestLimit, func(left time.Duration) bool {
 		for _, session := range sessions {
 			ready, got := p.isReady(session, sock.For(left, r.interrupted))
+			p.answered = p.answered || got.err == nil
 			if ready {
 				return true
 			}

@@ -1,12 +1,19 @@
 package wrapper
 
 import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
 func TestStopRequestOnTheWire(t *testing.T) {
@@ -222,4 +229,148 @@ func TestProxyThatDiesWhileTheCommandRuns(t *testing.T) {
 		assert.Equal(t, 5, r.code, r.stderr)
 		assert.Equal(t, 1, p.stops())
 	})
+}
+
+// rawProxy is ready, and lets serve answer each stop request over the bare connection.
+// It refuses connections once stopped.
+func rawProxy(t *testing.T, serve func(c net.Conn, stop func())) (addr string, stops *atomic.Int32) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	stops = new(atomic.Int32)
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = c.Close() }()
+				request, err := http.ReadRequest(bufio.NewReader(c))
+				switch {
+				case err != nil:
+				case request.Method == "GET":
+					_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")
+					time.Sleep(10 * time.Millisecond)
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				default:
+					stops.Add(1)
+					serve(c, func() { _ = listener.Close() })
+				}
+			}()
+		}
+	}()
+	return listener.Addr().String(), stops
+}
+
+// Servers that stop only once they could write all of their answer, in however many
+// pieces, and that say something else before it.
+func TestTheAnswerIsReadToItsEnd(t *testing.T) {
+	write := func(c net.Conn, pieces ...string) bool {
+		for _, piece := range pieces {
+			time.Sleep(50 * time.Millisecond)
+			if _, err := io.WriteString(c, piece); err != nil {
+				return false
+			}
+		}
+		return true
+	}
+	for name, pieces := range map[string][]string{
+		"head and body apart":          {"HTTP/1.0 200 OK\r\n\r\n", "b", "y", "e"},
+		"line and head apart":          {"HTTP/1.1 200 OK\r\n", "Content-Length: 3\r\n", "\r\n", "bye"},
+		"in chunks":                    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "3\r\nbye\r\n", "0\r\n\r\n"},
+		"behind 103":                   {"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "bye"},
+		"behind 100 and 102 in pieces": {"HTTP/1.1 100 Cont", "inue\r\n\r\nHTTP/1.1 102 Processing\r\n\r", "\nHTTP/1.1 200 OK\r\n\r\n", "bye"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr, stops := rawProxy(t, func(c net.Conn, stop func()) {
+				// What was not read makes the kernel reset the connection, and the next
+				// write fail.
+				if write(c, pieces...) {
+					stop()
+				}
+			})
+			r := command(t, "--ready-url=http://"+addr+"/ready", "--stop=POST http://"+addr+"/shutdown", "--stop-timeout="+beyond,
+				"--", "sh", "-c", "exit 6").run()
+			assert.Equal(t, 6, r.code, r.stderr)
+			assert.EqualValues(t, 1, stops.Load(), r.stderr)
+			assert.Contains(t, r.stderr, "proxy stopped after")
+		})
+	}
+}
+
+// A proxy that is there, with nobody at the address of its stop request, is not gone.
+func TestStopEndpointThatIsOffOrElsewhere(t *testing.T) {
+	for _, name := range []string{"cloud-sql-proxy", "istio", "consul"} {
+		t.Run(name, func(t *testing.T) {
+			m, ok := mesh.ByName(name)
+			require.True(t, ok)
+			p := startProxy(t, hostPort(t, m.Ready[0]), 0)
+			r := command(t, "--mesh="+name, "--stop-timeout="+beyond, "--", "sh", "-c", "exit 3").run()
+			assert.Equal(t, 3, r.code, r.stderr)
+			assert.Zero(t, p.stops())
+			assert.Contains(t, r.stderr, "error: "+name+" not stopped: its stop endpoint is off or elsewhere")
+			assert.Contains(t, r.stderr, "hint: "+m.StopDisabled)
+			assert.NotContains(t, r.stderr, "gone")
+		})
+	}
+	t.Run("no time left", func(t *testing.T) {
+		p := startProxy(t, "127.0.0.1:9090", 0)
+		r := command(t, "--mesh=cloud-sql-proxy", "--stop-timeout=50ms", "--", "true").run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.Zero(t, p.stops())
+		assert.Contains(t, r.stderr, "off or elsewhere")
+	})
+	t.Run("gone with both ports", func(t *testing.T) {
+		p, gate := startProxy(t, "127.0.0.1:9090", 0), newGate(t)
+		w := command(t, "--mesh=cloud-sql-proxy", "--stop-timeout="+beyond, "--", "sh", "-c", gate.wait()+"exit 3").start().until("command started")
+		require.NoError(t, p.server.Close())
+		gate.open()
+		r := w.wait()
+		assert.Equal(t, 3, r.code, r.stderr)
+		assert.Contains(t, r.stderr, "cloud-sql-proxy is gone already")
+		assert.NotContains(t, r.stderr, "error:")
+	})
+}
+
+// Who waited for a proxy that never said a word does not wait for it again.
+func TestProxyThatNeverAnsweredIsAskedToStopOnce(t *testing.T) {
+	for name, flags := range map[string][]string{
+		"fails": {"--on-ready-timeout=fail"},
+		"runs":  {"--on-ready-timeout=run"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr, _ := reservePort(t)
+			args := append([]string{"--ready-url=http://" + addr + "/ready", "--stop=POST http://" + addr + "/shutdown",
+				"--ready-timeout=100ms", "--stop-timeout=" + beyond}, flags...)
+			r := command(t, append(args, "--", "sh", "-c", "exit 3")...).run()
+			want := 69
+			if name == "runs" {
+				want = 3
+			}
+			assert.Equal(t, want, r.code, r.stderr)
+			assert.Contains(t, r.stderr, "error: proxy not stopped after")
+		})
+	}
+	t.Run("one that said 503 is asked again", func(t *testing.T) {
+		t.Parallel()
+		p := startProxy(t, "", time.Hour, func(p *proxy) { p.stopCodes = []int{503, 503, 200} })
+		r := wrapped(t, p, []string{"--ready-timeout=300ms", "--stop-timeout=" + beyond}, "true").run()
+		assert.Equal(t, 69, r.code, r.stderr)
+		assert.Equal(t, 3, p.stops(), r.stderr)
+	})
+}
+
+func TestDaprsRefusalNamesTheVariableOfItsToken(t *testing.T) {
+	for _, env := range []string{"X=", "DAPR_API_TOKEN=wr0ng"} {
+		p := startProxy(t, "127.0.0.1:3500", 0, func(p *proxy) { p.stopCodes = []int{401} })
+		r := command(t, "--mesh=dapr", "--", "sh", "-c", "exit 2").env(env).run()
+		assert.Equal(t, 2, r.code, r.stderr)
+		assert.Contains(t, r.stderr, "was answered 401\nhint: set DAPR_API_TOKEN in this container")
+		assert.NotContains(t, r.stderr, "wr0ng")
+		require.NoError(t, p.server.Close())
+	}
 }
