@@ -15,7 +15,6 @@ import (
 // flagOutputs are what the library chart knows of the wrapper's flags. They stand before
 // the page of the chart, which is read from the chart's files.
 var flagOutputs = []output{
-	flagRegion("_settings.tpl", "wrapper kinds", flagKinds),
 	flagRegion("_settings.tpl", "wrapper forms", flagForms),
 	flagRegion("_settings.tpl", "hook keys", func(all []wrapflags.Setting) string { return flagKeys(hookFlags(all)) }),
 	flagRegion("_wrapper.tpl", "keys", flagKeys),
@@ -62,24 +61,6 @@ func choices(s wrapflags.Setting) []string {
 		return nil
 	}
 	return strings.Split(s.Value, "|")
-}
-
-// flagKinds are lines of the JSON in jobmesh._settings.kinds, in its words.
-func flagKinds(all []wrapflags.Setting) string {
-	var b strings.Builder
-	for _, s := range chartFlags(all) {
-		kind := "string"
-		switch {
-		case s.Repeatable:
-			kind = "slice"
-		case s.Value == "":
-			kind = "bool"
-		case choices(s) != nil:
-			kind = "|" + s.Value + "|"
-		}
-		fmt.Fprintf(&b, "%q: %q,\n", "wrapper."+s.Key(), kind)
-	}
-	return b.String()
 }
 
 // flagForms are lines of the JSON in jobmesh._settings.forms.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,12 +22,6 @@ func TestAFlagIsOneRow(t *testing.T) {
 		{Name: "five", Default: "false", Usage: "is on"},
 		{Name: "six", Value: "N", Usage: "follows", Chart: wrapflags.Chart{Derived: true}},
 	}
-	require.Equal(t, `"wrapper.oneUrl": "string",
-"wrapper.twoMany": "slice",
-"wrapper.three": "|x|y|",
-"wrapper.fourTimeout": "string",
-"wrapper.five": "bool",
-`, flagKinds(all))
 	require.Equal(t, `"oneUrl": ["^a\\.<$", "an a"],
 "twoMany": ["^a\\.<$", "an a"],
 "fourTimeout": ["^a\\.<$", "an a"]`, flagForms(all))
@@ -36,11 +33,14 @@ func TestAFlagIsOneRow(t *testing.T) {
 		"# @key three `x` or `y`; chooses; as the pod has it.\n"+
 		"# @key fourTimeout waits; `\"0\"` means for ever (default `2m`).\n"+
 		"# @key five is on.\n", flagComments(all))
-	schema := map[string]string{}
+	schema, kinds := map[string]string{}, map[string]string{}
 	for _, m := range flagSchema(all) {
 		text, err := encode(m.value)
 		require.NoError(t, err)
 		schema[m.name] = string(text)
+		var read settingSchema
+		require.NoError(t, json.Unmarshal(text, &read))
+		kinds[m.name] = read.kind()
 	}
 	require.Equal(t, map[string]string{
 		"oneUrl":      `{"type": "string", "pattern": "^$|^a\\.<$"}`,
@@ -49,5 +49,10 @@ func TestAFlagIsOneRow(t *testing.T) {
 		"fourTimeout": `{"type": "string", "pattern": "^a\\.<$"}`,
 		"five":        `{"type": "boolean"}`,
 	}, schema)
-	require.Equal(t, "{{- $limit := 120 -}}\n{{- $onReadyTimeout := \"fail\" -}}", hookDefaults())
+	require.Equal(t, map[string]string{
+		"oneUrl": "string", "twoMany": "slice", "three": "|x|y|", "fourTimeout": "string", "five": "bool",
+	}, kinds)
+	limit, err := time.ParseDuration(wrapflags.Default("ready-timeout"))
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf("{{- $limit := %d -}}\n{{- $onReadyTimeout := %q -}}", int(limit.Seconds()), wrapflags.Default("on-ready-timeout")), hookDefaults())
 }

@@ -28,6 +28,7 @@ const chart = "library-chart"
 // order: what is a source of another one comes first.
 func outputs() []output {
 	return slices.Concat(versioned(), fromChangelog(), meshOutputs(), kindOutputs, flagOutputs, helperOutputs, []output{
+		settingsOutput(),
 		whole("docs/chart.md", "the comments in "+chart, chartPage),
 		whole("docs/wrapper.md", "internal/wrap, internal/wrapflags and internal/mesh", wrapperPage),
 		whole("docs/cli.md", "internal/cli", cliPage),

@@ -131,57 +131,6 @@ microsecond, and this runs for every Job.
 {{- end -}}
 
 {{/*
-What each setting is: a kind, in the words of kindOf; a "merged map", which is
-merged key by key, and "*" any key of it; or one of the words between bars, or "",
-or of the kind before the first bar.
-values.schema.json says the same, and a test holds them together.
-*/}}
-{{- define "jobmesh._settings.kinds" -}}
-{
-  "enabled": "bool",
-  "mode": "|wrap|native|optOut|hook|",
-  "mesh": "string",
-  "delivery": "|initContainer|imageVolume|inImage|",
-  "wrapperPath": "string",
-  "containers": "slice|all|",
-  "entrypoints": "merged map",
-  "entrypoints.*": "slice",
-  "wrapper": "merged map",
-  {{- /* >>> wrapper kinds: written by make generate from internal/wrapflags */}}
-  "wrapper.readyUrl": "string",
-  "wrapper.stop": "slice",
-  "wrapper.stopProcess": "string",
-  "wrapper.readyTimeout": "string",
-  "wrapper.onReadyTimeout": "|fail|run|",
-  "wrapper.detectTimeout": "string",
-  "wrapper.stopWhen": "|always|success|never|",
-  "wrapper.stopTimeout": "string",
-  "wrapper.killAfter": "string",
-  "wrapper.onProxyLost": "|run|fail|",
-  "wrapper.waitFor": "slice",
-  "wrapper.waitForTimeout": "string",
-  "wrapper.logFormat": "|text|json|",
-  "wrapper.quiet": "bool",
-  {{- /* <<< wrapper kinds */}}
-  "image": "merged map",
-  "image.registry": "string",
-  "image.repository": "string",
-  "image.tag": "string",
-  "image.digest": "string",
-  "image.pullPolicy": "|Always|IfNotPresent|Never|",
-  "image.pullSecrets": "slice",
-  "skipOutboundPorts": "slice",
-  "kinds": "slice",
-  "mountPath": "string",
-  "resources": "map",
-  "securityContext": "map",
-  "emptyDir": "map",
-  "annotations": "merged map",
-  "annotations.*": "string"
-}
-{{- end -}}
-
-{{/*
 The form of strings, and of what lists hold: a pattern, and the words for it. The
 wrapper would end with a usage error, and leave the proxy running. values.schema.json
 has the same patterns.
@@ -330,48 +279,4 @@ together. Stores $call.meshes.
     {{- include "jobmesh._errors.add" (list $call (printf "%s must hold strings, got %s" $name (include "jobmesh._errors.value" .))) -}}
   {{- end -}}
 {{- end -}}
-{{- end -}}
-
-{{/*
-values.yaml once more, for a chart that uses these templates without having the
-dependency itself. A test holds the two together.
-*/}}
-{{- define "jobmesh._settings.defaults" -}}
-enabled: true
-mode: wrap
-mesh: auto
-delivery: initContainer
-wrapperPath: /jobmesh-wrap
-containers: []
-entrypoints: {}
-wrapper: {}
-image:
-  registry: ghcr.io
-  repository: jobmesh/jobmesh-wrap
-  tag: ""
-  digest: ""
-  pullPolicy: ""
-  pullSecrets: []
-skipOutboundPorts: []
-kinds: []
-mountPath: /jobmesh
-resources:
-  requests:
-    cpu: 10m
-    memory: 16Mi
-  limits:
-    cpu: 500m
-    memory: 64Mi
-securityContext:
-  allowPrivilegeEscalation: false
-  capabilities:
-    drop:
-      - ALL
-  readOnlyRootFilesystem: true
-  runAsNonRoot: true
-  seccompProfile:
-    type: RuntimeDefault
-emptyDir:
-  sizeLimit: 16Mi
-annotations: {}
 {{- end -}}
