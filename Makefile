@@ -27,7 +27,7 @@ build: bin/jobmesh ## build the CLI, the multi-arch image and the pinned chart: 
 
 .PHONY: test
 test: $(TOOLS) ## run every test that needs no root and no cluster
-	go test -count=1 ./...
+	go test -count=1 -timeout 30m ./...
 	ci/template-tests
 
 .PHONY: e2e e2e-check
