@@ -99,7 +99,7 @@ func newRenderer(o Options, given map[string]any) (*renderer, error) {
 // A rendering is what the chart made of one object: the injected object, or the mistakes
 // that it found in it.
 type rendering struct {
-	object   any
+	object   map[string]any
 	mistakes []string
 }
 
@@ -127,8 +127,8 @@ func (r *renderer) render(objects []string) ([]rendering, error) {
 			continue
 		}
 		for i, document := range documents {
-			if err := yaml.Unmarshal([]byte(document), &results[from+i].object); err != nil {
-				return nil, fmt.Errorf("library chart: %w", err)
+			if err := results[from+i].read(document); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -160,7 +160,7 @@ func (r *renderer) renderEach(objects []string, results []rendering, from, to in
 			return fmt.Errorf("library chart: %w", err)
 		}
 		slot, _ := strconv.Atoi(m[1]) // digits
-		results[left[slot]].mistakes = splitMistakes(m[2])
+		results[left[slot]].mistakes = splitMistakes(showEscaped(m[2]))
 		left = append(append([]int{}, left[:slot]...), left[slot+1:]...)
 	}
 	return nil
@@ -182,6 +182,21 @@ func (r *renderer) run(more map[string]any) (string, error) {
 	return printed["inject/templates/objects.yaml"], err
 }
 
+// read reads what the chart printed for an object.
+func (r *rendering) read(printed string) error {
+	var tree any
+	if err := yaml.Unmarshal([]byte(printed), &tree); err != nil {
+		return fmt.Errorf("library chart: %w", err)
+	}
+	object, isMap := showAll(tree).(map[string]any)
+	if !isMap {
+		r.mistakes = []string{"the library chart printed no object for it"}
+		return nil
+	}
+	r.object = object
+	return nil
+}
+
 func decode(printed string, indices []int, results []rendering) error {
 	lines := strings.Split(strings.TrimSpace(printed), "\n")
 	for i, index := range indices {
@@ -189,8 +204,8 @@ func decode(printed string, indices []int, results []rendering) error {
 		if err := json.Unmarshal([]byte(lines[i]), &text); err != nil {
 			return fmt.Errorf("library chart: %w", err)
 		}
-		if err := yaml.Unmarshal([]byte(text), &results[index].object); err != nil {
-			return fmt.Errorf("library chart: %w", err)
+		if err := results[index].read(text); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -56,22 +58,70 @@ func with(tree any, path manifest.Path, value any) any {
 	return tree
 }
 
-// oneLine writes JSON that the YAML parser of the chart can read: without characters
-// that YAML has to have escaped.
+// oneLine writes JSON that the YAML parser of the chart can read, and the chart can print
+// again: the characters that Helm's toYaml loses are hidden.
 func oneLine(tree any) string {
 	text, err := json.Marshal(tree)
 	if err != nil {
 		panic(err) // it came from JSON
 	}
+	return strings.ReplaceAll(hide(string(text)), "\ufeff", `\ufeff`)
+}
+
+// mark begins what stands for a hidden character: the mark, and the character as four
+// hexadecimal digits. It is for private use, and hidden itself where somebody uses it.
+const mark = '\uf8e5'
+
+// hide hides the characters of a text that Helm's toYaml prints nothing for, or a blank.
+func hide(text string) string {
 	var b strings.Builder
-	for _, r := range string(text) {
-		if r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\ufeff' || r == '\ufffe' || r == '\uffff' {
-			fmt.Fprintf(&b, `\u%04x`, r)
+	for _, r := range text {
+		if r >= 0x7f && r < 0xa0 || r == '\ufffe' || r == '\uffff' || r == mark {
+			fmt.Fprintf(&b, "%c%04x", mark, r)
 			continue
 		}
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+var hiddenRune = regexp.MustCompile(string(mark) + "[0-9a-f]{4}")
+
+// show gives back what hide has hidden.
+func show(text string) string {
+	return hiddenRune.ReplaceAllStringFunc(text, func(hidden string) string {
+		r, _ := strconv.ParseUint(hidden[len(string(mark)):], 16, 16) // the digits that were matched
+		return string(rune(r))
+	})
+}
+
+// showEscaped writes what hide has hidden as escapes, since a message has no control
+// characters. The chart may have quoted the mark already.
+func showEscaped(text string) string {
+	return hiddenRune.ReplaceAllStringFunc(strings.ReplaceAll(text, fmt.Sprintf(`\u%x`, mark), string(mark)), func(hidden string) string {
+		return `\u` + hidden[len(string(mark)):]
+	})
+}
+
+// showAll gives back what hide has hidden in the keys and strings of a tree.
+func showAll(tree any) any {
+	switch tree := tree.(type) {
+	case string:
+		return show(tree)
+	case map[string]any:
+		shown := make(map[string]any, len(tree))
+		for key, value := range tree {
+			shown[show(key)] = showAll(value)
+		}
+		return shown
+	case []any:
+		shown := make([]any, len(tree))
+		for i, value := range tree {
+			shown[i] = showAll(value)
+		}
+		return shown
+	}
+	return tree
 }
 
 // sorted returns the keys of a map in their order.

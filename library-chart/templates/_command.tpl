@@ -51,11 +51,13 @@ no list of strings; no restartPolicy; no name where there are several.
     {{- include "jobmesh._errors.add" (list $call (printf "settings must say which container this is, as in \"container\" %q; containers has: %s" (first $call.settings.containers) (join ", " $call.settings.containers))) -}}
   {{- end -}}
 {{- end -}}
-{{- include "jobmesh._errors.fail" $call -}}
 {{- if and $call.wraps (not $call.errors) (not (include "jobmesh._inject.wrapped" (list $call $command))) -}}
   {{- include "jobmesh._wrapper" (list $call $options.container) -}}
   {{- $command = concat $call.argv $command -}}
 {{- end -}}
+{{- /* What reads the JSON reads it as YAML, which has not all of its characters. */ -}}
+{{- include "jobmesh._print.find" (list $call $command "command") -}}
+{{- include "jobmesh._errors.fail" $call -}}
 {{- toJson $command -}}
 {{- end -}}
 

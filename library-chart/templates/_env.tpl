@@ -24,7 +24,7 @@ Errors: no root context; unknown or ill-typed settings.
 {{- if and $call.wraps (not $call.errors) -}}
   {{- include "jobmesh._inject.env" $call -}}
   {{- with $call.kept.env -}}
-    {{- toYaml . -}}
+    {{- include "jobmesh._snippet.print" (list $call . "env") -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -25,7 +25,7 @@ Errors: no root context; unknown or ill-typed settings.
 {{- if and $call.wraps (not $call.errors) -}}
   {{- if and (eq $call.settings.mode "wrap") (eq $call.settings.delivery "initContainer") -}}
     {{- include "jobmesh._inject.initContainer" $call -}}
-    {{- toYaml (list $call.initContainer) -}}
+    {{- include "jobmesh._snippet.print" (list $call (list $call.initContainer) "initContainers") -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

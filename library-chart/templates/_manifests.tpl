@@ -26,8 +26,9 @@ Params:
 Prints: the documents, in their order.
 
 Errors: those of jobmesh.podSpec, each opened by the kind and name of its object;
-a document that is no YAML mapping; a Job without a pod template; in the modes
-native and optOut, an annotation or label of the author that undoes the mode.
+a document that is no YAML mapping; a string that Helm's toYaml would lose; a Job
+without a pod template; in the modes native and optOut, an annotation or label of
+the author that undoes the mode.
 */}}
 {{- define "jobmesh.manifests" -}}
 {{- $call := dict "template" "jobmesh.manifests" "want" "a list" -}}
@@ -79,11 +80,15 @@ native and optOut, an annotation or label of the author that undoes the mode.
 {{- else -}}
   {{- include "jobmesh._manifests.object" (list $call $object $place) -}}
 {{- end -}}
-{{- if and $call.changed (not $call.errors) -}}
-  {{- printf "\n%s\n" (toYaml $object) -}}
-{{- else -}}
-  {{- $text -}}
+{{- if $call.changed -}}
+  {{- $_ := set $call "object" (include "jobmesh._manifests.name" $object) -}}
+  {{- $printed := include "jobmesh._print" (list $call $object "") -}}
+  {{- $_ := unset $call "object" -}}
+  {{- if not $call.errors -}}
+    {{- $text = printf "\n%s\n" $printed -}}
+  {{- end -}}
 {{- end -}}
+{{- $text -}}
 {{- end -}}
 
 {{/* One object, changed in place; $call.changed says whether it was. Params: (list $call OBJECT PLACE). */}}
@@ -101,7 +106,7 @@ native and optOut, an annotation or label of the author that undoes the mode.
     {{- end -}}
   {{- end -}}
 {{- else if hasKey $call.kept.kinds $kind -}}
-  {{- $name := printf "%s %q" $object.kind (default $metadata.generateName $metadata.name | default "" | toString) -}}
+  {{- $name := include "jobmesh._manifests.name" $object -}}
   {{- range get $call.kept.kinds $kind -}}
     {{- /* A Pod that is no hook is a long-running one; helm tests are hooks. */ -}}
     {{- if or (ne .inject "hook") (hasKey $annotations "helm.sh/hook") -}}
@@ -109,6 +114,12 @@ native and optOut, an annotation or label of the author that undoes the mode.
     {{- end -}}
   {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Kind and name of an object, as a message opens with them. */}}
+{{- define "jobmesh._manifests.name" -}}
+{{- $metadata := ternary .metadata dict (kindIs "map" .metadata) -}}
+{{- printf "%s %q" .kind (default $metadata.generateName $metadata.name | default "" | toString) -}}
 {{- end -}}
 
 {{/*

@@ -47,7 +47,7 @@ dict of "annotations" and "labels". Params: $call with settings, meshes and kept
 {{- if and $call.enabled (not $call.errors) -}}
   {{- include "jobmesh._podMetadata" $call -}}
   {{- with get $call.kept.podMetadata $field -}}
-    {{- toYaml . -}}
+    {{- include "jobmesh._snippet.print" (list $call . $field) -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -42,7 +42,7 @@ Errors: all mistakes of a call in one message that names the define, the
 container and the fix: wrong arguments, unknown settings, a pod spec that is not
 one, several containers and none named, a command that is missing and in neither
 `entrypoints` nor jobmesh.lock.yaml, or no list of strings, names and paths that
-are taken, Windows.
+are taken, a string that Helm's toYaml would lose, Windows.
 */}}
 {{- define "jobmesh.podSpec" -}}
 {{- $call := dict "template" "jobmesh.podSpec" "want" "a list or a dict" -}}
@@ -53,19 +53,24 @@ are taken, Windows.
 {{- end -}}
 {{- include "jobmesh._settings" $call -}}
 {{- include "jobmesh._podSpec.inject" $call -}}
-{{- include "jobmesh._errors.fail" $call -}}
+{{- $text := "" -}}
 {{- if hasKey $call "injected" -}}
-  {{- include "jobmesh._podSpec.print" $call -}}
-{{- else if hasKey $call "text" -}}
-  {{- trimAll "\r\n" $call.text -}}
-{{- else if hasKey $call "spec" -}}
-  {{- toYaml $call.spec -}}
+  {{- $text = include "jobmesh._podSpec.print" $call -}}
 {{- end -}}
+{{- if and $text (not $call.errors) -}}
+  {{- /* Injected. */ -}}
+{{- else if hasKey $call "text" -}}
+  {{- $text = trimAll "\r\n" $call.text -}}
+{{- else if hasKey $call "spec" -}}
+  {{- $text = include "jobmesh._print" (list $call $call.spec "") -}}
+{{- end -}}
+{{- include "jobmesh._errors.fail" $call -}}
+{{- $text -}}
 {{- end -}}
 
 {{/*
 Stores the injected pod spec as $call.injected; nothing where the mode adds nothing
-to it, jobmesh is disabled, or a mistake was found. Text that is no pod spec at all is dropped, or `helm lint`,
+to it, or jobmesh is disabled. Text that is no pod spec at all is dropped, or `helm lint`,
 which goes on after a mistake, would complain about YAML that nobody wrote.
 */}}
 {{- define "jobmesh._podSpec.inject" -}}
@@ -102,9 +107,7 @@ which goes on after a mistake, would complain about YAML that nobody wrote.
       {{- $_ := set $call "target" . -}}
       {{- $_ := set $call "standIns" (not (contains "jobmesh.podSpec/" $written)) -}}
       {{- include "jobmesh._inject" $call -}}
-      {{- if not $call.errors -}}
-        {{- $_ := set $call "injected" . -}}
-      {{- end -}}
+      {{- $_ := set $call "injected" . -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
@@ -117,13 +120,13 @@ word in place of them, and their text, which is kept, goes where the word is.
 */}}
 {{- define "jobmesh._podSpec.print" -}}
 {{- $call := . -}}
-{{- $text := toYaml .injected -}}
+{{- $text := include "jobmesh._print" (list $call .injected "") -}}
 {{- range $items, $indent := dict "env" 2 "initContainers" 0 -}}
   {{- $word := print "- jobmesh.podSpec/" $items -}}
   {{- if and $call.standIns (contains $word $text) -}}
     {{- $kept := print $items " as text" -}}
     {{- if not (hasKey $call.kept $kept) -}}
-      {{- $_ := set $call.kept $kept (get $call.kept $items | toYaml | indent $indent | trim) -}}
+      {{- $_ := set $call.kept $kept (include "jobmesh._print" (list $call (get $call.kept $items) $items) | indent $indent | trim) -}}
     {{- end -}}
     {{- $text = replace $word (get $call.kept $kept) $text -}}
   {{- end -}}

@@ -10,6 +10,12 @@ Params: (list $call CONTEXT_OR_LIST).
 {{- include "jobmesh._errors.fail" $call -}}
 {{- end -}}
 
+{{/* Prints a piece as YAML, or fails where that would lose a string. Params: those of jobmesh._print. */}}
+{{- define "jobmesh._snippet.print" -}}
+{{- include "jobmesh._print" . -}}
+{{- include "jobmesh._errors.fail" (first .) -}}
+{{- end -}}
+
 {{/* Params: $call with root and options. */}}
 {{- define "jobmesh._snippet.settings" -}}
 {{- include "jobmesh._settings" . -}}

@@ -20,6 +20,6 @@ Errors: no root context; unknown or ill-typed settings.
 {{- $call := dict "template" "jobmesh.volume" -}}
 {{- include "jobmesh._snippet" (list $call .) -}}
 {{- if and $call.wraps $call.volumes (not $call.errors) -}}
-  {{- toYaml $call.volumes -}}
+  {{- include "jobmesh._snippet.print" (list $call $call.volumes "volumes") -}}
 {{- end -}}
 {{- end -}}

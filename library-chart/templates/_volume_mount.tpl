@@ -21,6 +21,6 @@ Errors: no root context; unknown or ill-typed settings.
 {{- $call := dict "template" "jobmesh.volumeMount" -}}
 {{- include "jobmesh._snippet" (list $call .) -}}
 {{- if and $call.wraps $call.mounts (not $call.errors) -}}
-  {{- toYaml $call.mounts -}}
+  {{- include "jobmesh._snippet.print" (list $call $call.mounts "volumeMounts") -}}
 {{- end -}}
 {{- end -}}

@@ -230,7 +230,11 @@ func compare(t *testing.T, consumer *engine.Chart, set values) bool {
 	got, refusal := injected(t, filepath.Join(root, "tests", "chart"), plain, given)
 	rendered, err := renderOne(consumer, set, template)
 	if err != nil {
-		require.Error(t, refusal, "the chart says: %v", err)
+		if strings.Contains(err.Error(), "which Helm would lose in YAML") {
+			require.NoError(t, refusal, "inject writes into the text itself, and keeps such a string")
+		} else {
+			require.Error(t, refusal, "the chart says: %v", err)
+		}
 		return false
 	}
 	require.NoError(t, refusal)
