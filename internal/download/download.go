@@ -18,11 +18,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/registry"
 	"github.com/jobmesh/jobmesh/internal/regular"
+	"github.com/jobmesh/jobmesh/internal/replace"
 )
 
 // limit is that of one file, retries included.
@@ -164,7 +163,7 @@ func (f *Fetcher) keep(got File) {
 	}
 	err := os.MkdirAll(filepath.Dir(path), 0o755)
 	if err == nil {
-		err = renameio.WriteFile(path, got.Bytes, 0o644)
+		err = replace.File(path, got.Bytes, 0o644)
 	}
 	if err != nil {
 		f.Note("the cache cannot be written: " + err.Error())

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/mod/modfile"
@@ -154,11 +153,7 @@ func (c *Compiler) compile(ctx context.Context, r Recipe, p Platform) ([]byte, e
 	arguments := append([]string{"build"}, r.GoFlags(p.Architecture())...)
 	build := exec.CommandContext(ctx, "go", append(arguments, "-o", out, r.Package)...)
 	build.Dir = c.sources
-	// The Go command waits for its compilers before it ends, which can be seconds;
-	// in a group of their own all of them can be stopped at once. What they leave
-	// behind is in the folder that is removed.
-	build.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	build.Cancel = func() error { return syscall.Kill(-build.Process.Pid, syscall.SIGKILL) }
+	stopTogether(build) // what the compilers leave behind is in the folder that is removed
 	build.WaitDelay = time.Second
 	build.Env = append(append([]string{"GOTMPDIR=" + dir}, c.env...), p.env...)
 	if output, err := build.CombinedOutput(); err != nil {

@@ -12,9 +12,9 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"github.com/google/renameio/v2"
 
 	"github.com/jobmesh/jobmesh/internal/regular"
+	"github.com/jobmesh/jobmesh/internal/replace"
 )
 
 // Annotations by which readers find an image in a layout: the first is OCI's,
@@ -175,7 +175,7 @@ func (c *Changes) write(path string, content []byte, damaged bool) error {
 	}
 	_, statErr := os.Lstat(path)
 	*c = append(*c, Change{Path: path, Damaged: damaged && statErr == nil})
-	return ErrorAt(path, renameio.WriteFile(path, content, fileMode, renameio.WithStaticPermissions(fileMode)))
+	return ErrorAt(path, replace.Exactly(path, content, fileMode))
 }
 
 // Same reports whether a file has that content already, and lets everybody read it
@@ -192,7 +192,7 @@ func Same(path string, content []byte) (bool, error) {
 }
 
 // RemoveLeftovers removes what runs that were killed left beside a file: the
-// temporary ones of renameio and of os.CreateTemp.
+// temporary ones of replace and of os.CreateTemp.
 func RemoveLeftovers(path string) error {
 	dir, base := filepath.Split(path)
 	leftovers, _ := filepath.Glob(dir + "." + base + "[0-9]*") // the pattern is sound

@@ -13,10 +13,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/replace"
 )
 
 // FileName is the name under which the library chart finds the lock file in a
@@ -186,7 +186,7 @@ func (l *Lock) Write(path string) (changed bool, err error) {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 		return false, nil
 	}
-	err = renameio.WriteFile(path, text, 0o644)
+	err = replace.File(path, text, 0o644)
 	// Of the temporary file beside it, which is gone by then, nobody needs the name.
 	if at := (*os.PathError)(nil); errors.As(err, &at) {
 		err = &os.PathError{Op: "write", Path: path, Err: at.Err}

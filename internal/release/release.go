@@ -12,10 +12,10 @@ import (
 	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/renameio/v2"
 
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/replace"
 )
 
 // A Folder is the path of an output folder.
@@ -173,7 +173,7 @@ func (f Folder) Write(r Release) (Result, image.Changes, error) {
 	if err != nil {
 		return Result{}, changes, err
 	}
-	var pending []*renameio.PendingFile
+	var pending []*replace.Pending
 	defer func() {
 		for _, file := range pending {
 			_ = file.Cleanup() // nothing to do where it was replaced
@@ -215,7 +215,7 @@ func (f Folder) Write(r Release) (Result, image.Changes, error) {
 }
 
 // prepare writes a file beside the one it will replace; none where that is the same.
-func prepare(path string, content []byte) (*renameio.PendingFile, error) {
+func prepare(path string, content []byte) (*replace.Pending, error) {
 	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
 		return nil, &os.PathError{Op: "write", Path: path, Err: syscall.EISDIR}
 	}
@@ -225,7 +225,7 @@ func prepare(path string, content []byte) (*renameio.PendingFile, error) {
 	if same, err := image.Same(path, content); err != nil || same {
 		return nil, err
 	}
-	p, err := renameio.NewPendingFile(path, renameio.WithStaticPermissions(0o644))
+	p, err := replace.Prepare(path, 0o644)
 	if err != nil {
 		return nil, image.ErrorAt(path, err)
 	}

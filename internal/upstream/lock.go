@@ -15,12 +15,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/internal/download"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/replace"
 )
 
 // A Lock is the content of images/NAME/image.lock.
@@ -145,5 +145,5 @@ func (l Lock) Write(sources, name string) (changed bool, err error) {
 	if old, err := os.ReadFile(path); err == nil && string(old) == string(text) {
 		return false, nil
 	}
-	return true, renameio.WriteFile(path, text, 0o644)
+	return true, replace.File(path, text, 0o644)
 }

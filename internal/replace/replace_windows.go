@@ -1,0 +1,70 @@
+// Package replace writes files in one step: whoever reads one sees its old content or
+// its new, and never a part. renameio is not for Windows; a rename there replaces a file
+// too, unless somebody has it open. There are no modes.
+package replace
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Pending is a file that is written, and has not replaced the other yet.
+type Pending struct {
+	*os.File
+	path     string
+	replaced bool
+}
+
+// Prepare begins a file.
+func Prepare(path string, _ fs.FileMode) (*Pending, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"*")
+	if err != nil {
+		return nil, err
+	}
+	return &Pending{File: f, path: path}, nil
+}
+
+// CloseAtomicallyReplace puts the file in its place.
+func (p *Pending) CloseAtomicallyReplace() error {
+	if err := p.Sync(); err != nil {
+		return err
+	}
+	if err := p.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(p.Name(), p.path); err != nil {
+		return err
+	}
+	p.replaced = true
+	return nil
+}
+
+// Cleanup removes the file unless it has replaced the other.
+func (p *Pending) Cleanup() error {
+	if p.replaced {
+		return nil
+	}
+	_ = p.Close() // it may be closed already
+	return os.Remove(p.Name())
+}
+
+// File writes a file.
+func File(path string, content []byte, mode fs.FileMode) error {
+	return Exactly(path, content, mode)
+}
+
+// Exactly writes a file.
+func Exactly(path string, content []byte, mode fs.FileMode) error {
+	p, err := Prepare(path, mode)
+	if err != nil {
+		return err
+	}
+	if _, err = p.Write(content); err == nil {
+		err = p.CloseAtomicallyReplace()
+	}
+	if err != nil {
+		_ = p.Cleanup() // the first error is the one to tell
+	}
+	return err
+}
