@@ -36,6 +36,7 @@ e2e: e2e-check build $(TOOLS) ## publish to real registries and read back; run r
 	ci/toolchain
 	ci/registries
 	ci/signatures
+	ci/packed
 	ci/pre-commit
 	ci/e2e
 
@@ -54,13 +55,21 @@ lint: $(TOOLS) ## check formatting, modules, Go code, templates and that docs/ i
 generate: ## write all that is derived from another file of this repository again
 	go run ./ci/generate
 
+.PHONY: release
+release: build bin/goreleaser ## write archives of the CLI for all platforms, their checksums, bills of materials and provenance into release/, signed where SIGN_KEY names a key; publishes nothing
+	JOBMESH_COMMIT=$(COMMIT) go run ./ci/pack
+
 .PHONY: clean
 clean: ## remove what the other targets made in this folder
-	rm -rf bin dist
+	rm -rf bin dist release
 
 .PHONY: bin/jobmesh
 bin/jobmesh:
 	$(call LINK)
+
+bin/goreleaser: ci/tools/go.mod ci/tools/go.sum ci/tools/build
+	ci/tools/build goreleaser
+	touch $@
 
 $(TOOLS) &: ci/tools/go.mod ci/tools/go.sum ci/tools/build
 	ci/tools/build

@@ -26,10 +26,11 @@ const (
 	// PredicateType is that of SLSA provenance, version 1.
 	PredicateType = "https://slsa.dev/provenance/v1"
 
-	// ImageBuild and ChartBuild say what the parameters mean;
+	// ImageBuild, ChartBuild and ArchiveBuild say what the parameters mean;
 	// docs/verify-what-you-run.md lists them.
-	ImageBuild = "https://github.com/jobmesh/jobmesh/build/image/v1"
-	ChartBuild = "https://github.com/jobmesh/jobmesh/build/chart/v1"
+	ImageBuild   = "https://github.com/jobmesh/jobmesh/build/image/v1"
+	ChartBuild   = "https://github.com/jobmesh/jobmesh/build/chart/v1"
+	ArchiveBuild = "https://github.com/jobmesh/jobmesh/build/archive/v1"
 
 	builder = "https://github.com/jobmesh/jobmesh/builder/local"
 )

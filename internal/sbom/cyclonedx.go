@@ -32,7 +32,7 @@ func WriteCycloneDX(x Image) ([]byte, error) {
 }
 
 var componentTypes = map[kind]cdx.ComponentType{
-	container: cdx.ComponentTypeContainer, file: cdx.ComponentTypeFile, program: cdx.ComponentTypeApplication, library: cdx.ComponentTypeLibrary,
+	container: cdx.ComponentTypeContainer, archive: cdx.ComponentTypeFile, file: cdx.ComponentTypeFile, program: cdx.ComponentTypeApplication, library: cdx.ComponentTypeLibrary,
 }
 
 func component(p part) cdx.Component {

@@ -27,11 +27,13 @@ const (
 	CycloneDX = "application/vnd.cyclonedx+json"
 )
 
-// An Image is what a bill is about: the image of one platform, or an index of
-// several.
+// An Image is what a bill is about: the image of one platform, an index of several, or
+// an archive.
 type Image struct {
 	Name, Version string
-	// Digest of the manifest, as in sha256:....
+	// Archive is the name of the file, for an archive; "" for images.
+	Archive string
+	// Digest of the manifest, or of the archive, as in sha256:....
 	Digest string
 	// Platform as os/architecture[/variant], "" for an index.
 	Platform string
@@ -93,6 +95,7 @@ type kind int
 
 const (
 	container kind = iota
+	archive
 	file
 	program
 	library
@@ -189,15 +192,24 @@ func addFiles(x Image, owner string, add func(part), relate func(string, relatio
 }
 
 func containerOf(x Image) part {
-	return part{
+	p := part{
 		ref: reference("Image", x.Platform), kind: container, name: x.Name, version: x.Version,
 		sha256: strings.TrimPrefix(x.Digest, "sha256:"), license: x.License, supplier: x.Supplier, address: x.Source,
 		purl: purlOf(x),
 	}
+	if x.Archive != "" {
+		p.ref, p.kind, p.name = reference("Archive", x.Platform), archive, x.Archive
+	}
+	return p
 }
 
-// purlOf names no registry: the image is the same in all of them.
+// purlOf names no registry: the image is the same in all of them, and no address of an
+// archive.
 func purlOf(x Image) string {
+	if x.Archive != "" {
+		return "pkg:generic/" + x.Name + "@" + url.QueryEscape(x.Version) +
+			"?checksum=" + url.QueryEscape(x.Digest) + "&file_name=" + url.QueryEscape(x.Archive)
+	}
 	purl := "pkg:oci/" + x.Name + "@" + url.QueryEscape(x.Digest)
 	if parts := strings.Split(x.Platform, "/"); len(parts) > 1 {
 		purl += "?arch=" + url.QueryEscape(strings.Join(parts[1:], "/"))

@@ -157,3 +157,30 @@ func TestNothingOfTheMachine(t *testing.T) {
 	}
 	assert.NotContains(t, string(text), here)
 }
+
+// The bill of an archive is about that file, and has the same of the program in it.
+func TestArchive(t *testing.T) {
+	spdxSchema, cycloneSchema := schemas(t)
+	x := sample(t).Children[0]
+	x.Archive = "sample_1.2.3_linux_amd64.tar.gz"
+	spdx, err := WriteSPDX(x)
+	require.NoError(t, err)
+	cyclone, err := WriteCycloneDX(x)
+	require.NoError(t, err)
+	for _, bill := range []struct {
+		text   []byte
+		schema *jsonschema.Schema
+	}{{spdx, spdxSchema}, {cyclone, cycloneSchema}} {
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(bill.text))
+		require.NoError(t, err)
+		require.NoError(t, bill.schema.Validate(value))
+		require.Contains(t, string(bill.text), "pkg:generic/sample@1.2.3%2B4?checksum=sha256%3A")
+		require.Contains(t, string(bill.text), "&file_name=sample_1.2.3_linux_amd64.tar.gz")
+		require.NotContains(t, string(bill.text), "pkg:oci/")
+		require.Contains(t, string(bill.text), "pkg:golang/stdlib@")
+	}
+	doc, err := spdxjson.Read(bytes.NewReader(spdx))
+	require.NoError(t, err)
+	require.Equal(t, x.Archive, doc.Packages[0].PackageName)
+	require.Equal(t, "ARCHIVE", doc.Packages[0].PrimaryPackagePurpose)
+}

@@ -55,7 +55,7 @@ func namespace(b bill) string {
 }
 
 // purposes are SPDX's names for the kinds that are packages to it.
-var purposes = map[kind]string{container: "CONTAINER", program: "APPLICATION", library: "LIBRARY"}
+var purposes = map[kind]string{container: "CONTAINER", archive: "ARCHIVE", program: "APPLICATION", library: "LIBRARY"}
 
 func spdxPackage(p part) *spdx.Package {
 	pkg := &spdx.Package{
