@@ -17,7 +17,7 @@ import (
 // pods, or the wrapper does not run there. "" if it is not. name is a mesh, or auto.
 func skipReason(t manifest.PodTemplate, name, mode string) string {
 	spec, _ := t.Spec()
-	if reason := withoutNetwork(t, name); reason != "" {
+	if reason := onNodeNetwork(t, name); reason != "" {
 		return reason
 	}
 	switch {
@@ -53,10 +53,10 @@ func asked(name string) []mesh.Mesh {
 	return rows
 }
 
-// withoutNetwork says why a pod on its node's network gets no proxy. "" if it may have
-// one: a proxy that nobody injects or that is written there, and one whose injector does
-// not look at hostNetwork.
-func withoutNetwork(t manifest.PodTemplate, name string) string {
+// onNodeNetwork returns the reason why a pod with hostNetwork gets no proxy of a mesh, ""
+// where it may have one. It may have a proxy that stands in the manifest, one that nobody
+// injects, and one whose injector does not look at hostNetwork.
+func onNodeNetwork(t manifest.PodTemplate, name string) string {
 	if !t.HostNetwork() {
 		return ""
 	}

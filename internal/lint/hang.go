@@ -39,7 +39,7 @@ type stopped struct {
 // stops decides when a container stops the proxy of a mesh, or a helper.
 func (p *pod) stops(c container, name string) stopped {
 	if len(c.reading.Refusals) > 0 {
-		return stopped{outcome: script.CannotTell} // JM116 speaks of it
+		return stopped{outcome: script.CannotTell} // JM116 reports the command line that is refused
 	}
 	var note string
 	if w := c.reading.Wrapper; w != nil {

@@ -10,6 +10,10 @@ import (
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
+// linkerdStartSeconds is how long Linkerd's proxy may take to become ready before its
+// postStart hook, linkerd-await --timeout=2m, gives up.
+const linkerdStartSeconds = 120
+
 // start are the rules for Jobs that will not start, or wait for ever.
 var start = []Rule{
 	{
@@ -37,7 +41,7 @@ longer than that can end the Job before its command began.`,
 		Links: []string{"https://linkerd.io/2/reference/proxy-configuration/"},
 		check: func(p *pod, r *reporter) {
 			x, ok := p.proxyOf("linkerd")
-			allowance := 120
+			allowance := linkerdStartSeconds
 			for _, c := range p.work() {
 				if w := c.reading.Wrapper; w != nil && !x.native.Yes && w.Name == wrapflags.JobmeshWrap && w.Bound > 0 {
 					allowance = int(w.Bound.Seconds())

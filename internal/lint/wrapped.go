@@ -42,8 +42,8 @@ func (p *pod) wrapperStops(w script.Wrapper, name string) stopped {
 	return stopped{}
 }
 
-// reaches tells whether a call is one for the proxy of a mesh, or for a helper, and
-// that this one obeys. why is what to say where it is, and is in vain.
+// reaches tells whether a call is meant for the proxy of a mesh, or for a helper, and is
+// obeyed there. Where it is meant for it and is not obeyed, why is the reason to print.
 func (p *pod) reaches(call script.Stop, name string) (why string, ok bool) {
 	switch {
 	case call.Looks:
@@ -104,7 +104,10 @@ func answers(c container, h *sidecar.Helper) (outcome script.Outcome, note strin
 	}
 	on := is("health-check", "false", "true")
 	on = is("quitquitquit", "false", "true") && on
-	on = is("http-port", "9090", "9090") && is("admin-port", "9091", "9091") && on
+	row := rowOf(h.Mesh)
+	_, stopPort, _ := row.StopURL()
+	readyPort := row.ReadyPorts()[0]
+	on = is("http-port", readyPort, readyPort) && is("admin-port", stopPort, stopPort) && on
 	_, configured := c.flag("config-file", true)
 	switch {
 	case on:

@@ -28,7 +28,7 @@ func (t *text) content(n *yaml.Node) int {
 		return at
 	}
 	for at < len(t.Text) && (t.Text[at] == '&' || t.Text[at] == '!') {
-		for at < len(t.Text) && !isBlank(t.Text[at]) && !isFlowMark(t.Text[at], n) {
+		for at < len(t.Text) && !isBlank(t.Text[at]) && !endsFlowItem(t.Text[at]) {
 			at++
 		}
 		if n.Kind == yaml.ScalarNode && n.Value == "" && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
@@ -42,8 +42,9 @@ func (t *text) content(n *yaml.Node) int {
 	return at
 }
 
-// isFlowMark ends a property that is directly followed by , ] or }.
-func isFlowMark(c byte, _ *yaml.Node) bool { return c == ',' || c == ']' || c == '}' }
+// endsFlowItem reports whether a byte ends an item of a flow collection. In [&a, x] it ends
+// the anchor, which nothing else separates from the comma.
+func endsFlowItem(c byte) bool { return c == ',' || c == ']' || c == '}' }
 
 // end returns where a node ends. parent is the indentation of the block collection
 // that the node is in, -1 for none.

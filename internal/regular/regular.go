@@ -1,6 +1,6 @@
-// Package regular reads regular files, and no more of them than the caller allows.
-// A link to a device has no end, and a FIFO that nobody writes to lets its reader
-// wait for ever; both may stand where somebody else could write.
+// Package regular reads regular files only, up to a length that the caller gives. In a
+// folder where somebody else may write, a name can stand for a device, which has no end,
+// or for a FIFO, whose reader waits for ever.
 package regular
 
 import (

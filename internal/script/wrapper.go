@@ -176,7 +176,7 @@ func annotated(env wrapflags.Lookup) (meshes []string, nothing bool) {
 	return meshes, nothing
 }
 
-// nobody is whose proxy a request stops that none obeys.
+// nobody stands for the mesh of a request that no proxy obeys.
 const nobody = "nobody"
 
 // ask notes a request of the wrapper.

@@ -31,9 +31,10 @@ type Helper struct {
 	// Subcommand is the argument that makes a helper of a program that does other things
 	// too. Empty where there is none.
 	Subcommand string
-	// Mesh is the row of internal/mesh that knows its readiness and its stop request. Empty
-	// where there is none. OnlyProcess says that the row knows its process and no more: it
-	// serves neither of the two.
+	// Mesh names the row of internal/mesh that has the readiness check and the stop request
+	// of this program. It is empty where no row has them.
+	// OnlyProcess is set where that row has only the name of the process: the program itself
+	// answers neither the check nor the request.
 	Mesh        string
 	OnlyProcess bool
 	// Once are arguments with which it does its work once, or checks something, and ends:
