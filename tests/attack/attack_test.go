@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/cli"
 	"github.com/jobmesh/jobmesh/internal/image"
@@ -35,7 +36,7 @@ type said struct {
 func verify(t *testing.T, arguments ...string) said {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := cli.Run(context.Background(), append([]string{"verify"}, arguments...), "0.1.0", cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs})
+	code := cli.Run(context.Background(), append([]string{"verify"}, arguments...), jobmesh.Version, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs})
 	assert.NotContains(t, errs.String(), "goroutine ", "a trace")
 	return said{code, out.String(), errs.String()}
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh"
 )
 
 // page answers like a proxy or a place to sign in at.
@@ -55,7 +57,7 @@ func TestCauses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t)
 			s.instead = c.answer
-			code, said := run(t, "verify", s.address+"/p/jobmesh-wrap:0.1.0")
+			code, said := run(t, "verify", s.address+"/p/jobmesh-wrap:"+jobmesh.Version)
 			assert.Equal(t, c.code, code, said)
 			assert.Contains(t, said, c.says)
 			assert.Contains(t, said, c.hint)
@@ -79,7 +81,7 @@ func TestCauses(t *testing.T) {
 			}
 			return true
 		}
-		code, said := run(t, "verify", s.address+"/p/jobmesh-wrap:0.1.0")
+		code, said := run(t, "verify", s.address+"/p/jobmesh-wrap:"+jobmesh.Version)
 		assert.Equal(t, 6, code)
 		assert.Contains(t, said, "hint: this account may not do that in p/jobmesh-wrap")
 		assert.NotContains(t, said, "docker login")

@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/attest"
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/image"
@@ -89,7 +90,7 @@ func packed(t *testing.T, files ...entry) image.Blob {
 	return image.NewBlob(chart.ArchiveType, out.Bytes())
 }
 
-const chartYAML = "apiVersion: v2\nname: jobmesh\nversion: 0.1.0\ntype: library\n"
+var chartYAML = "apiVersion: v2\nname: jobmesh\nversion: " + jobmesh.Version + "\ntype: library\n"
 
 func pinned(t *testing.T, more ...entry) image.Blob {
 	t.Helper()
@@ -110,7 +111,7 @@ var onCharts = []struct {
 }{
 	{"as released", func(*testing.T, *maker, *published) {}, "", 0, 0, ""},
 	{"under a newer tag", func(*testing.T, *maker, *published) {}, "p/jobmesh:9.9.9", 8, 8, "was asked for"},
-	{"under the name of the image", func(*testing.T, *maker, *published) {}, "p/jobmesh-wrap:0.1.0", 8, 8, `is "jobmesh", and "jobmesh-wrap" was asked for`},
+	{"under the name of the image", func(*testing.T, *maker, *published) {}, "p/jobmesh-wrap:" + jobmesh.Version, 8, 8, `is "jobmesh", and "jobmesh-wrap" was asked for`},
 	{"under another tag", func(*testing.T, *maker, *published) {}, "p/jobmesh:latest", 0, 0, ""},
 	{"not signed", func(t *testing.T, m *maker, p *published) { m.reseal(t, p, func(*v1.Manifest) {}) }, "", 0, 8, "signature is missing"},
 	{"no documents", func(_ *testing.T, _ *maker, p *published) { p.documents = nil }, "", 8, 8, "provenance is missing"},
@@ -140,8 +141,8 @@ var onCharts = []struct {
 		return packed(t, plain("jobmesh/Chart.yaml", []byte(chartYAML)), plain("jobmesh/values.yaml", []byte("image: {digest: latest}\n")))
 	}), "", 8, 8, "which is no digest"},
 	{"another version in the archive", archived(func(t *testing.T) image.Blob {
-		return packed(t, plain("jobmesh/Chart.yaml", []byte(strings.Replace(chartYAML, "0.1.0", "0.0.9", 1))))
-	}), "", 8, 8, "is not jobmesh 0.1.0"},
+		return packed(t, plain("jobmesh/Chart.yaml", []byte(strings.Replace(chartYAML, jobmesh.Version, "0.0.9", 1))))
+	}), "", 8, 8, "is not jobmesh " + jobmesh.Version},
 	{"no archive", archived(func(*testing.T) image.Blob { return image.NewBlob(chart.ArchiveType, []byte("text")) }), "", 8, 8, "is no packed chart"},
 	{"an archive of 5 MB", archived(func(*testing.T) image.Blob { return image.NewBlob(chart.ArchiveType, make([]byte, 5<<20)) }), "", 8, 8, "may have"},
 	{"another version in what is shown", func(t *testing.T, m *maker, p *published) {
@@ -169,10 +170,10 @@ func archived(archive func(*testing.T) image.Blob) func(*testing.T, *maker, *pub
 
 func TestCharts(t *testing.T) {
 	m := newMaker(t)
-	m.recipe.Version = "0.1.0"
+	m.recipe.Version = jobmesh.Version
 	x := m.release()
 	library := m.charts(t, x)[0]
-	require.Equal(t, "0.1.0", library.Metadata.Version, "the attacks name this version")
+	require.Equal(t, jobmesh.Version, library.Metadata.Version, "the attacks name this version")
 	for _, attack := range onCharts {
 		t.Run(attack.name, func(t *testing.T) {
 			p := m.publish(t, library, x.Blob.Descriptor.Digest.String(), m.key)
@@ -186,7 +187,7 @@ func TestCharts(t *testing.T) {
 			}
 			tag := attack.tag
 			if tag == "" {
-				tag = "p/jobmesh:0.1.0"
+				tag = "p/jobmesh:" + jobmesh.Version
 			}
 			s.tags[tag] = p.manifest.Descriptor.Digest.String()
 			m.wants(t, attack.plain, attack.keyed, attack.says, s.address+"/"+tag)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/cli"
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/sbom"
@@ -24,7 +25,7 @@ import (
 // TestMain is the command line, where a test runs it as a process of its own.
 func TestMain(m *testing.M) {
 	if os.Getenv("JOBMESH_TEST_VERIFY") != "" {
-		code := cli.Run(context.Background(), append([]string{"verify"}, os.Args[1:]...), "0.1.0", cli.SystemStreams())
+		code := cli.Run(context.Background(), append([]string{"verify"}, os.Args[1:]...), jobmesh.Version, cli.SystemStreams())
 		// What getrusage says of a child has the memory of its parent in it.
 		status, err := os.ReadFile("/proc/self/status")
 		if err == nil {

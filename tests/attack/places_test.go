@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/provenance"
 	"github.com/jobmesh/jobmesh/internal/release"
@@ -105,10 +106,10 @@ var onLayouts = []struct {
 		i.Manifests[0].Annotations["org.opencontainers.image.ref.name"] = "9.9.9"
 	}), 8},
 	{"a name of another image", onList(func(i *v1.IndexManifest) {
-		i.Manifests[0].Annotations["io.containerd.image.name"] = "registry.example/p/other:0.1.0"
+		i.Manifests[0].Annotations["io.containerd.image.name"] = "registry.example/p/other:" + jobmesh.Version
 	}), 8},
 	{"a document with a name", onList(func(i *v1.IndexManifest) {
-		i.Manifests[1].Annotations["io.containerd.image.name"] = "registry.example/p/jobmesh-wrap:0.1.0"
+		i.Manifests[1].Annotations["io.containerd.image.name"] = "registry.example/p/jobmesh-wrap:" + jobmesh.Version
 	}), 8},
 	{"an entry of a terabyte", onList(func(i *v1.IndexManifest) { i.Manifests[1].Size = 1 << 40 }), 8},
 	{"five thousand entries", onList(func(i *v1.IndexManifest) {
@@ -412,7 +413,7 @@ var onRegistries = []struct {
 	{"this image under a newer tag", "writer", tagged("p/jobmesh-wrap:9.9.9"), 8, 8, "and the tag 9.9.9 was asked for"},
 	{"this image under a newer tag, with a v", "writer", tagged("p/jobmesh-wrap:v9.9.9"), 8, 8, "was asked for"},
 	{"this image under a newer tag of two parts", "writer", tagged("p/jobmesh-wrap:9.9"), 8, 8, "was asked for"},
-	{"this image under another name", "writer", tagged("p/other:0.1.0"), 8, 8, `is "jobmesh-wrap", and "other" was asked for`},
+	{"this image under another name", "writer", tagged("p/other:" + jobmesh.Version), 8, 8, `is "jobmesh-wrap", and "other" was asked for`},
 	{"this image under its tag in a mirror", "nobody", tagged("mirror/of/p/jobmesh-wrap:latest"), 0, 0, ""},
 	{"a newer tag before the digest", "writer", func(_ *testing.T, _ *maker, x *image.Index, _ *server) string {
 		return "p/jobmesh-wrap:9.9.9@" + x.Blob.Descriptor.Digest.String()

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/cli"
 )
 
@@ -41,7 +42,7 @@ func refuse(w http.ResponseWriter, code int, message string) {
 func run(t *testing.T, arguments ...string) (int, string) {
 	t.Helper()
 	var out bytes.Buffer
-	code := cli.Run(context.Background(), arguments, "0.1.0", cli.Streams{In: strings.NewReader(""), Out: &out, Err: &out})
+	code := cli.Run(context.Background(), arguments, jobmesh.Version, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &out})
 	return code, out.String()
 }
 
@@ -96,7 +97,7 @@ func TestSecrets(t *testing.T) {
 			s := serve(t)
 			login(t, s.address, "bob", password)
 			s.instead = func(w http.ResponseWriter, r *http.Request) bool { return c.answer(w, r, s.address) }
-			code, said := run(t, "verify", s.address+"/p/jobmesh-wrap:0.1.0")
+			code, said := run(t, "verify", s.address+"/p/jobmesh-wrap:"+jobmesh.Version)
 			assert.Equal(t, c.code, code, said)
 			for _, word := range []string{password, "hunter2", basic, "t0ken-of-bob"} {
 				assert.NotContains(t, said, word)
@@ -129,7 +130,7 @@ func TestSecrets(t *testing.T) {
 		file, err := os.Create(filepath.Join(dir, "stderr"))
 		require.NoError(t, err)
 		os.Stderr = file
-		code, said := run(t, "verify", s.address+"/p/jobmesh-wrap:0.1.0")
+		code, said := run(t, "verify", s.address+"/p/jobmesh-wrap:"+jobmesh.Version)
 		os.Stderr = before
 		assert.Equal(t, 6, code, said)
 		written, err := os.ReadFile(file.Name())
@@ -158,7 +159,7 @@ func TestTextOfOthers(t *testing.T) {
 			refuse(w, http.StatusBadRequest, evil)
 			return true
 		}
-		_, said := run(t, "verify", s.address+"/p/jobmesh-wrap:0.1.0")
+		_, said := run(t, "verify", s.address+"/p/jobmesh-wrap:"+jobmesh.Version)
 		harmless(t, said)
 	})
 	t.Run("an image", func(t *testing.T) {
@@ -176,7 +177,7 @@ func TestTextOfOthers(t *testing.T) {
 	for _, arguments := range [][]string{{"inject", "-"}, {"inject", "--report", "text", "-"}, {"lint", "--mesh", "istio", "-"}} {
 		t.Run(strings.Join(arguments, " "), func(t *testing.T) {
 			var out, errs bytes.Buffer
-			cli.Run(context.Background(), arguments, "0.1.0", cli.Streams{In: strings.NewReader(job), Out: &out, Err: &errs})
+			cli.Run(context.Background(), arguments, jobmesh.Version, cli.Streams{In: strings.NewReader(job), Out: &out, Err: &errs})
 			said := errs.String()
 			if arguments[0] == "lint" {
 				said += out.String()
