@@ -72,6 +72,13 @@ func schemas(t *testing.T) (spdx, cyclone *jsonschema.Schema) {
 	return spdx, cyclone
 }
 
+func requireValid(t *testing.T, schema *jsonschema.Schema, text []byte) {
+	t.Helper()
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	require.NoError(t, err)
+	require.NoError(t, schema.Validate(value))
+}
+
 // Case 58: the bills of the index and of each child pass their schema, are the
 // same bytes each time, and name version, modules and Go release.
 func TestBills(t *testing.T) {
@@ -86,9 +93,7 @@ func TestBills(t *testing.T) {
 			text   []byte
 			schema *jsonschema.Schema
 		}{{spdx, spdxSchema}, {cyclone, cycloneSchema}} {
-			value, err := jsonschema.UnmarshalJSON(bytes.NewReader(bill.text))
-			require.NoError(t, err)
-			require.NoError(t, bill.schema.Validate(value))
+			requireValid(t, bill.schema, bill.text)
 			text := string(bill.text)
 			assert.Contains(t, text, strings.TrimPrefix(x.Digest, "sha256:"))
 			assert.Contains(t, text, "2026-01-02T03:04:05Z")
@@ -167,17 +172,13 @@ func TestArchive(t *testing.T) {
 	require.NoError(t, err)
 	cyclone, err := WriteCycloneDX(x)
 	require.NoError(t, err)
-	for _, bill := range []struct {
-		text   []byte
-		schema *jsonschema.Schema
-	}{{spdx, spdxSchema}, {cyclone, cycloneSchema}} {
-		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(bill.text))
-		require.NoError(t, err)
-		require.NoError(t, bill.schema.Validate(value))
-		require.Contains(t, string(bill.text), "pkg:generic/sample@1.2.3%2B4?checksum=sha256%3A")
-		require.Contains(t, string(bill.text), "&file_name=sample_1.2.3_linux_amd64.tar.gz")
-		require.NotContains(t, string(bill.text), "pkg:oci/")
-		require.Contains(t, string(bill.text), "pkg:golang/stdlib@")
+	requireValid(t, spdxSchema, spdx)
+	requireValid(t, cycloneSchema, cyclone)
+	for _, text := range []string{string(spdx), string(cyclone)} {
+		require.Contains(t, text, "pkg:generic/sample@1.2.3%2B4?checksum=sha256%3A")
+		require.Contains(t, text, "&file_name=sample_1.2.3_linux_amd64.tar.gz")
+		require.NotContains(t, text, "pkg:oci/")
+		require.Contains(t, text, "pkg:golang/stdlib@")
 	}
 	doc, err := spdxjson.Read(bytes.NewReader(spdx))
 	require.NoError(t, err)
