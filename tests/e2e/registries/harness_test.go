@@ -29,7 +29,7 @@ func fromEnv(t *testing.T, variable string, otherwise ...string) string {
 	t.Helper()
 	path := os.Getenv(variable)
 	if path == "" {
-		path = filepath.Join(append([]string{"..", ".."}, otherwise...)...)
+		path = filepath.Join(append([]string{"..", "..", ".."}, otherwise...)...)
 	}
 	path, err := filepath.Abs(path)
 	require.NoError(t, err)

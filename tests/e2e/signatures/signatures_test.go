@@ -102,7 +102,7 @@ func TestSignatures(t *testing.T) {
 			plain := prefix + "/by-cosign"
 			_, err = run(t, ".", program, "publish", plain, "--from", dist, "--referrers", "none")
 			require.NoError(t, err)
-			version, err := os.ReadFile("../../VERSION")
+			version, err := os.ReadFile(filepath.Join(repository, "VERSION"))
 			require.NoError(t, err)
 			chart := plain + "/jobmesh:" + strings.TrimSpace(string(version))
 			_, err = cosign(t, "sign", "--key", keys+".key", "--tlog-upload=false", "--use-signing-config=false", "--yes", chart)
