@@ -84,7 +84,8 @@ var table = []Mesh{
 			Read: GoBool, Other: asAbsent, Namespace: true,
 			Default: Version{2, 20},
 		},
-		Wrap:         []Setting{{linkerdShutdown, "enabled"}},
+		// The proxy drains for up to two minutes after a stop, and the Job waits for it.
+		Wrap:         []Setting{{linkerdShutdown, "enabled"}, {LinkerdGrace, "5s"}},
 		SkipPorts:    Word{Key: "config.linkerd.io/skip-outbound-ports", Annotation: true},
 		SkipNetworks: []string{"config.linkerd.io/skip-subnets"},
 		User:         2102,

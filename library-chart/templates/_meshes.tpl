@@ -56,7 +56,7 @@ ten times faster than fromYaml here.
   },
   "linkerd": {
     "env": [{"name": "JOBMESH_POD_LINKERD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['linkerd.io/proxy-version']"}}}, {"name": "JOBMESH_POD_LINKERD_NATIVE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.linkerd.io/proxy-enable-native-sidecar']"}}}, {"name": "JOBMESH_POD_LINKERD_NATIVE_ALPHA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.alpha.linkerd.io/proxy-enable-native-sidecar']"}}}, {"name": "JOBMESH_POD_LINKERD_NATIVE_BETA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.beta.linkerd.io/proxy-enable-native-sidecar']"}}}],
-    "wrap": {"annotations": {"config.linkerd.io/proxy-admin-shutdown": "enabled"}},
+    "wrap": {"annotations": {"config.linkerd.io/proxy-admin-shutdown": "enabled", "config.linkerd.io/shutdown-grace-period": "5s"}},
     "native": {"annotations": {"config.alpha.linkerd.io/proxy-enable-native-sidecar": "true", "config.beta.linkerd.io/proxy-enable-native-sidecar": "true", "config.linkerd.io/proxy-enable-native-sidecar": "true"}},
     "optOut": {"annotations": {"linkerd.io/inject": "disabled"}},
     "skipOutboundPorts": "config.linkerd.io/skip-outbound-ports",
