@@ -57,7 +57,7 @@ generate: ## write all that is derived from another file of this repository agai
 
 .PHONY: release
 release: build bin/goreleaser ## write archives of the CLI for all platforms, their checksums, bills of materials and provenance into release/, signed where SIGN_KEY names a key; publishes nothing
-	JOBMESH_COMMIT=$(COMMIT) go run ./ci/pack
+	JOBMESH_COMMIT=$(COMMIT) REGISTRY=$(REGISTRY) go run ./ci/pack
 
 .PHONY: clean
 clean: ## remove what the other targets made in this folder

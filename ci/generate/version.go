@@ -60,7 +60,7 @@ func versioned() []output {
 		outputs = append(outputs, versionKeys(path, "version", "appVersion"))
 	}
 	for _, path := range glob(
-		"*.md", "docs/*.md", chart+"/*.md", "charts/*/*.md", "action.yml", chart+"/templates/*.tpl",
+		"*.md", "docs/*.md", chart+"/*.md", "charts/*/*.md", "plugins/*/*.md", "action.yml", chart+"/templates/*.tpl",
 		"charts/*/Chart.yaml", "charts/examples/*/Chart.yaml", "tests/chart/Chart.yaml",
 		"tests/chart/tests/*.yaml", "charts/examples/*/tests/*.yaml",
 	) {

@@ -1,8 +1,12 @@
 // Command pack writes what is released beside the image and the charts into release/:
-// archives of the command line for each platform, manifests for krew and Homebrew, a
-// bill of materials for each archive in two formats, provenance, and checksums of all
-// of them. With SIGN_KEY, a private key as jobmesh build --sign-key takes it, provenance
-// and checksums are signed. Nothing is published, and nothing needs a network.
+// archives of the command line for each platform, manifests for krew and Homebrew, the
+// plugin of Helm 4 for each platform, a bill of materials for each archive in two formats,
+// provenance, and checksums of all of them. With SIGN_KEY, a private key as jobmesh build
+// --sign-key takes it, plugins, provenance and checksums are signed. Nothing is published,
+// and nothing needs a network.
+//
+// REGISTRY is where the image will be published, as in make build; DOWNLOADS is the
+// address of the folder that release/ will be copied to, which the manifests name.
 //
 // make release calls it, after make build and with bin/goreleaser.
 package main
@@ -14,6 +18,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -25,6 +30,7 @@ import (
 
 	"github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/plugin"
 	"github.com/jobmesh/jobmesh/internal/provenance"
 	"github.com/jobmesh/jobmesh/internal/sbom"
 	"github.com/jobmesh/jobmesh/internal/signature"
@@ -69,13 +75,23 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	plugins, err := pluginsOf(archives, recipe)
+	if err != nil {
+		return err
+	}
 	r := release{recipe: recipe, digest: digest, archives: archives, toolchain: compiler.Toolchain,
-		environment: environment, revision: provenance.RevisionOf(ctx, ".")}
+		environment: environment, revision: provenance.RevisionOf(ctx, "."), plugins: plugins}
 	files, err := r.documents()
 	if err != nil {
 		return err
 	}
-	return finish(files, archives, key)
+	var signatures map[string][]byte
+	if key != nil {
+		if signatures, err = r.signatures(key); err != nil {
+			return err
+		}
+	}
+	return finish(files, signatures, archives, key)
 }
 
 // signingKey reads the key of SIGN_KEY; nil where there is none.
@@ -137,10 +153,23 @@ func pack(ctx context.Context, environment []string, recipe image.Recipe, digest
 			cmd.Env = append(cmd.Env, entry)
 		}
 	}
+	repository := ""
+	if registry := os.Getenv("REGISTRY"); registry != "" {
+		repository = registry + "/jobmesh-wrap"
+	}
 	cmd.Env = append(append(cmd.Env, environment...),
+		"JOBMESH_REPOSITORY="+repository, "JOBMESH_DOWNLOADS="+downloads(os.Getenv("DOWNLOADS"), recipe.Version),
 		"JOBMESH_VERSION="+recipe.Version, "JOBMESH_DIGEST="+digest, "JOBMESH_COMMIT="+os.Getenv("JOBMESH_COMMIT"),
 		"JOBMESH_DATE="+recipe.Created.UTC().Format(time.RFC3339), "SOURCE_DATE_EPOCH="+strconv.FormatInt(recipe.Created.Unix(), 10))
 	return cmd.Run()
+}
+
+// downloads is the folder that the manifests of krew and Homebrew name.
+func downloads(asked, version string) string {
+	if asked == "" {
+		return "https://github.com/jobmesh/jobmesh/releases/download/v" + version
+	}
+	return strings.TrimSuffix(asked, "/")
 }
 
 // setsGo tells the settings of Go, but for the places of its caches and of modules.
@@ -206,7 +235,7 @@ func digestOf(content []byte) string {
 
 // finish leaves in the folder what is released and nothing else: the archives, the
 // manifests, the documents, the checksums, and the signatures where there is a key.
-func finish(documents map[string][]byte, archives []archive, key *signature.Key) error {
+func finish(documents, signatures map[string][]byte, archives []archive, key *signature.Key) error {
 	keep := []string{"krew", "homebrew"}
 	sums := map[string]string{}
 	for _, a := range archives {
@@ -217,6 +246,7 @@ func finish(documents map[string][]byte, archives []archive, key *signature.Key)
 		sums[name] = digestOf(text)
 	}
 	documents["checksums.txt"] = checksums(sums)
+	maps.Copy(documents, signatures)
 	if key != nil {
 		statement, err := signature.Statement(digestOf(documents["checksums.txt"]))
 		if err != nil {
@@ -226,6 +256,9 @@ func finish(documents map[string][]byte, archives []archive, key *signature.Key)
 			if documents[name+".sigstore.json"], err = key.Sign(signed); err != nil {
 				return err
 			}
+		}
+		if documents["checksums.txt.sig"], err = key.Detached(documents["checksums.txt"]); err != nil {
+			return err
 		}
 	}
 	entries, err := os.ReadDir(folder)
@@ -264,11 +297,12 @@ type release struct {
 	toolchain   string
 	environment []string
 	revision    provenance.Revision
+	plugins     []plugin.Archive
 }
 
 const provenanceName = "provenance.intoto.json"
 
-// documents returns the bills and the provenance of the archives, by file name.
+// documents returns the plugins of Helm, the bills and the provenance, by file name.
 func (r release) documents() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	labels := r.recipe.Labels
@@ -299,6 +333,10 @@ func (r release) documents() (map[string][]byte, error) {
 			files[a.name+kind.suffix] = text
 			build.Byproducts = append(build.Byproducts, provenance.Byproduct{Name: a.name + kind.suffix, MediaType: kind.mediaType, Digest: digestOf(text)})
 		}
+	}
+	for _, p := range r.plugins {
+		files[p.FileName()] = p.Bytes
+		build.Subjects = append(build.Subjects, provenance.Subject{Name: p.FileName(), Digest: digestOf(p.Bytes)})
 	}
 	statement, err := provenance.Write(build)
 	files[provenanceName] = statement

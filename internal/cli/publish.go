@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -13,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/plugin"
 	"github.com/jobmesh/jobmesh/internal/publish"
 	"github.com/jobmesh/jobmesh/internal/registry"
 	"github.com/jobmesh/jobmesh/internal/release"
@@ -20,7 +23,7 @@ import (
 
 type publishOptions struct {
 	prefix    string
-	from      string
+	from      []string
 	tags      []string
 	dryRun    bool
 	plainHTTP bool
@@ -35,7 +38,7 @@ func newPublish(streams Streams) *cobra.Command {
 	var o publishOptions
 	cmd := &cobra.Command{
 		Use:   "publish REGISTRY[/PREFIX]",
-		Short: "Push the image and the charts, the tags last",
+		Short: "Push images, charts and plugin, tags last",
 		Long: `Publish pushes what build made: the image to REGISTRY/PREFIX/jobmesh-wrap, the
 library chart to REGISTRY/PREFIX/jobmesh and the charts that carry it beside it,
 each under its version. The charts that are pushed name the image where it was
@@ -56,6 +59,7 @@ to in plain HTTP, others in HTTPS. The references go to stdout, by digest; with
 		Example: `  jobmesh publish registry.example.com/platform
   jobmesh publish registry.example.com/platform --tag latest
   jobmesh publish registry.example.com/platform --sign-key cosign.key
+  jobmesh publish registry.example.com/platform --from dist --from release
   jobmesh publish 127.0.0.1:5000/test --dry-run`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -70,7 +74,7 @@ to in plain HTTP, others in HTTPS. The references go to stdout, by digest; with
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.from, "from", "dist", "folder that build wrote")
+	flags.StringArrayVar(&o.from, "from", []string{"dist"}, "folder that jobmesh build or make release wrote; repeatable")
 	flags.StringArrayVar(&o.tags, "tag", nil, "one more tag for the image, such as latest; repeatable")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "list what would be sent, and send nothing")
 	flags.StringVar(&o.signKey, "sign-key", "", "private key to sign with, in PEM, or of cosign generate-key-pair (passphrase in COSIGN_PASSWORD)")
@@ -127,12 +131,8 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 	if err != nil {
 		return err
 	}
-	stored, err := release.Folder(o.from).Load()
-	if err != nil {
-		return err
-	}
 	plan := publish.Plan{Prefix: o.prefix, Tags: o.tags, PlainHTTP: o.plainHTTP, Bare: o.referrers == "none", Key: key}
-	artifacts, err := plan.Artifacts(stored, o.from)
+	artifacts, version, err := o.artifacts(plan)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,55 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 	if !changed {
 		_, _ = fmt.Fprintln(streams.Err, "already published: nothing to do") // a courtesy
 	}
-	return o.published(streams, artifacts, changed)
+	if err := o.published(streams, artifacts, changed); err != nil || !o.output.isText() {
+		return err
+	}
+	for _, line := range toPaste(artifacts, o.prefix, version, key != nil) {
+		_, _ = fmt.Fprintln(streams.Err, line) // a courtesy
+	}
+	return nil
+}
+
+// artifacts reads all folders, and returns what is pushed with the version of it.
+func (o publishOptions) artifacts(plan publish.Plan) ([]publish.Artifact, string, error) {
+	var all []publish.Artifact
+	version := ""
+	for _, from := range o.from {
+		artifacts, its, err := artifactsIn(from, plan)
+		if err != nil {
+			return nil, "", err
+		}
+		if version != "" && its != version {
+			return nil, "", fault.New(fault.Input, fmt.Errorf("%s is of version %s, and %s of version %s", o.from[0], version, from, its),
+				"make release makes all of one version")
+		}
+		all, version = append(all, artifacts...), its
+	}
+	return all, version, nil
+}
+
+// artifactsIn reads a folder: one with a result.json is of build, another with
+// checksums.txt of make release.
+func artifactsIn(from string, plan publish.Plan) ([]publish.Artifact, string, error) {
+	if isFile(filepath.Join(from, "checksums.txt")) && !isFile(filepath.Join(from, release.ResultFile)) {
+		archives, err := plugin.Read(from)
+		if err != nil {
+			return nil, "", err
+		}
+		artifacts, err := plan.Plugin(archives)
+		return artifacts, archives[0].Version, err
+	}
+	stored, err := release.Folder(from).Load()
+	if err != nil {
+		return nil, "", err
+	}
+	artifacts, err := plan.Artifacts(stored, from)
+	return artifacts, stored.Result.Version, err
+}
+
+func isFile(path string) bool {
+	stat, err := os.Stat(path)
+	return err == nil && stat.Mode().IsRegular()
 }
 
 // publishResult is what publish prints as data; docs/publish.schema.json describes it.
@@ -174,12 +222,12 @@ type publishResult struct {
 }
 
 type publishedArtifact struct {
-	Kind       string   `json:"kind"`
-	Name       string   `json:"name"`
-	Repository string   `json:"repository"`
-	Digest     string   `json:"digest"`
-	Tags       []string `json:"tags"`
-	Reference  string   `json:"reference"`
+	Kind       publish.Kind `json:"kind"`
+	Name       string       `json:"name"`
+	Repository string       `json:"repository"`
+	Digest     string       `json:"digest"`
+	Tags       []string     `json:"tags"`
+	Reference  string       `json:"reference"`
 }
 
 type publishStep struct {
@@ -190,13 +238,9 @@ type publishStep struct {
 
 func artifactsOf(artifacts []publish.Artifact) []publishedArtifact {
 	var all []publishedArtifact
-	for i, a := range artifacts {
-		kind := "chart"
-		if i == 0 { // the image is the first of a plan
-			kind = "image"
-		}
+	for _, a := range artifacts {
 		all = append(all, publishedArtifact{
-			Kind: kind, Name: path.Base(a.Repository.RepositoryStr()), Repository: a.Repository.Name(),
+			Kind: a.Kind, Name: path.Base(a.Repository.RepositoryStr()), Repository: a.Repository.Name(),
 			Digest: a.Top().Descriptor.Digest.String(), Tags: a.Tags, Reference: a.Reference(),
 		})
 	}

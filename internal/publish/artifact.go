@@ -9,8 +9,19 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
+// A Kind is what an artifact is for.
+type Kind string
+
+// The kinds of artifacts.
+const (
+	ImageKind  Kind = "image"
+	ChartKind  Kind = "chart"
+	PluginKind Kind = "plugin"
+)
+
 // An Artifact is something that a registry keeps under a tag.
 type Artifact struct {
+	Kind       Kind
 	Repository name.Repository
 	// Blobs are layers and configurations.
 	Blobs []image.Blob

@@ -38,6 +38,7 @@ func Chart(repo name.Repository, metadata *helm.Metadata, archive []byte, create
 		return Artifact{}, err
 	}
 	return Artifact{
+		Kind:       ChartKind,
 		Repository: repo,
 		Blobs:      blobs,
 		Manifests:  []image.Blob{image.NewBlob(types.OCIManifestSchema1, manifest)},

@@ -88,7 +88,7 @@ func (p Plan) repository(last string) (name.Repository, error) {
 var listTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}`)
 
 func (p Plan) image(stored release.Stored) (Artifact, error) {
-	var img Artifact
+	img := Artifact{Kind: ImageKind}
 	var err error
 	if img.Repository, err = p.repository(stored.Result.Image.Name); err != nil {
 		return img, err

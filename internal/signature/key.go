@@ -15,6 +15,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 
@@ -97,6 +98,19 @@ func (k *Key) Public() PublicKey { return PublicKey{key: &k.private.PublicKey} }
 func (k *Key) sign(data []byte) ([]byte, error) {
 	digest := sha256.Sum256(data)
 	return k.private.Sign(nil, digest[:], crypto.SHA256)
+}
+
+// Detached signs bytes as they are. openssl dgst -sha256 -verify checks the signature.
+func (k *Key) Detached(data []byte) ([]byte, error) { return k.sign(data) }
+
+// Signer signs digests, the same each time. Other forms of signatures are made with it.
+func (k *Key) Signer() crypto.Signer { return deterministic{k.private} }
+
+// deterministic takes no source of randomness, whatever its caller passes in.
+type deterministic struct{ *ecdsa.PrivateKey }
+
+func (d deterministic) Sign(_ io.Reader, digest []byte, hash crypto.SignerOpts) ([]byte, error) {
+	return d.PrivateKey.Sign(nil, digest, hash)
 }
 
 // A PublicKey checks signatures.

@@ -75,6 +75,7 @@ func TestScenarios(t *testing.T) {
 			"answer":      answerWith,
 			"copysources": copySources,
 			"exitcode":    exitCode,
+			"helmplugin":  helmPlugin,
 			"hits":        countHits,
 			"images":      startImages,
 			"inlayer":     inLayer,

@@ -39,7 +39,12 @@ func TestRelease(t *testing.T) {
 	key := filepath.Join(t.TempDir(), "release.key")
 	newKey(t, key)
 	second := pack(t, "SIGN_KEY="+key, "GOFLAGS=-ldflags=-w", "GOAMD64=v3", "TZ=Asia/Tokyo")
-	signatures := []string{"checksums.txt.sigstore.json", "provenance.intoto.json.sigstore.json"}
+	signatures := []string{"checksums.txt.sig", "checksums.txt.sigstore.json", "provenance.intoto.json.sigstore.json", "jobmesh.gpg"}
+	for name := range first {
+		if strings.HasPrefix(name, "jobmesh-helm-plugin-") {
+			signatures = append(signatures, name+".prov")
+		}
+	}
 	for _, name := range signatures {
 		require.Contains(t, second, name)
 		require.NotContains(t, first, name)
@@ -55,7 +60,8 @@ func TestRelease(t *testing.T) {
 	var want []string
 	for _, platform := range []string{"darwin_amd64.tar.gz", "darwin_arm64.tar.gz", "linux_amd64.tar.gz", "linux_arm64.tar.gz", "windows_amd64.zip", "windows_arm64.zip"} {
 		archive := "jobmesh_" + version + "_" + platform
-		want = append(want, archive, archive+".cdx.json", archive+".spdx.json")
+		system, _, _ := strings.Cut(strings.ReplaceAll(platform, "_", "-"), ".")
+		want = append(want, archive, archive+".cdx.json", archive+".spdx.json", "jobmesh-helm-plugin-"+version+"-"+system+".tgz")
 	}
 	want = append(want, "checksums.txt", "provenance.intoto.json", "krew/jobmesh.yaml", "homebrew/Formula/jobmesh.rb")
 	require.ElementsMatch(t, want, slices.Collect(maps.Keys(first)))
@@ -65,7 +71,7 @@ func TestRelease(t *testing.T) {
 	check.Dir = filepath.Join(root, "release")
 	output, err := check.CombinedOutput()
 	require.NoError(t, err, string(output))
-	require.Equal(t, 19, strings.Count(string(output), ": OK\n"), "six archives, twelve bills and the provenance")
+	require.Equal(t, 25, strings.Count(string(output), ": OK\n"), "six archives, twelve bills, six plugins and the provenance")
 
 	jobmesh := unpack(t, first["jobmesh_"+version+"_linux_"+runtime.GOARCH+".tar.gz"])
 	said, err := exec.Command(jobmesh, "version", "-o", "json").Output()
@@ -212,7 +218,7 @@ func checksums(t *testing.T, text []byte) map[string]string {
 	return sums
 }
 
-// requireStatement looks at the subjects of an in-toto statement: the archives.
+// requireStatement looks at the subjects of an in-toto statement: archives and plugins.
 func requireStatement(t *testing.T, text []byte, sums map[string]string) {
 	t.Helper()
 	var statement struct {
@@ -222,7 +228,7 @@ func requireStatement(t *testing.T, text []byte, sums map[string]string) {
 		}
 	}
 	require.NoError(t, json.Unmarshal(text, &statement))
-	require.Len(t, statement.Subject, 6)
+	require.Len(t, statement.Subject, 12)
 	for _, s := range statement.Subject {
 		require.Equal(t, sums[s.Name], s.Digest["sha256"], s.Name)
 	}
