@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 
 	"github.com/jobmesh/jobmesh/internal/wrap"
 )
@@ -11,4 +12,9 @@ import (
 // version is set by the build.
 var version = "devel"
 
-func main() { os.Exit(wrap.Main(os.Args, os.Environ(), version)) }
+func main() {
+	// The wrapper does one thing at a time. More processors would cost threads, which
+	// count against the container's limit on processes.
+	runtime.GOMAXPROCS(1)
+	os.Exit(wrap.Main(os.Args, os.Environ(), version))
+}

@@ -160,7 +160,7 @@ func buildOf(x *image.Index, facts Facts, parts []part, byproducts []provenance.
 	for _, c := range x.Children {
 		platforms = append(platforms, c.Platform.Name)
 		perPlatform[c.Platform.Name] = map[string]any{
-			"environment": list(c.Platform.Environment()), "goFlags": list(x.Recipe.GoFlags(c.Platform.Architecture())),
+			"environment": list(c.Platform.Environment()), "goFlags": list(x.Recipe.GoFlags()),
 		}
 		for _, f := range c.Files {
 			digest := image.NewBlob("", f.Bytes).Descriptor.Digest

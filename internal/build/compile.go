@@ -38,7 +38,7 @@ func (s Sources) compile(ctx context.Context, recipe image.Recipe, platforms []i
 	}
 	o.Detail(fmt.Sprintf("%s is compiled by %s with %s", recipe.Package, compiler.Toolchain, strings.Join(compiler.Environment(), " ")))
 	for _, p := range platforms {
-		o.Detail(fmt.Sprintf("%s: %s go build %s", p.Name, strings.Join(p.Environment(), " "), strings.Join(recipe.GoFlags(p.Architecture()), " ")))
+		o.Detail(fmt.Sprintf("%s: %s go build %s", p.Name, strings.Join(p.Environment(), " "), strings.Join(recipe.GoFlags(), " ")))
 	}
 	if len(compiler.Ignored) > 0 {
 		o.Detail("settings of Go that are ignored: " + strings.Join(compiler.Ignored, ", "))

@@ -150,7 +150,7 @@ func (c *Compiler) compile(ctx context.Context, r Recipe, p Platform) ([]byte, e
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary folder harms nobody
 	out := filepath.Join(dir, "program")
-	arguments := append([]string{"build"}, r.GoFlags(p.Architecture())...)
+	arguments := append([]string{"build"}, r.GoFlags()...)
 	build := exec.CommandContext(ctx, "go", append(arguments, "-o", out, r.Package)...)
 	build.Dir = c.sources
 	stopTogether(build) // what the compilers leave behind is in the folder that is removed

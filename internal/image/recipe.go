@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -26,10 +25,6 @@ type Recipe struct {
 	Version string `json:"-"`
 	// Package is the Go package of the program, relative to the sources.
 	Package string `json:"package"`
-	// LinkerFlags are given to Go's linker beside those of every release.
-	LinkerFlags string `json:"linkerFlags"`
-	// LinkerFlagsFor are the architectures that LinkerFlags are for; none are all.
-	LinkerFlagsFor []string `json:"linkerFlagsFor"`
 	// Path is where the program stands in the image.
 	Path string `json:"path"`
 	// Entrypoint is the image's ENTRYPOINT, and Command its CMD.
@@ -126,14 +121,9 @@ func KnownRecipe(files fs.FS, name string) *Recipe {
 	return &r
 }
 
-// GoFlags are the flags with which the Go command builds the program for an
-// architecture.
-func (r Recipe) GoFlags(architecture string) []string {
-	linker := "-s -w -buildid= -X main.version=" + r.Version
-	if r.LinkerFlags != "" && (len(r.LinkerFlagsFor) == 0 || slices.Contains(r.LinkerFlagsFor, architecture)) {
-		linker += " " + r.LinkerFlags
-	}
-	return []string{"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags=" + linker}
+// GoFlags are the flags with which the Go command builds the program.
+func (r Recipe) GoFlags() []string {
+	return []string{"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags=-s -w -buildid= -X main.version=" + r.Version}
 }
 
 // Files are the paths of all files in a layer.

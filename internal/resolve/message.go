@@ -5,50 +5,51 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"golang.org/x/net/dns/dnsmessage"
+
 	"github.com/jobmesh/jobmesh/internal/address"
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
-// What of RFC 1035 and RFC 3596 is needed here.
+// Limits of RFC 1035.
 const (
-	typeA    uint16 = 1
-	typeAAAA uint16 = 28
-	classIN  uint16 = 1
-
-	headerLength = 12
-	recordHead   = 10
-	maxLabel     = 63
-	maxName      = 253
-	maxDatagram  = 4096 // more than any server sends unasked
-
-	flagResponse  = 0x80 // in the third byte
-	flagTruncated = 0x02
-	codeMask      = 0x0f // in the fourth
-	codeNoName    = 3
+	maxLabel    = 63
+	maxName     = 253
+	maxDatagram = 4096 // more than any server sends unasked
 )
 
-// errShort means that a message ends inside of something.
-var errShort = errors.New("name server sent a damaged answer")
+// errDamaged means that a message ends too early, or is no answer to the question.
+var errDamaged = errors.New("name server sent a damaged answer")
 
-// A query is a question as it goes on the wire.
+// A query is a question, and the message in which it goes to a server.
 type query struct {
-	bytes []byte
-	kind  uint16
+	id       uint16
+	question dnsmessage.Question
+	bytes    []byte
 }
 
-func newQuery(name string, kind uint16) (query, error) {
-	if name == "" || len(name) > maxName {
-		return query{}, ErrNotFound
-	}
-	id := uint16(rand.Uint32())
-	b := []byte{byte(id >> 8), byte(id), 1 /* recursion wanted */, 0, 0, 1, 0, 0, 0, 0, 0, 0}
+// newQuery asks for the addresses of one kind of a full name. A name that cannot be is
+// one that is not found.
+func newQuery(name string, kind dnsmessage.Type) (query, error) {
 	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > maxLabel {
+		if label == "" || len(label) > maxLabel || len(name) > maxName {
 			return query{}, ErrNotFound
 		}
-		b = append(append(b, byte(len(label))), label...)
 	}
-	return query{bytes: append(b, 0, byte(kind>>8), byte(kind), byte(classIN>>8), byte(classIN)), kind: kind}, nil
+	q := query{id: uint16(rand.Uint32())}
+	q.question = dnsmessage.Question{Type: kind, Class: dnsmessage.ClassINET}
+	var err error
+	if q.question.Name, err = dnsmessage.NewName(name + "."); err != nil {
+		return query{}, ErrNotFound
+	}
+	b := dnsmessage.NewBuilder(nil, dnsmessage.Header{ID: q.id, RecursionDesired: true})
+	if err = b.StartQuestions(); err == nil {
+		err = b.Question(q.question)
+	}
+	if err == nil {
+		q.bytes, err = b.Finish()
+	}
+	return q, err
 }
 
 // exchange sends the query, and again over TCP where the answer did not fit
@@ -68,16 +69,20 @@ func (q query) exchange(server sock.Address, p sock.Patience) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !q.answeredBy(answer[:n]) {
-			continue // late, forged or damaged: the right one may still come
-		}
-		if answer[2]&flagTruncated == 0 {
+		header, _, err := q.open(answer[:n])
+		switch {
+		case err != nil:
+			// It is late, forged or damaged. The right one may still come.
+		case header.Truncated:
+			return q.exchangeStream(server, p)
+		default:
 			return answer[:n], nil
 		}
-		return q.exchangeStream(server, p)
 	}
 }
 
+// exchangeStream sends the query over TCP, where the length of a message stands in front
+// of it.
 func (q query) exchangeStream(server sock.Address, p sock.Patience) ([]byte, error) {
 	c, err := sock.Connect(sock.Stream, server, p)
 	if err != nil {
@@ -93,13 +98,7 @@ func (q query) exchangeStream(server sock.Address, p sock.Patience) ([]byte, err
 		return nil, err
 	}
 	answer := make([]byte, int(head[0])<<8|int(head[1]))
-	if err := fill(c, answer, p); err != nil {
-		return nil, err
-	}
-	if !q.answeredBy(answer) {
-		return nil, errShort
-	}
-	return answer, nil
+	return answer, fill(c, answer, p)
 }
 
 // fill reads until the buffer is full.
@@ -110,71 +109,66 @@ func fill(c sock.Conn, into []byte, p sock.Patience) error {
 			return err
 		}
 		if n == 0 {
-			return errShort
+			return errDamaged
 		}
 		into = into[n:]
 	}
 	return nil
 }
 
-// answeredBy reports whether a message is a response to this very question. Its
-// name is compared without regard to case.
-func (q query) answeredBy(m []byte) bool {
-	question := q.bytes[headerLength:]
-	return len(m) >= len(q.bytes) && m[0] == q.bytes[0] && m[1] == q.bytes[1] &&
-		m[2]&flagResponse != 0 && m[4] == 0 && m[5] == 1 &&
-		strings.EqualFold(string(m[headerLength:headerLength+len(question)]), string(question))
+// open reads a message up to its answers. It fails where the message is no response to
+// this very question, whose name is compared without regard to case.
+func (q query) open(message []byte) (dnsmessage.Header, *dnsmessage.Parser, error) {
+	var parser dnsmessage.Parser
+	header, err := parser.Start(message)
+	if err != nil || !header.Response || header.ID != q.id {
+		return header, nil, errDamaged
+	}
+	asked, err := parser.AllQuestions()
+	if err != nil || len(asked) != 1 || asked[0].Type != q.question.Type || asked[0].Class != q.question.Class ||
+		!strings.EqualFold(asked[0].Name.String(), q.question.Name.String()) {
+		return header, nil, errDamaged
+	}
+	return header, &parser, nil
 }
 
 // read returns the addresses in an answer. Those of an alias count: a recursive
 // server sends the whole chain. A name that does not exist has none.
-func (q query) read(m []byte) ([]address.IP, error) {
-	switch m[3] & codeMask {
-	case 0:
-	case codeNoName:
+func (q query) read(message []byte) ([]address.IP, error) {
+	header, parser, err := q.open(message)
+	switch {
+	case err != nil:
+		return nil, err
+	case header.RCode == dnsmessage.RCodeNameError:
 		return nil, nil
-	default:
+	case header.RCode != dnsmessage.RCodeSuccess:
 		return nil, ErrServer
 	}
-	records := int(m[6])<<8 | int(m[7])
-	at := len(q.bytes)
 	var found []address.IP
-	for range records {
-		var ok bool
-		if at, ok = skipName(m, at); !ok || at+recordHead > len(m) {
-			return nil, errShort
+	for {
+		record, err := parser.AnswerHeader()
+		if err == dnsmessage.ErrSectionDone {
+			return found, nil
 		}
-		kind := uint16(m[at])<<8 | uint16(m[at+1])
-		length := int(m[at+8])<<8 | int(m[at+9])
-		at += recordHead
-		if at+length > len(m) {
-			return nil, errShort
+		if err != nil {
+			return nil, errDamaged
 		}
-		data := m[at : at+length]
 		switch {
-		case kind == q.kind && kind == typeA && length == 4:
-			found = append(found, address.IPv4([4]byte(data)))
-		case kind == q.kind && kind == typeAAAA && length == 16:
-			found = append(found, address.IPv6([16]byte(data)))
-		}
-		at += length
-	}
-	return found, nil
-}
-
-// skipName returns the place behind a name, which may end in a pointer.
-func skipName(m []byte, at int) (int, bool) {
-	for at < len(m) {
-		switch n := int(m[at]); {
-		case n == 0:
-			return at + 1, true
-		case n >= 0xc0:
-			return at + 2, at+2 <= len(m)
-		case n > maxLabel:
-			return at, false
+		case record.Type != q.question.Type:
+			err = parser.SkipAnswer()
+		case record.Type == dnsmessage.TypeA:
+			var a dnsmessage.AResource
+			if a, err = parser.AResource(); err == nil {
+				found = append(found, address.IPv4(a.A))
+			}
 		default:
-			at += 1 + n
+			var aaaa dnsmessage.AAAAResource
+			if aaaa, err = parser.AAAAResource(); err == nil {
+				found = append(found, address.IPv6(aaaa.AAAA))
+			}
+		}
+		if err != nil {
+			return nil, errDamaged
 		}
 	}
-	return at, false
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/dns/dnsmessage"
+
 	"github.com/jobmesh/jobmesh/internal/address"
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
@@ -70,7 +72,7 @@ func (r *Resolver) Lookup(host string, p sock.Patience) ([]address.IP, error) {
 
 // ask asks for the addresses of one full name, server by server.
 func (r *Resolver) ask(conf config, name string, p sock.Patience) ([]address.IP, error) {
-	for _, kind := range []uint16{typeA, typeAAAA} {
+	for _, kind := range []dnsmessage.Type{dnsmessage.TypeA, dnsmessage.TypeAAAA} {
 		query, err := newQuery(name, kind)
 		if err != nil {
 			return nil, err

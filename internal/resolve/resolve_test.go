@@ -217,24 +217,19 @@ func TestLookupWithoutServer(t *testing.T) {
 	assert.ErrorIs(t, err, sock.ErrInterrupted)
 }
 
-// Whatever a name server sends: no panic, no endless loop.
+// Whatever a name server sends, the resolver neither panics nor loops.
 func FuzzRead(f *testing.F) {
-	q, err := newQuery("db.shop", typeA)
+	q, err := newQuery("db.shop", dnsmessage.TypeA)
 	require.NoError(f, err)
 	answer := append([]byte{}, q.bytes...)
-	answer[2], answer[7] = 0x80, 1
+	answer[2], answer[7] = 0x80, 1 // a response, with one record
 	f.Add(append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 10, 0, 0, 1))
 	f.Fuzz(func(t *testing.T, message []byte) {
-		if q.answeredBy(message) {
-			found, err := q.read(message)
-			if err != nil {
+		for _, m := range [][]byte{message, append(append([]byte{}, answer...), message...)} {
+			if found, err := q.read(m); err != nil {
 				assert.Empty(t, found)
 			}
-			return
 		}
-		// The same behind a header and a question that fit.
-		found, err := q.read(append(append([]byte{}, answer...), message...))
-		assert.True(t, err == nil || len(found) == 0)
 	})
 }
 

@@ -2,6 +2,7 @@ package wrap
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,13 +15,9 @@ import (
 func becomeReaper() {
 	const prSetChildSubreaper = 36
 	if os.Getpid() != 1 {
-		_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0)
+		_, _, _ = syscall.Syscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0)
 	}
 }
-
-// settleTime is how long a command has to run before it is worth tidying up
-// beside it.
-const settleTime = 100 * time.Millisecond
 
 // A child is the command while it runs.
 type child struct {
@@ -37,22 +34,19 @@ type child struct {
 // until the command itself ends. It returns the exit code that says so.
 func (r *run) runCommand(path string, argv, env []string) (code int, failed *startError) {
 	becomeReaper()
-	r.signals.forget()
 	start := time.Now()
-	r.signals.let()
-	// As the kernel does it for PID 1. No thread of the runtime's ends before.
+	// The kernel kills the command when the thread that started it ends, as it does with
+	// all others when PID 1 ends. The Go runtime ends no thread before that.
 	pid, err := startChild(path, argv, env, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL})
 	if err == syscall.EPERM || err == syscall.ENOSYS || err == syscall.EINVAL {
 		pid, err = startChild(path, argv, env, nil) // where it is prctl that is forbidden
 	}
-	r.signals.hold()
 	if err != nil {
 		return 0, explainStart(argv[0], path, err)
 	}
 	r.started = true
 	r.logEvent(event{severity: info, name: "command-started", text: "command started"})
 	c := &child{run: r, pid: pid}
-	c.due.add(settleTime, giveBackProgram)
 	if r.plan.watches(r.opts) {
 		c.due.add(watchPause, c.watch)
 	}
@@ -72,7 +66,7 @@ func startChild(path string, argv, env []string, how *syscall.SysProcAttr) (pid 
 // attend does what there is to do until the command has ended.
 func (c *child) attend() syscall.WaitStatus {
 	for {
-		switch s := c.signals.await(forwarded|childEnded, c.due.next()); s {
+		switch s := c.signals.await(c.due.next()); s {
 		case 0:
 		case syscall.SIGCHLD:
 			if status, ended := reap(c.pid); ended {
@@ -92,7 +86,7 @@ func (c *child) signal(s syscall.Signal) {
 		c.killing = true
 		c.due.add(c.opts.KillAfter, c.kill)
 	}
-	c.terminating = c.terminating || endSignals.has(s)
+	c.terminating = c.terminating || slices.Contains(endSignals, s)
 }
 
 // kill kills a command that has not ended in time.

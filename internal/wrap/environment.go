@@ -2,34 +2,12 @@ package wrap
 
 import (
 	"strings"
-	"unsafe"
 
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
-// firstVariable is where the entry point found the environment; nil in a build
-// without that.
-var firstVariable **byte
-
-// inherited is the environment that the wrapper was started with, without what the
-// entry point put in front of it, or given, which Go read.
-func inherited(given []string) environment {
-	if firstVariable == nil {
-		return given
-	}
-	found := make(environment, 0, len(given))
-	const word = unsafe.Sizeof(firstVariable)
-	for at := firstVariable; *at != nil; at = (**byte)(unsafe.Add(unsafe.Pointer(at), word)) {
-		length := 0
-		for *(*byte)(unsafe.Add(unsafe.Pointer(*at), length)) != 0 {
-			length++
-		}
-		found = append(found, unsafe.String(*at, length))
-	}
-	return found
-}
-
-// An environment is a list of NAME=VALUE, as the kernel hands it over.
+// An environment is a list of NAME=VALUE, as os.Environ returns it: the first entry of
+// each name, in the order of the kernel.
 type environment []string
 
 // lookup returns the value of a variable and whether it is there at all. There is

@@ -78,7 +78,7 @@ func (l *logger) write(text string) {
 		case err == nil:
 			rest = rest[n:]
 		case err == syscall.EAGAIN && time.Now().Before(deadline):
-			nap(time.Millisecond) // somebody else has taken the room
+			time.Sleep(time.Millisecond) // somebody else has taken the room
 		case err != syscall.EINTR:
 			return
 		}

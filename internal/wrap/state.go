@@ -193,7 +193,7 @@ func (m *membership) isDead(name string) (bool, error) {
 // in the middle of it must not stop the others for longer than turnLimit.
 func (m *membership) takeTurn() (int, error) {
 	const turnLimit = time.Second
-	for start := time.Now(); ; nap(time.Millisecond) {
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
 		turn, err := lockFile(m.dir, turnFile)
 		if err != syscall.EWOULDBLOCK || time.Since(start) > turnLimit {
 			return turn, err

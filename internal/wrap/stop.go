@@ -121,7 +121,7 @@ func (r *run) stopProxies(code int, limit time.Duration) {
 // stopByRequests sends each request in turn before it looks at any proxy for
 // longer: one that lingers, or never answers, must not keep back the next.
 func (r *run) stopByRequests(all []*stopping, start, deadline time.Time) {
-	for {
+	for looks := 0; ; looks++ {
 		left := false
 		for _, s := range all {
 			if !s.done && !s.taken && !time.Now().Before(s.next) && time.Now().Before(deadline) {
@@ -142,7 +142,7 @@ func (r *run) stopByRequests(all []*stopping, start, deadline time.Time) {
 		if pause <= 0 {
 			break
 		}
-		nap(min(pause, gonePause(time.Since(start))))
+		time.Sleep(min(pause, gonePause(looks)))
 	}
 	for _, s := range all {
 		if !s.done {
@@ -276,7 +276,7 @@ func stopPause(spent time.Duration) time.Duration {
 
 // awaitGone waits until gone says so, which gets what is left of the time.
 func awaitGone(deadline time.Time, gone func(time.Duration) bool) bool {
-	for start := time.Now(); ; {
+	for looks := 0; ; looks++ {
 		left := time.Until(deadline)
 		if left <= 0 {
 			return false
@@ -284,12 +284,16 @@ func awaitGone(deadline time.Time, gone func(time.Duration) bool) bool {
 		if gone(min(requestLimit, left)) {
 			return true
 		}
-		nap(min(gonePause(time.Since(start)), left))
+		time.Sleep(min(gonePause(looks), left))
 	}
 }
 
-// gonePause is the pause between two looks at something that should go. Every
-// millisecond of it is one that the Job's pod lives on.
-func gonePause(spent time.Duration) time.Duration {
-	return max(time.Millisecond/2, min(spent/4, 50*time.Millisecond))
+// gonePause is the pause after so many looks at something that should go, the first of
+// which is number 0: 1, 2, 4 and 8 ms, then 20 ms each. Most proxies are gone within a
+// few milliseconds, and the Job's pod lives on for as long as the wrapper sleeps.
+func gonePause(look int) time.Duration {
+	if look < 4 {
+		return time.Millisecond << look
+	}
+	return 20 * time.Millisecond
 }

@@ -13,43 +13,25 @@ import (
 // requestLimit bounds one request of a poll.
 const requestLimit = time.Second
 
-// pollDelay is the pause before the next try, by the time spent waiting. Most
-// proxies are ready within two seconds; the curve of twelfth degree keeps the delay
-// that a late proxy causes small for as long as it can: 6.4 ms at the most eight
-// seconds in. A try costs some 30 microseconds.
-func pollDelay(waited time.Duration) time.Duration {
-	const (
-		first, middle, last = 5 * time.Millisecond, 50 * time.Millisecond, 250 * time.Millisecond
-		steady, slow, end   = 2 * time.Second, 10 * time.Second, 60 * time.Second
-	)
+// pollPause is the pause before the next look, by the time spent waiting. Most proxies
+// are ready within a few seconds, and a look costs some 50 microseconds.
+func pollPause(waited time.Duration) time.Duration {
 	switch {
-	case waited < steady:
-		return first
-	case waited < slow:
-		x := float64(waited-steady) / float64(slow-steady)
-		x = x * x * x
-		x *= x
-		x *= x
-		return first + time.Duration(x*float64(middle-first))
-	case waited < end:
-		x := float64(waited-slow) / float64(end-slow)
-		return middle + time.Duration(x*float64(last-middle))
+	case waited < 10*time.Second:
+		return 10 * time.Millisecond
+	case waited < time.Minute:
+		return 100 * time.Millisecond
 	}
-	return last
+	return 250 * time.Millisecond
 }
 
 // poll calls try, which may take as long as each, until it reports true, the limit
 // is over (0: there is none), or a signal that ends the wait arrives, which is then
 // in r.ending.
-//
-// Everything happens in this one thread, down to a sleep that bypasses the
-// scheduler: with a goroutine for each try, futex calls between threads took 4 %
-// of a core, four times what the requests themselves do.
 func (r *run) poll(limit, each time.Duration, try func(left time.Duration) bool) (done bool) {
 	if r.interrupted() {
 		return false
 	}
-	var tighten func()
 	for start := time.Now(); ; {
 		left := each
 		if limit > 0 {
@@ -61,15 +43,10 @@ func (r *run) poll(limit, each time.Duration, try func(left time.Duration) bool)
 			return done
 		}
 		waited := time.Since(start)
-		pause := pollDelay(waited)
+		pause := pollPause(waited)
 		if limit > 0 {
 			pause = min(pause, limit-waited)
 		}
-		if tighten == nil {
-			tighten = slacken()
-			defer tighten()
-		}
-		wakeInTime()
 		if r.rest(pause); r.ending != 0 {
 			return false
 		}
@@ -86,7 +63,7 @@ func (r *run) interrupted() bool {
 // rest sleeps until a signal ends the wait.
 func (r *run) rest(d time.Duration) {
 	if r.ending == 0 {
-		r.ending = r.signals.next(endSignals, d)
+		r.ending = r.signals.awaitEnd(d)
 	}
 }
 
@@ -126,15 +103,9 @@ func (r *run) waitReady() bool {
 // the last answer of one that did not.
 func (r *run) waitForProxy(p *proxy, start time.Time) (done bool, last answer) {
 	p.asked = true
-	var sessions []*plainhttp.Session
-	for _, request := range p.ready {
-		session := plainhttp.NewSession(request)
-		defer session.Close()
-		sessions = append(sessions, session)
-	}
 	done = r.poll(remaining(r.opts.ReadyTimeout, start), requestLimit, func(left time.Duration) bool {
-		for _, session := range sessions {
-			ready, got := p.isReady(session, sock.For(left, r.interrupted))
+		for _, request := range p.ready {
+			ready, got := p.isReady(request, sock.For(left, r.interrupted))
 			p.answered = p.answered || got.err == nil
 			if ready {
 				return true
@@ -164,12 +135,11 @@ func (a answer) String() string {
 }
 
 // isReady looks once whether a proxy says that it is ready.
-func (p *proxy) isReady(session *plainhttp.Session, patience sock.Patience) (bool, answer) {
+func (p *proxy) isReady(request *plainhttp.Request, patience sock.Patience) (bool, answer) {
 	if p.readyState == "" {
-		status, err := session.Do(patience)
+		status, err := request.Do(patience)
 		return err == nil && success(status), answer{status: status, err: err}
 	}
-	request := session.Request
 	if len(request.Addresses) == 0 {
 		// Somebody else's Envoy, which scuttle may be told to wait for, by its name.
 		var err error

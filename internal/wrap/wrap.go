@@ -2,15 +2,27 @@
 // container's command as an init would, asks the proxy to stop, and ends with
 // the command's exit code.
 //
+// A run goes through these steps, each of which is a file:
+//
+//   - plan.go decides, from flags and the pod's annotations, which proxies there are. It
+//     touches nothing.
+//   - wait.go asks them again and again whether they are ready, and dependency.go does
+//     the same with what the command needs beside them.
+//   - command.go starts the command, passes signals on to it (signals.go), reaps
+//     whatever ends, and takes the command's exit code. Where nothing is left to do
+//     after the command, it takes the wrapper's place instead.
+//   - stop.go asks the proxies to stop and looks whether they go. Where several
+//     containers of the pod are wrapped, state.go says which of them is the last.
+//
 // It promises to leave the command alone (arguments, streams, ids, limits) and
-// never to let its own trouble keep a Job from ending. It links no package
-// outside the standard library, and neither net nor fmt, to stay small.
+// never to let its own trouble keep a Job from ending; docs/what-it-promises.md has
+// the list. It links one package beside the standard library, for the messages of name
+// servers, and neither net nor fmt, to stay small.
 package wrap
 
 import (
 	"errors"
 	"os"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -51,11 +63,7 @@ type run struct {
 // Main is the program: it takes the arguments (the program's name first), the
 // environment and the version, and returns the exit code.
 func Main(args, environ []string, version string) int {
-	// The wrapper does one thing at a time. More processors cost threads, which
-	// count against the container's limit on processes. The entry point has seen to
-	// it, where there is one.
-	runtime.GOMAXPROCS(1)
-	r := &run{env: inherited(environ), signals: takeSignals()}
+	r := &run{env: environ, signals: takeSignals()}
 	if len(args) == 0 {
 		args = []string{InstalledName}
 	}

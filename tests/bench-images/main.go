@@ -96,7 +96,7 @@ func run(ctx context.Context, cold bool, rounds int) error {
 		return err
 	}
 
-	ours, theirs, err := prepare(root, dir, host, recipe, cold)
+	ours, theirs, err := prepare(root, dir, host, cold)
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func median(costs []cost) cost {
 }
 
 // prepare gives each of the two a copy of the sources and an empty build cache.
-func prepare(root, dir, host string, recipe image.Recipe, cold bool) (ours, theirs tool, err error) {
+func prepare(root, dir, host string, cold bool) (ours, theirs tool, err error) {
 	for _, t := range []struct {
 		*tool
 		name string
@@ -228,8 +228,7 @@ func prepare(root, dir, host string, recipe image.Recipe, cold bool) (ours, thei
 		}
 	}
 	// The program as jobmesh builds it.
-	config := fmt.Sprintf("defaultBaseImage: %s/base:1\nbuilds:\n- id: wrap\n  main: ./cmd/jobmesh-wrap\n  ldflags: [-s, -w, -buildid=, -X main.version=bench, %s]\n",
-		host, recipe.LinkerFlags)
+	config := fmt.Sprintf("defaultBaseImage: %s/base:1\nbuilds:\n- id: wrap\n  main: ./cmd/jobmesh-wrap\n  ldflags: [-s, -w, -buildid=, -X main.version=bench]\n", host)
 	return ours, theirs, errors.Join(err, os.WriteFile(filepath.Join(theirs.dir, ".ko.yaml"), []byte(config), 0o600))
 }
 

@@ -57,7 +57,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	arguments := append([]string{"build"}, recipe.GoFlags(runtime.GOARCH)...)
+	arguments := append([]string{"build"}, recipe.GoFlags()...)
 	build := exec.CommandContext(ctx, "go", append(arguments, "-o", wrapper, recipe.Package)...)
 	build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="), os.Stderr
 	if err := build.Run(); err != nil {

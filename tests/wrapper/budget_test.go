@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"compress/gzip"
 	"debug/elf"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -19,9 +23,37 @@ import (
 // The budgets of a linux/amd64 build, in bytes. They are promises to users: an
 // init container copies this file into every pod.
 const (
-	sizeBudget = 2_300_000
+	sizeBudget = 2_200_000
 	gzipBudget = 1_000_000
 )
+
+// A machine that is very busy may bring about one more than the budget, so the median of
+// five runs counts.
+func TestThreadBudget(t *testing.T) {
+	notUnderRace(t)
+	const budget = 10
+	var counts []int
+	for range 5 {
+		p := startProxy(t, "", time.Hour)
+		w := wrapped(t, p, nil, "sh", "-c", "echo up >&2; exec sleep 1000").env("GOMAXPROCS=16").start()
+		for range 20 {
+			p.untilAsked()
+		}
+		p.becomesReady()
+		w.until("up\n")
+		for range 20 {
+			w.signal(syscall.SIGCONT)
+		}
+		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", w.cmd.Process.Pid)) // no thread ends before the wrapper does
+		require.NoError(t, err)
+		counts = append(counts, len(threads))
+		w.signal(syscall.SIGTERM)
+		w.wait()
+	}
+	slices.Sort(counts)
+	assert.LessOrEqual(t, counts[len(counts)/2], budget)
+	t.Logf("threads: %v", counts)
+}
 
 // released builds the wrapper for a platform with the flags of a release. The compiler
 // is that of the tests: one that had to be fetched first could not be had from the
@@ -31,7 +63,7 @@ func released(t *testing.T, p image.Platform) []byte {
 	recipe, err := image.LoadRecipe("../..", "jobmesh-wrap", "1.2.3", "")
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "jobmesh-wrap")
-	arguments := append([]string{"build"}, recipe.GoFlags(p.Architecture())...)
+	arguments := append([]string{"build"}, recipe.GoFlags()...)
 	build := exec.Command("go", append(arguments, "-o", path, "github.com/jobmesh/jobmesh/cmd/jobmesh-wrap")...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS=linux", "GOARCH="+p.Architecture(), "GOAMD64=v1")
 	out, err := build.CombinedOutput()
@@ -81,7 +113,8 @@ func TestImports(t *testing.T) {
 	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 		path, module, foreign := strings.Cut(line, " ")
 		if foreign {
-			assert.Equal(t, "github.com/jobmesh/jobmesh", module, "the wrapper has no dependency")
+			ours := module == "github.com/jobmesh/jobmesh"
+			assert.True(t, ours || path == "golang.org/x/net/dns/dnsmessage", "the wrapper may not link %s", path)
 		}
 		assert.NotContains(t, []string{"net", "net/http", "fmt", "reflect", "encoding/json", "os/exec"}, path)
 	}

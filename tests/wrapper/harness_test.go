@@ -34,13 +34,13 @@ import (
 var binary string
 
 // underRace is set to have the wrapper built with the race detector, by ci/race.
-// Its size, memory and entry point are then not those of the release.
+// Its size, memory and threads are then not those of the release.
 var underRace = os.Getenv("JOBMESH_TEST_RACE") != ""
 
 // releaseFlags are those with which the release is built.
 func releaseFlags() ([]string, error) {
 	recipe, err := image.LoadRecipe("../..", "jobmesh-wrap", "1.2.3", "")
-	return recipe.GoFlags(runtime.GOARCH), err
+	return recipe.GoFlags(), err
 }
 
 // apart is set in the process that runs the tests, in a network of its own.
@@ -481,7 +481,7 @@ func (p *process) wait() result {
 func notUnderRace(t *testing.T) {
 	t.Helper()
 	if underRace {
-		t.Skip("the race detector's build has another size, entry point and memory")
+		t.Skip("the race detector's build has another size, other threads and more memory")
 	}
 }
 

@@ -39,8 +39,9 @@ func TestSoakOrphans(t *testing.T) {
 
 // A SIGTERM in the first milliseconds of the wrapper, 500 times: either it ends
 // the wait (143), or the command gets it, which then dies of it (143) or has its
-// trap set already (7). None is lost (8), none hangs, none meets the Go runtime,
-// which would end with 2.
+// trap set already (7). One that comes before the wrapper has taken its signals meets
+// the Go runtime, which ends the first process of a namespace with 2. None is lost (8),
+// and none hangs.
 func TestSoakEarlySignals(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
@@ -58,7 +59,7 @@ func TestSoakEarlySignals(t *testing.T) {
 		seen[w.wait().code]++
 	}
 	for code := range seen {
-		assert.Contains(t, []int{7, 143}, code, "%v", seen)
+		assert.Contains(t, []int{2, 7, 143}, code, "%v", seen)
 	}
 	t.Logf("codes: %v", seen)
 }
