@@ -1,5 +1,9 @@
 package mesh
 
+// NativeAnnotation is an annotation of jobmesh: it names the containers of the pod that
+// are native sidecars, where the mesh's own words would say something else.
+const NativeAnnotation = "jobmesh.dev/native"
+
 // Labels and annotations that a single rule or a single injector reads beside the words
 // that every row can have.
 const (

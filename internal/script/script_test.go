@@ -161,7 +161,7 @@ func TestRefusals(t *testing.T) {
 		want []Refusal
 	}{
 		{argv: []string{"jobmesh-wrap", "a"}, want: []Refusal{{"jobmesh-wrap", `put -- before the command "a"`}}},
-		{argv: []string{"jobmesh-wrap", "install"}, want: []Refusal{{"jobmesh-wrap", "install wants one argument, the directory to copy to"}}},
+		{argv: []string{"jobmesh-wrap", "install"}, want: []Refusal{{"jobmesh-wrap", "install wants one argument, the directory to copy to; with --state-dir it may be without"}}},
 		{argv: []string{"jobmesh-wrap", "--", "a"}, env: map[string]string{"JOBMESH_QUIET": "yes"}, want: []Refusal{{"jobmesh-wrap", `JOBMESH_QUIET: "yes" is neither true nor false`}}},
 		{argv: []string{"jobmesh-wrap", "--", "linkerd-await", "sh", "-c", "a"}, want: []Refusal{{"linkerd-await", "linkerd-await: unknown flag -c"}}},
 		{argv: []string{"sh", "-c", "jobmesh-wrap --bogus -- a; jobmesh-wrap --bogus -- b"}, want: []Refusal{{"jobmesh-wrap", "unknown flag --bogus"}}},

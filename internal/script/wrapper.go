@@ -134,11 +134,11 @@ func (w *Wrapper) jobmeshWrap(args []string, env wrapflags.Lookup) (runs bool, e
 	w.Stops = outcomes[o.StopWhen]
 	w.Coordinated = o.StateDir != "" || !o.Knows("state-dir")
 	w.Bound = o.ReadyTimeout
-	row, named := mesh.ByName(o.Mesh)
+	row, named := mesh.ByName(first(o.Meshes))
 	switch {
 	case named:
-		w.Meshes = []string{o.Mesh}
-	case o.Mesh == wrapflags.MeshNone:
+		w.Meshes = o.Meshes
+	case first(o.Meshes) == wrapflags.MeshNone:
 		w.Stops = Never
 	default:
 		w.Meshes, w.Looks = annotated(env)
@@ -156,6 +156,15 @@ func (w *Wrapper) jobmeshWrap(args []string, env wrapflags.Lookup) (runs bool, e
 	w.Waits = named && (len(row.Ready) > 0 || o.ReadyURL != nil) && !o.NoReady && o.OnReadyTimeout == wrapflags.Fail &&
 		o.Knows("ready-url", "on-ready-timeout") && !call.Open
 	return true, err
+}
+
+// first returns the first of some words. A command line that was not read to its end has
+// none.
+func first(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0]
 }
 
 // annotated returns the meshes of which the environment says that they may be in the

@@ -78,7 +78,7 @@ func checkDependency(d *wrapflags.Dependency, p sock.Patience, meshed bool) erro
 	for _, to := range addresses {
 		var c sock.Conn
 		if c, err = sock.Connect(sock.Stream, to, p); err == nil {
-			if d.Scheme == "https" {
+			if d.Scheme == "tls" {
 				err = greetTLS(c, d.Host, p)
 			} else if meshed {
 				err = staysOpen(c, p)

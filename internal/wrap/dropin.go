@@ -2,6 +2,7 @@ package wrap
 
 import (
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
@@ -117,7 +118,7 @@ func (r *run) scuttle(args []string) int {
 	if s.Fatal {
 		r.opts.OnReadyTimeout = wrapflags.Fail
 	}
-	envoy := proxy{name: "envoy", readyState: "LIVE", stop: requests(s.Stop), stopProcess: s.StopProcess}
+	envoy := proxy{name: "envoy", readyState: "LIVE", stop: requests(s.Stop), stopProcess: s.StopProcess, stopSignal: syscall.SIGTERM}
 	if s.Envoy != nil {
 		envoy.ready = []*plainhttp.Request{plainhttp.NewLocal("GET", *s.Envoy)}
 	}

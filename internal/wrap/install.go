@@ -19,9 +19,33 @@ const installMode = 0o555
 
 // install copies the running program to a directory, as the init container
 // does, or with --from another program of its image under that one's name. It
-// needs no shell, and no other file in its image.
-func install(dir, from string) int {
+// needs no shell, and no other file in its image. What containers of an earlier life of
+// the pod left in the state folder ends there: where a container's exit code starts all
+// containers again, Kubernetes keeps the volumes (KEP-5532).
+func install(call wrapflags.Call) int {
 	log := &logger{}
+	code := 0
+	if dir := call.Options.StateDir; dir != "" {
+		if err := clearMarks(dir); err != nil {
+			e := event{severity: failure, name: "state", text: "install: " + err.Error()}
+			if isForeign(err) {
+				e.hint = foreignHint
+			}
+			log.log(e)
+			code = codeInternal
+		}
+	}
+	if call.Dir == "" {
+		return code
+	}
+	if copied := copyInto(log, call.Dir, call.From); copied != 0 {
+		return copied
+	}
+	return code
+}
+
+// copyInto copies the program from, or this one, to a directory.
+func copyInto(log *logger, dir, from string) int {
 	source, name := "/proc/self/exe", InstalledName
 	if from != "" {
 		source, name = from, wrapflags.Program(from)

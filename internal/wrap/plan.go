@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/jobmesh/jobmesh/internal/address"
 	"github.com/jobmesh/jobmesh/internal/mesh"
@@ -27,6 +28,8 @@ type proxy struct {
 	stop []*plainhttp.Request
 	// stopProcess is the name of the process that is the proxy.
 	stopProcess string
+	// stopSignal is what that process gets.
+	stopSignal syscall.Signal
 	// stopSwitch is asked, before the command, whether the stop request will
 	// be taken; nil where nothing tells.
 	stopSwitch *plainhttp.Request
@@ -43,6 +46,8 @@ type proxy struct {
 	// asked is set once somebody asked whether it is ready, answered once it has said
 	// anything, and seen once it has said yes.
 	asked, answered, seen bool
+	// ended is set once it is gone, or has taken the stop and drains.
+	ended bool
 	// missed counts the looks in a row that did not find it any more.
 	missed int
 }
@@ -59,18 +64,22 @@ type plan struct {
 
 // decide makes the plan. It touches nothing.
 func decide(o *wrapflags.Options, env environment) (plan, error) {
-	switch o.Mesh {
+	switch o.Meshes[0] {
 	case wrapflags.MeshNone:
 		return plan{why: "--mesh none"}, nil
 	case wrapflags.MeshAuto:
 		return decideAuto(o, env)
 	}
-	m, _ := mesh.ByName(o.Mesh) // wrapflags let no other name through
-	p, err := proxyOf(&m, env)
-	if err != nil {
-		return plan{}, err
+	var proxies []proxy
+	for _, name := range o.Meshes {
+		m, _ := mesh.ByName(name) // wrapflags let no other name through
+		p, err := proxyOf(&m, env)
+		if err != nil {
+			return plan{}, err
+		}
+		proxies = append(proxies, p)
 	}
-	return plan{proxies: withOverrides(o, []proxy{p})}, nil
+	return plan{proxies: withOverrides(o, proxies)}, nil
 }
 
 func decideAuto(o *wrapflags.Options, env environment) (plan, error) {
@@ -124,6 +133,7 @@ func withOverrides(o *wrapflags.Options, proxies []proxy) []proxy {
 		proxies[0].ready = []*plainhttp.Request{plainhttp.NewLocal("GET", *o.ReadyURL)}
 	}
 	proxies[0].stopProcess = o.StopProcess
+	proxies[0].stopSignal = syscall.Signal(wrapflags.SignalNumber(o.StopSignal))
 	proxies[0].stop = append(proxies[0].stop, requests(o.Stop)...)
 	return proxies
 }
@@ -211,5 +221,8 @@ func (x proxy) watched() bool { return x.seen && !x.native }
 
 // wantsStop reports whether a proxy is to be stopped after this exit code.
 func wantsStop(o *wrapflags.Options, code int) bool {
+	if o.RestartCodes.Has(code) {
+		return false // the command runs again, and needs it
+	}
 	return o.StopWhen == wrapflags.StopAlways || o.StopWhen == wrapflags.StopSuccess && code == 0
 }

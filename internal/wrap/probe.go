@@ -45,9 +45,11 @@ func (r *run) probe() int {
 	return printOut(probeTable(seen))
 }
 
+// probeLimit bounds one request of the verbs probe and stop.
+const probeLimit = 500 * time.Millisecond
+
 // look asks one proxy whether it is there and ready.
 func (r *run) look(p *proxy) sighting {
-	const limit = 500 * time.Millisecond
 	s := sighting{proxy: p, annotation: "-", answer: "no check", ready: "-", native: "no", stop: "-"}
 	if m, ok := mesh.ByName(p.name); ok {
 		if value, present := r.env.lookup(m.Variable()); present {
@@ -58,7 +60,7 @@ func (r *run) look(p *proxy) sighting {
 		}
 	}
 	for _, request := range p.ready {
-		status, err := request.Do(sock.For(limit, r.interrupted))
+		status, err := request.Do(sock.For(probeLimit, r.interrupted))
 		s.answer, s.ready = describe(status, err), "no"
 		if err == nil && success(status) {
 			s.ready, p.seen = "yes", true
@@ -66,7 +68,7 @@ func (r *run) look(p *proxy) sighting {
 		}
 	}
 	if p.stopSwitch != nil && s.ready == "yes" {
-		if _, body, err := p.stopSwitch.Body(sock.For(limit, r.interrupted)); err == nil {
+		if _, body, err := p.stopSwitch.Body(sock.For(probeLimit, r.interrupted)); err == nil {
 			if off, known := mesh.StopOff(p.stopSwitch.URL.Text, body); known && off {
 				s.stop = "switched off: " + p.stopDisabled
 				if p.nativeVersion {
@@ -79,7 +81,7 @@ func (r *run) look(p *proxy) sighting {
 	case p.native:
 		s.native, s.stop = "yes", "left to the kubelet"
 	case p.stopProcess != "":
-		s.stop = "SIGTERM to " + p.stopProcess
+		s.stop = signalName(p.stopSignal) + " to " + p.stopProcess
 	case s.stop == "-" && len(p.stop) > 0:
 		var requests []string
 		for _, request := range p.stop {

@@ -107,8 +107,7 @@ func (m *membership) takePlace() error {
 // leave marks the container as finished for good and reports whether the proxy is its
 // to stop: where it was the last, and where something in the folder makes that
 // impossible to tell, because a proxy that nobody stops keeps the Job for ever.
-// restarts says that the pod restarts a container that was killed, which is then not
-// finished.
+// restarts says that a container that was killed starts again, and is then not finished.
 func (m *membership) leave(restarts bool) (last bool, err error) {
 	turn, err := m.takeTurn()
 	if err == nil {
@@ -145,6 +144,48 @@ func (m *membership) leave(restarts bool) (last bool, err error) {
 		return last, nil
 	}
 	return last || isForeign(first), m.about(first)
+}
+
+// clearMarks removes what members of an earlier life of the pod left: their marks, and
+// the locks that nobody holds any more, which would otherwise pass for those of members
+// that were killed. What is not the wrapper's kind of file is left alone, and is an
+// errForeign.
+func clearMarks(dir string) error {
+	files, err := names(dir)
+	for _, file := range files {
+		fileErr := clearMark(dir, file)
+		if fileErr != nil && err == nil {
+			err = fileErr
+		}
+	}
+	if err != nil {
+		return (&membership{dir: dir}).about(err)
+	}
+	return nil
+}
+
+func clearMark(dir, file string) error {
+	switch {
+	case strings.HasSuffix(file, doneSuffix):
+		if err := checkMark(dir, file); err != nil {
+			return err
+		}
+	case strings.HasSuffix(file, lockSuffix):
+		lock, err := lockFile(dir, file)
+		if err == syscall.EWOULDBLOCK {
+			return nil // its member runs
+		}
+		if err != nil {
+			return err
+		}
+		defer closeFile(lock)
+	default:
+		return nil
+	}
+	if err := syscall.Unlink(dir + "/" + file); err != nil && err != syscall.ENOENT {
+		return err
+	}
+	return nil
 }
 
 func names(dir string) ([]string, error) {

@@ -158,7 +158,7 @@ func (r *run) send(s *stopping, start, deadline time.Time) {
 	s.next = time.Now().Add(stopPause(took))
 	switch judgeStop(s.status, s.err) {
 	case accepted:
-		s.taken = true
+		s.taken, s.proxy.ended = true, true
 	case refused:
 		s.done = true
 		r.logEvent(event{severity: failure, name: "stop-failed", took: took,
@@ -185,7 +185,7 @@ func (r *run) judgeAgain(s *stopping, start time.Time) {
 	case !sock.IsRefused(s.err) || !p.seen:
 		// One that was never asked may still come up, and would then keep the pod alive.
 	case p.isGone():
-		s.done = true
+		s.done, p.ended = true, true
 		r.logEvent(event{severity: info, name: "proxy-gone", took: took, text: p.name + " is gone already"})
 	case p.stopElsewhere != "":
 		s.done = true
@@ -232,7 +232,7 @@ func (r *run) stopBySignal(p *proxy, code int, deadline time.Time) {
 	start := time.Now()
 	// SIGKILL after a failure: a proxy that drains could hold a pod that is to
 	// be retried for minutes.
-	sig := syscall.SIGTERM
+	sig := p.stopSignal
 	if code != 0 {
 		sig = syscall.SIGKILL
 	}
@@ -263,6 +263,7 @@ func (r *run) stopBySignal(p *proxy, code int, deadline time.Time) {
 		r.logLingering(p, signalName(sig), time.Since(start))
 		return
 	}
+	p.ended = true
 	took := time.Since(start)
 	r.logEvent(event{severity: info, name: "proxy-stopped", took: took,
 		text: p.stopProcess + " stopped by " + signalName(sig) + " after " + show(took)})

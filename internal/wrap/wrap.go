@@ -81,13 +81,15 @@ func Main(args, environ []string, version string) int {
 	}
 	switch call.Verb {
 	case wrapflags.VerbInstall:
-		return install(call.Dir, call.From)
+		return install(call)
 	case wrapflags.VerbVersion:
 		return printOut("jobmesh-wrap " + version + "\n")
 	case wrapflags.VerbHelp:
 		return printOut(helpText())
 	case wrapflags.VerbProbe:
 		return r.probe()
+	case wrapflags.VerbStop:
+		return r.stopNow()
 	}
 	return r.main(call.Command)
 }
@@ -97,7 +99,7 @@ func Main(args, environ []string, version string) int {
 // all the same, as far as the flags that could be read let it.
 func (r *run) refuse(verb wrapflags.Verb, err error) int {
 	code := r.usage(err)
-	if verb != wrapflags.VerbRun || r.opts.Mesh == wrapflags.MeshNone {
+	if verb != wrapflags.VerbRun || r.opts.Meshes[0] == wrapflags.MeshNone {
 		return code
 	}
 	proxies, _, err := annotated(r.env)
@@ -208,7 +210,7 @@ func (r *run) finish(code int) int {
 		return code
 	}
 	if r.member != nil {
-		last, err := r.member.leave(r.opts.StopWhen == wrapflags.StopSuccess)
+		last, err := r.member.leave(!wantsStop(r.opts, codeSignal+int(syscall.SIGKILL)))
 		if err != nil {
 			r.logState(err)
 		}
@@ -257,12 +259,17 @@ the command's code.
 
 usage:
   jobmesh-wrap [flags] -- COMMAND [ARG...]
-  jobmesh-wrap install DIR    copy itself to DIR/jobmesh-wrap
+  jobmesh-wrap install [--state-dir DIR] [DIR]
+                              copy itself to DIR/jobmesh-wrap, and clear the
+                              marks that another life of the pod left in the
+                              state folder
   jobmesh-wrap install --from FILE DIR
                               copy another program of the image to DIR, under
                               the name of FILE
   jobmesh-wrap probe [flags]  print which proxies it sees and how it would stop
                               them; stops nothing (--log-format json for JSON)
+  jobmesh-wrap stop [flags]   stop what probe sees, now; 0 when it is gone or
+                              has taken the stop, 69 when not
   jobmesh-wrap version
 
 flags (each has the environment variable shown; the flag wins):

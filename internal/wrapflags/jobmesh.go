@@ -16,6 +16,7 @@ const (
 	VerbRun Verb = iota
 	VerbInstall
 	VerbProbe
+	VerbStop
 	VerbVersion
 	VerbHelp
 )
@@ -26,8 +27,8 @@ type Call struct {
 	Options Options
 	// Command is what stands behind "--", byte for byte.
 	Command []string
-	// Dir and From are what install was given: where to copy to, and what, empty for
-	// the wrapper itself.
+	// Dir and From are what install was given: where to copy to, empty where it copies
+	// nothing, and what, empty for the wrapper itself. Its --state-dir is in Options.
 	Dir, From string
 	// Open is set where a word that is not known may be a flag, a verb or "--".
 	Open bool
@@ -46,16 +47,19 @@ func ReadJobmeshWrap(args []string, env Lookup) (Call, error) {
 	switch verb {
 	case "install":
 		c.Verb = VerbInstall
-		err = c.readInstall(args[1:])
+		err = c.readInstall(args[1:], env)
 	case "version", "--version":
 		c.Verb = VerbVersion
 	case "--help", "-h", "help":
 		c.Verb = VerbHelp
-	case "probe":
+	case "probe", "stop":
 		c.Verb = VerbProbe
+		if verb == "stop" {
+			c.Verb = VerbStop
+		}
 		if err = c.readFlags(args[1:], env); err == nil && len(c.Command) > 0 {
 			c.Command = nil
-			err = errors.New("probe takes flags only, and runs no command")
+			err = errors.New(verb + " takes flags only, and runs no command")
 		}
 	default:
 		if err = c.readFlags(args, env); err == nil && len(c.Command) == 0 {
@@ -68,27 +72,46 @@ func ReadJobmeshWrap(args []string, env Lookup) (Call, error) {
 	return c, err
 }
 
-// readInstall reads [--from FILE] DIR.
-func (c *Call) readInstall(args []string) error {
-	if slices.ContainsFunc(args, isUnknown) {
+// readInstall reads [--from FILE] [--state-dir DIR] [DIR].
+func (c *Call) readInstall(args []string, env Lookup) error {
+	c.Options.StateDir = env.get(stateDir.Variable())
+	if slices.ContainsFunc(append(args, c.Options.StateDir), isUnknown) {
 		c.Open = true
 		return nil
 	}
-	for len(args) > 0 && (args[0] == "--from" || strings.HasPrefix(args[0], "--from=")) {
-		_, value, hasValue := strings.Cut(args[0], "=")
+	given := map[string]bool{}
+	for len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
+		flag, value, hasValue := strings.Cut(args[0], "=")
 		args = args[1:]
 		if !hasValue && len(args) > 0 {
 			value, args = args[0], args[1:]
 		}
-		if value == "" || value[len(value)-1] == '/' || c.From != "" {
-			return errors.New("install: --from wants one file, as in --from /linkerd-await")
+		var field *string
+		switch flag {
+		case "--from":
+			field = &c.From
+			if value == "" || value[len(value)-1] == '/' {
+				return errors.New("install: --from wants one file, as in --from /linkerd-await")
+			}
+		case "--" + stateDir.Name:
+			field = &c.Options.StateDir
+			if value == "" {
+				return errors.New("install: --state-dir wants a folder, as in --state-dir /jobmesh-state")
+			}
+		default:
+			return errors.New("install: unknown flag " + flag)
 		}
-		c.From = value
+		if given[flag] {
+			return errors.New("install: " + flag + " is given twice")
+		}
+		*field, given[flag] = value, true
 	}
-	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {
-		return errors.New("install wants one argument, the directory to copy to")
+	switch {
+	case len(args) == 1 && args[0] != "":
+		c.Dir = args[0]
+	case len(args) > 0 || c.From != "" || c.Options.StateDir == "":
+		return errors.New("install wants one argument, the directory to copy to; with --state-dir it may be without")
 	}
-	c.Dir = args[0]
 	return nil
 }
 
@@ -96,24 +119,25 @@ func (c *Call) readInstall(args []string) error {
 // command. The flag wins over the variable.
 func (c *Call) readFlags(args []string, env Lookup) error {
 	o := &c.Options
-	for _, s := range settings {
-		if s.Default != "" {
-			if err := s.set(o, s.Default); err != nil {
-				return errors.New("default of --" + s.Name + ": " + err.Error())
-			}
-		}
-	}
 	given, mistakes := c.splitFlags(args)
 	for _, s := range settings {
 		values, origin := given[s.Name], "--"+s.Name
 		if values == nil {
 			values, origin = s.fromEnvironment(env), s.Variable()
 		}
-		for _, v := range values {
+		set := false
+		for _, v := range s.split(values) {
 			if isUnknown(v) {
-				o.Unknown = append(o.Unknown, s.Name)
+				o.Unknown = appendNew(o.Unknown, s.Name)
 			} else if err := s.set(o, v); err != nil {
 				mistakes = append(mistakes, origin+": "+err.Error())
+			} else {
+				set = true
+			}
+		}
+		if !set && s.Default != "" {
+			if err := s.set(o, s.Default); err != nil {
+				return errors.New("default of --" + s.Name + ": " + err.Error())
 			}
 		}
 	}
@@ -142,8 +166,11 @@ func (o *Options) contradiction() error {
 			together++
 		}
 	}
+	alone := slices.Contains(o.Meshes, MeshNone) || slices.Contains(o.Meshes, MeshAuto)
 	switch {
-	case o.Mesh == MeshNone && (o.ReadyURL != nil || o.Stop != nil || o.StopProcess != ""):
+	case alone && len(o.Meshes) > 1:
+		return errors.New("--mesh auto and --mesh none stand alone: " + strings.Join(o.Meshes, ",") + " contradicts itself")
+	case o.Meshes[0] == MeshNone && (o.ReadyURL != nil || o.Stop != nil || o.StopProcess != ""):
 		return errors.New("--mesh none contradicts --ready-url, --stop and --stop-process: without a proxy there is nothing to ask")
 	case o.Stop != nil && o.StopProcess != "":
 		return errors.New("--stop contradicts --stop-process: choose one way to stop the proxy")
@@ -170,6 +197,25 @@ func (s Setting) fromEnvironment(env Lookup) []string {
 		}
 	}
 	return values
+}
+
+// split takes values apart that may be several with commas between them. One that is
+// not known stays whole.
+func (s Setting) split(values []string) []string {
+	if !s.Commas {
+		return values
+	}
+	var all []string
+	for _, v := range values {
+		if isUnknown(v) {
+			all = append(all, v)
+			continue
+		}
+		for item := range strings.SplitSeq(v, ",") {
+			all = append(all, strings.TrimSpace(item))
+		}
+	}
+	return all
 }
 
 // splitFlags takes the flags up to "--" apart from the command behind it. What it

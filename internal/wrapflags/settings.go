@@ -40,11 +40,15 @@ const readyNone = "none"
 
 // Options are the settings of one run, flags and environment taken together.
 type Options struct {
-	Mesh           string
+	Meshes         []string      // MeshAuto or MeshNone alone, or names of the table, each once
+	Native         []string      // meshes and containers that are native sidecars
+	PodAnnotations string        // empty: annotations in the folder DIR-pod, DIR being that of the program
 	ReadyURL       *address.URL  // nil: the mesh's own
 	NoReady        bool          // no readiness check, not even the mesh's
 	Stop           []Request     // nil: the mesh's own
 	StopProcess    string        // a process instead of a request
+	StopSignal     string        // what it gets, without SIG; empty: TERM
+	RestartCodes   Codes         // after these the container starts again
 	ReadyTimeout   time.Duration // 0: no limit
 	OnReadyTimeout string
 	DetectTimeout  time.Duration
@@ -80,6 +84,9 @@ type Setting struct {
 	Usage string
 	// Repeatable flags collect their values; the variable has one a line.
 	Repeatable bool
+	// Commas says that a value, and so a line of the variable, may be several with
+	// commas between them.
+	Commas bool
 	// Chart is how the library chart takes it, under its value `wrapper`.
 	Chart Chart
 
@@ -109,8 +116,8 @@ var (
 	someTime  = Form{`^[1-9][0-9]*(\.[0-9]+)?(ms|s|m|h)([0-9]+(ms|s|m|h))*$`, aDuration.Words}
 	aRequest  = Form{`^[A-Z]+ https?://.`, "'METHOD URL', as in POST http://127.0.0.1:4191/shutdown"}
 	aCheck    = Form{`^(https?://.|none$)`, "none or a URL such as http://127.0.0.1:4191/ready"}
-	aProcess  = Form{`^[^/]+$`, "the name of a process, without a path"}
-	aTarget   = Form{`^(tcp|https?)://.`, "a URL such as tcp://database:5432 or http://queue:8080/ready"}
+	aProcess  = Form{`^[^/=]+(=(SIG)?[A-Z]+[12]?)?$`, "the name of a process, without a path, and the signal where it is not TERM, as in pgbouncer=INT"}
+	aTarget   = Form{`^(tcp|tls|https?)://.`, "a URL such as tcp://database:5432, tls://broker:5671 or http://queue:8080/ready"}
 )
 
 // Settings returns the flags in the order of the reference. The caller must not
@@ -126,10 +133,34 @@ func Default(name string) string {
 
 var settings = []Setting{
 	{
-		Name: "mesh", Value: "NAME", Default: MeshAuto, Chart: Chart{Derived: true},
-		Usage: "which mesh the pod is in: auto, none, " + strings.Join(mesh.Names(), ", "),
+		Name: "mesh", Value: "NAME[,NAME]", Default: MeshAuto, Repeatable: true, Commas: true, Chart: Chart{Derived: true},
+		Usage: "which mesh the pod is in: auto, none, or one or more of " + strings.Join(mesh.Names(), ", ") + ", which are all waited for and all stopped",
 		set: func(o *Options, v string) error {
-			return oneOf(&o.Mesh, v, append([]string{MeshAuto, MeshNone}, mesh.Names()...)...)
+			var name string
+			err := oneOf(&name, v, append([]string{MeshAuto, MeshNone}, mesh.Names()...)...)
+			if err == nil {
+				o.Meshes = appendNew(o.Meshes, name)
+			}
+			return err
+		},
+	},
+	{
+		Name: "native", Value: "NAME[,NAME]", Repeatable: true, Commas: true, Chart: Chart{Derived: true},
+		Usage: "meshes, or containers of the pod, that are native sidecars: they are waited for and never stopped; the pod annotation " + mesh.NativeAnnotation + " says the same",
+		set: func(o *Options, v string) error {
+			if !isContainerName(v) {
+				return errors.New(strconv.Quote(v) + " is not the name of a mesh or of a container")
+			}
+			o.Native = appendNew(o.Native, v)
+			return nil
+		},
+	},
+	{
+		Name: "pod-annotations", Value: "FILE", Chart: Chart{Derived: true},
+		Usage: "the pod's annotations, as the downward API writes them to a file; where it is not set, DIR-pod/annotations, DIR being the folder of this program",
+		set: func(o *Options, v string) error {
+			o.PodAnnotations = v
+			return nil
 		},
 	},
 	{
@@ -158,14 +189,19 @@ var settings = []Setting{
 		},
 	},
 	{
-		Name: "stop-process", Value: "NAME", Chart: Chart{Form: aProcess},
-		Usage: "stops the proxy with SIGTERM, or SIGKILL after a command that failed, instead of a request; for pods that share the process namespace",
-		set: func(o *Options, v string) error {
-			if v == "" || strings.Contains(v, "/") {
-				return errors.New(strconv.Quote(v) + " is not the name of a process")
-			}
-			o.StopProcess = v
-			return nil
+		Name: "stop-process", Value: "NAME[=SIGNAL]", Chart: Chart{Form: aProcess},
+		Usage: "stops the processes of that name with SIGTERM or with the signal given, or with SIGKILL after a command that failed, instead of a request; for pods that share the process namespace",
+		set: func(o *Options, v string) (err error) {
+			o.StopProcess, o.StopSignal, err = parseProcess(v)
+			return err
+		},
+	},
+	{
+		Name: "restart-codes", Value: "LIST", Chart: Chart{Derived: true},
+		Usage: "exit codes after which the kubelet starts this container again in the same pod, so that the proxy is not stopped: 42,88 or, for every code but these, !0,1",
+		set: func(o *Options, v string) (err error) {
+			o.RestartCodes, err = parseCodes(v)
+			return err
 		},
 	},
 	{
@@ -206,7 +242,7 @@ var settings = []Setting{
 	},
 	{
 		Name: "wait-for", Value: "URL", Repeatable: true, Chart: Chart{Form: aTarget},
-		Usage: "waits for tcp://HOST:PORT, http://... (an answer of 200-299) or https://... (a TLS answer) after the proxy is ready and before the command",
+		Usage: "waits for tcp://HOST:PORT, tls://HOST:PORT (a TLS answer) or http://... (an answer of 200-299) after the proxy is ready and before the command; https:// is the old name of tls://",
 		set: func(o *Options, v string) error {
 			d, err := parseDependency(v)
 			if err == nil {
@@ -285,6 +321,9 @@ func (s Setting) Key() string {
 	}
 	return strings.Join(words, "")
 }
+
+// stateDir is the one setting that install has too.
+var stateDir, _ = settingNamed("state-dir")
 
 func settingNamed(name string) (Setting, bool) {
 	for _, s := range settings {

@@ -69,7 +69,7 @@ func ParseRequest(text string) (Request, error) {
 type Dependency struct {
 	// Text is the target as it was given.
 	Text string
-	// Scheme is tcp, http or https.
+	// Scheme is tcp, tls or http.
 	Scheme string
 	Host   string
 	Port   uint16
@@ -86,15 +86,16 @@ func parseDependency(text string) (Dependency, error) {
 		d.URL, err = address.Parse(text)
 		d.Host, d.Port = d.URL.Host, d.URL.Port
 		return d, err
-	case ok && scheme == "https":
+	case ok && scheme == "https": // the old name of tls
+		d.Scheme = "tls"
 		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 			rest = rest[:i]
 		}
 		d.Host, d.Port, err = address.SplitHostPort(rest, 443)
-	case ok && scheme == "tcp":
+	case ok && (scheme == "tcp" || scheme == "tls"):
 		d.Host, d.Port, err = address.SplitHostPort(rest, 0)
 	default:
-		return d, errors.New(strconv.Quote(text) + " is not of the form tcp://HOST:PORT, http://... or https://...")
+		return d, errors.New(strconv.Quote(text) + " is not of the form tcp://HOST:PORT, tls://HOST:PORT or http://...")
 	}
 	if err != nil {
 		err = errors.New(strconv.Quote(text) + " " + err.Error())

@@ -43,10 +43,23 @@ func TestMistakes(t *testing.T) {
 		{"--mesh -- /app", nil, "--mesh needs a value"},
 		{"--quiet --quiet -- /app", nil, "--quiet is given twice"},
 		{"-- /app", map[string]string{"JOBMESH_READY_TIMEOUT": "1d", "JOBMESH_WAIT_FOR": "tcp://a:1\n\nx\n"},
-			`JOBMESH_READY_TIMEOUT: "1d" is not a duration such as 500ms, 30s or 2m; JOBMESH_WAIT_FOR: "x" is not of the form tcp://HOST:PORT, http://... or https://...`},
+			`JOBMESH_READY_TIMEOUT: "1d" is not a duration such as 500ms, 30s or 2m; JOBMESH_WAIT_FOR: "x" is not of the form tcp://HOST:PORT, tls://HOST:PORT or http://...`},
 		{"--member=a --state-dir=/s -- /app", nil, "--state-dir, --member and --members go together: one of them is missing"},
 		{"probe -- /app", nil, "probe takes flags only, and runs no command"},
-		{"install", nil, "install wants one argument, the directory to copy to"},
+		{"stop -- /app", nil, "stop takes flags only, and runs no command"},
+		{"--mesh=istio,none -- /app", nil, "--mesh auto and --mesh none stand alone: istio,none contradicts itself"},
+		{"--mesh=istio, -- /app", nil, `--mesh: "" is not one of auto, none, ` + strings.Join(mesh.Names(), ", ")},
+		{"--native=a_b -- /app", nil, `--native: "a_b" is not the name of a mesh or of a container`},
+		{"--restart-codes=42;88 -- /app", nil, `--restart-codes: "42;88" is not a list of exit codes such as 42,88 or !0,1`},
+		{"--restart-codes=! -- /app", nil, `--restart-codes: "!" is not a list of exit codes such as 42,88 or !0,1`},
+		{"--stop-process=a/b -- /app", nil, `--stop-process: "a/b" is not the name of a process, with the signal behind a = where it is not TERM`},
+		{"--stop-process=a=WINCH -- /app", nil, `--stop-process: "a=WINCH": the signal is not one of TERM, INT, QUIT, HUP, KILL, USR1, USR2, ABRT, ALRM`},
+		{"--wait-for=tls://db -- /app", nil, `--wait-for: "tls://db" has no port`},
+		{"install", nil, "install wants one argument, the directory to copy to; with --state-dir it may be without"},
+		{"install --from /x --state-dir /s", nil, "install wants one argument, the directory to copy to; with --state-dir it may be without"},
+		{"install --state-dir= /x", nil, "install: --state-dir wants a folder, as in --state-dir /jobmesh-state"},
+		{"install --from /x --from /y /z", nil, "install: --from is given twice"},
+		{"install --quiet /z", nil, "install: unknown flag --quiet"},
 		{"install --from / /x", nil, "install: --from wants one file, as in --from /linkerd-await"},
 	} {
 		call, err := ReadJobmeshWrap(strings.Fields(c.args), in(c.env))
@@ -57,6 +70,66 @@ func TestMistakes(t *testing.T) {
 	require.Error(t, err)
 	require.Equal(t, JSON, call.Options.LogFormat)
 	require.Equal(t, StopNever, call.Options.StopWhen)
+}
+
+func TestInstallIsRead(t *testing.T) {
+	for args, want := range map[string][3]string{
+		"install /d":                          {"/d"},
+		"install --from /x /d":                {"/d", "/x"},
+		"install --state-dir /s --from=/x /d": {"/d", "/x", "/s"},
+		"install --state-dir=/s":              {"", "", "/s"},
+	} {
+		call, err := ReadJobmeshWrap(strings.Fields(args), in(nil))
+		require.NoError(t, err, args)
+		require.Equal(t, want, [3]string{call.Dir, call.From, call.Options.StateDir}, args)
+	}
+	call, err := ReadJobmeshWrap([]string{"install"}, in(map[string]string{"JOBMESH_STATE_DIR": "/s"}))
+	require.NoError(t, err)
+	require.Equal(t, "/s", call.Options.StateDir)
+}
+
+// Where a value may be several, it is so in the flag, in the variable and by repetition.
+func TestSeveralValues(t *testing.T) {
+	for _, c := range []struct {
+		args, meshes, native string
+		env                  map[string]string
+	}{
+		{args: "", meshes: "auto"},
+		{args: "--mesh=istio,cloud-sql-proxy --mesh istio", meshes: "istio cloud-sql-proxy"},
+		{args: "--native istio --native=a,b", meshes: "auto", native: "istio a b"},
+		{env: map[string]string{"JOBMESH_MESH": "dapr, istio\nkuma", "JOBMESH_NATIVE": "x"}, meshes: "dapr istio kuma", native: "x"},
+		{args: "--mesh=none", env: map[string]string{"JOBMESH_MESH": "dapr"}, meshes: "none"},
+	} {
+		call, err := ReadJobmeshWrap(append(strings.Fields(c.args), "--", "x"), in(c.env))
+		require.NoError(t, err, c.args)
+		require.Equal(t, strings.Fields(c.meshes), call.Options.Meshes, c.args)
+		require.Equal(t, strings.Fields(c.native), append([]string{}, call.Options.Native...), c.args)
+	}
+}
+
+func TestCodes(t *testing.T) {
+	for text, has := range map[string][]bool{ // 0, 1, 42, 137
+		"42,88":   {false, false, true, false},
+		"!0,1":    {false, false, true, true},
+		" 0 , 42": {true, false, true, false},
+	} {
+		codes, err := parseCodes(text)
+		require.NoError(t, err)
+		require.Equal(t, has, []bool{codes.Has(0), codes.Has(1), codes.Has(42), codes.Has(137)}, text)
+	}
+	require.False(t, Codes{}.Has(0))
+}
+
+func TestProcesses(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"envoy": {"envoy"}, "pgbouncer=INT": {"pgbouncer", "INT"}, "a=b=SIGUSR1": {"a=b", "USR1"},
+	} {
+		name, signal, err := parseProcess(text)
+		require.NoError(t, err)
+		require.Equal(t, want, [2]string{name, signal}, text)
+	}
+	require.Equal(t, 2, SignalNumber("INT"))
+	require.Equal(t, 15, SignalNumber(""))
 }
 
 // What is not known is not refused, and hides nothing that is.
@@ -112,7 +185,7 @@ func FuzzReadJobmeshWrap(f *testing.F) {
 func TestFormsAreNoWiderThanTheSettings(t *testing.T) {
 	texts := []string{
 		"0", "1", "5s", "1m30s", "1.5h", "0s", "500ms", "1us", "-1s", "+1s", "1d", "", "s", "1h2", "2m ", "none", "nonesuch",
-		"http://127.0.0.1:1/", "POST http://127.0.0.1:1/", "post http://127.0.0.1:1/", "a/b", "envoy", "tcp://db:5432", "udp://db:1", "db:5432",
+		"http://127.0.0.1:1/", "envoy=INT", "envoy=SIGUSR1", "tls://db:1", "POST http://127.0.0.1:1/", "post http://127.0.0.1:1/", "a/b", "envoy", "tcp://db:5432", "udp://db:1", "db:5432",
 		"http://db:80/", "https://db/x", "fail", "run", "always", "Fail", "text", "json",
 	}
 	for _, s := range Settings() {

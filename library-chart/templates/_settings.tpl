@@ -141,12 +141,12 @@ has the same patterns.
     {{- /* >>> wrapper forms: written by make generate from internal/wrapflags */}}
     "readyUrl": ["^(https?://.|none$)", "none or a URL such as http://127.0.0.1:4191/ready"],
     "stop": ["^[A-Z]+ https?://.", "'METHOD URL', as in POST http://127.0.0.1:4191/shutdown"],
-    "stopProcess": ["^[^/]+$", "the name of a process, without a path"],
+    "stopProcess": ["^[^/=]+(=(SIG)?[A-Z]+[12]?)?$", "the name of a process, without a path, and the signal where it is not TERM, as in pgbouncer=INT"],
     "readyTimeout": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"],
     "detectTimeout": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"],
     "stopTimeout": ["^[1-9][0-9]*(\\.[0-9]+)?(ms|s|m|h)([0-9]+(ms|s|m|h))*$", "a duration such as 500ms, 30s or 2m"],
     "killAfter": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"],
-    "waitFor": ["^(tcp|https?)://.", "a URL such as tcp://database:5432 or http://queue:8080/ready"],
+    "waitFor": ["^(tcp|tls|https?)://.", "a URL such as tcp://database:5432, tls://broker:5671 or http://queue:8080/ready"],
     "waitForTimeout": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"]
     {{- /* <<< wrapper forms */}}
   },

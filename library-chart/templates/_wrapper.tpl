@@ -28,7 +28,7 @@ they were asked for, but for those that follow from the pod.
   {{- $given := merge $derived (default dict $settings.wrapper) -}}
   {{- if gt (len $given) 1 | or $call.stopWhen -}}
     {{- /* >>> keys: written by make generate from internal/wrapflags */ -}}
-    {{- $keys := list "mesh" "readyUrl" "stop" "stopProcess" "readyTimeout" "onReadyTimeout" "detectTimeout" "stopWhen" "stopTimeout" "killAfter" "onProxyLost" "waitFor" "waitForTimeout" "stateDir" "member" "members" "logFormat" "quiet" -}}
+    {{- $keys := list "mesh" "native" "podAnnotations" "readyUrl" "stop" "stopProcess" "restartCodes" "readyTimeout" "onReadyTimeout" "detectTimeout" "stopWhen" "stopTimeout" "killAfter" "onProxyLost" "waitFor" "waitForTimeout" "stateDir" "member" "members" "logFormat" "quiet" -}}
     {{- /* <<< keys */ -}}
     {{- range $key := $keys -}}
       {{- with get $given $key -}}

@@ -29,7 +29,7 @@ func TestBadUsage(t *testing.T) {
 		"short flag":              {args: []string{"-q", "--", "true"}, words: "unknown flag -q"},
 		"no dashes":               {args: []string{"true"}, words: `put -- before the command "true"`},
 		"flag without value":      {args: []string{"--mesh", "--", "true"}, words: "--mesh needs a value"},
-		"flag twice":              {args: []string{"--mesh=none", "--mesh=none", "--", "true"}, words: "--mesh is given twice"},
+		"flag twice":              {args: []string{"--stop-when=never", "--stop-when=never", "--", "true"}, words: "--stop-when is given twice"},
 		"unknown mesh":            {args: []string{"--mesh=linkrd", "--", "true"}, words: `--mesh: "linkrd" is not one of auto, none, ` + strings.Join(mesh.Names(), ", ")},
 		"bad duration":            {args: []string{"--ready-timeout=abc", "--", "true"}, words: `--ready-timeout: "abc" is not a duration`},
 		"number without unit":     {args: []string{"--stop-timeout=5", "--", "true"}, words: `--stop-timeout: "5" is not a duration`},
@@ -56,14 +56,14 @@ func TestBadUsage(t *testing.T) {
 		"wait-for a path":         {args: []string{"--wait-for=tcp://host/path:80", "--", "true"}, words: "neither a name nor an IP address"},
 		"wait-for a bad address":  {args: []string{"--wait-for=tcp://256.1.1.1:80", "--", "true"}, words: "neither a name nor an IP address"},
 		"variable: bad wait-for":  {args: []string{"--", "true"}, env: "JOBMESH_WAIT_FOR=tcp://db:1\nudp://db:1", words: `JOBMESH_WAIT_FOR: "udp://db:1" is not of the form`},
-		"install with a flag":     {args: []string{"install", "--help"}, words: "install wants one argument"},
+		"install with a flag":     {args: []string{"install", "--help"}, words: "install: unknown flag --help"},
 		"install without DIR":     {args: []string{"install"}, words: "install wants one argument"},
 		"install from nothing":    {args: []string{"install", "--from"}, words: "--from wants one file"},
 		"install from empty":      {args: []string{"install", "--from=", "/tmp"}, words: "--from wants one file"},
 		"install from a folder":   {args: []string{"install", "--from", "/bin/", "/tmp"}, words: "--from wants one file"},
-		"install from two":        {args: []string{"install", "--from=/a", "--from=/b", "/tmp"}, words: "--from wants one file"},
+		"install from two":        {args: []string{"install", "--from=/a", "--from=/b", "/tmp"}, words: "--from is given twice"},
 		"install from, no DIR":    {args: []string{"install", "--from", "/a"}, words: "install wants one argument"},
-		"install --fromage":       {args: []string{"install", "--fromage", "/tmp"}, words: "install wants one argument"},
+		"install --fromage":       {args: []string{"install", "--fromage", "/tmp"}, words: "install: unknown flag --fromage"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -163,7 +163,7 @@ func TestHelpAndVersion(t *testing.T) {
 	for _, flag := range []string{"--help", "-h"} {
 		r = command(t, flag).run()
 		assert.Equal(t, 0, r.code)
-		assert.Contains(t, r.stdout, "jobmesh-wrap install DIR")
+		assert.Contains(t, r.stdout, "jobmesh-wrap install [--state-dir DIR] [DIR]")
 		assert.Contains(t, r.stdout, "--ready-timeout DURATION  (JOBMESH_READY_TIMEOUT)")
 		assert.Contains(t, r.stdout, "(default 2m)")
 	}

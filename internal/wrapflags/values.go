@@ -1,0 +1,86 @@
+package wrapflags
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Codes are exit codes: those listed, or all but those.
+type Codes struct {
+	Listed []int
+	But    bool
+}
+
+// Has reports whether a code is one of them. No code is in the zero value.
+func (c Codes) Has(code int) bool { return slices.Contains(c.Listed, code) != c.But }
+
+// parseCodes reads 42,88 or !0,1.
+func parseCodes(text string) (Codes, error) {
+	list, but := strings.CutPrefix(text, "!")
+	c := Codes{But: but}
+	for item := range strings.SplitSeq(list, ",") {
+		// The field operator of a rule takes any number of 32 bits, also one with which
+		// no process ends on Linux.
+		code, err := strconv.ParseUint(strings.TrimSpace(item), 10, 31)
+		if err != nil {
+			return Codes{}, errors.New(strconv.Quote(text) + " is not a list of exit codes such as 42,88 or !0,1")
+		}
+		c.Listed = append(c.Listed, int(code))
+	}
+	return c, nil
+}
+
+// signals are those that --stop-process may send. Their numbers are those of Linux on
+// every platform that the wrapper is built for.
+var signals = []struct {
+	name   string
+	number int
+}{
+	{"TERM", 15}, {"INT", 2}, {"QUIT", 3}, {"HUP", 1}, {"KILL", 9}, {"USR1", 10}, {"USR2", 12}, {"ABRT", 6}, {"ALRM", 14},
+}
+
+// SignalNumber is the number of a StopSignal on Linux, and that of TERM for none.
+func SignalNumber(name string) int {
+	for _, s := range signals {
+		if s.name == name {
+			return s.number
+		}
+	}
+	return signals[0].number
+}
+
+// parseProcess reads NAME or NAME=SIGNAL. A signal may be written with SIG in front of
+// it, and is returned without.
+func parseProcess(text string) (name, signal string, err error) {
+	name, signal, given := text, "", false
+	if i := strings.LastIndexByte(text, '='); i >= 0 {
+		name, signal, given = text[:i], strings.TrimPrefix(text[i+1:], "SIG"), true
+	}
+	if name == "" || strings.Contains(name, "/") {
+		return "", "", errors.New(strconv.Quote(text) + " is not the name of a process, with the signal behind a = where it is not TERM")
+	}
+	var names []string
+	for _, s := range signals {
+		if !given || s.name == signal {
+			return name, signal, nil
+		}
+		names = append(names, s.name)
+	}
+	return "", "", errors.New(strconv.Quote(text) + ": the signal is not one of " + strings.Join(names, ", "))
+}
+
+// isContainerName tells whether a text can name a container: a DNS label (RFC 1123).
+func isContainerName(text string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	return text != "" && len(text) <= 63 && strings.Trim(text, letters+"-") == "" && strings.Trim(text, "-") == text
+}
+
+// appendNew appends a word that is not there yet.
+func appendNew(list []string, word string) []string {
+	if slices.Contains(list, word) {
+		return list
+	}
+	return append(list, word)
+}
