@@ -18,6 +18,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/native"
 )
 
 // expedition is a kind that nobody has: two crews that do the work, each under its name,
@@ -79,7 +81,7 @@ func TestAKindIsOneRow(t *testing.T) {
 	require.Equal(t, []string{"spec.crews.north.template", "spec.crews.south.template", "spec.base"}, paths)
 
 	var judged []string
-	for _, f := range lint.New(lint.Profile{Mesh: "linkerd"}, nil).Check(o) {
+	for _, f := range lint.New(lint.Profile{Mesh: "linkerd", Installation: native.Installation{Version: mesh.Version{Major: 2, Minor: 18}}}, nil).Check(o) {
 		judged = append(judged, f.Rule.ID+" "+f.FieldPath)
 	}
 	require.Equal(t, []string{"JM101 spec.crews.north.template.spec.containers[0]"}, judged)

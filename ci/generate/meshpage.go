@@ -31,20 +31,32 @@ func meshPage() ([]byte, error) {
 		row(&b, m.Name, "`"+in.Key+"`: "+strings.Join(levels(in.Levels), ", "), yesWords(in), strings.Join(quoted(in.No), ", "), otherwise, host)
 	}
 
-	table(&b, "When the proxy is a native sidecar", "mesh | annotation | read since | native by default since")
+	table(&b, "When the proxy is a native sidecar", "mesh | annotation, and since when it is read | the installation's setting, since | native by default since")
 	for _, m := range mesh.All() {
-		since := m.Native.Default.String()
+		since := from(m.Native.Default, m.Native.DefaultSource)
+		setting := from(m.Native.Setting, m.Native.SettingSource)
 		if kubelet := m.Native.DefaultKubelet; kubelet.Known() {
 			since += ", where every kubelet is " + kubelet.String() + " or newer"
 		}
 		for i, w := range m.Native.Words {
 			if i > 0 {
-				since = ""
+				since, setting = "", ""
 			}
-			row(&b, m.Name, code(w.Name), w.Since.String(), since)
+			row(&b, m.Name, code(w.Name)+": "+from(w.Since, w.Source), setting, since)
 		}
 		if len(m.Native.Words) == 0 && since != "" {
-			row(&b, m.Name, "", "", since)
+			row(&b, m.Name, "", setting, since)
+		}
+	}
+
+	table(&b, "Installations that a provider manages", "`lint --mesh` | is | installs | native by default since")
+	for _, m := range mesh.All() {
+		for _, p := range m.Platforms {
+			since := "never"
+			if p.Default.Known() {
+				since = m.Title + " " + p.Default.String() + ", on Kubernetes " + p.Kubernetes.String()
+			}
+			row(&b, code(m.Name+"@"+p.Name), p.Title+revisions(m.Name, p), p.Version.String(), since+" ([source]("+p.Source+"))")
 		}
 	}
 
@@ -75,6 +87,23 @@ func meshPage() ([]byte, error) {
 		row(&b, m.Name, m.Checked, strings.Join(links, " "))
 	}
 	return []byte(b.String()), nil
+}
+
+// from is a release with a link to where it is said.
+func from(v mesh.Version, source string) string {
+	if !v.Known() {
+		return ""
+	}
+	return "[" + v.String() + "](" + source + ")"
+}
+
+// revisions says how a release is written into the name of a platform.
+func revisions(name string, p mesh.Platform) string {
+	if !p.Revisions {
+		return ""
+	}
+	provider, state, _ := strings.Cut(p.Name, "-")
+	return "; with its revision, as in " + code(name+"@"+provider+"-asm-1-28-"+state)
 }
 
 // table begins a section that is a table.

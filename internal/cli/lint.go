@@ -41,7 +41,8 @@ result kept? A finding names the object, the field, the line and the fix.
 
 What it judges for comes from flags or from jobmesh.yaml in the current folder.
 With --mesh the pods are in that mesh unless they opt out; without, only what a
-manifest says itself counts. Namespaces among the manifests are heeded.
+manifest says itself counts. Namespaces among the manifests are heeded. What is not
+said is presumed to be the newest that is supported, and a line on stderr says so.
 
 It reads files, folders (*.yaml, *.yml, *.json) and stdin, and talks to nobody.
 A ResourceList on stdin, from kustomize, comes back with the findings in results;
@@ -51,7 +52,7 @@ template silences a rule there.
 
 Exit code 1 means findings at or above --fail-on.`,
 		Example: `  helm template . | jobmesh lint --mesh linkerd --mesh-version 2.19
-  jobmesh lint --mesh istio --min-kubelet 1.32 --output sarif manifests/ > lint.sarif
+  jobmesh lint --mesh istio --mesh-version 1.29 --kube-version 1.35 --output sarif manifests/ > lint.sarif
   jobmesh lint --explain JM101`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runLint(cmd.Context(), streams, version, o, cmd.Flags().Changed, args)
@@ -112,8 +113,8 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	if err != nil {
 		return err
 	}
-	if profile.Mesh == "" {
-		note(streams)("no mesh was named, so only the manifests' own words are judged; --mesh linkerd names one")
+	if presumed := profile.Presumed(); presumed != "" {
+		note(streams)(presumed)
 	}
 	linter := lint.New(profile, run.namespaces(files))
 	if err := run.check(ctx, linter, files); err != nil {

@@ -34,10 +34,10 @@ var profileKeys = []profileKey{
 func (o *profileOptions) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.mesh, "mesh", "", "mesh that pods are in unless they opt out: "+strings.Join(lint.Meshes(), ", "))
-	flags.StringVar(&o.meshVersion, "mesh-version", "", "its version, such as 2.19")
+	flags.StringVar(&o.meshVersion, "mesh-version", "", "its version, such as 2.19; without --mesh that of the mesh that manifests name")
 	flags.StringVar(&o.native, "native", "auto", "its setting for native sidecars: "+strings.Join(native.Settings(), ", "))
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "version of Kubernetes, such as 1.33")
-	flags.StringVar(&o.minKubelet, "min-kubelet", "", "version of the oldest kubelet of the cluster")
+	flags.StringVar(&o.minKubelet, "min-kubelet", "", "version of the oldest kubelet of the cluster (default the oldest that --kube-version allows)")
 	flags.StringVar(&o.postRenderer, "post-renderer", "", "Helm that runs jobmesh inject as its post-renderer: "+strings.Join(lint.PostRenderers(), ", "))
 	flags.StringVar(&o.config, "config", "", "file with these settings (default "+settingsFile+", where there is one)")
 	flags.StringVar(&o.lock, "lock", "", "file with what images run, from jobmesh resolve (default "+lockfile.FileName+", where there is one)")
@@ -94,8 +94,13 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 		}
 		return v
 	}
-	if o.mesh != "" {
-		oneOf("mesh", o.mesh, lint.Meshes())
+	var platform mesh.Platform
+	o.mesh, platform, err = onPlatform(o.mesh)
+	if err != nil {
+		wrong("%s %v", names["mesh"], err)
+		hints = append(hints, fault.Hints(err)...)
+	} else if o.mesh != "" {
+		oneOf("mesh", o.mesh, native.Meshes())
 	}
 	if o.postRenderer != "" {
 		oneOf("post-renderer", o.postRenderer, lint.PostRenderers())
@@ -105,17 +110,38 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 	p.Mesh, p.PostRenderer = o.mesh, o.postRenderer
 	p.Kubernetes = version("kube-version", o.kubeVersion)
 	p.Installation = native.Installation{
-		Version: version("mesh-version", o.meshVersion), Native: native.Setting(o.native), MinKubelet: version("min-kubelet", o.minKubelet),
+		Platform: platform, Version: version("mesh-version", o.meshVersion), Native: native.Setting(o.native), MinKubelet: version("min-kubelet", o.minKubelet),
 	}
-	if o.mesh == "" && o.meshVersion != "" {
-		wrong("%s needs a mesh", names["mesh-version"])
-		hints = append(hints, "--mesh linkerd --mesh-version "+o.meshVersion)
+	if at, said := platform.Version, p.Installation.Version; at.Known() && said.Known() && at != said {
+		wrong("%s %s is not what %s installs, which is %s", names["mesh-version"], o.meshVersion, platform.Title, at)
+		hints = append(hints, "leave "+names["mesh-version"]+" out, or name the mesh alone: --mesh "+o.mesh)
 	}
 	if len(problems) > 0 {
 		return p, "", fault.New(fault.Usage, errors.New(strings.Join(problems, "; ")), hints...)
 	}
 	p.Lock, err = o.readLock()
 	return p, lint.Severity(failOn), err
+}
+
+// onPlatform takes a name such as istio@aks-new apart: the mesh, and who manages it.
+func onPlatform(text string) (name string, platform mesh.Platform, err error) {
+	name, on, managed := strings.Cut(text, "@")
+	m, known := mesh.ByName(name)
+	if !managed || !known {
+		return name, platform, nil
+	}
+	if platform, known = m.PlatformOf(on); known {
+		return name, platform, nil
+	}
+	var names []string
+	for _, p := range m.Platforms {
+		names = append(names, name+"@"+p.Name)
+	}
+	hint := name + " is known on no platform that decides otherwise: --mesh " + name
+	if names != nil {
+		hint = "--mesh is one of " + strings.Join(names, ", ") + ", or " + name + " alone"
+	}
+	return name, platform, fault.New(fault.Usage, fmt.Errorf("%q names a platform that is unknown", text), hint)
 }
 
 // A source is where settings come from.

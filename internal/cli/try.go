@@ -73,7 +73,7 @@ func runTry(ctx context.Context, streams Streams, version string, l linked) erro
 	}
 	_, err = io.WriteString(streams.Out, `Your own Jobs, in the mesh that you have:
 
-  jobmesh lint --mesh istio --min-kubelet 1.32 job.yaml
+  jobmesh lint --mesh istio --mesh-version 1.29 --kube-version 1.35 job.yaml
   helm template shop | jobmesh lint --mesh linkerd --mesh-version `+tryVersion.String()+"\n")
 	return err
 }

@@ -79,6 +79,10 @@ func (r *reporter) addAs(severity Severity, at place, container string, words ..
 	for i := 0; i+1 < len(words); i += 2 {
 		pairs = append(pairs, "{"+words[i]+"}", words[i+1])
 	}
+	fix := r.pod.within(r.rule.Fix)
+	if i := slices.Index(words, "annotation"); i < 0 || words[i+1] == "" {
+		fix = strings.ReplaceAll(fix, goNative, "")
+	}
 	fill := strings.NewReplacer(pairs...)
 	o := r.pod.object
 	line, column := r.pod.position(at)
@@ -87,7 +91,7 @@ func (r *reporter) addAs(severity Severity, at place, container string, words ..
 		Object:    Object{Kind: o.Kind, Namespace: o.Namespace, Name: cmp.Or(o.Name, o.GenerateName)},
 		Container: container, FieldPath: o.Path.Join(at.path...).String(),
 		File: o.Document.File, Line: line, Column: column,
-		Message: fill.Replace(r.rule.Message), Fix: fill.Replace(r.pod.within(r.rule.Fix)),
+		Message: fill.Replace(r.rule.Message), Fix: fill.Replace(fix),
 	})
 }
 

@@ -8,13 +8,15 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/native"
 	"github.com/jobmesh/jobmesh/internal/script"
 )
 
 // wrapIt is the fix that works for every proxy that can be asked to stop.
 const wrapIt = "pipe the manifest through `jobmesh inject`, or use the library chart: the wrapper stops the proxy when the command has ended"
 
-// goNative is the fix where the cluster can have native sidecars.
+// goNative opens a fix where the mesh and the cluster can have native sidecars, and is left
+// out elsewhere.
 const goNative = "turn native sidecars on for this pod (annotation {annotation}), or "
 
 // annotate is the fix that takes one annotation.
@@ -22,11 +24,8 @@ func annotate(key, value string) string {
 	return "annotate the pod template with " + key + ": " + value
 }
 
-// within leaves of a fix what can be done: for this kind of object, on this Kubernetes.
+// within leaves of a fix what can be done for this kind of object.
 func (p *pod) within(fix string) string {
-	if p.profile.oldest().Before(1, 29) {
-		fix = strings.ReplaceAll(fix, goNative, "")
-	}
 	if p.template.Row.Inject == kind.Never {
 		fix = strings.ReplaceAll(fix, "pipe the manifest through `jobmesh inject`, or use the library chart", "render the pod spec with the library chart (jobmesh.podSpec)")
 	}
@@ -95,7 +94,7 @@ container it keeps the pod, and with it the Job, running. As a native sidecar it
 		Message: "`{proxy}` will outlive container `{container}`; the Job stays active{note}",
 		Why: `Dapr injects an ordinary container where the pod asks for it. It ends when its shutdown API is called,
 and nothing in this pod calls that.`,
-		Fix:   "call " + rowOf("dapr").Stop + " when the work is done, whatever its result, or " + wrapIt,
+		Fix:   goNative + "call " + rowOf("dapr").Stop + " when the work is done, whatever its result, or " + wrapIt,
 		Links: []string{"https://github.com/dapr/dapr/issues/5006", "https://github.com/dapr/dapr/issues/9422"},
 		check: outlives("JM107"),
 	},
@@ -105,7 +104,7 @@ and nothing in this pod calls that.`,
 		Message: "`{proxy}` will outlive container `{container}`; the Job stays active{note}",
 		Why: `Consul injects an ordinary container. It ends on a request to its graceful shutdown endpoint, and nothing
 in this pod sends one.`,
-		Fix:   wrapIt,
+		Fix:   goNative + wrapIt,
 		Links: []string{"https://github.com/hashicorp/consul-k8s/issues/3919", "https://github.com/hashicorp/consul-k8s/pull/4678"},
 		check: outlives("JM108"),
 	},
@@ -232,21 +231,20 @@ func outlives(rule string) func(*pod, *reporter) {
 	}
 }
 
-// nativeFix is what asks a mesh for a native sidecar, in words to paste.
+// nativeFix is what asks a mesh for a native sidecar, in words to paste. It is empty where
+// the release of the mesh reads no such word, or Kubernetes has no native sidecars.
 func (p *pod) nativeFix(proxy string) string {
 	i := slices.IndexFunc(mesh.All(), func(m mesh.Mesh) bool { return m.Container == proxy })
-	if i < 0 || len(mesh.All()[i].Native.Words) == 0 {
-		return "see its manual"
+	if i < 0 || p.profile.oldest().Before(native.Sidecars.Major, native.Sidecars.Minor) {
+		return ""
 	}
 	m := mesh.All()[i]
-	name := ""
 	for _, w := range m.Native.Words { // the newest that this release reads
-		name = w.Name
-		if !p.installation(m.Name).Version.Before(w.Since.Major, w.Since.Minor) {
-			break
+		if !p.version(m.Name).Before(w.Since.Major, w.Since.Minor) {
+			return w.Name + `: "true"`
 		}
 	}
-	return name + `: "true"`
+	return ""
 }
 
 // hangsOn tells whether the pod hangs because of a proxy.

@@ -163,10 +163,9 @@ func (p *pod) hangOf(x proxy, first container) (hang, bool) {
 }
 
 // refusesStop tells whether a proxy answers the stop request with 404, as Linkerd's does
-// since 2.16 and Vault's agent always, unless an annotation turns the endpoint on. A mesh
-// whose version is not known is taken for a current one.
+// since 2.16 and Vault's agent always, unless an annotation turns the endpoint on.
 func (p *pod) refusesStop(name string, needs mesh.Switch) bool {
-	if needs.Key == "" || p.profile.Mesh == name && p.profile.Installation.Version.Before(needs.Since.Major, needs.Since.Minor) {
+	if needs.Key == "" || p.version(name).Before(needs.Since.Major, needs.Since.Minor) {
 		return false
 	}
 	value, ok := p.annotations[needs.Key]

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/native"
 )
 
 // Names that injection takes in a pod, as the library chart has them.
@@ -98,7 +99,7 @@ server drops the field or refuses the pod.`,
 			volumes := p.spec.get("volumes")
 			for i := range manifest.Items(volumes.node) {
 				v := volumes.get(i)
-				if at := v.get("image"); at.node != nil && oldest.Before(1, 35) {
+				if at := v.get("image"); at.node != nil && oldest.Before(native.ImageVolumes.Major, native.ImageVolumes.Minor) {
 					r.add(at, "", "volume", v.get("name").text(), "version", oldest.String())
 					return
 				}

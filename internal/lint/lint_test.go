@@ -110,6 +110,45 @@ func TestFixesFit(t *testing.T) {
 	}
 }
 
+// A fix names an annotation that the release of the mesh reads, and none where it reads no
+// such annotation: who follows it is not told the same again.
+func TestFixesAreRead(t *testing.T) {
+	for _, c := range []struct {
+		mesh         string
+		major, minor int
+		rule, word   string
+	}{
+		{"linkerd", 2, 14, "JM101", ""},
+		{"linkerd", 2, 15, "JM101", "config.alpha.linkerd.io/proxy-enable-native-sidecar"},
+		{"linkerd", 2, 19, "JM101", "config.beta.linkerd.io/proxy-enable-native-sidecar"},
+		{"istio", 1, 23, "JM101", ""},
+		{"istio", 1, 24, "JM101", "sidecar.istio.io/nativeSidecar"},
+		{"consul", 1, 8, "JM108", ""},
+		{"consul", 1, 9, "JM108", "consul.hashicorp.com/enable-consul-dataplane-as-sidecar"},
+		{"dapr", 1, 17, "JM107", ""},
+		{"dapr", 1, 18, "JM107", "dapr.io/enable-native-sidecar"},
+	} {
+		judge := func(annotations string) []Finding {
+			text := "{apiVersion: batch/v1, kind: Job, metadata: {name: a}, spec: {template: {metadata: {annotations: {" + annotations +
+				"}}, spec: {restartPolicy: OnFailure, containers: [{name: a, image: b, command: [c]}]}}}}"
+			in := native.Installation{Version: mesh.Version{Major: c.major, Minor: c.minor}}
+			return check(t, Profile{Mesh: c.mesh, Installation: in}, []byte(text))
+		}
+		asked := ""
+		if rowOf(c.mesh).Inject.WhenAsked {
+			asked = rowOf(c.mesh).Inject.Key + `: "true", `
+		}
+		found := judge(asked)
+		require.Len(t, found, 1)
+		require.Equal(t, c.rule, found[0].Rule.ID)
+		require.Equal(t, c.word != "", strings.Contains(found[0].Fix, "native sidecar"), found[0].Fix)
+		if c.word != "" {
+			require.Contains(t, found[0].Fix, c.word+`: "true"`)
+			require.Empty(t, judge(asked+c.word+`: "true"`), "the fix helps")
+		}
+	}
+}
+
 // Findings point at the field itself: the value, the key, the word of the command.
 func TestPositions(t *testing.T) {
 	text, err := os.ReadFile("testdata/rules/JM307.txtar")

@@ -138,7 +138,7 @@ orders this by itself for a native sidecar. Up to 2.19 Linkerd refuses to inject
 				return
 			}
 			severity, what := Error, "Linkerd up to 2.19 refuses to inject the pod"
-			if p.installation("linkerd").Version.AtLeast(2, 20) {
+			if p.version("linkerd").AtLeast(2, 20) {
 				severity, what = Info, "Linkerd 2.20 and newer ignore it"
 			}
 			r.addAs(severity, p.annotation(mesh.LinkerdWait), "", "key", mesh.LinkerdWait, "what", what)

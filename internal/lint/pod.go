@@ -151,12 +151,20 @@ func (p *pod) injector(mesh string) native.Pod {
 	}
 }
 
-// installation is what is known of a mesh: of any but that of the profile, nothing.
+// installation is what is known of a mesh. Of any but that of the profile it is the cluster
+// alone.
 func (p *pod) installation(mesh string) native.Installation {
-	if p.profile.Mesh == mesh || p.profile.Mesh == "" {
-		return p.profile.Installation
+	in := p.profile.installation()
+	if p.profile.Mesh != mesh && p.profile.Mesh != "" {
+		in = native.Installation{Kubernetes: in.Kubernetes, MinKubelet: in.MinKubelet}
 	}
-	return native.Installation{}
+	return in
+}
+
+// version is the release of a mesh that the pod is judged for.
+func (p *pod) version(name string) mesh.Version {
+	m := rowOf(name)
+	return native.VersionOf(&m, p.installation(name))
 }
 
 // rowOf is the row of a mesh, an empty one where there is none.
@@ -174,19 +182,10 @@ func findProxies(p *pod) []proxy {
 			continue
 		}
 		if in := native.Injected(m.Name, p.injector(m.Name)); in.Yes {
-			found = append(found, proxy{mesh: m.Name, name: m.Container, by: in.By, native: p.native(m.Name)})
+			found = append(found, proxy{mesh: m.Name, name: m.Container, by: in.By, native: native.Native(m.Name, p.installation(m.Name), p.injector(m.Name))})
 		}
 	}
 	return found
-}
-
-// native decides for a proxy that is injected. Kubernetes before 1.29 has none.
-func (p *pod) native(mesh string) native.Decision {
-	d := native.Native(mesh, p.installation(mesh), p.injector(mesh))
-	if oldest := p.profile.oldest(); d.Yes && oldest.Before(1, 29) {
-		return native.Decision{By: "Kubernetes " + oldest.String()}
-	}
-	return d
 }
 
 // writtenProxy finds the proxy of a mesh that stands in the manifest.

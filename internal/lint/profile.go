@@ -1,6 +1,9 @@
 package lint
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
@@ -24,17 +27,78 @@ type Profile struct {
 // PostRenderers are the values of Profile.PostRenderer.
 func PostRenderers() []string { return []string{"helm3", "helm4"} }
 
-// Meshes are the values of Profile.Mesh.
-func Meshes() []string { return native.Meshes() }
+// Meshes are the names of what a Profile describes: the meshes, and each on the platforms
+// that decide otherwise.
+func Meshes() []string {
+	names := native.Meshes()
+	for _, m := range mesh.All() {
+		for _, p := range m.Platforms {
+			names = append(names, m.Name+"@"+p.Name)
+		}
+	}
+	return names
+}
+
+// Presumed says in one sentence what nobody has said about the cluster, what is presumed
+// instead, and with which flag to say otherwise. It is empty where everything was said.
+func (p *Profile) Presumed() string {
+	var presumed []string
+	add := func(what, flag string) { presumed = append(presumed, what+" (--"+flag+")") }
+	m, in := rowOf(p.Mesh), p.installation()
+	switch {
+	case in.Version.Known() || in.Platform.Version.Known():
+	case p.Mesh == "":
+		add("the newest release of each mesh", "mesh-version")
+	default:
+		add(m.Title+" "+native.VersionOf(&m, in).String(), "mesh-version")
+	}
+	if !p.Kubernetes.Known() && !in.MinKubelet.Known() {
+		add("Kubernetes "+native.Newest.String(), "kube-version")
+	}
+	if oldest, said := in.OldestKubelet(); !said && p.asksKubelet() {
+		add("kubelets of "+oldest.String(), "min-kubelet")
+	}
+	switch words := inWords(presumed); {
+	case p.Mesh == "" && words == "":
+		return "no mesh was named, so only the manifests' own words are judged; --mesh names one"
+	case p.Mesh == "":
+		return "no mesh was named (--mesh), so only the manifests' own words are judged; presumed: " + words
+	case words == "":
+		return ""
+	default:
+		return "presumed: " + words
+	}
+}
+
+// asksKubelet tells whether verdicts may depend on the oldest kubelet.
+func (p *Profile) asksKubelet() bool {
+	in := p.Installation
+	if in.Platform.Name != "" || in.Native == native.True || in.Native == native.False {
+		return false
+	}
+	return slices.ContainsFunc(mesh.All(), func(m mesh.Mesh) bool {
+		since := m.Native.Default
+		return m.Native.DefaultKubelet.Known() && (p.Mesh == "" || p.Mesh == m.Name) && !native.VersionOf(&m, in).Before(since.Major, since.Minor)
+	})
+}
+
+// inWords joins phrases as a sentence does.
+func inWords(phrases []string) string {
+	if len(phrases) < 2 {
+		return strings.Join(phrases, "")
+	}
+	return strings.Join(phrases[:len(phrases)-1], ", ") + " and " + phrases[len(phrases)-1]
+}
+
+// installation is the mesh of the profile in its cluster.
+func (p *Profile) installation() native.Installation {
+	in := p.Installation
+	in.Kubernetes = p.Kubernetes
+	return in
+}
 
 // oldest is the oldest of the versions that matter for fields of the pod spec.
-func (p *Profile) oldest() mesh.Version {
-	kubernetes, kubelet := p.Kubernetes, p.Installation.MinKubelet
-	if !kubernetes.Known() || kubelet.Known() && kubelet.Before(kubernetes.Major, kubernetes.Minor) {
-		return kubelet
-	}
-	return kubernetes
-}
+func (p *Profile) oldest() mesh.Version { return p.installation().Oldest() }
 
 // A Namespace is what the manifest of one says.
 type Namespace struct {

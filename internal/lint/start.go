@@ -128,13 +128,13 @@ traffic is redirected already, as with a CNI plugin, it goes nowhere.`,
 		Message: "holdApplicationUntilProxyStarts with a classic proxy and restartPolicy {policy}: if the wait fails once, the pod is stuck",
 		Why: `The wait is a postStart hook of the proxy's container. When it fails, the kubelet kills the proxy, and
 with restartPolicy OnFailure or Never does not bring the pod back to a state in which it could go on.`,
-		Fix:   "use a native sidecar (annotation " + rowOf("istio").Native.Words[0].Name + `: "true") instead`,
+		Fix:   goNative + "remove that setting, and " + wrapIt,
 		Links: []string{"https://github.com/istio/istio/issues/45627"},
 		check: func(p *pod, r *reporter) {
 			x, ok := p.proxyOf("istio")
 			at := p.annotation(mesh.IstioConfig)
 			if ok && !x.native.Yes && (p.restartPolicy == "Never" || p.restartPolicy == "OnFailure") && holds(at.text()) {
-				r.add(at, "", "policy", p.restartPolicy)
+				r.add(at, "", "policy", p.restartPolicy, "annotation", p.nativeFix(x.name))
 			}
 		},
 	},
@@ -148,7 +148,7 @@ container is dropped: the proxy is an ordinary init container then, and the pod 
 		Links: []string{"https://github.com/kubernetes/enhancements/blob/master/keps/sig-node/753-sidecar-containers/kep.yaml"},
 		check: func(p *pod, r *reporter) {
 			oldest := p.profile.oldest()
-			if !oldest.Before(1, 29) {
+			if !oldest.Before(native.Sidecars.Major, native.Sidecars.Minor) {
 				return
 			}
 			for _, c := range p.inits {
@@ -158,7 +158,7 @@ container is dropped: the proxy is an ordinary init container then, and the pod 
 				}
 			}
 			for _, x := range p.proxies {
-				d := native.Native(x.mesh, p.installation(x.mesh), p.injector(x.mesh))
+				d := native.Wanted(x.mesh, p.installation(x.mesh), p.injector(x.mesh))
 				// A default that does not apply there is nobody's request.
 				if d.Yes && (strings.Contains(d.By, "annotation") || strings.Contains(d.By, "setting")) {
 					r.add(p.meta.get("annotations"), "", "asked", d.By, "version", oldest.String())
@@ -172,7 +172,7 @@ container is dropped: the proxy is an ordinary init container then, and the pod 
 // nativeProxy returns the mesh's proxy where it is a native sidecar.
 func (p *pod) nativeProxy() (proxy, bool) {
 	i := slices.IndexFunc(p.proxies, func(x proxy) bool { return x.native.Yes })
-	if i < 0 {
+	if i < 0 || p.windows {
 		return proxy{}, false
 	}
 	return p.proxies[i], true

@@ -77,16 +77,25 @@ var table = []Mesh{
 			Words: []NativeWord{
 				{
 					Name: "config.linkerd.io/proxy-enable-native-sidecar", Since: Version{2, 20}, Variable: "JOBMESH_POD_LINKERD_NATIVE",
+					Source: "https://github.com/linkerd/linkerd2/pull/15267",
 					Alike: []string{
 						"linkerd.io/proxy-enable-native-sidecar", "config.linkerd.io/enable-native-sidecar",
 						"config.linkerd.io/native-sidecar", "config.linkerd.io/proxy-native-sidecar",
 					},
 				},
-				{Name: "config.beta.linkerd.io/proxy-enable-native-sidecar", Since: Version{2, 19}, Variable: "JOBMESH_POD_LINKERD_NATIVE_BETA"},
-				{Name: "config.alpha.linkerd.io/proxy-enable-native-sidecar", Since: Version{2, 15}, Variable: "JOBMESH_POD_LINKERD_NATIVE_ALPHA"},
+				{
+					Name: "config.beta.linkerd.io/proxy-enable-native-sidecar", Since: Version{2, 19}, Variable: "JOBMESH_POD_LINKERD_NATIVE_BETA",
+					Source: "https://linkerd.io/2/reference/proxy-configuration/",
+				},
+				{
+					Name: "config.alpha.linkerd.io/proxy-enable-native-sidecar", Since: Version{2, 15}, Variable: "JOBMESH_POD_LINKERD_NATIVE_ALPHA",
+					Source: "https://linkerd.io/2.15/reference/proxy-configuration/",
+				},
 			},
 			Read: GoBool, Other: asAbsent, Namespace: true,
-			Default: Version{2, 20},
+			Setting: Version{2, 15}, SettingSource: "https://linkerd.io/2.15/reference/proxy-configuration/",
+			Default:       Version{2, 20},
+			DefaultSource: "https://github.com/linkerd/website/blob/main/linkerd.io/content/blog/2026/0623-announcing-linkerd-2.20/index.md",
 		},
 		// The proxy drains for up to two minutes after a stop, and the Job waits for it.
 		Wrap:         []Setting{{linkerdShutdown, "enabled"}, {LinkerdGrace, "5s"}},
@@ -139,16 +148,44 @@ var table = []Mesh{
 		},
 		Native: Native{
 			Words: []NativeWord{{
-				Name: "sidecar.istio.io/nativeSidecar",
+				Name: "sidecar.istio.io/nativeSidecar", Since: Version{1, 24},
+				Source: "https://istio.io/latest/news/releases/1.24.x/announcing-1.24/change-notes/",
 				Alike: []string{
 					"sidecar.istio.io/native-side", "sidecar.istio.io/native-sidecar", "sidecar.istio.io/enableNativeSidecar",
 					"sidecar.istio.io/nativeSidecars", "istio.io/nativeSidecar",
 				},
 			}},
 			Read: ButFalse, Exact: []string{"true", "false"}, Other: "on: only the exact word false turns it off",
+			Setting: Version{1, 19}, SettingSource: "https://istio.io/latest/blog/2023/native-sidecars/",
 			// Mode auto: the oldest kubelet of the cluster decides for all.
 			Default: Version{1, 27}, DefaultKubelet: Version{1, 33},
-			Status: "initContainers",
+			DefaultSource: "https://github.com/istio/istio/pull/56428",
+			Status:        "initContainers",
+		},
+		Platforms: []Platform{
+			{
+				Name: "aks-new", Title: "the Istio add-on of AKS, in a cluster where it was installed anew", Revisions: true,
+				Default: Version{1, 27}, Kubernetes: Version{1, 33},
+				Source: "https://learn.microsoft.com/en-us/azure/aks/istio-native-sidecar",
+			},
+			{
+				Name: "aks-upgraded", Title: "the Istio add-on of AKS, upgraded from an older revision", Revisions: true,
+				Default: Version{1, 29}, Kubernetes: Version{1, 33},
+				Source: "https://learn.microsoft.com/en-us/azure/aks/istio-native-sidecar",
+			},
+			{
+				Name: "asm", Title: "Alibaba Cloud Service Mesh",
+				Default: Version{1, 22}, Kubernetes: Version{1, 30},
+				Source: "https://www.alibabacloud.com/help/en/asm/sidecar/deploying-grid-agents-using-native-sidecar-patterns",
+			},
+			{
+				Name: "ossm-3.0", Title: "OpenShift Service Mesh 3.0", Version: Version{1, 24},
+				Source: "https://docs.redhat.com/en/documentation/red_hat_openshift_service_mesh/3.0/html/release_notes/ossm-release-notes-version-support-tables",
+			},
+			{
+				Name: "ossm-3.1", Title: "OpenShift Service Mesh 3.1", Version: Version{1, 26},
+				Source: "https://docs.redhat.com/it/documentation/red_hat_openshift_service_mesh/3.1/html/release_notes/ossm-release-notes-version-support-tables",
+			},
 		},
 		SkipPorts: Word{
 			Key: "traffic.sidecar.istio.io/excludeOutboundPorts", Annotation: true,
@@ -197,7 +234,10 @@ var table = []Mesh{
 			Yes:    []string{"enabled", "true"}, No: []string{"disabled", "false"},
 			OptOut: []Level{PodLabel},
 		},
-		Native:    Native{Default: Version{2, 14}},
+		Native: Native{
+			Setting: Version{2, 7}, SettingSource: "https://github.com/kumahq/kuma/pull/9321",
+			Default: Version{2, 14}, DefaultSource: "https://github.com/kumahq/kuma/pull/16502",
+		},
 		SkipPorts: Word{Key: "traffic.kuma.io/exclude-outbound-ports", Annotation: true},
 		Container: "kuma-sidecar",
 		Processes: []string{"kuma-dp"},
@@ -227,8 +267,12 @@ var table = []Mesh{
 			OptOut: []Level{PodAnnotation},
 		},
 		Native: Native{
-			Words: []NativeWord{{Name: "consul.hashicorp.com/enable-consul-dataplane-as-sidecar", Since: Version{1, 9}}},
-			Read:  GoBool, Other: asAbsent,
+			Words: []NativeWord{{
+				Name: "consul.hashicorp.com/enable-consul-dataplane-as-sidecar", Since: Version{1, 9},
+				Source: "https://github.com/hashicorp/consul-k8s/pull/4678",
+			}},
+			Read: GoBool, Other: asAbsent,
+			Setting: Version{1, 9}, SettingSource: "https://github.com/hashicorp/consul-k8s/pull/4678",
 		},
 		// The stop waits 30 s by default.
 		Wrap:       []Setting{{"consul.hashicorp.com/sidecar-proxy-lifecycle-shutdown-grace-period-seconds", "0"}},
@@ -264,8 +308,12 @@ var table = []Mesh{
 			HostNetwork: true,
 		},
 		Native: Native{
-			Words: []NativeWord{{Name: "dapr.io/enable-native-sidecar", Since: Version{1, 18}}},
-			Read:  Truthy, Other: "off",
+			Words: []NativeWord{{
+				Name: "dapr.io/enable-native-sidecar", Since: Version{1, 18},
+				Source: "https://github.com/dapr/dapr/blob/v1.18.1/docs/release_notes/v1.18.0.md",
+			}},
+			Read: Truthy, Other: "off",
+			Setting: Version{1, 18}, SettingSource: "https://github.com/dapr/dapr/blob/v1.18.1/docs/release_notes/v1.18.0.md",
 		},
 		Container: "daprd",
 		Processes: []string{"daprd"},

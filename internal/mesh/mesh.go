@@ -54,6 +54,9 @@ type Mesh struct {
 	// Inject is how a pod gets the proxy, and Native is when that is a native sidecar.
 	Inject Injection
 	Native Native
+	// Platforms are installations of the mesh that somebody manages for others, and that
+	// decide otherwise than the mesh by itself.
+	Platforms []Platform
 	// Wrap lists the annotations of a pod whose proxy will be stopped by the wrapper.
 	Wrap []Setting
 	// SkipPorts is the annotation with the outbound ports that bypass the proxy.
@@ -170,10 +173,15 @@ type Native struct {
 	Other string
 	// Namespace says that they are read on the namespace too, after the pod.
 	Namespace bool
+	// Setting is the first release whose installation can be told to make native
+	// sidecars of all proxies. An older one has no such setting.
+	Setting Version
 	// Default is the release since which the proxy is native unless something says
 	// otherwise; unknown where it never is. DefaultKubelet is the oldest kubelet of
 	// the cluster with which that holds.
 	Default, DefaultKubelet Version
+	// SettingSource and DefaultSource are where these two are said.
+	SettingSource, DefaultSource string
 	// Status is the key of the JSON in the mesh's Annotation that lists the proxy's
 	// container where it is native.
 	Status string
@@ -182,13 +190,32 @@ type Native struct {
 // A NativeWord is one annotation of Native.
 type NativeWord struct {
 	Name string
-	// Since is the first release that reads it; not known where every release does
-	// that can make native sidecars.
-	Since Version
+	// Since is the first release that reads it, and Source is where that is said.
+	Since  Version
+	Source string
 	// Variable hands its value to the wrapper; empty where nothing does.
 	Variable string
 	// Alike: as in a Word.
 	Alike []string
+}
+
+// A Platform is a mesh that is installed and upgraded by a provider. It reads the words of
+// the mesh itself; what it does where nothing is said is its own.
+type Platform struct {
+	// Name stands behind the name of the mesh and an @, as in --mesh istio@asm. Title says
+	// what it is.
+	Name, Title string
+	// Version is the release of the mesh that it installs; not known where it offers several.
+	Version Version
+	// Revisions says that a release may stand in the name, as the provider writes its
+	// revisions: aks-asm-1-28-new is aks-new with the release 1.28.
+	Revisions bool
+	// Default is the release of the mesh since which the proxy is native unless something
+	// says otherwise; unknown where it never is. Kubernetes is the oldest version of the
+	// cluster with which that holds.
+	Default, Kubernetes Version
+	// Source is where that is said.
+	Source string
 }
 
 // All returns the rows in the order of the table. The caller must not change them.
@@ -211,6 +238,38 @@ func ByName(name string) (Mesh, bool) {
 		}
 	}
 	return Mesh{}, false
+}
+
+// Newest is the release that the row was last compared with: the newest that is
+// supported. It is not known where Checked says no release.
+func (m *Mesh) Newest() Version {
+	for _, word := range strings.Fields(m.Checked) {
+		if v, err := ParseVersion(word); err == nil {
+			return v
+		}
+	}
+	return Version{}
+}
+
+// PlatformOf returns the platform of that name. A release may stand in it, between the
+// provider and the last word: aks-asm-1-28-upgraded.
+func (m *Mesh) PlatformOf(name string) (Platform, bool) {
+	for _, p := range m.Platforms {
+		if p.Name == name {
+			return p, true
+		}
+		provider, state, _ := strings.Cut(p.Name, "-")
+		revision, front := strings.CutPrefix(name, provider+"-asm-")
+		revision, back := strings.CutSuffix(revision, "-"+state)
+		if !p.Revisions || !front || !back {
+			continue
+		}
+		if v, err := ParseVersion(strings.Replace(revision, "-", ".", 1)); err == nil {
+			p.Name, p.Version = name, v
+			return p, true
+		}
+	}
+	return Platform{}, false
 }
 
 // Variable is the name of the environment variable that carries the value of

@@ -26,13 +26,17 @@ const (
 // Settings are the words of Setting.
 func Settings() []string { return []string{string(Auto), string(True), string(False)} }
 
-// Installation is the mesh as it is installed in a cluster.
+// Installation is the mesh as it is installed in a cluster. What is not known of it is
+// taken for the newest that is supported.
 type Installation struct {
-	Version mesh.Version
+	// Platform is who manages it; the zero value is nobody but the user.
+	Platform mesh.Platform
+	Version  mesh.Version
 	// Native is the installation's setting; empty is Auto.
 	Native Setting
-	// MinKubelet is the oldest kubelet of the cluster; unknown counts as old.
-	MinKubelet mesh.Version
+	// Kubernetes is the version of the API server, and MinKubelet is the oldest kubelet of
+	// the cluster.
+	Kubernetes, MinKubelet mesh.Version
 }
 
 // Pod is what an injector reads: the metadata of the pod template and of its
@@ -174,60 +178,97 @@ func fallback(p Pod) Decision {
 	return Decision{By: "nothing asks for a proxy"}
 }
 
-// Native decides whether the proxy that the mesh puts into the pod is a native
-// sidecar: by the words of the pod and of its namespace, then by the setting of the
-// installation, then by the mesh's default. Of the words a release reads those it
-// knows; a value that it does not understand counts as absent.
+// Native decides whether the proxy that the mesh puts into the pod is a native sidecar:
+// whether it is wanted, and Kubernetes has them.
 func Native(name string, in Installation, p Pod) Decision {
+	d := Wanted(name, in, p)
+	if oldest := in.Oldest(); d.Yes && oldest.Before(Sidecars.Major, Sidecars.Minor) {
+		return Decision{By: "Kubernetes " + oldest.String()}
+	}
+	return d
+}
+
+// Wanted decides whether the mesh makes its proxy a native sidecar, whether or not
+// Kubernetes has them: by the words of the pod and of its namespace, then by the setting of
+// the installation, then by the mesh's default. Of the words a release reads those it
+// knows; a value that it does not understand counts as absent.
+func Wanted(name string, in Installation, p Pod) Decision {
 	m, _ := mesh.ByName(name)
 	n := &m.Native
 	if len(n.Words) == 0 && !n.Default.Known() {
 		return Decision{By: "no injector makes it one"}
 	}
+	version := VersionOf(&m, in)
 	levels := []mesh.Level{mesh.PodAnnotation}
 	if n.Namespace {
 		levels = append(levels, mesh.NamespaceAnnotation)
 	}
+	unread := ""
 	for _, level := range levels {
 		words, where := p.at(level)
 		for _, w := range n.Words {
 			value, ok := words[w.Name]
 			yes, known := n.Read.Bool(value)
-			if !ok || !known || in.Version.Before(w.Since.Major, w.Since.Minor) {
-				continue
+			switch {
+			case !ok || !known:
+			case version.Before(w.Since.Major, w.Since.Minor):
+				unread = ", which does not read " + w.Name + " yet: " + m.Title + " " + w.Since.String() + " and newer do"
+			default:
+				return Decision{Yes: yes, By: where + w.Name + ": " + value}
 			}
-			return Decision{Yes: yes, By: where + w.Name + ": " + value}
 		}
 	}
-	if in.Native == True || in.Native == False {
+	if in.Native == False || in.Native == True && !version.Before(n.Setting.Major, n.Setting.Minor) {
 		return Decision{Yes: in.Native == True, By: "the mesh's setting: " + string(in.Native)}
 	}
-	return byDefault(&m, in)
+	d := byDefault(&m, version, in)
+	if !d.Yes {
+		d.By += unread
+	}
+	return d
+}
+
+// VersionOf is the release of a mesh that decisions go by: the one that is known, or that
+// its platform installs, or else the newest that is supported.
+func VersionOf(m *mesh.Mesh, in Installation) mesh.Version {
+	switch {
+	case in.Version.Known():
+		return in.Version
+	case in.Platform.Version.Known():
+		return in.Platform.Version
+	}
+	return m.Newest()
 }
 
 // byDefault decides where nothing is said: by the version of the mesh and, where it
 // looks at the nodes, by the oldest kubelet of the cluster.
-func byDefault(m *mesh.Mesh, in Installation) Decision {
+func byDefault(m *mesh.Mesh, version mesh.Version, in Installation) Decision {
 	since, kubelet := m.Native.Default, m.Native.DefaultKubelet
-	nothing := Decision{By: "nothing asks for a native sidecar"}
-	byVersion := "the default of " + m.Title + " " + in.Version.String()
+	byVersion := "the default of " + m.Title + " " + version.String()
 	switch {
+	case in.Platform.Name != "":
+		return byPlatform(version, in)
 	case !since.Known():
-		return nothing
-	case kubelet.Known() && in.Version.Before(since.Major, since.Minor):
 		return Decision{By: byVersion}
-	case kubelet.Known() && !in.MinKubelet.Known():
-		nothing.Open = m.Title + " " + since.String() + " and newer use one when every kubelet is " + kubelet.String() +
-			" or newer: say --min-kubelet"
-		return nothing
-	case kubelet.Known():
-		return Decision{
-			Yes: in.MinKubelet.AtLeast(kubelet.Major, kubelet.Minor),
-			By:  m.Title + "'s auto mode with a kubelet of " + in.MinKubelet.String(),
-		}
-	case !in.Version.Known():
-		nothing.Open = m.Title + " " + since.String() + " and newer use one by default: say --mesh-version"
-		return nothing
+	case !kubelet.Known() || version.Before(since.Major, since.Minor):
+		return Decision{Yes: version.AtLeast(since.Major, since.Minor), By: byVersion}
 	}
-	return Decision{Yes: in.Version.AtLeast(since.Major, since.Minor), By: byVersion}
+	oldest, said := in.OldestKubelet()
+	d := Decision{Yes: oldest.AtLeast(kubelet.Major, kubelet.Minor), By: m.Title + "'s auto mode with a kubelet of " + oldest.String()}
+	if !d.Yes && !said {
+		d.Open = m.Title + " " + since.String() + " and newer use one when every kubelet is " + kubelet.String() +
+			" or newer, and Kubernetes " + in.Kubernetes.String() + " allows kubelets of " + oldest.String() + ": say --min-kubelet"
+	}
+	return d
+}
+
+// byPlatform decides for a mesh that somebody manages for others.
+func byPlatform(version mesh.Version, in Installation) Decision {
+	since, cluster, least := in.Platform.Default, in.Oldest(), in.Platform.Kubernetes
+	d := Decision{By: "the default of " + in.Platform.Title + " with release " + version.String()}
+	if cluster.Known() {
+		d.By += " on Kubernetes " + cluster.String()
+	}
+	d.Yes = since.Known() && version.AtLeast(since.Major, since.Minor) && !cluster.Before(least.Major, least.Minor)
+	return d
 }

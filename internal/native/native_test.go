@@ -68,32 +68,56 @@ func set(m map[string]string, name, value string) {
 
 // Istio: annotation x setting x version x oldest kubelet.
 func TestIstioNative(t *testing.T) {
+	minor := func(m int) mesh.Version { return mesh.Version{Major: 1, Minor: m} }
 	for _, annotation := range []string{"", "true", "false", "False", "no", "0"} {
 		for _, setting := range []Setting{"", Auto, True, False} {
-			for _, version := range []mesh.Version{{}, {Major: 1, Minor: 24}, {Major: 1, Minor: 27}} {
-				for _, kubelet := range []mesh.Version{{}, {Major: 1, Minor: 32}, {Major: 1, Minor: 33}, {Major: 1, Minor: 36}} {
+			for _, version := range []mesh.Version{{}, minor(18), minor(19), minor(23), minor(24), minor(27)} {
+				for _, kubelet := range []mesh.Version{{}, minor(32), minor(33), minor(36)} {
 					name := fmt.Sprintf("%q %q %s %s", annotation, setting, version, kubelet)
 					p := Pod{Annotations: map[string]string{}}
 					set(p.Annotations, native("istio"), annotation)
 					var want bool
 					switch {
-					case annotation != "":
+					case annotation != "" && !version.Before(1, 24):
 						want = annotation != "false"
 					case setting == True:
-						want = true
-					case setting == False, version == mesh.Version{Major: 1, Minor: 24}:
+						want = !version.Before(1, 19)
+					case setting == False, version.Before(1, 27):
 						want = false
 					default:
-						want = kubelet == mesh.Version{Major: 1, Minor: 33} || kubelet == mesh.Version{Major: 1, Minor: 36}
+						want = !kubelet.Before(1, 33)
 					}
-					require.Equal(t, want, Native("istio", Installation{version, setting, kubelet}, p).Yes, name)
+					require.Equal(t, want, Native("istio", Installation{Version: version, Native: setting, MinKubelet: kubelet}, p).Yes, name)
 				}
 			}
 		}
 	}
 	p := Pod{Annotations: map[string]string{"sidecar.istio.io/native-side": "true"}}
-	require.False(t, Native("istio", Installation{}, p).Yes, "the spelling of the release note")
-	require.NotEmpty(t, Native("istio", Installation{Version: mesh.Version{Major: 1, Minor: 27}}, Pod{}).Open)
+	require.False(t, Native("istio", Installation{Version: minor(24)}, p).Yes, "the spelling of the release note")
+	p = Pod{Annotations: map[string]string{native("istio"): "true"}}
+	require.Contains(t, Native("istio", Installation{Version: minor(20)}, p).By, "does not read "+native("istio")+" yet: Istio 1.24 and newer do")
+}
+
+// Where only the API server is known, its oldest kubelet decides.
+func TestOldestKubelet(t *testing.T) {
+	minor := func(m int) mesh.Version { return mesh.Version{Major: 1, Minor: m} }
+	for _, c := range []struct{ server, kubelet, want mesh.Version }{
+		{mesh.Version{}, mesh.Version{}, Newest},
+		{minor(36), mesh.Version{}, minor(33)},
+		{minor(28), mesh.Version{}, minor(25)},
+		{minor(27), mesh.Version{}, minor(25)},
+		{minor(1), mesh.Version{}, minor(0)},
+		{minor(36), minor(35), minor(35)},
+		{mesh.Version{}, minor(30), minor(30)},
+	} {
+		got, said := Installation{Kubernetes: c.server, MinKubelet: c.kubelet}.OldestKubelet()
+		require.Equal(t, c.want, got)
+		require.Equal(t, c.kubelet.Known(), said)
+	}
+	d := Native("istio", Installation{Version: minor(29), Kubernetes: minor(35)}, Pod{})
+	require.False(t, d.Yes)
+	require.Contains(t, d.Open, "--min-kubelet")
+	require.True(t, Native("istio", Installation{Version: minor(29), Kubernetes: minor(36)}, Pod{}).Yes)
 }
 
 // Linkerd: the three names of the annotation, on the pod and on the namespace, by
@@ -119,12 +143,12 @@ func TestLinkerdNative(t *testing.T) {
 							in.Version = mesh.Version{Major: 2, Minor: minor}
 						}
 						read := prefix != "" && value != "enabled" && (minor == 0 || minor >= first)
-						want := minor >= 20
+						want := minor == 0 || minor >= 20
 						switch {
 						case read:
 							want = value == "true"
 						case setting != Auto:
-							want = setting == True
+							want = setting == True && minor != 14 // which has no such setting
 						}
 						require.Equal(t, want, Native("linkerd", in, p).Yes, name)
 					}
@@ -216,7 +240,7 @@ func TestNativeOfTheOthers(t *testing.T) {
 	require.True(t, Native("kuma", Installation{Version: mesh.Version{Major: 2, Minor: 14}}, Pod{}).Yes)
 	require.False(t, Native("kuma", Installation{Version: mesh.Version{Major: 2, Minor: 13}}, Pod{}).Yes)
 	require.False(t, Native("kuma", Installation{Version: mesh.Version{Major: 2, Minor: 14}, Native: False}, Pod{}).Yes)
-	require.NotEmpty(t, Native("kuma", Installation{}, Pod{}).Open)
+	require.True(t, Native("kuma", Installation{}, Pod{}).Yes)
 	for mesh, annotation := range map[string]string{"consul": native("consul"), "dapr": native("dapr")} {
 		require.False(t, Native(mesh, Installation{}, Pod{}).Yes)
 		require.True(t, Native(mesh, Installation{}, Pod{Annotations: map[string]string{annotation: "true"}}).Yes)

@@ -31,7 +31,7 @@ func TestReadOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, out.Close())
 		defer in.Close()
-		found, code := run(t, fmt.Sprintf("/dev/fd/%d", in.Fd()))
+		found, code := run(t, "--mesh-version", "1.24", fmt.Sprintf("/dev/fd/%d", in.Fd()))
 		require.Equal(t, []string{"JM101"}, found)
 		require.Equal(t, 1, code)
 	})
@@ -42,7 +42,7 @@ func TestReadOnce(t *testing.T) {
 			in = append(in, strings.NewReader(filler))
 		}
 		var out, errs bytes.Buffer
-		code := cli.Run(context.Background(), []string{"lint"}, "1.2.3",
+		code := cli.Run(context.Background(), []string{"lint", "--mesh-version", "1.24"}, "1.2.3",
 			cli.Streams{In: io.MultiReader(append(in, strings.NewReader(meshed))...), Out: &out, Err: &errs})
 		require.Equal(t, 1, code, errs.String())
 		require.Contains(t, out.String(), "stdin:4:61  error JM101")
@@ -55,7 +55,7 @@ func TestFolderInPart(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "job.yaml"), []byte(hangs), 0o600))
 	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "gone.yaml")))
-	found, code := run(t, "--mesh", "istio", dir)
+	found, code := run(t, "--mesh", "istio", "--mesh-version", "1.24", dir)
 	require.Equal(t, []string{"JM101"}, found)
 	require.Equal(t, 7, code)
 }
