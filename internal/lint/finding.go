@@ -66,6 +66,15 @@ type reporter struct {
 	rule *Rule
 	pod  *pod
 	into *[]Finding
+	// message and fix stand in the place of those of the rule where they are not empty.
+	message, fix string
+}
+
+// saying reports with other words than those of the rule.
+func (r *reporter) saying(message, fix string) *reporter {
+	other := *r
+	other.message, other.fix = message, fix
+	return &other
 }
 
 // add reports a place. words are names and values for the braces of the rule's
@@ -79,7 +88,7 @@ func (r *reporter) addAs(severity Severity, at place, container string, words ..
 	for i := 0; i+1 < len(words); i += 2 {
 		pairs = append(pairs, "{"+words[i]+"}", words[i+1])
 	}
-	fix := r.pod.within(r.rule.Fix)
+	fix := r.pod.within(cmp.Or(r.fix, r.rule.Fix))
 	if i := slices.Index(words, "annotation"); i < 0 || words[i+1] == "" {
 		fix = strings.ReplaceAll(fix, goNative, "")
 	}
@@ -91,7 +100,7 @@ func (r *reporter) addAs(severity Severity, at place, container string, words ..
 		Object:    Object{Kind: o.Kind, Namespace: o.Namespace, Name: cmp.Or(o.Name, o.GenerateName)},
 		Container: container, FieldPath: o.Path.Join(at.path...).String(),
 		File: o.Document.File, Line: line, Column: column,
-		Message: fill.Replace(r.rule.Message), Fix: fill.Replace(fix),
+		Message: fill.Replace(r.pod.called(cmp.Or(r.message, r.rule.Message))), Fix: fill.Replace(fix),
 	})
 }
 

@@ -123,10 +123,13 @@ them fresh. A Job rarely needs the second one, which never ends.`,
 		Title:   "one container stops the proxy that others still need",
 		Message: "container `{other}` loses the network when `{container}` has ended and stopped `{proxy}`",
 		Why: `All containers of a pod share one proxy. The first that stops it takes the network away from those that
-still work, and they fail at random.`,
+still work, and they fail at random. A script that stops it before its own work takes the network from itself.`,
 		Fix:   "let one place own the shutdown: wrap all of them (containers: all) and take the calls out of their scripts; the last one out stops the proxy",
 		Links: []string{"https://github.com/jobmesh/jobmesh/blob/main/docs/chart.md"},
 		check: func(p *pod, r *reporter) {
+			if p.stopsTooSoon(r) {
+				return
+			}
 			work := p.work()
 			if len(work) < 2 {
 				return
@@ -153,8 +156,8 @@ still work, and they fail at random.`,
 		ID: "JM112", Severity: Error,
 		Title:   "the proxy is stopped only after success",
 		Message: "container `{container}` stops `{proxy}` only when its command succeeds; a failing run leaves the proxy up, so the Job neither fails nor retries",
-		Why: `After && or under set -e the call that stops the proxy is skipped when the command fails. The
-failing run, which somebody should hear of, is the one that hangs.`,
+		Why: `After && or under set -e the call that stops the proxy is skipped when the command fails, and an exit
+above it skips it too. The failing run, which somebody should hear of, is the one that hangs.`,
 		Fix:   "use an EXIT trap, which keeps the exit code, or " + wrapIt,
 		Links: []string{"https://github.com/defenseunicorns/uds-core/issues/687", "https://github.com/apache/superset/pull/41396"},
 		check: func(p *pod, r *reporter) {
@@ -163,7 +166,7 @@ failing run, which somebody should hear of, is the one that hangs.`,
 				if x.native.Yes || rowOf(x.mesh).Rule == "" || best.outcome != script.OnSuccess || p.hangsOn(x.name) {
 					continue
 				}
-				r.add(p.commandOf(by[0]), by[0].Name, "proxy", x.name)
+				r.saying(early(by[0])).add(p.commandOf(by[0]), by[0].Name, "proxy", x.name)
 				return
 			}
 			p.successOnlyUnmeshed(r)
@@ -190,6 +193,36 @@ outlives it, so that the Job fails or hangs each time it runs.`,
 	},
 }
 
+// early words JM112 for a script that an exit at its top may leave.
+func early(c container) (message, fix string) {
+	if c.reading.Early == "" {
+		return "", ""
+	}
+	return "container `{container}` stops `{proxy}` only when it gets past `" + c.reading.Early + "`; a run that ends there leaves the proxy up, so the Job neither ends nor retries", ""
+}
+
+// stopsTooSoon reports a script that stops the proxy before its own work.
+func (p *pod) stopsTooSoon(r *reporter) bool {
+	r = r.saying("container `{container}` stops `{proxy}` before its own work, which has no network then",
+		"stop the proxy behind the work: in an EXIT trap, which keeps the exit code; or "+wrapIt)
+	for _, c := range p.work() {
+		if !c.reading.TooSoon {
+			continue
+		}
+		for _, x := range p.proxies {
+			if !x.native.Yes && rowOf(x.mesh).Rule != "" && p.stops(c, x.mesh).outcome != script.Never {
+				r.add(p.commandOf(c), c.Name, "proxy", x.name)
+				return true
+			}
+		}
+		if !p.meshed() && !p.optedOut() && len(p.proxies) == 0 {
+			r.add(p.commandOf(c), c.Name, "proxy", "the proxy")
+			return true
+		}
+	}
+	return false
+}
+
 // callsToStop tells whether the command itself stops the proxy of a mesh, wrapped or not.
 func callsToStop(c container, mesh string) bool {
 	return c.reading.Outcome != script.Never && slices.ContainsFunc(c.reading.Stops, func(s script.Stop) bool {
@@ -208,7 +241,7 @@ func (p *pod) successOnlyUnmeshed(r *reporter) {
 			continue // the wrapper stops it whatever the script does
 		}
 		if c.reading.Shell && p.enough(c.reading.Outcome) == script.OnSuccess {
-			r.add(p.commandOf(c), c.Name, "proxy", "the proxy")
+			r.saying(early(c)).add(p.commandOf(c), c.Name, "proxy", "the proxy")
 			return
 		}
 	}

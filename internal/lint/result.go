@@ -26,8 +26,13 @@ the work is lost, and Kubernetes neither retries nor reports a run that failed.`
 		Links: []string{"https://github.com/istio/istio/issues/11659", "https://github.com/apache/superset/pull/41396"},
 		check: func(p *pod, r *reporter) {
 			for _, c := range p.work() {
-				if c.reading.LosesCode && len(c.reading.Stops) > 0 {
+				switch {
+				case len(c.reading.Stops) == 0:
+				case c.reading.LosesCode:
 					r.add(p.commandOf(c), c.Name, "tool", c.reading.Stops[0].Tool)
+				case c.reading.NoCode != "":
+					r.saying("the exit code of container `{container}` is one of the shell's: `"+c.reading.NoCode+"` is given no number, so that a run that succeeds looks failed",
+						"").add(p.commandOf(c), c.Name)
 				}
 			}
 		},

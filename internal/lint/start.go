@@ -7,6 +7,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/script"
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
@@ -114,7 +115,7 @@ traffic is redirected already, as with a CNI plugin, it goes nowhere.`,
 				}
 				for _, c := range p.inits {
 					user := c.place.get("securityContext", "runAsUser").text()
-					if !c.Native && c.reading.Network() && !isProxyUser(user) {
+					if !c.Native && needsNetwork(c) && !isProxyUser(user) {
 						r.add(c.place, c.Name, "proxy", x.name)
 						return
 					}
@@ -167,6 +168,12 @@ container is dropped: the proxy is an ordinary init container then, and the pod 
 			}
 		},
 	},
+}
+
+// needsNetwork tells whether an init container is of no use without a network: by what it
+// runs, and where that is not known by what it is called.
+func needsNetwork(c container) bool {
+	return c.reading.Network || script.MayNeedNetwork(c.Name) && !c.reading.Prepares()
 }
 
 // nativeProxy returns the mesh's proxy where it is a native sidecar.

@@ -1,6 +1,9 @@
 package script
 
 import (
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -43,6 +46,8 @@ func init() {
 		"false":    fail,
 		"echo":     echo,
 		"printf":   echo,
+		"cat":      cat,
+		"kill":     kill,
 		"eval":     eval,
 		".":        sourceFile,
 		"source":   sourceFile,
@@ -51,16 +56,28 @@ func init() {
 
 func exit(s *shell, i invocation) bool {
 	// An exit 0 that follows the stop belongs to it.
-	if len(i.words) > 1 && (!s.leftOut || codeOf(i.words[1]) != success) {
+	if len(i.words) > 1 && !(s.leftOut && i.call.Args[len(i.call.Args)-1].Lit() == "0") {
 		s.last = codeOf(i.words[1])
+		if !isNumber.MatchString(i.words[1]) && s.noCode == "" {
+			s.noCode = i.source
+		}
 	}
-	name := baseName(i.words)
-	s.exited, s.left = s.exited || name == "exit", name == "return"
+	if baseName(i.words) == "return" {
+		s.returned = true
+		return false
+	}
+	s.exited = true
+	if !s.apart {
+		s.found.exit = i.call
+	}
 	return false
 }
 
-func leaveLoop(s *shell, _ invocation) bool {
-	s.left = true
+// isNumber matches what exit takes for a code, and what cannot be known.
+var isNumber = regexp.MustCompile(`^-?[0-9]+$|\x00|^$`)
+
+func leaveLoop(s *shell, i invocation) bool {
+	s.left, s.again = true, baseName(i.words) == "continue"
 	return false
 }
 
@@ -99,6 +116,9 @@ func shift(s *shell, _ invocation) bool {
 
 func trap(s *shell, i invocation) bool {
 	s.last = success
+	if len(i.words) > 1 && i.words[1] == "--" {
+		i.words = i.words[1:]
+	}
 	if len(i.words) < 3 {
 		return false
 	}
@@ -121,6 +141,9 @@ func trap(s *shell, i invocation) bool {
 func exec(s *shell, i invocation) bool {
 	if len(i.words) == 1 {
 		s.last = success
+		if s.withoutStops && len(s.ports) > 0 { // the connection belongs to the call
+			s.last = s.previous
+		}
 		return false // only redirections
 	}
 	i.words = i.words[1:]
@@ -131,14 +154,82 @@ func exec(s *shell, i invocation) bool {
 
 func wait(s *shell, i invocation) bool {
 	s.last = success
-	if len(i.words) > 1 {
-		s.last = s.job
+	jobs := *s.jobs
+	var waited []ended
+	all := true
+	for _, w := range i.words[1:] {
+		number, isJob := strings.CutPrefix(w, job)
+		if strings.HasPrefix(w, "%") {
+			number, isJob = w[1:], true
+		}
+		n, err := strconv.Atoi(number)
+		switch {
+		case isJob && err == nil && n > 0 && n <= len(jobs):
+			waited = append(waited, jobs[n-1])
+		case len(jobs) > 0:
+			waited = append(waited, jobs[len(jobs)-1])
+		}
+		all = false
+		if w == "-n" { // for the first that ends: any of them, but none that does not
+			return s.waitForAny(jobs)
+		}
+	}
+	if all {
+		waited = jobs
+	}
+	for _, j := range waited {
+		if j.endless != "" {
+			s.hang(j.endless)
+			return false
+		}
+		if !all {
+			s.last = j.code
+		}
 	}
 	return false
 }
 
+func (s *shell) waitForAny(jobs []ended) bool {
+	ends := len(jobs) == 0
+	for _, j := range jobs {
+		if j.endless == "" {
+			ends = true
+			if j.code != success {
+				s.last = j.code
+			}
+		}
+	}
+	if !ends {
+		s.hang(jobs[len(jobs)-1].endless)
+	}
+	return false
+}
+
+// kill ends commands in the background, which are waited for no longer then.
+func kill(s *shell, i invocation) bool {
+	jobs := *s.jobs
+	for _, w := range i.words[1:] {
+		number, isJob := strings.CutPrefix(w, job)
+		if n, err := strconv.Atoi(number); isJob && err == nil && n > 0 && n <= len(jobs) {
+			jobs[n-1].endless = ""
+		}
+		if strings.HasPrefix(w, "%") || strings.Contains(w, Unknown) {
+			for n := range jobs {
+				jobs[n].endless = ""
+			}
+		}
+	}
+	if s.tested > 0 && len(i.words) > 1 && i.words[1] == "-0" {
+		s.ask(i.source)
+		return false
+	}
+	return true
+}
+
 func test(s *shell, i invocation) bool {
-	s.last = s.testWords(i.words[1:])
+	if s.last = s.testWords(i.words[1:]); s.last == open {
+		s.ask(i.source)
+	}
 	return false
 }
 
@@ -146,10 +237,16 @@ func test(s *shell, i invocation) bool {
 func command(s *shell, i invocation) bool {
 	if len(i.words) > 1 && (i.words[1] == "-v" || i.words[1] == "-V") {
 		s.last = success
+		if len(i.words) > 2 && !slices.Contains(clients, baseName(i.words[2:])) {
+			s.ask(i.source)
+		}
 		return false
 	}
 	return true
 }
+
+// clients are programs that send requests.
+var clients = []string{"curl", "wget", "nc", "pilot-agent", "linkerd-await", "pkill", "killall"}
 
 func succeed(s *shell, _ invocation) bool {
 	s.last = success
@@ -162,10 +259,20 @@ func fail(s *shell, _ invocation) bool {
 }
 
 func echo(s *shell, i invocation) bool {
-	if s.out != nil {
-		s.out.WriteString(strings.Join(i.words[1:], " "))
+	stops := len(s.stops)
+	s.last = success
+	s.writes(strings.Join(i.words[1:], " "))
+	return len(s.stops) == stops && s.ports["1"] == ""
+}
+
+// cat prints what it is given on standard input.
+func cat(s *shell, i invocation) bool {
+	if len(i.words) > 1 && !slices.Equal(i.words[1:], []string{"-"}) {
+		return true
 	}
-	return true
+	s.last = success
+	s.writes(s.input)
+	return s.ports["1"] == ""
 }
 
 func eval(s *shell, i invocation) bool {
@@ -186,6 +293,14 @@ func eval(s *shell, i invocation) bool {
 }
 
 func sourceFile(s *shell, i invocation) bool {
+	if len(i.words) > 1 {
+		if file := s.parse(s.written[i.words[1]]); s.written[i.words[1]] != "" && file != nil && s.depth <= maxDepth {
+			s.depth++
+			s.stmts(file.Stmts)
+			s.depth--
+			return false
+		}
+	}
 	s.opaque(i.source)
 	return true
 }

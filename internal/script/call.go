@@ -24,7 +24,13 @@ func (s *shell) call(c *syntax.CallExpr) {
 		return
 	}
 	s.previous = s.last
+	defer func() {
+		if !s.withoutStops || !s.justLeftOut {
+			s.pipes = []code{s.last}
+		}
+	}()
 	words := s.words(c.Args)
+	s.justLeftOut = false
 	if len(words) == 0 {
 		s.last = success
 		return
@@ -56,6 +62,10 @@ func (s *shell) program(i invocation) {
 		s.works(i.call)
 		return
 	}
+	if text, ok := s.written[plain[0]]; ok {
+		s.inner(i.call, text, plain[1:], shellFlags{})
+		return
+	}
 	w, refused, wraps := readWrapper(plain, s.environment(i.call))
 	if refused != nil && !slices.Contains(s.refusals, *refused) {
 		s.refusals = append(s.refusals, *refused)
@@ -68,23 +78,34 @@ func (s *shell) program(i invocation) {
 		s.inner(i.call, text, params, flags)
 		return
 	}
-	if stop, ok := stopOf(i.words, i.source); ok {
-		s.stop(stop)
+	if endless(i.words) {
+		s.names[name] = true
+		s.hang(i.source)
+		return
+	}
+	if stops := append(stopsOf(i.words, i.source), s.sent(i.source)...); len(stops) > 0 {
+		for _, stop := range stops {
+			s.stop(stop)
+		}
 		return
 	}
 	if _, found := stopIn(i.source); found && s.swallowed == "" {
 		s.swallowed = swallowed(i.words)
 	}
-	if known.ready.MatchString(i.source) && network[name] {
+	if known.ready.MatchString(i.source) && MayNeedNetwork(name) {
 		s.last = success
 		return
 	}
 	s.names[name] = true
-	if !neutral[name] || s.anyWork {
+	s.network = s.network || needsNetwork(i.words)
+	switch {
+	case !neutral[name] || s.anyWork:
 		s.works(i.call)
-		return
+	case s.tested > 0 && asking[name]:
+		s.ask(i.source)
+	default:
+		s.last = success
 	}
-	s.last = success
 }
 
 // environment is what a command gets of variables, in so far as it is known. One that
@@ -110,16 +131,18 @@ func (s *shell) stop(stop Stop) {
 		s.last, s.justLeftOut, s.leftOut = s.previous, true, true
 		return
 	}
-	*s.stopped = true
+	s.found.stopped = true
+	s.found.ahead = s.found.ahead || len(s.found.work) == 0 && !s.behind
 	s.last = success
 }
 
 // works is a command whose exit code is the script's purpose.
 func (s *shell) works(c *syntax.CallExpr) {
-	if !slices.Contains(*s.work, c) {
-		*s.work = append(*s.work, c)
+	if !slices.Contains(s.found.work, c) {
+		s.found.work = append(s.found.work, c)
 	}
-	s.last = success
+	s.found.tooSoon = s.found.tooSoon || s.found.ahead && !s.anyWork
+	s.last, s.check = success, c
 	if s.fails == c {
 		s.last = failure
 	}
@@ -134,13 +157,19 @@ func (s *shell) wrapped(c *syntax.CallExpr, w Wrapper) {
 		s.stops[call] = true
 	}
 	if w.Stops != OnSuccess || s.last == success { // nothing is claimed where it cannot be told
-		*s.stopped = true
+		s.found.stopped = true
 	}
 }
 
 // inner is a shell started by the script.
 func (s *shell) inner(c *syntax.CallExpr, text string, params []string, flags shellFlags) {
-	if strings.Contains(text, "\x00") || flags.file {
+	switch {
+	case flags.stdin:
+		text, params = s.input, nil
+	case flags.file != "":
+		text = s.written[flags.file]
+	}
+	if strings.Contains(text, "\x00") || text == "" && (flags.stdin || flags.file != "") {
 		s.opaque(s.text(c))
 		s.works(c)
 		return
@@ -157,6 +186,7 @@ func (s *shell) inner(c *syntax.CallExpr, text string, params []string, flags sh
 	sub.stmts(file.Stmts)
 	sub.leave()
 	s.last = sub.last
+	s.adopt(sub)
 }
 
 func (s *shell) function(body *syntax.Stmt, params []string) {
@@ -170,7 +200,7 @@ func (s *shell) function(body *syntax.Stmt, params []string) {
 	s.depth++
 	s.stmt(body)
 	s.depth--
-	s.params, s.left = before, false
+	s.params, s.left, s.returned = before, false, false
 }
 
 func (s *shell) assign(a *syntax.Assign) {

@@ -93,6 +93,9 @@ func (s *shell) parts(b *strings.Builder, parts []syntax.WordPart) {
 }
 
 func (s *shell) param(p *syntax.ParamExp) string {
+	if p.Param != nil && p.Param.Value == "PIPESTATUS" && p.Exp == nil && !p.Length {
+		return s.pipeStatus(p)
+	}
 	if p.Param == nil || p.Index != nil || p.Slice != nil || p.Repl != nil || p.Length || p.Width || p.Excl {
 		return unknown
 	}
@@ -110,8 +113,45 @@ func (s *shell) param(p *syntax.ParamExp) string {
 			return value
 		}
 		return s.word(p.Exp.Word)
+	case syntax.ErrorUnset, syntax.ErrorUnsetOrNull:
+		if known {
+			return value
+		}
+	case syntax.AlternateUnset, syntax.AlternateUnsetOrNull:
+		if known && !strings.Contains(value, "\x00") {
+			if value == "" {
+				return ""
+			}
+			return s.word(p.Exp.Word)
+		}
 	}
 	return unknown
+}
+
+// pipeStatus is the code of a command of the last pipeline, or of all of them.
+func (s *shell) pipeStatus(p *syntax.ParamExp) string {
+	index := "0"
+	if w, ok := p.Index.(*syntax.Word); ok {
+		index = s.word(w)
+	}
+	if index == "@" || index == "*" {
+		var all []string
+		for _, c := range s.pipes {
+			all = append(all, c.value())
+		}
+		return strings.Join(all, " ")
+	}
+	n, err := strconv.Atoi(index)
+	if err != nil || n < -len(s.pipes) {
+		return unknown
+	}
+	if n < 0 {
+		n += len(s.pipes)
+	}
+	if n >= len(s.pipes) {
+		return ""
+	}
+	return s.pipes[n].value()
 }
 
 func (s *shell) lookup(name string) (string, bool) {
@@ -119,7 +159,7 @@ func (s *shell) lookup(name string) (string, bool) {
 	case "?":
 		return s.last.value(), true
 	case "!":
-		return job, true
+		return job + strconv.Itoa(len(*s.jobs)), true
 	case "@", "*":
 		if len(s.params) > maxWord {
 			return unknown, true
@@ -149,10 +189,14 @@ func (s *shell) substitute(p *syntax.CmdSubst) string {
 	var out strings.Builder
 	sub.out = &out
 	sub.stmts(p.Stmts)
+	sub.leave()
 	s.last = sub.last
+	if sub.hung != "" {
+		s.hang(sub.hung)
+	}
 	if out.Len() > 0 && len(p.Stmts) == 1 {
 		if call, ok := p.Stmts[0].Cmd.(*syntax.CallExpr); ok && len(call.Args) > 0 {
-			if name := call.Args[0].Lit(); name == "echo" || name == "printf" {
+			if name := call.Args[0].Lit(); name == "echo" || name == "printf" || name == "cat" {
 				return out.String()
 			}
 		}
@@ -166,25 +210,61 @@ func (s *shell) test(cmd syntax.Command) code {
 	if !ok {
 		return s.arithmetic(cmd)
 	}
-	b, ok := t.X.(*syntax.BinaryTest)
-	if !ok {
+	return s.testExpression(t.X)
+}
+
+func (s *shell) testExpression(x syntax.TestExpr) code {
+	switch x := x.(type) {
+	case *syntax.ParenTest:
+		return s.testExpression(x.X)
+	case *syntax.UnaryTest:
+		if x.Op == syntax.TsNot {
+			return not(s.testExpression(x.X))
+		}
+		if w, ok := x.X.(*syntax.Word); ok {
+			return s.testWords([]string{x.Op.String(), s.word(w)})
+		}
+	case *syntax.BinaryTest:
+		switch x.Op {
+		case syntax.AndTest:
+			return both(s.testExpression(x.X), s.testExpression(x.Y))
+		case syntax.OrTest:
+			return not(both(not(s.testExpression(x.X)), not(s.testExpression(x.Y))))
+		}
+		a, ok1 := x.X.(*syntax.Word)
+		b, ok2 := x.Y.(*syntax.Word)
+		if ok1 && ok2 {
+			return s.compare([]string{s.word(a), x.Op.String(), s.word(b)})
+		}
+	case *syntax.Word:
+		return s.testWords([]string{"-n", s.word(x)})
+	}
+	return open
+}
+
+func not(c code) code {
+	switch c {
+	case success:
+		return other
+	case failure, other:
+		return success
+	}
+	return open
+}
+
+func both(a, b code) code {
+	switch {
+	case a == other || b == other:
+		return other
+	case a == open || b == open:
 		return open
 	}
-	x, ok1 := b.X.(*syntax.Word)
-	y, ok2 := b.Y.(*syntax.Word)
-	if !ok1 || !ok2 {
-		return open
-	}
-	return s.compare([]string{s.word(x), b.Op.String(), s.word(y)})
+	return success
 }
 
 // arithmetic evaluates (( rc != 0 )) and its like.
 func (s *shell) arithmetic(cmd syntax.Command) code {
 	a, ok := cmd.(*syntax.ArithmCmd)
-	if !ok {
-		return open
-	}
-	b, ok := a.X.(*syntax.BinaryArithm)
 	if !ok {
 		return open
 	}
@@ -202,6 +282,10 @@ func (s *shell) arithmetic(cmd syntax.Command) code {
 		}
 		return s.word(w)
 	}
+	b, ok := a.X.(*syntax.BinaryArithm)
+	if !ok {
+		return s.compare([]string{operand(a.X), "!=", "0"})
+	}
 	return s.compare([]string{operand(b.X), b.Op.String(), operand(b.Y)})
 }
 
@@ -209,6 +293,12 @@ func (s *shell) arithmetic(cmd syntax.Command) code {
 func (s *shell) testWords(words []string) code {
 	if n := len(words); n > 0 && words[n-1] == "]" {
 		words = words[:n-1]
+	}
+	if len(words) > 0 && words[0] == "!" {
+		return not(s.testWords(words[1:]))
+	}
+	if len(words) == 1 {
+		words = []string{"-n", words[0]}
 	}
 	if len(words) != 2 || words[0] != "-z" && words[0] != "-n" {
 		return s.compare(strings.Fields(strings.Join(words, " ")))
@@ -220,6 +310,35 @@ func (s *shell) testWords(words []string) code {
 		return success
 	}
 	return other
+}
+
+// opposite are tests that say the opposite of another.
+var opposite = map[string]string{"-z": "-n", "!=": "=", "-ne": "-eq", "==": "="}
+
+// canonical returns a test in the words that it shares with its opposite, so that both are
+// decided together, and whether it is the opposite.
+func canonical(test string) (text string, negated bool) {
+	words := strings.Fields(test)
+	if n := len(words); n > 1 {
+		switch {
+		case words[0] == "[" && words[n-1] == "]", words[0] == "[[" && words[n-1] == "]]":
+			words = words[1 : n-1]
+		case words[0] == "test":
+			words = words[1:]
+		}
+	}
+	for len(words) > 0 && words[0] == "!" {
+		words, negated = words[1:], !negated
+	}
+	for i, w := range words {
+		if other, ok := opposite[w]; ok && len(words) <= 3 {
+			words[i] = other
+			if w != "==" {
+				negated = !negated
+			}
+		}
+	}
+	return strings.Join(words, " "), negated
 }
 
 // compare evaluates the tests that scripts make of exit codes.

@@ -1,11 +1,13 @@
 package script
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
 // known is what the table of meshes says about the text of a command.
@@ -36,7 +38,9 @@ type endpoint struct {
 	mesh string
 }
 
-type process struct{ name, mesh string }
+// A process is a program by its name and, in of, the mesh or helper that it is of; "" where
+// that may be any.
+type process struct{ name, of string }
 
 // read turns the rows of the table into what is looked for in a text.
 func read(rows []mesh.Mesh) knowledge {
@@ -55,6 +59,13 @@ func read(rows []mesh.Mesh) knowledge {
 				shared = append(shared, process{name, ""})
 			} else {
 				k.processes = append(k.processes, process{name, m.Name})
+			}
+		}
+	}
+	for _, h := range sidecar.All() {
+		for _, name := range h.Programs {
+			if !slices.ContainsFunc(k.processes, func(p process) bool { return p.name == name }) && !slices.ContainsFunc(shared, func(p process) bool { return p.name == name }) {
+				k.processes = append(k.processes, process{name, cmp.Or(h.Mesh, h.Name)})
 			}
 		}
 	}

@@ -1,6 +1,8 @@
 package script
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -19,7 +21,8 @@ const (
 	open
 )
 
-// Values of variables that are no text.
+// Values of variables that are no text. The number of the command in the background
+// follows job.
 const (
 	failed  = "\x00code"
 	unknown = Unknown
@@ -54,20 +57,6 @@ func codeOf(value string) code {
 	return other
 }
 
-// A world is one run of a script in which all that is not known has been decided.
-type world struct {
-	// fails is the one command that fails, nil for none.
-	fails *syntax.CallExpr
-	// truth is what tests that cannot be read come out as.
-	truth bool
-	// withoutStops leaves out the calls that stop a proxy: the exit code is then what
-	// it would be if nobody had added them.
-	withoutStops bool
-	// anyWork makes work of commands that otherwise only prepare, such as cp, for
-	// scripts that do nothing more.
-	anyWork bool
-}
-
 // shell is the state of one run. It is an interpreter that runs nothing: it walks
 // a script the way a shell would and notes what would have been called.
 type shell struct {
@@ -84,15 +73,33 @@ type shell struct {
 	pipe    bool   // set -o pipefail
 
 	// Where the walk is.
-	tested int  // conditions around this command, in which set -e does not count
-	depth  int  // commands around this one, which maxDepth bounds
-	exited bool // exit was called, or set -e ended the script
-	left   bool // return, break or continue was called
+	tested   int    // conditions around this command, in which set -e does not count
+	depth    int    // commands around this one, which maxDepth bounds
+	exited   bool   // exit was called, or set -e ended the script
+	left     bool   // break or continue was called
+	again    bool   // it was continue
+	returned bool   // return was called
+	apart    bool   // a subshell, whose exit is not that of the script
+	behind   bool   // it runs in the background
+	hung     string // the command that never ends, as written
 
 	// Exit codes.
-	last     code // $?
-	previous code // $? as the current command found it
-	job      code // of the last command in the background, for wait
+	last     code   // $?
+	previous code   // $? as the current command found it
+	pipes    []code // PIPESTATUS
+	// jobs are the commands in the background, for wait; subshells have the same.
+	jobs *[]ended
+	// question is the test that gave the code open, and negated says that its text means
+	// the opposite.
+	question string
+	negated  bool
+	// check is the work that was called last, in so far as it may be a test.
+	check *syntax.CallExpr
+
+	// Standard input and output. input is the text that the current command gets, ports
+	// are the file descriptors that are connections of bash to a port here.
+	input string
+	ports map[string]string
 
 	// What withoutStops has left out: justLeftOut says that it was the last command, so
 	// that what && or || joins to it goes too; leftOut that there was any, so that an
@@ -100,19 +107,34 @@ type shell struct {
 	justLeftOut bool
 	leftOut     bool
 
-	// What the run finds, shared by all of its subshells: whether a proxy was
-	// stopped, and the commands that are the script's work.
-	stopped *bool
-	work    *[]*syntax.CallExpr
+	// found is what the run finds, shared by all of its subshells.
+	found *run
 
 	// out takes what echo prints inside $(...), nil elsewhere.
 	out *strings.Builder
+}
+
+// ended is a command in the background: its code, and what in it never ends.
+type ended struct {
+	code    code
+	endless string
+}
+
+// over tells whether the walk does not go on to the next command.
+func (s *shell) over() bool { return s.exited || s.left || s.returned }
+
+// hang notes a command that never ends: nothing behind it runs, and no trap.
+func (s *shell) hang(source string) {
+	s.exited, s.trap, s.hung = true, "", firstLine(source)
 }
 
 // run walks a script and returns its exit code.
 func (s *shell) run(file *syntax.File) code {
 	s.stmts(file.Stmts)
 	s.leave()
+	if s.hung != "" {
+		return open // there is none
+	}
 	return s.last
 }
 
@@ -124,9 +146,16 @@ func (s *shell) leave() {
 	}
 	s.trap = ""
 	before := s.last
-	s.exited, s.left, s.errexit = false, false, false
+	exit, hung := s.found.exit, s.hung
+	s.exited, s.left, s.returned, s.errexit, s.hung = false, false, false, false, ""
 	if file := s.parse(text); file != nil {
 		s.stmts(file.Stmts)
+	}
+	if s.hung == "" {
+		s.hung = hung
+	}
+	if exit != nil && !s.apart {
+		s.found.exit = exit
 	}
 	if !s.exited {
 		s.last = before
@@ -136,7 +165,7 @@ func (s *shell) leave() {
 
 func (s *shell) stmts(list []*syntax.Stmt) {
 	for _, stmt := range list {
-		if s.exited || s.left {
+		if s.over() {
 			return
 		}
 		s.stmt(stmt)
@@ -148,11 +177,16 @@ func (s *shell) stmt(stmt *syntax.Stmt) {
 		s.exited = true
 		return
 	}
+	if len(stmt.Redirs) > 0 {
+		defer s.redirect(stmt)()
+	}
 	if stmt.Background || stmt.Coprocess {
 		sub := s.sub()
+		sub.behind = true
 		sub.command(stmt.Cmd)
 		sub.leave()
-		s.job, s.last = sub.last, success
+		*s.jobs = append(*s.jobs, ended{sub.last, sub.hung})
+		s.last = success
 		return
 	}
 	if stmt.Negated {
@@ -171,12 +205,39 @@ func (s *shell) stmt(stmt *syntax.Stmt) {
 		return
 	}
 	s.tested--
+	s.settle()
 	switch s.last {
 	case success:
 		s.last = other
 	case failure, other:
 		s.last = success
 	}
+}
+
+// settle decides a code that cannot be known.
+func (s *shell) settle() {
+	if s.last != open {
+		return
+	}
+	s.last = other
+	if s.decide(s.question) != s.negated {
+		s.last = success
+	}
+}
+
+// decide returns what a test that cannot be read comes out as in this world.
+func (s *shell) decide(test string) bool {
+	if !slices.Contains(s.found.asked, test) {
+		s.found.asked = append(s.found.asked, test)
+	}
+	truth, decided := s.truth[test]
+	return truth || !decided
+}
+
+// ask gives the code of a test that cannot be read.
+func (s *shell) ask(test string) {
+	s.last = open
+	s.question, s.negated = canonical(test)
 }
 
 // failed runs the ERR trap, which goes where set -e does. The code stays.
@@ -208,6 +269,8 @@ func (s *shell) sub() *shell {
 		sub.vars[k] = v
 	}
 	sub.trap, sub.onError = "", ""
+	sub.ports = maps.Clone(s.ports)
+	sub.apart = true
 	sub.depth++
 	return &sub
 }
@@ -220,21 +283,44 @@ func (s *shell) nested(list []*syntax.Stmt) code {
 	}
 	sub.stmts(list)
 	sub.leave()
+	s.adopt(sub)
 	return sub.last
 }
 
+// adopt takes over what a subshell in the foreground has come to beside its code.
+func (s *shell) adopt(sub *shell) {
+	s.question, s.negated, s.check = sub.question, sub.negated, sub.check
+	if sub.hung != "" {
+		s.hang(sub.hung)
+	}
+}
+
+// condition walks the commands that decide what is run next. A command of the work that
+// is asked there may be a check, and come out either way without having failed.
 func (s *shell) condition(list []*syntax.Stmt) bool {
 	s.tested++
+	s.check = nil
 	s.stmts(list)
 	s.tested--
+	s.mayCheck()
 	return s.holds()
+}
+
+func (s *shell) mayCheck() {
+	c := s.check
+	s.check = nil
+	if c == nil || s.fails == c || s.last != success {
+		return
+	}
+	s.found.checks = append(s.found.checks, c)
+	if !s.decide(s.text(c)) {
+		s.last = other
+	}
 }
 
 // holds tells whether the last command succeeded, where that can be known.
 func (s *shell) holds() bool {
-	if s.last == open {
-		return s.truth
-	}
+	s.settle()
 	return s.last == success
 }
 
@@ -260,8 +346,7 @@ func (s *shell) command(cmd syntax.Command) {
 	case *syntax.WhileClause:
 		s.whileClause(c)
 	case *syntax.ForClause:
-		s.stmts(c.Do)
-		s.left = false
+		s.forClause(c)
 	case *syntax.CaseClause:
 		s.caseClause(c)
 	case *syntax.FuncDecl:
@@ -281,7 +366,9 @@ func (s *shell) command(cmd syntax.Command) {
 		// The declaration succeeds whatever the value came of.
 		s.last = success
 	case *syntax.TestClause, *syntax.ArithmCmd:
-		s.last = s.test(cmd)
+		if s.last = s.test(cmd); s.last == open {
+			s.ask(s.text(cmd))
+		}
 	default:
 		s.last = success
 	}
@@ -291,42 +378,156 @@ func (s *shell) binary(c *syntax.BinaryCmd) {
 	switch c.Op {
 	case syntax.AndStmt, syntax.OrStmt:
 		s.tested++
-		s.justLeftOut = false
+		s.justLeftOut, s.check = false, nil
 		s.stmt(c.X)
 		s.tested--
-		if s.exited || s.left || s.justLeftOut {
+		if s.over() || s.justLeftOut {
 			return
+		}
+		if leaves(c.Y) {
+			s.mayCheck()
 		}
 		if s.holds() == (c.Op == syntax.AndStmt) {
 			s.stmt(c.Y)
 		}
-	default: // a pipeline
-		if stop, ok := stopByHand(s.text(c.X), s.text(c.Y)); ok {
-			s.previous = s.last
+	default:
+		s.pipeline(c)
+	}
+}
+
+// leaves tells whether a command is an exit, or a group that has one.
+func leaves(stmt *syntax.Stmt) bool {
+	found := false
+	syntax.Walk(stmt, func(n syntax.Node) bool {
+		if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 && call.Args[0].Lit() == "exit" {
+			found = true
+		}
+		return !found
+	})
+	return found
+}
+
+// stagesOf are the commands of a pipeline.
+func stagesOf(c *syntax.BinaryCmd) []*syntax.Stmt {
+	var stages []*syntax.Stmt
+	for _, side := range []*syntax.Stmt{c.X, c.Y} {
+		if more, ok := side.Cmd.(*syntax.BinaryCmd); ok && (more.Op == syntax.Pipe || more.Op == syntax.PipeAll) && !side.Negated && len(side.Redirs) == 0 {
+			stages = append(stages, stagesOf(more)...)
+		} else {
+			stages = append(stages, side)
+		}
+	}
+	return stages
+}
+
+func (s *shell) pipeline(c *syntax.BinaryCmd) {
+	stages := stagesOf(c)
+	s.previous = s.last
+	if last := len(stages) - 1; last > 0 {
+		if stop, ok := stopByHand(s.text(stages[last-1]), s.text(stages[last])); ok {
 			s.stop(stop)
 			return
 		}
-		left, right := s.sub(), s.sub()
-		left.stmt(c.X)
-		right.stmt(c.Y)
-		s.last = right.last
-		if s.pipe && s.last == success {
-			s.last = left.last
+	}
+	var codes []code
+	piped, hung := "", ""
+	for i, stage := range stages {
+		sub := s.sub()
+		var out strings.Builder
+		if i < len(stages)-1 {
+			sub.out = &out
+		}
+		if i > 0 {
+			sub.input = piped
+		}
+		sub.stmt(stage)
+		sub.leave()
+		piped = ""
+		if prints(stage) {
+			piped = out.String()
+		}
+		codes = append(codes, sub.last)
+		if sub.hung != "" && (i == len(stages)-1 || !endsEarly(stages[i+1])) {
+			hung = sub.hung
+		}
+		s.question, s.negated, s.justLeftOut, s.leftOut = sub.question, sub.negated, sub.justLeftOut, s.leftOut || sub.leftOut
+	}
+	s.last, s.pipes = codes[len(codes)-1], codes
+	for _, c := range codes {
+		if s.pipe && s.last == success && c != success {
+			s.last = c
 		}
 	}
+	if hung != "" {
+		s.hang(hung)
+	}
+}
+
+// prints tells whether all that a command prints is known.
+func prints(stmt *syntax.Stmt) bool {
+	call, ok := stmt.Cmd.(*syntax.CallExpr)
+	return ok && len(call.Args) > 0 && slices.Contains([]string{"echo", "printf", "cat"}, call.Args[0].Lit())
+}
+
+// endsEarly tells whether a command may end before its input does, so that what it reads
+// from is ended by the next line that it writes.
+func endsEarly(stmt *syntax.Stmt) bool {
+	call, ok := stmt.Cmd.(*syntax.CallExpr)
+	if !ok || len(call.Args) == 0 {
+		return true
+	}
+	return slices.Contains([]string{"head", "grep", "egrep", "sed", "awk", "read"}, call.Args[0].Lit())
 }
 
 func (s *shell) ifClause(c *syntax.IfClause) {
 	for c != nil && !s.exited {
+		before := s.last
 		if len(c.Cond) == 0 || s.condition(c.Cond) {
-			s.last = success
+			s.last, s.justLeftOut = success, false
 			s.stmts(c.Then)
+			if s.justLeftOut && onlyOne(c.Then) { // nobody writes such a test without the call
+				s.last = before
+			}
 			return
 		}
 		c = c.Else
 	}
 	if !s.exited {
 		s.last = success
+	}
+}
+
+func onlyOne(list []*syntax.Stmt) bool { return len(list) == 1 }
+
+// forClause walks the body once for each word of a short list, and once where the words
+// are not known.
+func (s *shell) forClause(c *syntax.ForClause) {
+	words := []string{unknown}
+	var name string
+	switch loop := c.Loop.(type) {
+	case *syntax.WordIter:
+		name = loop.Name.Value
+		if loop.InPos.IsValid() {
+			if listed := s.words(loop.Items); len(listed) > 0 && len(listed) <= 4 {
+				words = listed
+			}
+		}
+	case *syntax.CStyleLoop:
+		if loop.Cond == nil {
+			s.loop(c, c.Do)
+			return
+		}
+	}
+	for _, w := range words {
+		if name != "" {
+			s.vars[name] = w
+		}
+		s.stmts(c.Do)
+		leaving := s.left && !s.again
+		s.left, s.again = false, false
+		if leaving || s.over() {
+			return
+		}
 	}
 }
 
@@ -338,23 +539,141 @@ func (s *shell) whileClause(c *syntax.WhileClause) {
 		s.last = success
 		return
 	}
-	if s.condition(c.Cond) != c.Until && !s.exited {
-		s.stmts(c.Do)
-	} else if !s.exited {
+	always := alike(c.Cond)
+	holds := s.condition(c.Cond)
+	switch {
+	case s.exited:
+	case holds == c.Until:
 		s.last = success
+	case always:
+		s.loop(c, c.Do)
+	default:
+		s.stmts(c.Do)
 	}
-	s.left = false
+	s.left, s.again = false, false
+}
+
+// loop walks the body of a loop without a condition that could end it. It never ends
+// unless something in the body can leave it.
+func (s *shell) loop(c syntax.Command, body []*syntax.Stmt) {
+	s.stmts(body)
+	if !s.over() && !s.mayLeave(body, nil) {
+		s.hang(s.text(c))
+	}
+	s.left, s.again = false, false
+}
+
+// alike tells whether a condition comes out the same each time.
+func alike(list []*syntax.Stmt) bool {
+	for _, stmt := range list {
+		switch c := stmt.Cmd.(type) {
+		case *syntax.CallExpr:
+			if len(c.Args) == 0 || !slices.Contains([]string{"true", ":", "false", "sleep", "[", "test", "echo", "date"}, c.Args[0].Lit()) || !constant(c) {
+				return false
+			}
+		case *syntax.TestClause, *syntax.ArithmCmd:
+			if !constant(c) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
+// constant tells whether nothing in a test changes from one time to the next: it has
+// neither variables nor files.
+func constant(c syntax.Node) bool {
+	same := true
+	syntax.Walk(c, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.ParamExp, *syntax.CmdSubst:
+			same = false
+		case *syntax.Word:
+			same = same && !strings.HasPrefix(n.Lit(), "-") && !strings.HasPrefix(n.Lit(), "/") && n.Lit() != "!"
+		case *syntax.UnaryTest:
+			same = false
+		}
+		return same
+	})
+	return same
+}
+
+// checks are commands that fail when what they look at has gone, with which set -e ends a
+// loop.
+var checks = []string{"[", "test", "kill", "pgrep", "pidof", "grep", "curl", "wget", "nc", "pg_isready", "ps"}
+
+// mayLeave tells whether anything in the body of a loop can end it.
+func (s *shell) mayLeave(body []*syntax.Stmt, seen []string) bool {
+	found := false
+	leaves := func(list []*syntax.Stmt) bool { return s.mayLeave(list, seen) }
+	for _, stmt := range body {
+		syntax.Walk(stmt, func(n syntax.Node) bool {
+			if found {
+				return false
+			}
+			switch n := n.(type) {
+			case *syntax.Subshell, *syntax.CmdSubst:
+				return false
+			case *syntax.WhileClause:
+				found = !onlyBreaks(n.Do) && leaves(n.Do)
+				return false
+			case *syntax.ForClause:
+				found = !onlyBreaks(n.Do) && leaves(n.Do)
+				return false
+			case *syntax.CallExpr:
+				found = s.callLeaves(n, seen)
+			}
+			return !found
+		})
+	}
+	return found
+}
+
+// onlyBreaks tells whether the only way out of a loop within another is a break, which
+// leaves the inner one alone.
+func onlyBreaks(body []*syntax.Stmt) bool {
+	only := true
+	for _, stmt := range body {
+		syntax.Walk(stmt, func(n syntax.Node) bool {
+			if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 {
+				name := call.Args[0].Lit()
+				only = only && name != "exit" && name != "return" && name != "exec" && name != "kill" && name != ""
+			}
+			return only
+		})
+	}
+	return only
+}
+
+func (s *shell) callLeaves(c *syntax.CallExpr, seen []string) bool {
+	if len(c.Args) == 0 {
+		return false
+	}
+	name := c.Args[0].Lit()
+	switch name {
+	case "break", "exit", "return", "exec", "eval", ".", "source":
+		return true
+	case "kill":
+		return true // of the shell itself, it may be
+	}
+	if s.errexit && slices.Contains(checks, name) {
+		return true
+	}
+	body, ok := s.funcs[name]
+	return ok && !slices.Contains(seen, name) && s.mayLeave([]*syntax.Stmt{body}, append(slices.Clone(seen), name))
 }
 
 func (s *shell) caseClause(c *syntax.CaseClause) {
 	value := s.word(c.Word)
 	s.last = success
-	for i, item := range c.Items {
+	for _, item := range c.Items {
 		for _, p := range item.Patterns {
 			pattern := s.word(p)
 			match := pattern == value || pattern == "*"
-			if strings.Contains(value, "\x00") && value != failed {
-				match = s.truth && i == 0 || pattern == "*"
+			if strings.Contains(value, "\x00") && value != failed && pattern != "*" {
+				match = s.decide(s.text(c.Word) + " = " + s.text(p))
 			}
 			if match {
 				s.stmts(item.Stmts)

@@ -18,7 +18,7 @@ const (
 	maxText  = 64 << 10
 	maxWord  = 8 << 10
 	maxDepth = 40
-	maxSteps = 50_000 // of all walks together
+	maxSteps = 60_000 // of all walks together
 
 	maxBrackets = 500
 	maxWork     = 24
@@ -36,9 +36,19 @@ type Reading struct {
 	Stops []Stop
 	// Outcome is when the script's own calls stop the proxy.
 	Outcome Outcome
-	// LosesCode is set where the exit code of the work would get through but for
-	// the call that stops the proxy.
+	// Early is an exit, as written, that leaves the script before the work and before
+	// the call that stops the proxy: a test at the top. Empty where there is none.
+	Early string
+	// TooSoon is set where the proxy is stopped before the work, which then has no network.
+	TooSoon bool
+	// LosesCode is set where there is a run in which the exit code of the work would get
+	// through but for the call that stops the proxy.
 	LosesCode bool
+	// NoCode is an exit, as written, whose argument is no number: a shell then ends with
+	// a code of its own, whatever the work came to.
+	NoCode string
+	// Endless is a command, as written, that never ends and that every run gets to.
+	Endless string
 	// Opaque is the first thing that could not be read, as written.
 	Opaque string
 	// Swallowed is a client that would stop a proxy, and is the argument of another
@@ -48,11 +58,13 @@ type Reading struct {
 	WaitsFor []string
 	// Programs are the names of the commands in it.
 	Programs []string
+	// Network is set where a command in it is of no use without one.
+	Network bool
 }
 
-// Network tells whether any command in it needs one.
-func (r Reading) Network() bool {
-	return slices.ContainsFunc(r.Programs, func(n string) bool { return network[n] })
+// Prepares tells whether it is known to do no more than prepare, wait and tell.
+func (r Reading) Prepares() bool {
+	return len(r.Programs) > 0 && r.Opaque == "" && !slices.ContainsFunc(r.Programs, func(n string) bool { return !neutral[n] })
 }
 
 // Read reads a command line. env are the container's variables, with Unknown for a
@@ -72,10 +84,12 @@ func Read(argv []string, env map[string]string) Reading {
 	}
 	text, params, flags, ok := shellScript(argv)
 	switch {
-	case ok && flags.file:
+	case ok && (flags.file != "" || flags.stdin):
 		return Reading{Shell: true, Opaque: strings.Join(argv, " ")}
 	case ok:
-		return newReader(env).read(text, params, flags)
+		r := newReader(env)
+		r.dash = path.Base(argv[0]) != "bash"
+		return r.read(text, params, flags)
 	}
 	return direct(argv)
 }
@@ -87,9 +101,13 @@ func direct(argv []string) Reading {
 	if len(argv) == 0 {
 		return r
 	}
-	r.Programs = []string{path.Base(argv[0])}
-	if stop, ok := stopOf(argv, strings.Join(argv, " ")); ok {
-		r.Stops, r.Outcome = []Stop{stop}, CannotTell
+	source := strings.Join(argv, " ")
+	r.Programs, r.Network = []string{path.Base(argv[0])}, needsNetwork(argv)
+	if endless(argv) {
+		r.Endless = firstLine(source)
+	}
+	if stops := stopsOf(argv, source); len(stops) > 0 {
+		r.Stops, r.Outcome = stops, CannotTell
 		r.Opaque = r.Programs[0]
 	}
 	return r
@@ -131,8 +149,9 @@ func Expand(text string, env map[string]string) string {
 
 type shellFlags struct {
 	errexit bool
-	// file is set where the script is in a file of the image.
-	file bool
+	// file is the file that has the script, stdin is set where standard input has it.
+	file  string
+	stdin bool
 }
 
 var shells = []string{"sh", "bash", "ash", "dash", "zsh", "ksh"}
@@ -149,7 +168,11 @@ func shellScript(argv []string) (text string, params []string, flags shellFlags,
 			continue
 		}
 		if !strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "+") {
-			flags.file = true
+			flags.file = a
+			return "", argv[i+1:], flags, true
+		}
+		if a == "-" || a == "-s" {
+			flags.stdin = true
 			return "", nil, flags, true
 		}
 		if strings.Contains(a, "e") {
@@ -173,7 +196,8 @@ func shellScript(argv []string) (text string, params []string, flags shellFlags,
 			return argv[i+1], params, flags, true
 		}
 	}
-	return "", nil, flags, true // a shell that reads standard input
+	flags.stdin = true
+	return "", nil, flags, true
 }
 
 // reader gathers what all runs of one script find.
@@ -187,15 +211,24 @@ type reader struct {
 	waits []string
 	// refusals are those of all wrappers that it runs.
 	refusals []Refusal
-	// unread and swallowed are the first of what Reading calls Opaque and Swallowed.
+	// written are files that the script writes itself, with their text.
+	written map[string]string
+	// unread, swallowed and noCode are the first of what Reading calls Opaque, Swallowed
+	// and NoCode.
 	unread    string
 	swallowed string
+	noCode    string
+	// dash is set where the shell may be one without the /dev/tcp of bash, and unsure
+	// where a stop depends on that.
+	dash, unsure bool
+	// network is what Reading calls so.
+	network bool
 	// steps are the commands walked so far, which maxSteps bounds.
 	steps int
 }
 
 func newReader(env map[string]string) *reader {
-	return &reader{env: env, files: map[string]*syntax.File{}, texts: map[syntax.Node]string{}, stops: map[Stop]bool{}, names: map[string]bool{}}
+	return &reader{env: env, files: map[string]*syntax.File{}, texts: map[syntax.Node]string{}, stops: map[Stop]bool{}, names: map[string]bool{}, written: map[string]string{}}
 }
 
 // parse reads shell text, once for each text; nil where it is none.
@@ -274,92 +307,6 @@ func firstLine(text string) string {
 		return string(runes[:57]) + "..."
 	}
 	return line
-}
-
-// read walks the script once as it is meant, then once for each command that may
-// fail, each with the tests that cannot be read taken for true and for false.
-func (r *reader) read(text string, params []string, flags shellFlags) Reading {
-	result := Reading{Shell: true}
-	file := r.parse(text)
-	if file == nil {
-		if strings.TrimSpace(text) != "" {
-			result.Opaque = firstLine(text)
-		}
-		result.Stops = textStops(text)
-		if len(result.Stops) > 0 {
-			result.Outcome = CannotTell
-		}
-		return result
-	}
-	walk := func(w world) (code, bool, []*syntax.CallExpr) {
-		var stopped bool
-		var work []*syntax.CallExpr
-		s := &shell{reader: r, world: w, vars: map[string]string{}, params: params, funcs: map[string]*syntax.Stmt{},
-			errexit: flags.errexit, stopped: &stopped, work: &work}
-		return s.run(file), stopped, work
-	}
-	var seen []Outcome
-	loses, keeps := false, false
-	for _, truth := range []bool{true, false} {
-		outcome, lost := judge(walk, truth)
-		seen = append(seen, outcome)
-		loses, keeps = loses || lost, keeps || !lost
-	}
-	// Only the script's own text, not what is in functions that nobody calls.
-	switch {
-	case len(r.stops) == 0:
-		result.Outcome = Never
-	case seen[0] == seen[1]:
-		result.Outcome = seen[0]
-	default:
-		result.Outcome = CannotTell
-	}
-	result.LosesCode = loses && !keeps
-	if r.steps > maxSteps { // the last walks were cut short
-		result.LosesCode = false
-		if len(r.stops) > 0 {
-			result.Outcome = CannotTell
-		}
-	}
-	result.Opaque, result.Swallowed = r.unread, r.swallowed
-	result.WaitsFor = slices.Compact(r.waits)
-	result.Refusals = r.refusals
-	for s := range r.stops {
-		result.Stops = append(result.Stops, s)
-	}
-	slices.SortFunc(result.Stops, func(a, b Stop) int { return strings.Compare(a.Tool+a.Mesh, b.Tool+b.Mesh) })
-	for name := range r.names {
-		result.Programs = append(result.Programs, name)
-	}
-	for _, s := range result.Stops {
-		result.Programs = append(result.Programs, s.Tool)
-	}
-	slices.Sort(result.Programs)
-	return result
-}
-
-// judge runs a script in all its worlds.
-func judge(walk func(world) (code, bool, []*syntax.CallExpr), truth bool) (outcome Outcome, loses bool) {
-	_, stopped, work := walk(world{truth: truth})
-	anyWork := len(work) == 0
-	if anyWork {
-		_, stopped, work = walk(world{truth: truth, anyWork: true})
-	}
-	if !stopped {
-		return Never, false
-	}
-	outcome = Always
-	for _, c := range work[:min(len(work), maxWork)] {
-		with, reached, _ := walk(world{fails: c, truth: truth, anyWork: anyWork})
-		if !reached {
-			outcome = OnSuccess
-		}
-		without, _, _ := walk(world{fails: c, truth: truth, anyWork: anyWork, withoutStops: true})
-		if without == failure && (with == success || with == other) {
-			loses = true
-		}
-	}
-	return outcome, loses
 }
 
 // textStops finds stop requests in a text that is no shell this package can read.

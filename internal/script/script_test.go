@@ -2,6 +2,7 @@ package script
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,46 @@ func TestScripts(t *testing.T) {
 		{"until it stops", "python app.py; code=$(echo $?); until " + quit + " &> /dev/null; do sleep 3; done; exit $code", Always, false, ""},
 		{"exit behind &&", "python app.py\nx=$(echo $?); " + quit + " && exit $x", Always, false, ""},
 		{"calls itself", "f() { f; }; f; " + quit, CannotTell, false, ""},
+		// Tests at the top leave the script, and the proxy, before the work.
+		{"a guard", "if [ -z \"$URL\" ]; then echo missing; exit 64; fi\npython app.py\n" + quit, OnSuccess, true, ""},
+		{"a guard behind ||", "[ -n \"$URL\" ] || exit 1\npython app.py\n" + quit, OnSuccess, true, ""},
+		{"a guard that succeeds", "[ -n \"$URL\" ] || exit 0\npython app.py; rc=$?\n" + quit + "\nexit $rc", OnSuccess, false, ""},
+		{"several guards", "[ -n \"$A\" ] || exit 1\n[[ -z $B ]] && exit 1\nif test ! -f /etc/c; then exit 2; fi\npython app.py\n" + quit, OnSuccess, true, ""},
+		{"a guard under set -e", "set -eu\nif [ -z \"$URL\" ]; then exit 64; fi\npython app.py\n" + quit, OnSuccess, false, ""},
+		{"a guard for a program", "if ! command -v psql >/dev/null; then exit 1; fi\npython app.py\n" + quit, OnSuccess, true, ""},
+		{"a guard that asks the database", "if psql -c 'select 1 from done'; then exit 0; fi\npython app.py; rc=$?\n" + quit + "\nexit $rc", OnSuccess, false, ""},
+		{"a guard by case of what is not known", "case \"$MODE\" in up) ;; *) echo usage; exit 64 ;; esac\npython app.py\n" + quit, OnSuccess, true, ""},
+		{"a guard that stops it", "stop() { " + quit + "; }\n[ -n \"$URL\" ] || { stop; exit 1; }\npython app.py; rc=$?; stop; exit $rc", Always, false, ""},
+		{"a guard below a trap", "trap '" + quit + "' EXIT\n[ -n \"$URL\" ] || exit 1\npython app.py", Always, false, ""},
+		{"an exit where there is no mesh", "python app.py; rc=$?\n[ -n \"$MESH\" ] || exit $rc\n" + quit + "\nexit $rc", CannotTell, false, ""},
+		{"one test, asked twice", "if [ -n \"$MESH\" ]; then echo meshed; fi\npython app.py; rc=$?\nif [ -z \"$MESH\" ]; then exit $rc; fi\n" + quit + "\nexit $rc", CannotTell, false, ""},
+		{"work in an if", "if [ -n \"$RUN\" ]; then\npython app.py\nfi\n" + quit, Always, true, ""},
+		{"work in an if, code kept", "rc=0\nif [ -n \"$RUN\" ]; then\npython app.py || rc=$?\nfi\n" + quit + "\nexit $rc", Always, false, ""},
+		{"the call in an if of its own", "python app.py\nif [ -n \"$MESH\" ]; then " + quit + "; fi", CannotTell, true, ""},
+		{"never there", "python app.py\n" + quit + "\nsleep infinity", Always, false, ""},
+		// What the code is read from.
+		{"PIPESTATUS after the call", "python app.py | tee log\n" + quit + "\nexit ${PIPESTATUS[0]}", Always, true, ""},
+		{"PIPESTATUS before the call", "python app.py | tee log\nrc=${PIPESTATUS[0]}\n" + quit + "\nexit $rc", Always, false, ""},
+		{"PIPESTATUS of one in the middle", "a | python app.py | tee log; rc=${PIPESTATUS[1]}; " + quit + "; exit $rc", Always, false, ""},
+		{"echo after the call", "python app.py\n" + quit + "\nx=$(echo $?)\nexit $x", Always, true, ""},
+		{"not the pipe's own code", "python app.py | tee log\n" + quit, Always, false, ""},
+		{"pipefail", "set -o pipefail\npython app.py | tee log\n" + quit, Always, true, ""},
+		// Loops and functions.
+		{"return in a loop in a function", "f() { for i in 1 2; do python app.py && return 0; done; return 1; }\nf; rc=$?\n" + quit + "\nexit $rc", Always, false, ""},
+		{"several proxies", "python app.py; rc=$?; for u in localhost:15020/quitquitquit localhost:4191/shutdown; do curl -X POST http://$u; done; exit $rc", Always, false, ""},
+		{"a trap behind --", "trap -- '" + quit + "' EXIT\npython app.py", Always, false, ""},
+		{"two in the background", "a & p=$!\nb & q=$!\nwait $p; x=$?\nwait $q; y=$?\n" + quit + "\nexit $((x + y))", Always, false, ""},
+		{"wait for the first of two", "a & p=$!\nb & q=$!\nwait $q\nwait $p\n" + quit, Always, true, ""},
+		{"wait for all", "python app.py &\nwait\n" + quit, Always, false, ""},
+		// Text that comes another way.
+		{"a script on standard input", "bash <<'EOF'\npython app.py\n" + quit + "\nEOF\n", Always, true, ""},
+		{"a script in a pipe", "echo 'python app.py; " + quit + "' | sh", Always, true, ""},
+		{"a script that it writes", "cat > /tmp/run.sh <<'EOF'\npython app.py\n" + quit + "\nEOF\nchmod +x /tmp/run.sh\n/tmp/run.sh\n", Always, true, ""},
+		{"a script from the network", "curl -fsS http://scripts/run.sh | sh; rc=$?; " + quit + "; exit $rc", Always, false, "sh"},
+		{"a request on standard input", "python app.py; rc=$?\nnc localhost 15020 <<EOF\nPOST /quitquitquit HTTP/1.1\n\nEOF\nexit $rc", Always, false, ""},
+		{"fortio", "python app.py; rc=$?; fortio curl -X POST http://localhost:15020/quitquitquit; exit $rc", Always, false, ""},
+		// /dev/tcp is bash's; what sh is depends on the image.
+		{"a connection of bash, in sh", "python app.py; rc=$?\nprintf 'POST /quitquitquit HTTP/1.1\\r\\n\\r\\n' > /dev/tcp/localhost/15020\nexit $rc", CannotTell, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := Read([]string{"/bin/sh", "-c", c.script}, env)
@@ -93,6 +134,144 @@ func TestScripts(t *testing.T) {
 			require.Equal(t, c.opaque, r.Opaque, "opaque")
 		})
 	}
+}
+
+// What only bash can do.
+func TestBash(t *testing.T) {
+	for name, c := range map[string]struct {
+		script  string
+		outcome Outcome
+		loses   bool
+	}{
+		"a connection":          {"python app.py; rc=$?\nexec 3<>/dev/tcp/127.0.0.1/15020\nprintf 'POST /quitquitquit HTTP/1.1\\r\\n\\r\\n' >&3\nexit $rc", Always, false},
+		"a connection at once":  {"python app.py; rc=$?\necho -e \"POST /quitquitquit HTTP/1.1\\n\" > /dev/tcp/localhost/15020; exit $rc", Always, false},
+		"of a group":            {"python app.py; rc=$?\n{ echo 'POST /shutdown HTTP/1.0'; echo; cat <&3; } 3<>/dev/tcp/localhost/4191 >&3\nexit $rc", Always, false},
+		"of a group, last":      {"python app.py\nexec 5<>/dev/tcp/localhost/4191\necho 'POST /shutdown HTTP/1.0' >&5", Always, true},
+		"in a shell of its own": {"python app.py; rc=$?\ntimeout 5 bash -c 'echo POST /shutdown HTTP/1.0 > /dev/tcp/localhost/4191'; exit $rc", Always, false},
+		"a heredoc":             {"python app.py; rc=$?\ncat > /dev/tcp/localhost/15020 <<EOF\nPOST /quitquitquit HTTP/1.1\n\nEOF\nexit $rc", Always, false},
+		"another host":          {"python app.py; rc=$?\necho 'POST /quitquitquit HTTP/1.1' > /dev/tcp/db/15020; exit $rc", Never, false},
+		"another port":          {"python app.py; rc=$?\necho 'POST /quitquitquit HTTP/1.1' > /dev/tcp/localhost/15021; exit $rc", Never, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Read([]string{"/bin/bash", "-c", c.script}, nil)
+			require.Equal(t, c.outcome, r.Outcome, "outcome")
+			require.Equal(t, c.loses, r.LosesCode, "loses the code")
+		})
+	}
+}
+
+// What never ends, and what only looks like it.
+func TestEndless(t *testing.T) {
+	for script, want := range map[string]string{
+		"echo on; while true; do sleep 3600; done":                     "while true; do sleep 3600; done",
+		"while :; do echo a; sleep 1; done; b":                         "while :; do echo a; sleep 1; done",
+		"until false; do sleep 1; done":                                "until false; do sleep 1; done",
+		"while sleep 60; do sync; done":                                "while sleep 60; do sync; done",
+		"for ((;;)); do sleep 1; done":                                 "for (( ; ; )); do sleep 1; done",
+		"while [ 1 ]; do sleep 1; done":                                "while [ 1 ]; do sleep 1; done",
+		"while true; do for i in 1 2; do a && break; done; wait; done": "while true; do for i in 1 2; do a && break; done; wait; done",
+		"work; sleep infinity":                                         "sleep infinity",
+		"exec sleep inf":                                               "exec sleep inf",
+		"sleep 9999d":                                                  "sleep 9999d",
+		"tail -F /var/log/a":                                           "tail -F /var/log/a",
+		"tail --follow=name a | tee b":                                 "tail --follow=name a",
+		"sleep infinity & wait":                                        "sleep infinity",
+		"sleep infinity & wait $!":                                     "sleep infinity",
+		"[ -n \"$A\" ] || exit 1; sleep infinity":                      "sleep infinity",
+		"f() { while true; do sleep 1; done; }; f":                     "while true; do sleep 1; done",
+		"trap 'exit 0' TERM; while true; do sleep 1; done":             "while true; do sleep 1; done",
+		"bash -c 'tail -f /dev/null'":                                  "tail -f /dev/null",
+
+		"while true; do work && break; sleep 1; done":              "",
+		"while true; do if work; then exit 0; fi; sleep 1; done":   "",
+		"f() { exit 0; }; while true; do work && f; sleep 1; done": "",
+		"while [ ! -f /done ]; do sleep 1; done":                   "",
+		"while kill -0 $PID; do sleep 1; done":                     "",
+		"until curl -fs main:8080; do sleep 1; done":               "",
+		"set -e; while true; do pgrep main; sleep 1; done":         "",
+		"sleep 3600":                                    "",
+		"sleep $SECONDS":                                "",
+		"timeout 60 sleep infinity":                     "",
+		"timeout 60 tail -f a":                          "",
+		"tail -n 5 a":                                   "",
+		"tail -f --pid=7 a":                             "",
+		"tail -f a | grep -m1 ready":                    "",
+		"sleep infinity & work":                         "",
+		"sleep infinity & p=$!; work; kill $p; wait":    "",
+		"a & b & wait -n":                               "",
+		"tail -f a & work & wait -n":                    "",
+		"if [ -n \"$DEBUG\" ]; then sleep infinity; fi": "",
+		"while read -r line; do work; done < a":         "",
+	} {
+		require.Equal(t, want, Read([]string{"sh", "-c", script}, nil).Endless, script)
+	}
+	require.Equal(t, "sleep infinity", Read([]string{"sleep", "infinity"}, nil).Endless)
+	require.Equal(t, "tail -f /dev/null", Read([]string{"tini", "--", "tail", "-f", "/dev/null"}, nil).Endless)
+	require.Empty(t, Read([]string{"sleep", "60"}, nil).Endless)
+}
+
+// Whom a signal reaches: pkill takes a pattern for the name, of which there are 15
+// characters, killall a name, and -f a pattern for the command line.
+func TestSignals(t *testing.T) {
+	for command, want := range map[string][]string{
+		"pkill consul":                     {"consul"},
+		"pkill -f consul":                  {"consul"},
+		"pkill -x consul":                  nil,
+		"pkill consul-dataplane":           {"consul"},
+		"pkill ^consul-dataplan$":          {"consul"},
+		"pkill 'pilot|envoy'":              {"", "istio"},
+		"pkill -INT envoy":                 {""},
+		"pkill -9 -f /usr/local/bin/envoy": {""},
+		"pkill -u 2102 linkerd":            {"linkerd"},
+		"pkill -0 envoy":                   nil,
+		"pkill -v envoy":                   nil,
+		"pkill worker":                     nil,
+		"pkill fluent":                     {"fluent-bit", "fluentd"},
+		"killall daprd":                    {"dapr"},
+		"killall dapr":                     nil,
+		"killall -r 'dapr.*'":              {"dapr"},
+		"killall -q -s TERM pilot-agent":   {"istio"},
+		"kill $(pidof envoy)":              {""},
+		"kill $(pgrep consul)":             {"consul"},
+		"kill $(pgrep -x consul)":          nil,
+		"kill -0 $(pidof envoy)":           nil,
+		"kill -TERM $(cat /run/envoy.pid)": {""},
+		"kill $PID":                        nil,
+	} {
+		var got []string
+		for _, s := range Read([]string{"sh", "-c", "work; " + command}, nil).Stops {
+			require.True(t, s.Signal)
+			got = append(got, s.Mesh)
+		}
+		slices.Sort(got)
+		require.Equal(t, want, got, command)
+	}
+}
+
+// The proxy is stopped before the work, which has no network then.
+func TestTooSoon(t *testing.T) {
+	const quit = "curl -X POST localhost:15020/quitquitquit"
+	for script, want := range map[string]bool{
+		quit + "; work":                        true,
+		"echo first; " + quit + " && work":     true,
+		"stop() { " + quit + "; }; stop; work": true,
+		"work; " + quit:                        false,
+		"work; " + quit + "; report":           false,
+		"trap '" + quit + "' EXIT; work":       false,
+		quit + "; echo done":                   false,
+		"(sleep 60; " + quit + ") & work":      false,
+		"sleep 5; " + quit + "; sleep 5":       false,
+		"[ -n \"$RUN\" ] || { " + quit + "; exit 0; }; work; rc=$?; " + quit + "; exit $rc": false,
+	} {
+		require.Equal(t, want, Read([]string{"sh", "-c", script}, nil).TooSoon, script)
+	}
+}
+
+// exit with what is no number ends with a code of the shell's.
+func TestNoCode(t *testing.T) {
+	require.Equal(t, "exit $x", Read([]string{"sh", "-c", "work; x=$(echo ?); curl -X POST localhost:15020/quitquitquit && exit $x"}, nil).NoCode)
+	require.Empty(t, Read([]string{"sh", "-c", "work; x=$(echo $?); curl -X POST localhost:15020/quitquitquit && exit $x"}, nil).NoCode)
+	require.Empty(t, Read([]string{"sh", "-c", "work; exit $(cat /tmp/code)"}, nil).NoCode)
 }
 
 func TestWrappers(t *testing.T) {
@@ -114,7 +293,8 @@ func TestWrappers(t *testing.T) {
 		{"jobmesh-wrap -- a", map[string]string{"JOBMESH_STOP_WHEN": "never", "JOBMESH_READY_TIMEOUT": "0"}, Wrapper{Name: "jobmesh-wrap", Looks: true}},
 		{"jobmesh-wrap --state-dir=/s --member=a --members=2 -- a", nil, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: Always, Bound: 2 * time.Minute, Coordinated: true}},
 		{"jobmesh-wrap --stop-process=istio-proxy -- a", nil, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: Always, Bound: 2 * time.Minute, Asks: []Stop{{Tool: "jobmesh-wrap", Mesh: "istio", Signal: true}}}},
-		{"jobmesh-wrap --stop-process=fluent-bit -- a", nil, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: Always, Bound: 2 * time.Minute, Asks: []Stop{{Tool: "jobmesh-wrap", Mesh: "fluent-bit", Signal: true}}, AsksElse: true}},
+		{"jobmesh-wrap --stop-process=fluent-bit -- a", nil, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: Always, Bound: 2 * time.Minute, Asks: []Stop{{Tool: "jobmesh-wrap", Mesh: "fluent-bit", Signal: true}}}},
+		{"jobmesh-wrap --stop-process=shipper -- a", nil, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: Always, Bound: 2 * time.Minute, Asks: []Stop{{Tool: "jobmesh-wrap", Mesh: "shipper", Signal: true}}, AsksElse: true}},
 		{"jobmesh-wrap -- a", map[string]string{"JOBMESH_STOP": "POST http://127.0.0.1:9091/quitquitquit\nGET http://127.0.0.1:9/x"}, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: Always, Bound: 2 * time.Minute, Asks: []Stop{{Tool: "jobmesh-wrap", Mesh: "cloud-sql-proxy", Post: true}}, AsksElse: true}},
 		{"jobmesh-wrap $(FLAGS) -- a", nil, Wrapper{Name: "jobmesh-wrap", Looks: true, Stops: CannotTell, Bound: 2 * time.Minute}},
 		{"linkerd-await -S -t 5m -- a b", nil, Wrapper{Name: "linkerd-await", Meshes: linkerd, Stops: Always, Bound: 5 * time.Minute, Waits: true}},
@@ -198,8 +378,8 @@ func TestPrograms(t *testing.T) {
 	r = Read([]string{"sh", "-c", "$(SCRIPT)"}, map[string]string{"SCRIPT": "a; curl -d '' localhost:15020/quitquitquit"})
 	require.True(t, r.LosesCode)
 
-	require.True(t, Read([]string{"sh", "-c", "until nc -z db 5432; do sleep 1; done"}, nil).Network())
-	require.False(t, Read([]string{"cp", "a", "b"}, nil).Network())
+	require.True(t, Read([]string{"sh", "-c", "until nc -z db 5432; do sleep 1; done"}, nil).Network)
+	require.False(t, Read([]string{"cp", "a", "b"}, nil).Network)
 	require.Empty(t, Read(nil, nil).Programs)
 	require.Equal(t, []string{"until curl -s localhost:15021/healthz/ready; do :; done"},
 		Read([]string{"sh", "-c", "until curl -s localhost:15021/healthz/ready; do :; done; a"}, nil).WaitsFor)

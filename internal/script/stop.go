@@ -22,54 +22,61 @@ type Stop struct {
 	Looks bool
 }
 
-// stopOf tells whether a command stops a proxy. source is its text as written,
-// which holds what stands in command substitutions.
-func stopOf(words []string, source string) (Stop, bool) {
+// stopsOf returns the stops that a command is: several where a signal goes to several
+// programs. source is its text as written, which holds what stands in command
+// substitutions.
+func stopsOf(words []string, source string) []Stop {
 	tool := base(words)
 	if m, ok := known.clients[tool]; ok {
 		_, _, path := m.StopURL()
-		asks := slices.ContainsFunc(words, func(w string) bool { return "/"+strings.TrimPrefix(w, "/") == path })
-		return Stop{Tool: tool, Mesh: m.Name, Post: slices.Contains(words, "POST")}, asks
+		if !slices.ContainsFunc(words, func(w string) bool { return "/"+strings.TrimPrefix(w, "/") == path }) {
+			return nil
+		}
+		return []Stop{{Tool: tool, Mesh: m.Name, Post: slices.Contains(words, "POST")}}
 	}
 	switch tool {
 	case "":
-		return Stop{}, false
+		return nil
 	case "pkill", "killall", "kill":
-		for _, p := range known.processes {
-			if strings.Contains(source, p.name) {
-				return Stop{Tool: tool, Mesh: p.mesh, Signal: true}, true
-			}
-		}
-		return Stop{}, false
+		return killed(tool, unprefixed(words), source)
 	case "echo", "printf", "test", "[", "export", "local", "readonly", "declare", "trap", "alias", "grep", "sed", "awk", ":":
-		return Stop{}, false
+		return nil
 	}
 	name, found := stopIn(strings.Join(words, " "))
 	if !found || swallowed(words) != "" {
-		return Stop{}, false
+		return nil
 	}
-	return Stop{Tool: tool, Mesh: name, Post: posts(tool, words)}, true
+	return []Stop{{Tool: tool, Mesh: name, Post: posts(tool, words)}}
 }
 
 // The request that is written by hand: printf 'POST /quitquitquit HTTP/1.1...' | nc
 // localhost 15020.
 var (
-	requestLine = regexp.MustCompile(`POST (/[^ ]+)`)
+	requestLine = regexp.MustCompile(`(GET|POST|PUT) (/[^ ]+)`)
 	rawClient   = regexp.MustCompile(`^(?:busybox )?(nc|ncat|netcat|telnet|socat)\b.*?[ :](\d{4,5})\b`)
 )
 
 // stopByHand tells whether a pipeline sends a request that stops a proxy.
 func stopByHand(left, right string) (Stop, bool) {
-	line, client := requestLine.FindStringSubmatch(left), rawClient.FindStringSubmatch(right)
-	if line == nil || client == nil {
+	client := rawClient.FindStringSubmatch(right)
+	if client == nil {
 		return Stop{}, false
 	}
-	name, found := stopIn("localhost:" + client[2] + line[1])
-	return Stop{Tool: client[1], Mesh: name, Post: true}, found
+	return request(client[1], client[2], left)
+}
+
+// request tells whether a text is a request that stops the proxy on a port.
+func request(tool, port, text string) (Stop, bool) {
+	line := requestLine.FindStringSubmatch(text)
+	if line == nil {
+		return Stop{}, false
+	}
+	name, found := stopIn("localhost:" + port + line[2])
+	return Stop{Tool: tool, Mesh: name, Post: line[1] == "POST"}, found
 }
 
 // runners run what their arguments say.
-var runners = []string{"retry", "watch", "flock", "parallel", "find", "chroot", "ssh", "strace", "unshare", "setpriv", "runuser", "su"}
+var runners = []string{"retry", "watch", "flock", "parallel", "find", "chroot", "ssh", "strace", "unshare", "setpriv", "runuser", "su", "fortio", "nsenter", "kubectl", "docker", "crictl"}
 
 // swallowed returns the client that is an argument of another program, as when a
 // folded scalar (>) has made one line of two commands. It is not run.
@@ -105,6 +112,8 @@ func posts(tool string, words []string) bool {
 		return short("X") || short("d") || short("F") || long("--request") || long("--data") || long("--json") || long("--form")
 	case "wget":
 		return long("--post") || long("--method") || long("--body")
+	case "fortio":
+		return slices.Contains(words, "-X") || slices.Contains(words, "--X") || long("-payload") || long("-content-type") || long("-X=") || long("-data-dir")
 	}
 	return true
 }
@@ -155,20 +164,53 @@ func init() {
 	for _, name := range strings.Fields(`: . [ [[ true false echo printf export unset set shift local readonly
 		declare typeset trap cd pwd sleep test read umask ulimit date mkdir touch cat ls ps pgrep pidof
 		kill wait hostname whoami id tee grep egrep head tail cut tr sed awk sort uniq wc shopt hash type
-		which getopts return exit break continue let alias env printenv basename dirname jobs pkill killall`) {
+		which getopts return exit break continue let alias env printenv basename dirname jobs pkill killall
+		cmp diff stat mountpoint seq chmod chown mktemp`) {
 		neutral[name] = true
+	}
+	for _, name := range strings.Fields(`test [ ls pgrep pidof ps id type which hash grep egrep read getopts stat cmp diff mountpoint`) {
+		asking[name] = true
 	}
 }
 
-// network are commands that are of no use without one.
-var network = map[string]bool{}
+// asking are commands that are neutral, and whose code is an answer where it is asked for.
+var asking = map[string]bool{}
 
-func init() {
-	for _, name := range strings.Fields(`curl wget nc ncat netcat telnet nslookup dig ping psql pg_isready
-		pg_dump pg_restore mysql mysqladmin mysqldump mongo mongosh redis-cli git svn ssh scp sftp rsync aws
-		gsutil gcloud az kubectl helm pip pip3 npm yarn apt-get apt apk yum dnf wait-for-it wait-for-it.sh
-		wait-for wait-for.sh wait4x dockerize rclone s3cmd mc flyway liquibase vault consul kafka-topics.sh
-		nats etcdctl grpcurl http httpie cqlsh sqlcmd clickhouse-client`) {
-		network[name] = true
+// network are commands that are of no use without one: their names, or patterns of them.
+var network = strings.Fields(`curl wget nc ncat netcat telnet nslookup dig ping psql pg_isready
+	pg_dump pg_restore mysql mysqladmin mysqldump mariadb mariadb-admin mongo mongosh redis-cli valkey-cli git svn ssh scp
+	sftp rsync aws gsutil gcloud az kubectl helm pip pip3 npm yarn apt-get apt apk yum dnf wait4x dockerize rclone s3cmd
+	mc flyway liquibase vault consul nats etcdctl grpcurl grpc_health_probe http httpie cqlsh sqlcmd clickhouse-client
+	wait-for wait-for-* wait_for wait_for_* waitfor* wait-port check-*-ready check-*-ready.sh check_*_ready* *-wait-for-*
+	kafka-*.sh kafka-topics kafka-broker-api-versions cub temporal-*-tool tctl temporal alembic goose dbmate atlas sqitch
+	prisma skeema cockroach rabbitmqctl rabbitmq-diagnostics rabbitmqadmin amtool nodetool`)
+
+// tasks are programs that need a network for some of what they do: the name, and a word of
+// the command line.
+var tasks = map[string][]string{
+	"python": {"migrate", "wait_for_db"}, "python3": {"migrate", "wait_for_db"}, "manage.py": {"migrate", "wait_for_db"},
+	"rails": {"db:migrate"}, "rake": {"db:migrate"}, "bundle": {"db:migrate"}, "npx": {"prisma", "knex", "typeorm", "sequelize"},
+	"airflow": {"check", "check-migrations", "migrate"},
+}
+
+// needsNetwork tells whether a command is of no use without a network.
+func needsNetwork(words []string) bool {
+	words = unprefixed(words)
+	if len(words) == 0 {
+		return false
 	}
+	name := path.Base(words[0])
+	return MayNeedNetwork(name) || slices.ContainsFunc(tasks[name], func(task string) bool { return slices.Contains(words, task) })
+}
+
+// MayNeedNetwork tells whether a program, or a container that is named for what it does, is
+// one that is of no use without a network.
+func MayNeedNetwork(name string) bool {
+	return slices.ContainsFunc(network, func(pattern string) bool {
+		if !strings.Contains(pattern, "*") {
+			return pattern == name
+		}
+		matches, err := path.Match(pattern, name)
+		return matches && err == nil
+	})
 }

@@ -204,13 +204,15 @@ func (w *Wrapper) ask(method, url string) {
 // signal notes a process that the wrapper ends. One that belongs to no mesh may be a
 // helper of that name.
 func (w *Wrapper) signal(process string) {
-	call, found := stopOf([]string{"pkill", process}, process)
-	if !found {
-		call = Stop{Mesh: process, Signal: true}
+	calls := killed("pkill", []string{"pkill", "-x", process}, process)
+	if len(calls) == 0 {
+		calls = []Stop{{Mesh: process, Signal: true}}
 		w.AsksElse = true
 	}
-	call.Tool = w.Name
-	w.Asks = append(w.Asks, call)
+	for _, call := range calls {
+		call.Tool = w.Name
+		w.Asks = append(w.Asks, call)
+	}
 }
 
 func (w *Wrapper) linkerdAwait(args []string, env wrapflags.Lookup) error {

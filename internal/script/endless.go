@@ -1,0 +1,69 @@
+package script
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// tooLong is after how many seconds a sleep is one without an end: a hundred days.
+const tooLong = 100 * 24 * 60 * 60
+
+// endless tells whether a command never ends by itself, whatever its work comes to.
+func endless(words []string) bool {
+	plain := unprefixed(words)
+	if len(plain) == 0 || slices.ContainsFunc(words[:len(words)-len(plain)], func(w string) bool { return path.Base(w) == "timeout" }) {
+		return false
+	}
+	args := plain[1:]
+	switch path.Base(plain[0]) {
+	case "sleep":
+		return slices.ContainsFunc(args, sleepsOn)
+	case "tail":
+		return follows(args)
+	case "inotifywait":
+		return slices.Contains(args, "-m") || slices.Contains(args, "--monitor")
+	case "yes":
+		return true
+	case "kubectl":
+		return len(args) > 0 && (args[0] == "proxy" || args[0] == "port-forward")
+	}
+	return false
+}
+
+// units are the seconds in those of sleep.
+var units = map[byte]float64{'s': 1, 'm': 60, 'h': 60 * 60, 'd': 24 * 60 * 60}
+
+func sleepsOn(arg string) bool {
+	if arg == "infinity" || arg == "inf" {
+		return true
+	}
+	if arg == "" {
+		return false
+	}
+	unit, suffixed := units[arg[len(arg)-1]]
+	if suffixed {
+		arg = arg[:len(arg)-1]
+	} else {
+		unit = 1
+	}
+	n, err := strconv.ParseFloat(arg, 64)
+	return err == nil && n*unit >= tooLong
+}
+
+// follows tells whether tail waits for more lines, and for no process to end.
+func follows(args []string) bool {
+	follow := false
+	for _, a := range args {
+		switch {
+		case strings.HasPrefix(a, "--pid"):
+			return false
+		case strings.HasPrefix(a, "--"):
+			follow = follow || strings.HasPrefix(a, "--follow") || a == "--retry"
+		case strings.HasPrefix(a, "-"):
+			follow = follow || strings.ContainsAny(a, "fF")
+		}
+	}
+	return follow
+}

@@ -1,0 +1,228 @@
+package script
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// maxWorlds is in how many worlds a script is walked. Each test that cannot be read doubles
+// them; those with the fewest tests that do not hold come first.
+const maxWorlds = 48
+
+// A world is one run of a script in which all that is not known has been decided.
+type world struct {
+	// fails is the one command that fails, nil for none.
+	fails *syntax.CallExpr
+	// truth is what tests that cannot be read come out as, by their text. One that is not
+	// in it holds.
+	truth map[string]bool
+	// withoutStops leaves out the calls that stop a proxy: the exit code is then what
+	// it would be if nobody had added them.
+	withoutStops bool
+	// anyWork makes work of commands that otherwise only prepare, such as cp, for
+	// scripts that do nothing more.
+	anyWork bool
+}
+
+// A run is what one walk through a script has found.
+type run struct {
+	code code
+	// stopped says that a proxy was stopped, tooSoon that there was work behind that and
+	// none before.
+	stopped, tooSoon bool
+	// ahead says that a proxy was stopped before any work.
+	ahead bool
+	// work are the commands that are the script's work, as far as it got.
+	work []*syntax.CallExpr
+	// checks are those of them that decided what was run next.
+	checks []*syntax.CallExpr
+	// asked are the tests that could not be read.
+	asked []string
+	// exit is the exit command that ended it, nil for none.
+	exit *syntax.CallExpr
+	// endless is the command that never ended, as written.
+	endless string
+}
+
+// guarded tells whether the run was ended by an exit before all work, or by one that says
+// itself that the run has failed.
+func (r run) guarded() bool {
+	worked := slices.ContainsFunc(r.work, func(c *syntax.CallExpr) bool { return !slices.Contains(r.checks, c) })
+	return !r.stopped && r.exit != nil && (!worked || r.code == other)
+}
+
+// A verdict is what one world comes to.
+type verdict struct {
+	run
+	outcome Outcome
+	loses   bool
+}
+
+// read walks the script once as it is meant, then once for each command that may fail; all
+// this for each way in which the tests that cannot be read may come out.
+func (r *reader) read(text string, params []string, flags shellFlags) Reading {
+	result := Reading{Shell: true}
+	file := r.parse(text)
+	if file == nil {
+		if strings.TrimSpace(text) != "" {
+			result.Opaque = firstLine(text)
+		}
+		result.Stops = textStops(text)
+		if len(result.Stops) > 0 {
+			result.Outcome = CannotTell
+		}
+		return result
+	}
+	walk := func(w world) run {
+		var found run
+		s := &shell{reader: r, world: w, vars: map[string]string{}, params: params, funcs: map[string]*syntax.Stmt{},
+			errexit: flags.errexit, found: &found, jobs: &[]ended{}}
+		found.code = s.run(file)
+		found.endless = s.hung
+		return found
+	}
+	worlds, all := r.explore(walk, false)
+	if !slices.ContainsFunc(worlds, func(v verdict) bool { return len(v.work) > 0 }) {
+		worlds, all = r.explore(walk, true)
+	}
+	early := result.conclude(worlds)
+	if early != nil {
+		result.Early = firstLine(r.text(early))
+	}
+	if (!all || r.unsure) && result.Outcome != Never || r.steps > maxSteps && len(r.stops) > 0 {
+		result.Outcome, result.Early = CannotTell, ""
+	}
+	if r.steps > maxSteps { // the last walks were cut short
+		result.LosesCode = false
+	}
+	r.report(&result)
+	return result
+}
+
+// report adds what all walks have found together.
+func (r *reader) report(result *Reading) {
+	result.Opaque, result.Swallowed = r.unread, r.swallowed
+	result.NoCode, result.Network = r.noCode, r.network
+	result.WaitsFor = slices.Compact(r.waits)
+	result.Refusals = r.refusals
+	for s := range r.stops {
+		result.Stops = append(result.Stops, s)
+	}
+	slices.SortFunc(result.Stops, func(a, b Stop) int { return strings.Compare(a.Tool+a.Mesh, b.Tool+b.Mesh) })
+	for name := range r.names {
+		result.Programs = append(result.Programs, name)
+	}
+	for _, s := range result.Stops {
+		result.Programs = append(result.Programs, s.Tool)
+	}
+	slices.Sort(result.Programs)
+}
+
+// explore judges the worlds of a script, each test that is met once as one that holds and
+// once as one that does not. all is false where there are more than were looked at.
+func (r *reader) explore(walk func(world) run, anyWork bool) (found []verdict, all bool) {
+	queue := []map[string]bool{{}}
+	for len(queue) > 0 {
+		if len(found) >= maxWorlds || len(found) >= 2 && r.steps > maxSteps/2 {
+			return found, false
+		}
+		truth := queue[0]
+		queue = queue[1:]
+		v := judge(walk, world{truth: truth, anyWork: anyWork})
+		found = append(found, v)
+		holds := maps.Clone(truth)
+		for _, test := range v.asked {
+			if _, decided := holds[test]; decided {
+				continue
+			}
+			otherwise := maps.Clone(holds)
+			otherwise[test] = false
+			queue = append(queue, otherwise)
+			holds[test] = true
+		}
+	}
+	return found, true
+}
+
+// judge walks a script in one world, and again for each command that may fail there.
+func judge(walk func(world) run, w world) verdict {
+	v := verdict{run: walk(w)}
+	if !v.stopped {
+		return v
+	}
+	v.outcome = Always
+	for _, c := range v.work[:min(len(v.work), maxWork)] {
+		w.fails, w.withoutStops = c, false
+		with := walk(w)
+		if !with.stopped {
+			v.outcome = OnSuccess
+		}
+		if v.loses || with.code != success && with.code != other {
+			continue
+		}
+		w.withoutStops = true
+		v.loses = walk(w).code == failure
+	}
+	return v
+}
+
+// conclude says what the worlds have in common. What goes wrong in one of them goes wrong:
+// the exit code that one loses, the proxy that one leaves up. Where a test decides whether
+// the proxy is stopped at all, it may be the test for the proxy, and nothing is claimed.
+// early is an exit that leaves it up.
+func (r *Reading) conclude(worlds []verdict) (early *syntax.CallExpr) {
+	depends, stops := false, false
+	behind := map[*syntax.CallExpr]bool{} // exits that a stop may come before
+	for _, v := range worlds {
+		if v.stopped {
+			behind[v.exit] = true
+		}
+	}
+	for _, v := range worlds {
+		r.LosesCode = r.LosesCode || v.loses
+		r.TooSoon = r.TooSoon || v.tooSoon
+		switch {
+		case v.outcome == OnSuccess:
+			r.Outcome, stops = OnSuccess, true
+		case v.outcome == Always:
+			stops = true
+		case v.guarded() && !behind[v.exit]:
+			if early == nil {
+				early = v.exit
+			}
+		default:
+			depends = true
+		}
+	}
+	switch {
+	case !stops:
+		r.Outcome, early = Never, nil
+	case r.Outcome == OnSuccess:
+	case early != nil:
+		r.Outcome = OnSuccess
+	case depends:
+		r.Outcome = CannotTell
+	default:
+		r.Outcome = Always
+	}
+	r.Endless = endlessIn(worlds)
+	return early
+}
+
+// endlessIn returns the command that never ends in all worlds but those that an exit has
+// ended before; "" where there is one that ends.
+func endlessIn(worlds []verdict) string {
+	found := ""
+	for _, v := range worlds {
+		switch {
+		case v.endless != "":
+			found = v.endless
+		case v.exit == nil || len(v.work) > 0:
+			return ""
+		}
+	}
+	return found
+}
