@@ -30,6 +30,8 @@ func TestLayers(t *testing.T) {
 		"script":   registries,
 		"native":   registries,
 		"manifest": registries,
+		"running":  append(registries, "k8s.io/client-go"),
+		"why":      append(registries, "k8s.io/client-go"),
 		"elfcheck": {"github.com/", "golang.org/"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,15 +46,23 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-// Helm is behind one package, so that another version of it is one file.
-func TestOnlyOnePackageImportsHelm(t *testing.T) {
+// Helm is behind one package, so that another version of it is one file; so is what talks to
+// clusters.
+func TestOnlyOnePackageImports(t *testing.T) {
+	for prefix, only := range map[string]string{"helm.sh/helm": "helm", "k8s.io/client-go": "cluster", "k8s.io/cli-runtime": "cluster"} {
+		assert.Equal(t, map[string]bool{module + only: true}, importers(t, prefix), prefix)
+	}
+}
+
+// importers are the packages that import what begins so, in tests too.
+func importers(t *testing.T, prefix string) map[string]bool {
 	format := `{{$p := .ImportPath}}{{range .Imports}}{{$p}}>{{.}} {{end}}{{range .TestImports}}{{$p}}>{{.}} {{end}}{{range .XTestImports}}{{$p}}>{{.}} {{end}}`
 	by := map[string]bool{}
 	for _, edge := range listed(t, "-f", format, "github.com/jobmesh/jobmesh/...") {
 		importer, imported, _ := strings.Cut(edge, ">")
-		if strings.HasPrefix(imported, "helm.sh/helm") {
+		if strings.HasPrefix(imported, prefix) {
 			by[importer] = true
 		}
 	}
-	assert.Equal(t, map[string]bool{module + "helm": true}, by)
+	return by
 }

@@ -31,6 +31,18 @@ type Finding struct {
 	Line, Column int
 	Message      string
 	Fix          string
+	// Observed is set where a cluster shows it, and not a manifest.
+	Observed bool
+}
+
+// Observe is a finding about an object that a cluster shows. An id that no rule has is a
+// mistake of the program.
+func Observe(id string, o Object, container, message, fix string) Finding {
+	rule, err := ByID(id)
+	if err != nil {
+		panic(err)
+	}
+	return Finding{Rule: rule, Severity: rule.Severity, Object: o, Container: container, Message: message, Fix: fix, Observed: true}
 }
 
 // Sort puts findings in the order of the files as they were read, then by place

@@ -50,6 +50,7 @@ func TestScenarios(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
+			env.Values[serverKey{}] = &serverBox{}
 			env.Setenv("SOURCES", sources)
 			env.Setenv("VERSION", program.Version)
 			if err := fillVersion(env.WorkDir); err != nil {
@@ -73,6 +74,7 @@ func TestScenarios(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"answer":      answerWith,
+			"apiserver":   startAPIServer,
 			"copysources": copySources,
 			"exitcode":    exitCode,
 			"helmplugin":  helmPlugin,
@@ -83,6 +85,7 @@ func TestScenarios(t *testing.T) {
 			"layoutcopy":  layoutCopy,
 			"push":        pushImage,
 			"registry":    startRegistry,
+			"requests":    countRequests,
 			"releases":    startReleases,
 			"resolves":    resolves,
 			"schema":      checkSchema,

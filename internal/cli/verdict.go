@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/why"
+)
+
+// Colours of verdicts, as terminals number them.
+var verdictColors = map[why.Word]string{why.Stuck: "31", why.WillHang: "33", why.Running: "36", why.Finished: "32"}
+
+// printVerdict writes the paragraph, and what to do.
+func printVerdict(streams Streams, v why.Verdict) error {
+	head := string(v.Verdict)
+	if colored(streams.Out) {
+		head = "\x1b[1;" + verdictColors[v.Verdict] + "m" + head + "\x1b[0m"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (%s)\n", head, v.Reason)
+	fmt.Fprintln(&b, fold(strings.Join(v.Text, " "), streams.columns()))
+	if len(v.Fix) > 0 {
+		b.WriteString("\nwhat to do:\n")
+		for _, fix := range v.Fix {
+			fmt.Fprintf(&b, "  %s\n", fix) // not folded: it is there to be copied
+		}
+	}
+	_, err := io.WriteString(streams.Out, b.String())
+	return err
+}

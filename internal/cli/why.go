@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jobmesh/jobmesh/internal/cluster"
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/look"
+	"github.com/jobmesh/jobmesh/internal/why"
+)
+
+type whyOptions struct {
+	cluster *cluster.Flags
+	output  output
+	program string
+}
+
+func newWhy(streams Streams, l linked) *cobra.Command {
+	o := whyOptions{cluster: cluster.NewFlags(), program: programOf(l)}
+	cmd := &cobra.Command{
+		Use:   "why NAME|KIND/NAME",
+		Short: "Say why a Job of a cluster does not end",
+		Long: `Why looks at one Job, CronJob, Pod, Workflow or other object that makes pods which
+are meant to end, and says what it does: finished, running, stuck, or running and going
+to hang. It names the container that ended, with its exit code, the one that still
+runs and whose it is, what would have prevented that, and the command that ends it now.
+
+It only reads, in a few requests. What it may not read is said, and left out;
+jobmesh rbac why prints the rights that it likes to have. Nothing of jobmesh has to be
+in the cluster.
+
+Exit code 1 means stuck or going to hang.`,
+		Example: `  kubectl jobmesh why migrate
+  kubectl jobmesh why -n prod cronjob/nightly
+  jobmesh why pod/migrate-x7k2p -o json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch len(args) {
+			case 0:
+				return fault.New(fault.Usage, errors.New("why needs the name of a Job, or of another object"), cmd.CommandPath()+" NAME", cmd.CommandPath()+" cronjob/NAME")
+			case 1:
+				return nil
+			}
+			return noArguments(cmd, args[1:])
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return runWhy(cmd.Context(), streams, o, args[0]) },
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return completeObjects(cmd.Context(), o.cluster, word)
+		},
+	}
+	o.cluster.Register(cmd.Flags(), false)
+	o.output.register(cmd, resultFormats)
+	return cmd
+}
+
+// programOf is how the reader calls jobmesh.
+func programOf(l linked) string {
+	if l.program == KubectlPlugin {
+		return "kubectl jobmesh"
+	}
+	return "jobmesh"
+}
+
+// completeObjects offers the names of Jobs and CronJobs, and kinds.
+func completeObjects(ctx context.Context, flags *cluster.Flags, word string) ([]string, cobra.ShellCompDirective) {
+	c, err := flags.Connect()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	typed, _, kinds := strings.Cut(word, "/")
+	var names []string
+	if jobs, err := c.Jobs(ctx, c.Namespace()); err == nil && (!kinds || typed == "job") {
+		for _, j := range jobs {
+			names = append(names, j.Name, "job/"+j.Name)
+		}
+	}
+	if cronJobs, err := c.CronJobs(ctx, c.Namespace()); err == nil && (!kinds || typed == "cronjob") {
+		for _, j := range cronJobs {
+			names = append(names, j.Name, "cronjob/"+j.Name)
+		}
+	}
+	var offered []string
+	for _, name := range names {
+		if strings.HasPrefix(name, word) && strings.Contains(name, "/") == kinds {
+			offered = append(offered, name)
+		}
+	}
+	return offered, cobra.ShellCompDirectiveNoFileComp
+}
+
+func runWhy(ctx context.Context, streams Streams, o whyOptions, text string) error {
+	if err := o.output.check(); err != nil {
+		return err
+	}
+	target, err := look.Parse(text)
+	if err != nil {
+		return err
+	}
+	c, err := o.cluster.Connect()
+	if err != nil {
+		return err
+	}
+	facts, notes, err := look.Why(ctx, c, target)
+	if err != nil {
+		return err
+	}
+	facts.Program = o.program
+	verdict, err := why.Judge(facts)
+	if err != nil {
+		return err
+	}
+	for _, text := range notes {
+		note(streams)(text)
+	}
+	if !o.output.isText() {
+		err = o.output.print(streams.Out, verdict)
+	} else {
+		err = printVerdict(streams, verdict)
+	}
+	if err == nil && verdict.Bad() {
+		return fault.New(fault.Findings, errors.New(objectWords(verdict.Object.Kind, verdict.Object.Namespace, verdict.Object.Name)+": "+string(verdict.Verdict)+", "+string(verdict.Reason)))
+	}
+	return err
+}
+
+func objectWords(kind, namespace, name string) string { return kind + " " + namespace + "/" + name }

@@ -1,0 +1,225 @@
+// Package cluster talks to a running Kubernetes. It is the only package that imports
+// client-go: the others decide over values that were read here, or ask for one thing to be
+// done.
+//
+// Where a cluster is and who asks is found as kubectl finds it: the flags of kubectl, the
+// files of KUBECONFIG merged, contexts, credential plugins, proxies, impersonation, and the
+// service account of a pod. Errors are one sentence, with a hint and the exit code of the
+// command line: Usage where the configuration or a name is wrong, Registry where the network
+// or the server fails, Auth where somebody may not ask.
+package cluster
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+)
+
+// usualTimeout bounds one request where nobody says otherwise: a cluster that does not
+// answer is to be told from one that is slow.
+const usualTimeout = "30s"
+
+// What one client may ask for at once. The server has its own limits, which hold; these are
+// far above what a verb needs.
+const (
+	perSecond = 200
+	burst     = 400
+)
+
+// Flags are those by which kubectl knows a cluster.
+type Flags struct {
+	config *genericclioptions.ConfigFlags
+	all    bool
+	scoped bool
+}
+
+// NewFlags returns flags that nobody has set.
+func NewFlags() *Flags {
+	config := genericclioptions.NewConfigFlags(true)
+	timeout := usualTimeout
+	config.Timeout = &timeout
+	// What is said in the kubeconfig alone, and the cache that nobody needs here.
+	config.CacheDir, config.BearerToken, config.CertFile, config.KeyFile, config.CAFile = nil, nil, nil, nil, nil
+	config.APIServer, config.TLSServerName, config.Insecure, config.DisableCompression, config.ProxyURL = nil, nil, nil, nil, nil
+	config.ImpersonateUserExtra = nil
+	return &Flags{config: config}
+}
+
+// Register adds the flags. scoped adds --all-namespaces.
+func (f *Flags) Register(flags *pflag.FlagSet, scoped bool) {
+	own := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.config.AddFlags(own)
+	own.VisitAll(func(flag *pflag.Flag) {
+		flag.Usage = usages[flag.Name]
+		flags.AddFlag(flag)
+	})
+	if f.scoped = scoped; scoped {
+		flags.BoolVarP(&f.all, "all-namespaces", "A", false, "in all namespaces")
+	}
+}
+
+// usages are the flags in the words of the other flags of jobmesh.
+var usages = map[string]string{
+	"kubeconfig":      "`FILE` that says where the cluster is (default $KUBECONFIG, then ~/.kube/config, then the pod's own service account)",
+	"as":              "`USER` to ask as, by impersonation",
+	"as-uid":          "`UID` to ask as",
+	"as-group":        "`GROUP` to ask as, repeatable",
+	"cluster":         "`NAME` of the cluster in the kubeconfig",
+	"user":            "`NAME` of the user in the kubeconfig",
+	"context":         "`NAME` of the context in the kubeconfig",
+	"namespace":       "`NAME` of the namespace (default that of the context)",
+	"request-timeout": "`TIME` that one request may take, such as 10s; 0 is for ever",
+}
+
+// Names are the flags, for what has to tell them from others.
+func Names() []string {
+	names := []string{"all-namespaces"}
+	for name := range usages {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// AllNamespaces tells whether all namespaces were asked for.
+func (f *Flags) AllNamespaces() bool { return f.all }
+
+// A Cluster is a connection to one. It is made without asking anything.
+type Cluster struct {
+	core      kubernetes.Interface
+	config    *rest.Config
+	namespace string
+	// asker counts the requests and knows the clock of the server.
+	asker *asker
+}
+
+// Connect finds the cluster.
+func (f *Flags) Connect() (*Cluster, error) {
+	klog.SetLogger(logr.Discard()) // what matters comes back as an error
+	loader := f.config.ToRawKubeConfigLoader()
+	config, err := loader.ClientConfig()
+	if err != nil {
+		return nil, f.explainConfig(err, loader)
+	}
+	if raw, err := loader.RawConfig(); err == nil && len(raw.Clusters) == 0 && config.BearerTokenFile == "" {
+		// Nobody has named a cluster, and the service account of a pod is a file. kubectl
+		// would ask localhost:8080.
+		return nil, f.explainConfig(clientcmd.ErrEmptyConfig, loader)
+	}
+	namespace, _, err := loader.Namespace()
+	if err != nil {
+		return nil, f.explainConfig(err, loader)
+	}
+	c := &Cluster{namespace: namespace, asker: &asker{}}
+	if f.all {
+		c.namespace = ""
+	}
+	config.QPS, config.Burst = perSecond, burst
+	config.UserAgent = "jobmesh"
+	config.WarningHandler = rest.NoWarnings{}
+	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
+	c.config = rest.CopyConfig(config) // without what is wrapped around it here: streams take none of it
+	config.Wrap(c.asker.around)
+	if c.core, err = kubernetes.NewForConfig(config); err != nil {
+		return nil, f.explainConfig(err, loader)
+	}
+	return c, nil
+}
+
+// contexts are the names of the contexts that there are.
+func contexts(loader clientcmd.ClientConfig) []string {
+	raw, err := loader.RawConfig()
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for name := range raw.Contexts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Namespace is the one that was asked for, empty for all.
+func (c *Cluster) Namespace() string { return c.namespace }
+
+// Requests is how many requests were sent.
+func (c *Cluster) Requests() int { return c.asker.count() }
+
+// Now is the time by the clock of the server, to a second: ages are differences of times
+// that it wrote, and the clock here may be off.
+func (c *Cluster) Now() time.Time { return c.asker.now() }
+
+// ClockOff is how far the clock here is before that of the server, 0 for less than a minute.
+func (c *Cluster) ClockOff() time.Duration {
+	if off := c.asker.behind(); off.Abs() >= time.Minute {
+		return -off
+	}
+	return 0
+}
+
+// asker stands around the transport.
+type asker struct {
+	mutex sync.Mutex
+	sent  int
+	// late is what has to be added to the clock here; known once the server has said it.
+	late  time.Duration
+	known bool
+}
+
+func (a *asker) around(next http.RoundTripper) http.RoundTripper { return &counted{a, next} }
+
+type counted struct {
+	asker *asker
+	next  http.RoundTripper
+}
+
+func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	began := time.Now()
+	response, err := c.next.RoundTrip(r)
+	c.asker.mutex.Lock()
+	defer c.asker.mutex.Unlock()
+	c.asker.sent++
+	if err != nil || c.asker.known {
+		return response, err
+	}
+	if said, wrong := http.ParseTime(response.Header.Get("Date")); wrong == nil {
+		// The header has whole seconds, and was written between began and now.
+		c.asker.late, c.asker.known = said.Add(time.Second/2).Sub(began.Add(time.Since(began)/2)), true
+	}
+	return response, err
+}
+
+func (a *asker) count() int {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return a.sent
+}
+
+func (a *asker) behind() time.Duration {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return a.late
+}
+
+func (a *asker) now() time.Time {
+	late := a.behind()
+	if late.Abs() < 2*time.Second {
+		late = 0 // as exact as the header is
+	}
+	return time.Now().Add(late)
+}
+
+// joined writes a list as people do.
+func joined(words []string) string { return strings.Join(words, ", ") }

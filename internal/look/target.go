@@ -1,0 +1,111 @@
+// Package look reads from a cluster what a verdict needs, in as few requests as that takes.
+// What may not be read is left out, and said.
+package look
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/kind"
+	"github.com/jobmesh/jobmesh/internal/nearest"
+)
+
+// A Target is what somebody asks about.
+type Target struct {
+	// Row is the kind, nil where only a name was given.
+	Row  *kind.Kind
+	Name string
+}
+
+// short are the names that kubectl knows for kinds beside their singular and plural.
+var short = map[string]string{"cj": "cronjob", "po": "pod", "wf": "workflow", "cwf": "cronworkflow", "vcjob": "job.batch.volcano.sh"}
+
+// Judged are the kinds that can be asked about: those whose pods are meant to end, and that
+// make them.
+func Judged() []*kind.Kind {
+	var rows []*kind.Kind
+	for i := range kind.Table {
+		if k := &kind.Table[i]; ends(k) && !strings.HasSuffix(k.Kind, "Template") {
+			rows = append(rows, k)
+		}
+	}
+	return rows
+}
+
+func ends(k *kind.Kind) bool {
+	for _, t := range k.Templates {
+		if t.Pods != kind.Serve {
+			return true
+		}
+	}
+	return false
+}
+
+// Words are the names of those kinds as people type them.
+func Words() []string {
+	var words []string
+	for _, k := range Judged() {
+		words = append(words, word(k))
+	}
+	return words
+}
+
+// word is a kind in small letters, with its group where another kind has that name too.
+func word(k *kind.Kind) string {
+	for i := range kind.Table {
+		if other := &kind.Table[i]; other.Kind == k.Kind {
+			if other == k {
+				break
+			}
+			return strings.ToLower(k.Kind) + "." + k.Group
+		}
+	}
+	return strings.ToLower(k.Kind)
+}
+
+// Parse reads NAME or KIND/NAME.
+func Parse(text string) (Target, error) {
+	word, name, typed := strings.Cut(text, "/")
+	if !typed {
+		word, name = "", text
+	}
+	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+		return Target{}, fault.New(fault.Usage, fmt.Errorf("%q is no name of an object", text), "give a NAME, or a KIND/NAME such as cronjob/nightly")
+	}
+	if !typed {
+		return Target{Name: name}, nil
+	}
+	row, err := byWord(word)
+	return Target{Row: row, Name: name}, err
+}
+
+func byWord(text string) (*kind.Kind, error) {
+	wanted := strings.ToLower(text)
+	if long, ok := short[wanted]; ok {
+		wanted = long
+	}
+	plain, group, grouped := strings.Cut(wanted, ".")
+	var server *kind.Kind
+	for i := range kind.Table {
+		k := &kind.Table[i]
+		singular := strings.ToLower(k.Kind)
+		if plain != singular && plain != singular+"s" || grouped && group != k.Group {
+			continue
+		}
+		if ends(k) {
+			return k, nil
+		}
+		server = k
+	}
+	if server != nil {
+		return nil, fault.New(fault.Usage, fmt.Errorf("%s: its pods are meant to run until somebody deletes them", server.Kind), "ask about one of "+strings.Join(Words(), ", "))
+	}
+	hints := []string{"the kinds are " + strings.Join(Words(), ", ")}
+	if near, ok := nearest.Guess(wanted, Words()); ok {
+		hints = append([]string{"did you mean " + near + "?"}, hints...)
+	}
+	return nil, fault.New(fault.Usage, fmt.Errorf("kind %q is unknown", text), hints...)
+}

@@ -1,0 +1,394 @@
+package look
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/jobmesh/jobmesh/internal/cluster"
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/kind"
+	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/running"
+	"github.com/jobmesh/jobmesh/internal/why"
+)
+
+// mostCustom bounds how many kinds beside those of Kubernetes a bare name is looked for in.
+const mostCustom = 6
+
+// mostJobs bounds the Jobs of one object whose pods are asked for by name.
+const mostJobs = 50
+
+// A looker reads for one call.
+type looker struct {
+	cluster *cluster.Cluster
+	ns      string
+	mutex   sync.Mutex
+	facts   why.Facts
+	notes   []string
+}
+
+// Why reads what a verdict about the target needs: at most six requests where the kind is
+// given, fourteen otherwise. notes say what could not be read, and what that means.
+func Why(ctx context.Context, c *cluster.Cluster, t Target) (facts why.Facts, notes []string, err error) {
+	l := &looker{cluster: c, ns: c.Namespace()}
+	l.facts.Events, l.facts.Namespaces = map[string][]corev1.Event{}, map[string]lint.Namespace{}
+	object, err := l.find(ctx, t)
+	if err != nil {
+		return facts, nil, err
+	}
+	if err := l.load(ctx, object); err != nil {
+		return facts, nil, err
+	}
+	l.nodes(ctx)
+	l.facts.Now = c.Now()
+	if off := c.ClockOff(); off != 0 {
+		l.note("the clock here is %s off that of the cluster; ages are by the cluster's", off.Abs().Round(1e9))
+	}
+	return l.facts, l.notes, nil
+}
+
+func (l *looker) note(format string, arguments ...any) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.notes = append(l.notes, fmt.Sprintf(format, arguments...))
+}
+
+// An object is one that was found, in the type that fits.
+type object struct {
+	row     *kind.Kind
+	job     *batchv1.Job
+	cronJob *batchv1.CronJob
+	pod     *corev1.Pod
+	other   *unstructured.Unstructured
+}
+
+func (o *object) meta() metav1.Object {
+	switch {
+	case o.job != nil:
+		return o.job
+	case o.cronJob != nil:
+		return o.cronJob
+	case o.pod != nil:
+		return o.pod
+	}
+	return o.other
+}
+
+func (o *object) String() string { return word(o.row) + "/" + o.meta().GetName() }
+
+// get reads an object of a kind. version is that of a group that is not built in.
+func (l *looker) get(ctx context.Context, row *kind.Kind, version, name string) (o object, err error) {
+	o.row = row
+	switch {
+	case row.Group == "batch" && row.Kind == "Job":
+		o.job, err = l.cluster.Job(ctx, l.ns, name)
+	case row.Group == "batch" && row.Kind == "CronJob":
+		o.cronJob, err = l.cluster.CronJob(ctx, l.ns, name)
+	case row.Group == "" && row.Kind == "Pod":
+		o.pod, err = l.cluster.Pod(ctx, l.ns, name)
+	default:
+		o.other, err = l.cluster.Object(ctx, cluster.Resource{Group: row.Group, Version: version, Kind: row.Kind}, l.ns, name)
+	}
+	return o, err
+}
+
+func builtIn(row *kind.Kind) bool { return row.Group == "" || row.Group == "batch" }
+
+// find reads the object that the target names.
+func (l *looker) find(ctx context.Context, t Target) (object, error) {
+	what := t.Name + " in namespace " + l.ns
+	if t.Row != nil {
+		what = t.Row.Kind + " " + l.ns + "/" + t.Name
+		version := ""
+		if !builtIn(t.Row) {
+			var err error
+			if version, err = l.cluster.GroupVersion(ctx, t.Row.Group); err != nil {
+				return object{}, l.cluster.Explain(err, what, "why")
+			}
+			if version == "" {
+				return object{}, fault.New(fault.Usage, fmt.Errorf("%s: this cluster has no kind %s of %s", what, t.Row.Kind, t.Row.Group), "--context names another cluster")
+			}
+		}
+		o, err := l.get(ctx, t.Row, version, t.Name)
+		return o, l.cluster.Explain(err, what, "why")
+	}
+	found, errs := l.search(ctx, t.Name)
+	found = withoutOwned(found)
+	switch {
+	case len(found) > 1:
+		var names []string
+		for _, o := range found {
+			names = append(names, o.String())
+		}
+		return object{}, fault.New(fault.Usage, fmt.Errorf("%s is the name of %d objects: %s", what, len(found), strings.Join(names, ", ")), "jobmesh why "+names[0])
+	case len(found) == 1:
+		for _, err := range errs {
+			if !cluster.IsDenied(err) {
+				return object{}, l.cluster.Explain(err, what, "why")
+			}
+		}
+		return found[0], nil
+	}
+	// What is not allowed may have been it; anything else that failed is worse than that.
+	for _, denied := range []bool{false, true} {
+		for _, err := range errs {
+			if cluster.IsDenied(err) == denied {
+				return object{}, l.cluster.Explain(err, what, "why")
+			}
+		}
+	}
+	return object{}, fault.New(fault.Usage, fmt.Errorf("%s: there is no such Job, CronJob, Pod or other object that makes pods", what),
+		"-n names another namespace", "kubectl get jobs,cronjobs,pods -n "+l.ns)
+}
+
+// search looks for a name in all kinds at once. What is not there is no error.
+func (l *looker) search(ctx context.Context, name string) (found []object, errs []error) {
+	versions := map[string]string{}
+	var custom []*kind.Kind
+	var wait sync.WaitGroup
+	results := make([]struct {
+		object object
+		err    error
+	}, len(kind.Table))
+	at := func(row *kind.Kind) int {
+		return slices.IndexFunc(kind.Table, func(k kind.Kind) bool { return k.Group == row.Group && k.Kind == row.Kind })
+	}
+	read := func(row *kind.Kind) {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			r := &results[at(row)]
+			r.object, r.err = l.get(ctx, row, versions[row.Group], name)
+		}()
+	}
+	for _, row := range Judged() {
+		if builtIn(row) {
+			read(row)
+		} else {
+			custom = append(custom, row)
+		}
+	}
+	groups, err := l.cluster.GroupVersions(ctx)
+	wait.Wait()
+	if err != nil && !cluster.IsDenied(err) {
+		errs = append(errs, err)
+	}
+	asked := 0
+	for _, row := range custom {
+		if groups[row.Group] != "" && asked < mostCustom {
+			asked++
+			versions[row.Group] = groups[row.Group]
+		}
+	}
+	for _, row := range custom {
+		if asked > 0 && versions[row.Group] != "" {
+			asked--
+			read(row)
+		}
+	}
+	wait.Wait()
+	for i := range results {
+		r := &results[i]
+		switch {
+		case r.object.row == nil, cluster.IsGone(r.err):
+		case r.err != nil:
+			errs = append(errs, r.err)
+		default:
+			found = append(found, r.object)
+		}
+	}
+	return found, errs
+}
+
+// withoutOwned leaves out what another one of them has made: a RayJob and its Job, which
+// have one name, are one thing to people.
+func withoutOwned(found []object) []object {
+	uids := map[types.UID]bool{}
+	for _, o := range found {
+		uids[o.meta().GetUID()] = true
+	}
+	return slices.DeleteFunc(found, func(o object) bool {
+		return slices.ContainsFunc(o.meta().GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID != "" && uids[r.UID] })
+	})
+}
+
+// load reads the Jobs and pods of an object.
+func (l *looker) load(ctx context.Context, o object) error {
+	l.facts.Object = lint.Object{Kind: o.row.Kind, Namespace: o.meta().GetNamespace(), Name: o.meta().GetName()}
+	switch {
+	case o.pod != nil:
+		l.facts.Pods = []corev1.Pod{*o.pod}
+		return l.ofPod(ctx, o.pod)
+	case o.job != nil:
+		l.facts.Jobs = []batchv1.Job{*o.job}
+		return l.ofJobs(ctx)
+	case o.cronJob != nil:
+		l.facts.CronJob = o.cronJob
+		short := o.cronJob.DeepCopy()
+		short.APIVersion, short.Kind, short.ManagedFields = "batch/v1", "CronJob", nil
+		l.template(ctx, short)
+	default:
+		l.facts.Suspended, _, _ = unstructured.NestedBool(o.other.Object, "spec", "suspend")
+		l.template(ctx, o.other.Object)
+	}
+	jobs, err := l.cluster.Jobs(ctx, l.ns)
+	if cluster.IsDenied(err) {
+		l.note("Jobs may not be read in namespace %s, so what %s has made is not seen", l.ns, o.String())
+		return nil
+	}
+	if err != nil {
+		return l.cluster.Explain(err, "Jobs in namespace "+l.ns, "why")
+	}
+	uid := o.meta().GetUID()
+	for _, job := range jobs {
+		if owned(&job, uid) {
+			l.facts.Jobs = append(l.facts.Jobs, job)
+		}
+	}
+	l.facts.Jobs = recent(l.facts.Jobs)
+	if o.cronJob != nil {
+		if len(l.facts.Jobs) == 0 {
+			l.namespace(ctx)
+			return nil
+		}
+		return l.ofJobs(ctx)
+	}
+	return l.allPods(ctx, uid)
+}
+
+func owned(o metav1.Object, uid types.UID) bool {
+	return slices.ContainsFunc(o.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID == uid })
+}
+
+// recent are the Jobs that count: those that are active, and the last that is not.
+func recent(jobs []batchv1.Job) []batchv1.Job {
+	slices.SortFunc(jobs, func(a, b batchv1.Job) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
+	over := 0
+	jobs = slices.DeleteFunc(jobs, func(job batchv1.Job) bool {
+		if job.Status.CompletionTime == nil && !slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+			return (c.Type == batchv1.JobFailed || c.Type == batchv1.JobComplete) && c.Status == corev1.ConditionTrue
+		}) {
+			return false
+		}
+		over++
+		return over > 1
+	})
+	return jobs[:min(len(jobs), mostJobs)]
+}
+
+// template keeps an object for a forecast.
+func (l *looker) template(_ context.Context, o any) {
+	read, err := running.Object(o)
+	if err != nil {
+		l.note("the object cannot be read as a manifest, so there is no forecast: %v", err)
+		return
+	}
+	l.facts.Template = read
+}
+
+// ofJobs reads the pods of the Jobs, and why one has none.
+func (l *looker) ofJobs(ctx context.Context) error {
+	var names []string
+	for _, job := range l.facts.Jobs {
+		names = append(names, job.Name)
+	}
+	pods, err := l.cluster.JobPods(ctx, l.ns, names...)
+	if cluster.IsDenied(err) {
+		return l.cluster.Explain(err, "pods in namespace "+l.ns, "why") // without them nothing can be said
+	}
+	if err != nil {
+		return l.cluster.Explain(err, "pods of Job "+l.ns+"/"+names[0], "why")
+	}
+	l.facts.Pods = pods
+	for _, job := range l.facts.Jobs {
+		if job.Status.CompletionTime == nil && !slices.ContainsFunc(pods, func(p corev1.Pod) bool { return owned(&p, job.UID) }) {
+			l.events(ctx, job.Name)
+			return nil // one is enough to tell of
+		}
+	}
+	return nil
+}
+
+// allPods reads the pods that an object of another kind has made, itself or by its Jobs.
+func (l *looker) allPods(ctx context.Context, uid types.UID) error {
+	pods, err := l.cluster.Pods(ctx, l.ns)
+	if err != nil {
+		return l.cluster.Explain(err, "pods in namespace "+l.ns, "why")
+	}
+	uids := map[types.UID]bool{uid: true}
+	for _, job := range l.facts.Jobs {
+		uids[job.UID] = true
+	}
+	for _, p := range pods {
+		if slices.ContainsFunc(p.OwnerReferences, func(r metav1.OwnerReference) bool { return uids[r.UID] }) {
+			l.facts.Pods = append(l.facts.Pods, p)
+		}
+	}
+	if len(pods) == 0 {
+		l.namespace(ctx)
+	}
+	return nil
+}
+
+// ofPod reads the Job of a pod.
+func (l *looker) ofPod(ctx context.Context, p *corev1.Pod) error {
+	for _, owner := range p.OwnerReferences {
+		if owner.Kind != "Job" || !strings.HasPrefix(owner.APIVersion, "batch/") {
+			continue
+		}
+		job, err := l.cluster.Job(ctx, p.Namespace, owner.Name)
+		switch {
+		case cluster.IsDenied(err):
+			l.note("Job %s/%s may not be read, so its deadline is not known", p.Namespace, owner.Name)
+		case cluster.IsGone(err): // deleted, and the pod after it
+		case err != nil:
+			return l.cluster.Explain(err, "Job "+p.Namespace+"/"+owner.Name, "why")
+		case job.UID == owner.UID:
+			l.facts.Jobs = nil // the question is about this pod alone
+		}
+		return nil
+	}
+	if len(p.OwnerReferences) == 0 && p.Spec.RestartPolicy == corev1.RestartPolicyAlways {
+		return fault.New(fault.Usage, fmt.Errorf("Pod %s/%s: it is meant to run until somebody deletes it (restartPolicy: Always)", p.Namespace, p.Name), "ask about a Job, or about a pod that ends")
+	}
+	return nil
+}
+
+func (l *looker) events(ctx context.Context, job string) {
+	events, err := l.cluster.Events(ctx, l.ns, "Job", job)
+	if err != nil {
+		if !errors.Is(err, context.Canceled) {
+			l.note("events may not be read in namespace %s, so what refuses a pod is not seen", l.ns)
+		}
+		return
+	}
+	l.facts.Events[job] = events
+}
+
+func (l *looker) namespace(ctx context.Context) {
+	ns, err := l.cluster.ReadNamespace(ctx, l.ns)
+	if err != nil {
+		l.note("namespace %s may not be read, so whether a mesh is on there is not known", l.ns)
+		return
+	}
+	l.facts.Namespaces[l.ns] = lint.Namespace{Labels: ns.Labels, Annotations: ns.Annotations}
+}
+
+func (l *looker) nodes(ctx context.Context) {
+	nodes, err := l.cluster.Nodes(ctx)
+	if err != nil {
+		l.note("nodes may not be read, so which of them is too old for native sidecars is not known")
+		return
+	}
+	l.facts.Nodes = why.NodesOf(nodes)
+}

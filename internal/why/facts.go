@@ -1,0 +1,67 @@
+// Package why says of a Job, or of anything that makes pods that are meant to end, whether
+// it finishes and, where it does not, why: a function of what was read from the cluster.
+package why
+
+import (
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/mesh"
+)
+
+// Facts are what was read.
+type Facts struct {
+	// Object is what was asked about.
+	Object lint.Object
+	// CronJob is set where that is one.
+	CronJob *batchv1.CronJob
+	// Suspended is set where the object is of another kind and says so itself.
+	Suspended bool
+	// Jobs are the Jobs of the object, itself where it is one. Pods are theirs, and its own.
+	Jobs []batchv1.Job
+	Pods []corev1.Pod
+	// Template is the object as lint reads it, for what has no pods. Its Node is nil where it
+	// was not read.
+	Template manifest.Object
+	// Events are those of Jobs without pods, by the name of the Job.
+	Events map[string][]corev1.Event
+	// Nodes are all of the cluster, none where they may not be read.
+	Nodes []Node
+	// Namespaces are those that were read.
+	Namespaces map[string]lint.Namespace
+	// Now is the time by the clock of the server.
+	Now time.Time
+	// Program is how the reader calls jobmesh, as in "kubectl jobmesh".
+	Program string
+}
+
+// A Node is one with the version of its kubelet.
+type Node struct {
+	Name    string
+	Kubelet mesh.Version
+}
+
+// Oldest is the node with the oldest kubelet, the zero Node where none is known.
+func Oldest(nodes []Node) Node {
+	var oldest Node
+	for _, n := range nodes {
+		if n.Kubelet.Known() && (!oldest.Kubelet.Known() || n.Kubelet.Before(oldest.Kubelet.Major, oldest.Kubelet.Minor)) {
+			oldest = n
+		}
+	}
+	return oldest
+}
+
+// NodesOf takes from nodes what is asked about them.
+func NodesOf(nodes []corev1.Node) []Node {
+	var all []Node
+	for _, n := range nodes {
+		version, _ := mesh.ParseVersion(n.Status.NodeInfo.KubeletVersion) // unknown where it says nothing
+		all = append(all, Node{n.Name, version})
+	}
+	return all
+}

@@ -1,0 +1,318 @@
+package why
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/running"
+)
+
+// Kueue's label for the queue of a Job, and its gate of a pod.
+const (
+	kueueQueue = "kueue.x-k8s.io/queue-name"
+	kueueGate  = "kueue.x-k8s.io/admission"
+)
+
+// Grace is how long what was asked to stop may take: Linkerd's proxy drains for up to two
+// minutes (config.linkerd.io/shutdown-grace-period).
+const Grace = 130 * time.Second
+
+// Judge gives the verdict. Pods that cannot be read as manifests are an error.
+func Judge(f Facts) (Verdict, error) {
+	j := &judge{Facts: f, linter: lint.New(lint.Profile{}, f.Namespaces)}
+	found, err := j.object()
+	if err != nil {
+		return Verdict{}, err
+	}
+	return found.verdict(f.Object), nil
+}
+
+type judge struct {
+	Facts
+	linter *lint.Linter
+}
+
+// object judges what was asked about: the worst of its Jobs and pods.
+func (j *judge) object() (finding, error) {
+	var active, over []finding
+	seen := map[string]bool{}
+	for i := range j.Jobs {
+		job := &j.Jobs[i]
+		pods := j.podsOf(job)
+		for _, p := range pods {
+			seen[p.Name] = true
+		}
+		f, err := j.job(job, pods)
+		switch {
+		case err != nil:
+			return f, err
+		case f.word == Finished:
+			over = append(over, f)
+		default:
+			active = append(active, f)
+		}
+	}
+	for i := range j.Pods {
+		if seen[j.Pods[i].Name] {
+			continue
+		}
+		f, err := j.pod(&j.Pods[i], nil)
+		switch {
+		case err != nil:
+			return f, err
+		case f.word == Finished:
+			over = append(over, f)
+		default:
+			active = append(active, f)
+		}
+	}
+	if len(active) > 0 {
+		f := worst(active)
+		f.text = append(f.text, j.others(active)...)
+		return j.blocked(f), nil
+	}
+	if j.suspended() {
+		return finding{word: Running, reason: Suspended, text: []string{j.name() + " is suspended: it starts nothing until spec.suspend is false."}}, nil
+	}
+	if len(over) > 0 {
+		return latest(over), nil
+	}
+	return j.forecast(), nil
+}
+
+func (j *judge) podsOf(job *batchv1.Job) []*corev1.Pod {
+	var pods []*corev1.Pod
+	for i := range j.Pods {
+		p := &j.Pods[i]
+		for _, o := range p.OwnerReferences {
+			if o.UID == job.UID && o.Kind == "Job" {
+				pods = append(pods, p)
+				break
+			}
+		}
+	}
+	return pods
+}
+
+// latest is the finding about what ended last.
+func latest(all []finding) finding {
+	return slices.MaxFunc(all, func(a, b finding) int { return compareEnds(a.since, b.since) })
+}
+
+func compareEnds(a, b time.Time) int { return a.Compare(b) }
+
+// others says how many more are as bad as the one that is told of.
+func (j *judge) others(all []finding) []string {
+	stuck := 0
+	for _, f := range all {
+		if f.word == Stuck {
+			stuck++
+		}
+	}
+	if stuck < 2 {
+		return nil
+	}
+	return []string{fmt.Sprintf("Of %d that are active, %d are stuck; this is the one that has been so for longest.", len(all), stuck)}
+}
+
+func (j *judge) suspended() bool {
+	return j.Suspended || j.CronJob != nil && j.CronJob.Spec.Suspend != nil && *j.CronJob.Spec.Suspend
+}
+
+// blocked adds what a stuck run means for the next ones.
+func (j *judge) blocked(f finding) finding {
+	if j.CronJob != nil && f.word == Stuck && j.CronJob.Spec.ConcurrencyPolicy == batchv1.ForbidConcurrent {
+		f.text = append(f.text, "No further run of the CronJob starts until it has ended (concurrencyPolicy: Forbid).")
+	}
+	return f
+}
+
+// forecast judges what has made nothing yet, by its template.
+func (j *judge) forecast() finding {
+	f := finding{word: Running, reason: Working, text: []string{j.name() + " has no pod yet."}}
+	if j.CronJob != nil {
+		f.text = []string{fmt.Sprintf("%s has no run to look at; its schedule is %q.", j.name(), j.CronJob.Spec.Schedule)}
+	}
+	if j.Template.Node == nil {
+		return f
+	}
+	oldest := Oldest(j.Nodes)
+	linter := lint.New(lint.Profile{Installation: native.Installation{MinKubelet: oldest.Kubelet}}, j.Namespaces)
+	hangs := hanging(linter.Check(j.Template))
+	if len(hangs) == 0 {
+		return f
+	}
+	f.word, f.reason, f.lint = WillHang, HangsWhenItEnds, hangs
+	f.text = append(f.text, "Its pods will not end: "+hangs[0].Message+".")
+	f.fix = append(f.fix, fixesOf(hangs)...)
+	return f
+}
+
+// hanging are the findings that say that something stays active.
+func hanging(all []lint.Finding) []lint.Finding {
+	return slices.DeleteFunc(all, func(f lint.Finding) bool { return !f.Rule.Hangs() })
+}
+
+func fixesOf(all []lint.Finding) []string {
+	var fixes []string
+	for _, f := range all {
+		if !slices.Contains(fixes, f.Fix) {
+			fixes = append(fixes, f.Fix)
+		}
+	}
+	return fixes
+}
+
+func condition(job *batchv1.Job, kind batchv1.JobConditionType) *batchv1.JobCondition {
+	for i := range job.Status.Conditions {
+		if c := &job.Status.Conditions[i]; c.Type == kind && c.Status == corev1.ConditionTrue {
+			return c
+		}
+	}
+	return nil
+}
+
+// job judges a Job with its pods.
+func (j *judge) job(job *batchv1.Job, pods []*corev1.Pod) (finding, error) {
+	name := "Job " + job.Namespace + "/" + job.Name
+	if c := condition(job, batchv1.JobComplete); c != nil {
+		return j.withPod(finding{word: Finished, reason: Succeeded, since: c.LastTransitionTime.Time,
+			text: []string{fmt.Sprintf("%s completed %s.", name, j.ago(c.LastTransitionTime.Time))}}, pods)
+	}
+	if c := condition(job, batchv1.JobFailed); c != nil {
+		return j.withPod(finding{word: Finished, reason: Failed, since: c.LastTransitionTime.Time,
+			text: []string{fmt.Sprintf("%s has failed %s: %s.", name, j.ago(c.LastTransitionTime.Time), said(c.Reason, c.Message))}}, pods)
+	}
+	if job.Spec.Suspend != nil && *job.Spec.Suspend {
+		return j.jobSuspended(job, name), nil
+	}
+	var all []finding
+	for _, p := range pods {
+		f, err := j.pod(p, job)
+		if err != nil {
+			return f, err
+		}
+		all = append(all, f)
+	}
+	all = slices.DeleteFunc(all, func(f finding) bool { return f.word == Finished })
+	if len(all) == 0 {
+		return j.jobWithoutPods(job, name, len(pods)), nil
+	}
+	f := worst(all)
+	f.text = append(f.text, j.others(all)...)
+	return f, nil
+}
+
+// withPod adds the containers of the last pod.
+func (j *judge) withPod(f finding, pods []*corev1.Pod) (finding, error) {
+	if len(pods) == 0 {
+		return f, nil
+	}
+	last := slices.MaxFunc(pods, func(a, b *corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	p, err := running.Read(last, j.linter)
+	if err != nil {
+		return f, err
+	}
+	f.pod = &p
+	for _, c := range p.Work() {
+		if c.State == running.Ended {
+			f.text = append(f.text, fmt.Sprintf("Container `%s` of pod %s ended %s.", c.Name, p.Name, howEnded(&c)))
+		}
+	}
+	return f, nil
+}
+
+func (j *judge) jobSuspended(job *batchv1.Job, name string) finding {
+	var since time.Time
+	if c := condition(job, batchv1.JobSuspended); c != nil {
+		since = c.LastTransitionTime.Time
+	}
+	if queue := job.Labels[kueueQueue]; queue != "" {
+		return finding{word: Running, reason: QuotaHeld, since: since,
+			text: []string{fmt.Sprintf("%s waits for quota: Kueue holds it in the queue %s.", name, queue)},
+			fix:  []string{"kubectl -n " + job.Namespace + " get workloads.kueue.x-k8s.io"}}
+	}
+	return finding{word: Running, reason: Suspended, since: since,
+		text: []string{name + " is suspended: it starts nothing until spec.suspend is false."},
+		fix:  []string{fmt.Sprintf(`kubectl -n %s patch job %s -p '{"spec":{"suspend":false}}'`, job.Namespace, job.Name)}}
+}
+
+// jobWithoutPods judges a Job that has no pod that runs: pods that were tried may be there.
+func (j *judge) jobWithoutPods(job *batchv1.Job, name string, tried int) finding {
+	if by := job.Spec.ManagedBy; by != nil && *by != "" && *by != batchv1.JobControllerName {
+		return finding{word: Running, reason: Working, since: started(job),
+			text: []string{fmt.Sprintf("%s is run by %s, in another cluster perhaps: what it does is not seen here.", name, *by)}}
+	}
+	if e, ok := refusal(j.Events[job.Name]); ok {
+		return j.refused(job, name, e)
+	}
+	f := finding{word: Running, reason: Working, since: started(job), text: []string{name + " has no pod yet, and nothing has refused one."}}
+	switch {
+	case job.Status.StartTime == nil:
+		f.text = []string{name + " has not been started: the Job controller has not seen it yet."}
+	case tried > 0 && job.Status.Failed > 0:
+		f.text = []string{fmt.Sprintf("%s has failed %d times, and waits before it tries again.", name, job.Status.Failed)}
+	case tried > 0:
+		f.text = []string{name + " has no pod that runs: the Job controller counts those that have ended."}
+	}
+	return f
+}
+
+func started(job *batchv1.Job) time.Time {
+	if job.Status.StartTime == nil {
+		return time.Time{}
+	}
+	return job.Status.StartTime.Time
+}
+
+// refusal is the last event that says that a pod could not be made, unless one was made
+// after it.
+func refusal(events []corev1.Event) (corev1.Event, bool) {
+	var last corev1.Event
+	for _, e := range events {
+		if (e.Reason == "FailedCreate" || e.Reason == "SuccessfulCreate") && !eventTime(&e).Before(eventTime(&last)) {
+			last = e
+		}
+	}
+	return last, last.Reason == "FailedCreate"
+}
+
+func eventTime(e *corev1.Event) time.Time {
+	switch {
+	case e.Series != nil:
+		return e.Series.LastObservedTime.Time
+	case !e.LastTimestamp.IsZero():
+		return e.LastTimestamp.Time
+	case !e.EventTime.IsZero():
+		return e.EventTime.Time
+	}
+	return e.CreationTimestamp.Time
+}
+
+func (j *judge) refused(job *batchv1.Job, name string, e corev1.Event) finding {
+	since := e.FirstTimestamp.Time
+	if since.IsZero() {
+		since = eventTime(&e)
+	}
+	message := said("", e.Message)
+	if strings.Contains(e.Message, "exceeded quota") {
+		return finding{word: Running, reason: QuotaHeld, since: since,
+			text: []string{fmt.Sprintf("%s waits for quota: %s.", name, message)},
+			fix:  []string{"kubectl -n " + job.Namespace + " describe resourcequota"}}
+	}
+	f := finding{word: Stuck, reason: AdmissionRefused, since: since,
+		text: []string{fmt.Sprintf("%s is stuck: its pod is refused: %s.", name, message)},
+		fix:  []string{fmt.Sprintf("kubectl -n %s describe job %s", job.Namespace, job.Name)}}
+	if strings.Contains(e.Message, "failed quota") { // a quota that wants what a container does not say
+		f.lint = append(f.lint, lint.Observe("JM506", lint.Object{Kind: "Job", Namespace: job.Namespace, Name: job.Name}, "", message,
+			"give every container the requests and limits that the quota counts"))
+	}
+	return f
+}

@@ -1,0 +1,264 @@
+// Package apiserver is a server that speaks the API of Kubernetes over objects that a test
+// writes down: enough of it for clients that read. It is no cluster: nothing runs in it, and
+// what is written to it is kept or refused as the test says.
+package apiserver
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/yaml"
+)
+
+// A Server is one with its objects.
+type Server struct {
+	*httptest.Server
+	// Denied are resources that nobody may read, as in "nodes".
+	Denied []string
+	// Status is the code that every request is answered with, 0 for the answer itself.
+	Status int
+	// Hangs makes every request wait until the client has gone.
+	Hangs bool
+	// Off is added to the clock.
+	Off time.Duration
+	// Upgrade answers a request to a subresource of a pod, as portforward does.
+	Upgrade func(http.ResponseWriter, *http.Request)
+
+	mutex    sync.Mutex
+	objects  []object
+	requests []string
+}
+
+type object struct {
+	apiVersion, resource, namespace, name string
+	content                               map[string]any
+}
+
+// New starts a server. The caller closes it.
+func New() *Server {
+	s := &Server{}
+	s.Server = httptest.NewServer(s)
+	return s
+}
+
+// Load adds the objects of a YAML stream. {{ago 5m}} in it is the time so long ago.
+func (s *Server) Load(text string) error {
+	for _, document := range strings.Split("\n"+text, "\n---") {
+		var content map[string]any
+		if err := yaml.Unmarshal([]byte(s.times(document)), &content); err != nil {
+			return err
+		}
+		if len(content) > 0 {
+			s.Add(content)
+		}
+	}
+	return nil
+}
+
+func (s *Server) times(text string) string {
+	for {
+		before, rest, ok := strings.Cut(text, "{{ago ")
+		if !ok {
+			return text
+		}
+		age, after, _ := strings.Cut(rest, "}}")
+		d, err := time.ParseDuration(strings.TrimSpace(age))
+		if err != nil {
+			panic(err) // a mistake in the test
+		}
+		text = before + time.Now().Add(s.Off-d).UTC().Format(time.RFC3339) + after
+	}
+}
+
+// Add adds or replaces an object.
+func (s *Server) Add(content map[string]any) {
+	meta, _ := content["metadata"].(map[string]any)
+	text := func(v any) string { t, _ := v.(string); return t }
+	o := object{text(content["apiVersion"]), strings.ToLower(text(content["kind"])) + "s", text(meta["namespace"]), text(meta["name"]), content}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.objects = slices.DeleteFunc(s.objects, func(other object) bool {
+		return other.apiVersion == o.apiVersion && other.resource == o.resource && other.namespace == o.namespace && other.name == o.name
+	})
+	s.objects = append(s.objects, o)
+}
+
+// Requests are the requests so far, as in "GET /api/v1/nodes".
+func (s *Server) Requests() []string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return slices.Clone(s.requests)
+}
+
+// Kubeconfig writes one that leads to the server, with the namespace prod.
+func (s *Server) Kubeconfig(dir string) (string, error) {
+	file := filepath.Join(dir, "kubeconfig")
+	return file, os.WriteFile(file, fmt.Appendf(nil, `apiVersion: v1
+kind: Config
+current-context: test
+contexts: [{name: test, context: {cluster: test, user: test, namespace: prod}}]
+clusters: [{name: test, cluster: {server: %q}}]
+users: [{name: test, user: {token: secret-token}}]
+`, s.URL), 0o600)
+}
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mutex.Lock()
+	s.requests = append(s.requests, r.Method+" "+r.URL.Path)
+	s.mutex.Unlock()
+	if s.Hangs {
+		<-r.Context().Done()
+		return
+	}
+	w.Header().Set("Date", time.Now().Add(s.Off).UTC().Format(http.TimeFormat))
+	p := parse(r.URL.Path)
+	switch {
+	case s.Status != 0:
+		refuse(w, s.Status, "", http.StatusText(s.Status))
+	case slices.Contains(s.Denied, p.resource):
+		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden,
+			fmt.Sprintf("%s is forbidden: User \"test\" cannot list resource %q in API group \"\"", p.resource, p.resource))
+	case p.sub != "" && s.Upgrade != nil:
+		s.Upgrade(w, r)
+	case r.Method != http.MethodGet:
+		refuse(w, http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, "nothing is written here")
+	case r.URL.Path == "/version":
+		answer(w, map[string]any{"gitVersion": "v1.37.2"})
+	case p.resource == "":
+		s.group(w, r.URL.Path)
+	case p.name != "":
+		s.one(w, p)
+	default:
+		s.list(w, r, p)
+	}
+}
+
+// A place is what a URL names.
+type place struct{ apiVersion, namespace, resource, name, sub string }
+
+func parse(path string) place {
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	var p place
+	switch {
+	case parts[0] == "api" && len(parts) > 2:
+		p.apiVersion, parts = parts[1], parts[2:]
+	case parts[0] == "apis" && len(parts) > 3:
+		p.apiVersion, parts = parts[1]+"/"+parts[2], parts[3:]
+	default:
+		return p
+	}
+	if parts[0] == "namespaces" && len(parts) > 2 {
+		p.namespace, parts = parts[1], parts[2:]
+	}
+	parts = append(parts, "", "")
+	p.resource, p.name, p.sub = parts[0], parts[1], parts[2]
+	return p
+}
+
+// group answers what API groups there are: those of the objects.
+func (s *Server) group(w http.ResponseWriter, path string) {
+	var groups []metav1.APIGroup
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for _, o := range s.objects {
+		name, version, ok := strings.Cut(o.apiVersion, "/")
+		if !ok || slices.ContainsFunc(groups, func(g metav1.APIGroup) bool { return g.Name == name }) {
+			continue
+		}
+		groups = append(groups, metav1.APIGroup{Name: name, PreferredVersion: metav1.GroupVersionForDiscovery{GroupVersion: o.apiVersion, Version: version}})
+	}
+	if path == "/apis" {
+		answer(w, metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}, Groups: groups})
+		return
+	}
+	for _, g := range groups {
+		if path == "/apis/"+g.Name {
+			answer(w, g)
+			return
+		}
+	}
+	refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
+}
+
+func (s *Server) one(w http.ResponseWriter, p place) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for _, o := range s.objects {
+		if o.apiVersion == p.apiVersion && o.resource == p.resource && o.namespace == p.namespace && o.name == p.name {
+			answer(w, o.content)
+			return
+		}
+	}
+	refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, fmt.Sprintf("%s %q not found", p.resource, p.name))
+}
+
+func (s *Server) list(w http.ResponseWriter, r *http.Request, p place) {
+	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error())
+		return
+	}
+	items, kind := []any{}, ""
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for _, o := range s.objects {
+		if o.apiVersion != p.apiVersion || o.resource != p.resource || p.namespace != "" && o.namespace != p.namespace {
+			continue
+		}
+		if selector.Matches(labelsOf(o.content)) && fields(r.URL.Query().Get("fieldSelector"), o.content) {
+			items = append(items, o.content)
+		}
+		kind, _ = o.content["kind"].(string)
+	}
+	answer(w, map[string]any{"kind": kind + "List", "apiVersion": p.apiVersion, "metadata": map[string]any{"resourceVersion": "1"}, "items": items})
+}
+
+func labelsOf(content map[string]any) labels.Set {
+	set := labels.Set{}
+	meta, _ := content["metadata"].(map[string]any)
+	all, _ := meta["labels"].(map[string]any)
+	for key, value := range all {
+		set[key] = fmt.Sprint(value)
+	}
+	return set
+}
+
+// fields does what a field selector asks for.
+func fields(selector string, content map[string]any) bool {
+	for _, part := range strings.FieldsFunc(selector, func(r rune) bool { return r == ',' }) {
+		path, wanted, _ := strings.Cut(part, "=")
+		not := strings.HasSuffix(path, "!")
+		var at any = content
+		for _, key := range strings.Split(strings.TrimSuffix(path, "!"), ".") {
+			m, _ := at.(map[string]any)
+			at = m[key]
+		}
+		if got, _ := at.(string); (got == wanted) == not {
+			return false
+		}
+	}
+	return true
+}
+
+func refuse(w http.ResponseWriter, code int, reason metav1.StatusReason, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(metav1.Status{ // the client may be gone
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Code: int32(code), Reason: reason, Message: message,
+	})
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // as above
+}

@@ -1,0 +1,64 @@
+package jobmesh
+
+import (
+	"flag"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/jobmesh/jobmesh/tests/apiserver"
+)
+
+// serverKey is where a scenario keeps its server.
+type serverKey struct{}
+
+// denials are the resources of repeated -deny.
+type denials []string
+
+func (d *denials) String() string         { return "" }
+func (d *denials) Set(value string) error { *d = append(*d, value); return nil }
+
+// apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] FILE... starts a server
+// with these objects, and makes it that of $KUBECONFIG.
+func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
+	server := apiserver.New()
+	flags := flag.NewFlagSet("apiserver", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Var((*denials)(&server.Denied), "deny", "")
+	flags.IntVar(&server.Status, "status", 0, "")
+	flags.BoolVar(&server.Hangs, "hang", false, "")
+	flags.DurationVar(&server.Off, "off", time.Duration(0), "")
+	if err := flags.Parse(args); err != nil || neg {
+		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] FILE...")
+	}
+	for _, file := range flags.Args() {
+		ts.Check(server.Load(ts.ReadFile(file)))
+	}
+	ts.Defer(server.CloseClientConnections)
+	ts.Defer(server.Close)
+	config, err := server.Kubeconfig(ts.MkAbs("."))
+	ts.Check(err)
+	ts.Setenv("KUBECONFIG", config)
+	ts.Value(serverKey{}).(*serverBox).server, ts.Value(serverKey{}).(*serverBox).seen = server, 0
+}
+
+// serverBox is the server that a scenario has started last, and how many of its requests
+// have been looked at.
+type serverBox struct {
+	server *apiserver.Server
+	seen   int
+}
+
+// requests [N] forgets the requests so far, or says that there were N since the last time.
+func countRequests(ts *testscript.TestScript, neg bool, args []string) {
+	box := ts.Value(serverKey{}).(*serverBox)
+	all := box.server.Requests()
+	if len(args) == 1 {
+		if got := strconv.Itoa(len(all) - box.seen); got != args[0] || neg {
+			ts.Fatalf("want %s requests, got %s: %v", args[0], got, all[box.seen:])
+		}
+	}
+	box.seen = len(all)
+}
