@@ -65,7 +65,7 @@ func released(t *testing.T, p image.Platform) []byte {
 	path := filepath.Join(t.TempDir(), "jobmesh-wrap")
 	arguments := append([]string{"build"}, recipe.GoFlags()...)
 	build := exec.Command("go", append(arguments, "-o", path, "github.com/jobmesh/jobmesh/cmd/jobmesh-wrap")...)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS=linux", "GOARCH="+p.Architecture(), "GOAMD64=v1")
+	build.Env = append(append(os.Environ(), "GOFLAGS=", "GOOS=linux", "CGO_ENABLED=0"), p.Environment()...)
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
 	binary, err := os.ReadFile(path)
