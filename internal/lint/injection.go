@@ -13,6 +13,8 @@ import (
 const (
 	volumeName    = "jobmesh"
 	imageVolume   = "jobmesh-image"
+	stateVolume   = "jobmesh-state"
+	podVolume     = "jobmesh-pod"
 	installName   = "jobmesh-install"
 	mountPath     = "/jobmesh"
 	wrapperBinary = "jobmesh-wrap"
@@ -188,6 +190,9 @@ func ourInstall(c container) bool {
 	return slices.Contains(c.argv, "install") && !c.Native
 }
 
+// ownVolumes are the volumes that injection adds, by name, each with its source.
+var ownVolumes = map[string]string{volumeName: "emptyDir", imageVolume: "image", stateVolume: "emptyDir", podVolume: "downwardAPI"}
+
 // taken reports volumes, init containers and mounts that stand where ours would.
 func taken(p *pod, r *reporter) {
 	foreign := map[string]bool{}
@@ -195,9 +200,9 @@ func taken(p *pod, r *reporter) {
 	for i := range manifest.Items(volumes.node) {
 		v := volumes.get(i)
 		name := v.get("name").text()
-		ours := name == volumeName && v.get("emptyDir").node != nil || name == imageVolume && v.get("image").node != nil
-		foreign[name] = !ours
-		if !ours && (name == volumeName || name == imageVolume || name == "jobmesh-state") && (name != "jobmesh-state" || v.get("emptyDir").node == nil) {
+		source, reserved := ownVolumes[name]
+		foreign[name] = !reserved || v.get(source).node == nil
+		if reserved && foreign[name] {
 			r.add(v, "", "what", "volume `"+name+"`")
 		}
 	}
@@ -212,8 +217,7 @@ func taken(p *pod, r *reporter) {
 			m := mounts.get(i)
 			where := path.Clean("/" + m.get("mountPath").text())
 			name := m.get("name").text()
-			ours := name == volumeName || name == imageVolume
-			if !ours && foreign[name] && (where == mountPath || strings.HasPrefix(where, mountPath+"/") || where == "/") {
+			if _, reserved := ownVolumes[name]; !reserved && foreign[name] && (where == mountPath || strings.HasPrefix(where, mountPath+"/") || where == "/") {
 				r.add(m.get("mountPath"), c.Name, "what", "mount path "+where)
 			}
 		}

@@ -3,6 +3,8 @@ package lint
 import (
 	"slices"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/mesh"
@@ -114,6 +116,13 @@ func newContainer(c manifest.Container) container {
 		value = script.Expand(value, read.env)
 		read.env[manifest.Text(manifest.Get(e, "name"))] = value
 	}
+	if readsAnnotations(c.Node) {
+		for _, m := range mesh.All() {
+			if variable := m.Variable(); variable != "" {
+				addMissing(read.env, map[string]string{variable: script.Unknown})
+			}
+		}
+	}
 	if len(manifest.Items(manifest.Get(c.Node, "envFrom"))) > 0 {
 		// Without them these wrappers would be of no use: they are there.
 		for _, name := range slices.Concat(wrapflags.ScuttleVariables(), wrapflags.PreflightVariables()) {
@@ -132,6 +141,14 @@ func newContainer(c manifest.Container) container {
 		read.reading = script.Read(read.argv, read.env)
 	}
 	return read
+}
+
+// readsAnnotations says whether a container mounts the annotations of its pod for the
+// wrapper, which say all that the variables of the meshes can say.
+func readsAnnotations(container *yaml.Node) bool {
+	return slices.ContainsFunc(manifest.Items(manifest.Get(container, "volumeMounts")), func(mount *yaml.Node) bool {
+		return manifest.Text(manifest.Get(mount, "name")) == podVolume
+	})
 }
 
 func addMissing(to, from map[string]string) {

@@ -35,6 +35,7 @@ func TestWrapped(t *testing.T) {
 		env     []string // NAME=VALUE; NAME alone is one from elsewhere
 		pod     string   // more of the pod spec
 		beside  string
+		mounts  string
 		off     bool // the pod opts out of the mesh
 		want    string
 	}{
@@ -76,6 +77,7 @@ func TestWrapped(t *testing.T) {
 		{name: "told of another mesh", profile: istio, command: "jobmesh-wrap -- /app", env: []string{"JOBMESH_POD_LINKERD"}, want: "JM101"},
 		{name: "told of this one", profile: istio, command: "jobmesh-wrap -- /app", env: []string{"JOBMESH_POD_LINKERD", "JOBMESH_POD_ISTIO"}},
 		{name: "told of none", profile: istio, command: "jobmesh-wrap -- /app", env: []string{"JOBMESH_POD_ISTIO="}, want: "JM101"},
+		{name: "told of annotations", profile: istio, command: "jobmesh-wrap -- /app", mounts: "{name: jobmesh-pod, mountPath: /jobmesh-pod}"},
 		{name: "told of nothing", profile: istio, command: "jobmesh-wrap -- /app"},
 		{name: "a named mesh outside", profile: istio, command: "jobmesh-wrap --mesh=istio -- /app", env: []string{"JOBMESH_POD_ISTIO"}, off: true, want: "JM203"},
 		{name: "a request of its own", profile: istio, command: "jobmesh-wrap --stop=POST~http://127.0.0.1:15020/quitquitquit -- /app"},
@@ -95,6 +97,7 @@ func TestWrapped(t *testing.T) {
 		{name: "another by name", command: "jobmesh-wrap --mesh=linkerd -- /app", beside: csp, want: "JM106"},
 		{name: "by request", command: "jobmesh-wrap --stop=POST~http://127.0.0.1:9091/quitquitquit -- /app", beside: csp},
 		{name: "told of meshes", command: "jobmesh-wrap -- /app", env: []string{"JOBMESH_POD_ISTIO"}, beside: csp, want: "JM106"},
+		{name: "told of annotations", command: "jobmesh-wrap -- /app", mounts: "{name: jobmesh-pod, mountPath: /jobmesh-pod}", beside: csp, want: "JM106"},
 		{name: "a mesh comes first", profile: istio, command: "jobmesh-wrap -- /app", beside: csp, want: "JM106"},
 		{name: "success alone", command: "jobmesh-wrap --stop-when=never -- /app", beside: csp, want: "JM106"},
 		{name: "not to be found", command: "jobmesh-wrap -- /app", beside: beside("--quitquitquit", ""), want: "JM106"},
@@ -118,7 +121,7 @@ func TestWrapped(t *testing.T) {
 					env = append(env, `{name: `+name+`, valueFrom: {fieldRef: {fieldPath: a}}}`)
 				}
 			}
-			containers := `{name: main, image: "b:1", command: ` + strings.ReplaceAll(string(words), "~", " ") + `, env: [` + strings.Join(env, ", ") + `]}`
+			containers := `{name: main, image: "b:1", command: ` + strings.ReplaceAll(string(words), "~", " ") + `, env: [` + strings.Join(env, ", ") + `], volumeMounts: [` + c.mounts + `]}`
 			if c.beside != "" {
 				containers += ", " + c.beside
 			}

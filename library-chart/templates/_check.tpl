@@ -1,6 +1,7 @@
 {{/*
 Everything that can be wrong with a pod spec. Params: $call with settings and
-target; stores the containers to wrap as $call.containers, and what _mounts finds.
+target; stores the containers to wrap as $call.containers, $call.longRunning where one of
+the pod runs for as long as the pod, and what _mounts finds.
 */}}
 {{- define "jobmesh._check" -}}
 {{- $call := . -}}
@@ -40,6 +41,9 @@ target; stores the containers to wrap as $call.containers, and what _mounts find
 {{- $call := . -}}
 {{- $containers := dict -}}
 {{- $names := list -}}
+{{- $ending := list "Never" "OnFailure" -}}
+{{- $policy := toString .target.restartPolicy -}}
+{{- $_ := set . "longRunning" false -}}
 {{- range $i, $container := .target.containers -}}
   {{- $name := "" -}}
   {{- if kindIs "map" $container -}}
@@ -48,6 +52,12 @@ target; stores the containers to wrap as $call.containers, and what _mounts find
   {{- if and (kindIs "string" $name) $name -}}
     {{- $names = append $names $name -}}
     {{- $_ := set $containers $name $container -}}
+    {{- if not (has (default $policy $container.restartPolicy | toString) $ending) -}}
+      {{- if has $policy $ending -}}
+        {{- include "jobmesh._errors.add" (list $call (printf "container %q has restartPolicy %v and is started again whenever it ends, so its pod never does; remove it, or move the container to initContainers" $name $container.restartPolicy)) -}}
+      {{- end -}}
+      {{- $_ := set $call "longRunning" true -}}
+    {{- end -}}
   {{- else -}}
     {{- include "jobmesh._errors.add" (list $call (printf "containers[%d] has no name" $i)) -}}
   {{- end -}}
@@ -110,6 +120,9 @@ target; stores the containers to wrap as $call.containers, and what _mounts find
 {{- if not $container.command -}}
   {{- include "jobmesh._entrypoint" (list $call $container) -}}
 {{- end -}}
+{{- if $container.restartPolicyRules -}}
+  {{- include "jobmesh._restart" (list $call $container) -}}
+{{- end -}}
 {{- range $key := list "volumeMounts" "env" -}}
   {{- with get $container $key -}}
     {{- if not (kindIs "slice" .) -}}
@@ -145,7 +158,7 @@ target; stores the containers to wrap as $call.containers, and what _mounts find
     {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- if eq .settings.delivery "initContainer" -}}
+{{- if or .coordinated (eq .settings.delivery "initContainer") -}}
   {{- range default list .target.initContainers -}}
     {{- if kindIs "map" . -}}
       {{- if toString .name | eq "jobmesh-install" -}}

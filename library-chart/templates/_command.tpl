@@ -12,7 +12,7 @@ Usage for one of several containers:
 Params:
   CONTEXT   Dict    Required. The root context, or a dict that has it under "root"
   COMMAND   List    Required. The command; args stay where they are
-  SETTINGS  Dict    Required. "restartPolicy" of the pod, from which it follows when the proxy is stopped; "container", the name of this one, where `containers` has several; any value of the chart
+  SETTINGS  Dict    Required. "restartPolicy" of the container, or else of the pod, from which it follows when the proxy is stopped; "restartPolicyRules" of the container, where it has some; "container", the name of this one, where `containers` has several; any value of the chart
 
 Prints:
   ["/jobmesh/jobmesh-wrap","--","/app","migrate"]
@@ -38,7 +38,7 @@ no list of strings; no restartPolicy; no name where there are several.
   {{- end -}}
 {{- end -}}
 {{- $options := default dict $call.options -}}
-{{- $_ := set $call "options" (omit $options "restartPolicy" "container") -}}
+{{- $_ := set $call "options" (omit $options "restartPolicy" "restartPolicyRules" "container") -}}
 {{- $_ := set $call "target" (dict "restartPolicy" $options.restartPolicy) -}}
 {{- include "jobmesh._snippet.settings" $call -}}
 {{- if and $call.wraps (not $call.errors) -}}
@@ -52,6 +52,7 @@ no list of strings; no restartPolicy; no name where there are several.
   {{- end -}}
 {{- end -}}
 {{- if and $call.wraps (not $call.errors) (not (include "jobmesh._inject.wrapped" (list $call $command))) -}}
+  {{- include "jobmesh._restart" (list $call (pick $options "restartPolicyRules" | merge (dict "name" (default "main" $options.container)))) -}}
   {{- include "jobmesh._wrapper" (list $call $options.container) -}}
   {{- $command = concat $call.argv $command -}}
 {{- end -}}

@@ -1,6 +1,7 @@
 {{/*
-The environment variables of a wrapped container, as items of a list: they tell the
-wrapper which proxy was injected. Beside jobmesh.command.
+Environment variables that tell the wrapper which proxy was injected, as items of a list,
+for pods that cannot have the volume jobmesh-pod, which jobmesh.volume and
+jobmesh.volumeMount print and which tells it too. Beside jobmesh.command.
 
 Usage:
     env:

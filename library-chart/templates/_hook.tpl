@@ -121,6 +121,11 @@ Odd lines, and why:
       "  [ -n \"$code\" ] && [ $new -eq 127 ] || code=$new"
       "  [ -n \"$got\" ] || break"
       "done") -}}
+  {{- with .restartCodes -}}
+    {{- /* The kubelet starts the container again after these. */ -}}
+    {{- $listed := trimPrefix "!" . | replace "," " | " -}}
+    {{- $script = append $script (hasPrefix "!" . | ternary "case $code in %s) ;; *) exit $code ;; esac" "case $code in %s) exit $code ;; esac" | replace "%s" $listed) -}}
+  {{- end -}}
   {{- $script = append $script (eq .stopWhen "success" | ternary "[ $code -ne 0 ] || stop" "stop") -}}
   {{- $script = append $script "exit $code" -}}
 {{- end -}}

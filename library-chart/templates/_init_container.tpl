@@ -1,7 +1,11 @@
 {{/*
-The init container that brings the wrapper into the pod, as an item of a list; put
-it first. Nothing where another delivery or mode needs none, and where jobmesh is
-disabled. Beside jobmesh.command.
+The init container that brings the wrapper into the pod, and clears the state of several
+containers, as an item of a list; put it first. Nothing where another delivery or mode
+needs none, and where jobmesh is disabled. Beside jobmesh.command.
+
+With delivery inImage it prints nothing, since it does not know the image. Where a
+restartPolicyRule of yours restarts all containers of such a pod, and several are wrapped,
+add an init container with the command [/jobmesh-wrap, install, --state-dir=/jobmesh-state].
 
 Usage:
     initContainers:
@@ -23,9 +27,11 @@ Errors: no root context; unknown or ill-typed settings.
 {{- $call := dict "template" "jobmesh.initContainer" -}}
 {{- include "jobmesh._snippet" (list $call .) -}}
 {{- if and $call.wraps (not $call.errors) -}}
-  {{- if and (eq $call.settings.mode "wrap") (eq $call.settings.delivery "initContainer") -}}
+  {{- if and (eq $call.settings.mode "wrap") (ne $call.settings.delivery "inImage") -}}
     {{- include "jobmesh._inject.initContainer" $call -}}
-    {{- include "jobmesh._snippet.print" (list $call (list $call.initContainer) "initContainers") -}}
+    {{- with $call.initContainer -}}
+      {{- include "jobmesh._snippet.print" (list $call (list .) "initContainers") -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -2,9 +2,8 @@
 Injection into one pod spec.
 
 Params: $call with settings, meshes, kept and target: a pod spec, a dict of our own
-that is changed in place; with standIns, the words of jobmesh._podSpec.print go into
-it. Everything is checked before anything is changed, but for a command that was
-looked up. A pod that has a wrapped container is done and left as it is, so that
+that is changed in place. Everything is checked before anything is changed, but for a
+command that was looked up. A pod that has a wrapped container is done and left as it is, so that
 rendering twice equals once, also where the inner call had settings of its own.
 */}}
 {{- define "jobmesh._inject" -}}
@@ -53,38 +52,30 @@ rendering twice equals once, also where the inner call had settings of its own.
 {{- define "jobmesh._inject.container" -}}
 {{- $call := first . -}}
 {{- $container := last . -}}
+{{- include "jobmesh._restart" . -}}
 {{- include "jobmesh._wrapper" (list $call $container.name) -}}
 {{- $_ := set $container "command" (concat $call.argv $container.command) -}}
 {{- with $call.mounts -}}
   {{- $_ := set $container "volumeMounts" (concat (default list $container.volumeMounts) .) -}}
 {{- end -}}
-{{- include "jobmesh._inject.env" $call -}}
-{{- $own := list -}}
-{{- range $container.env -}}
-  {{- if kindIs "map" . -}}
-    {{- if hasPrefix "JOBMESH_POD_" (toString .name) -}}
+{{- if eq $call.settings.mode "hook" -}}
+  {{- /* A shell reads variables. */ -}}
+  {{- include "jobmesh._inject.env" $call -}}
+  {{- $own := list -}}
+  {{- range $container.env -}}
+    {{- if kindIs "map" . -}}
       {{- $own = append $own .name -}}
     {{- end -}}
   {{- end -}}
-{{- end -}}
-{{- $env := $call.kept.env -}}
-{{- if $own -}}
-  {{- /* The author knows better. */ -}}
-  {{- $env = list -}}
   {{- range $call.kept.env -}}
     {{- if not (has .name $own) -}}
-      {{- $env = append $env . -}}
+      {{- $_ := set $container "env" (append (default list $container.env) .) -}}
     {{- end -}}
   {{- end -}}
-{{- else if and $env $call.standIns -}}
-  {{- $env = list "jobmesh.podSpec/env" -}}
-{{- end -}}
-{{- if $env -}}
-  {{- $_ := set $container "env" (concat (default list $container.env) $env) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Stores the variables of a wrapped container as $call.kept.env: what the annotations of its pod say. */}}
+{{/* Stores the variables that hand over what the annotations of a pod say, as $call.kept.env. */}}
 {{- define "jobmesh._inject.env" -}}
 {{- if not (hasKey .kept "env") -}}
   {{- $env := list -}}
@@ -99,9 +90,9 @@ rendering twice equals once, also where the inner call had settings of its own.
 {{- define "jobmesh._inject.pod" -}}
 {{- $spec := .target -}}
 {{- $settings := .settings -}}
-{{- if eq $settings.delivery "initContainer" -}}
-  {{- include "jobmesh._inject.initContainer" . -}}
-  {{- $_ := set $spec "initContainers" (prepend (default list $spec.initContainers) .initContainer) -}}
+{{- include "jobmesh._inject.initContainer" . -}}
+{{- with .initContainer -}}
+  {{- $_ := set $spec "initContainers" (prepend (default list $spec.initContainers) .) -}}
 {{- end -}}
 {{- with .volumes -}}
   {{- $_ := set $spec "volumes" (concat (default list $spec.volumes) .) -}}
@@ -120,36 +111,82 @@ rendering twice equals once, also where the inner call had settings of its own.
 {{- end -}}
 {{- end -}}
 
-{{/* Stores the init container as $call.initContainer. */}}
+{{/*
+Stores the init container as $call.initContainer; none where there is nothing for it to
+do. It copies the wrapper, and it clears what an earlier life of the pod has left in the
+folder of several containers: a container whose exit code starts all others again leaves
+the volumes as they are (Kubernetes 1.35, KEP 5532), and runs init containers anew.
+
+Params: $call with settings, target, coordinated, and containers where they are known.
+*/}}
 {{- define "jobmesh._inject.initContainer" -}}
-{{- $spec := .target -}}
+{{- $call := . -}}
 {{- $settings := .settings -}}
-{{- if not (hasKey .kept "initContainers") -}}
-  {{- $init := dict "name" "jobmesh-install" "image" (include "jobmesh._image" $settings) -}}
-  {{- $_ := set $init "args" (list "install" $settings.mountPath) -}}
-  {{- $_ := set $init "volumeMounts" (list (dict "name" "jobmesh" "mountPath" $settings.mountPath)) -}}
-  {{- with $settings.image.pullPolicy -}}
-    {{- $_ := set $init "imagePullPolicy" . -}}
+{{- $copies := eq $settings.delivery "initContainer" -}}
+{{- if or $copies .coordinated -}}
+  {{- $args := list "install" -}}
+  {{- $mounts := list -}}
+  {{- if .coordinated -}}
+    {{- $state := print $settings.mountPath "-state" -}}
+    {{- $args = append $args (print "--state-dir=" $state) -}}
+    {{- $mounts = append $mounts (dict "name" "jobmesh-state" "mountPath" $state) -}}
   {{- end -}}
+  {{- if $copies -}}
+    {{- $args = append $args $settings.mountPath -}}
+    {{- $mounts = prepend $mounts (dict "name" "jobmesh" "mountPath" $settings.mountPath) -}}
+  {{- end -}}
+  {{- $init := dict "name" "jobmesh-install" "args" $args "volumeMounts" $mounts -}}
   {{- with $settings.resources -}}
     {{- $_ := set $init "resources" . -}}
   {{- end -}}
-  {{- with $settings.securityContext -}}
-    {{- $_ := set $init "securityContext" . -}}
+  {{- if eq $settings.delivery "inImage" -}}
+    {{- include "jobmesh._inject.inImage" (list $call $init) -}}
+  {{- else -}}
+    {{- $_ := set $init "image" (include "jobmesh._image" $settings) -}}
+    {{- with $settings.image.pullPolicy -}}
+      {{- $_ := set $init "imagePullPolicy" . -}}
+    {{- end -}}
+    {{- with $settings.securityContext -}}
+      {{- $context := . -}}
+      {{- $root := false -}}
+      {{- if kindIs "map" $call.target.securityContext -}}
+        {{- $root = get $call.target.securityContext "runAsUser" | toString | eq "0" -}}
+      {{- end -}}
+      {{- if and $root $context.runAsNonRoot (not (hasKey $context "runAsUser")) -}}
+        {{- /* The kubelet starts no container that inherits root and says runAsNonRoot; this is the user of the image. */ -}}
+        {{- $context = merge (dict "runAsUser" 65532) $context -}}
+      {{- end -}}
+      {{- $_ := set $init "securityContext" $context -}}
+    {{- end -}}
   {{- end -}}
-  {{- $_ := set .kept "initContainers" (list $init) -}}
+  {{- $_ := set . "initContainer" $init -}}
+{{- else -}}
+  {{- $_ := unset . "initContainer" -}}
 {{- end -}}
-{{- $init := first .kept.initContainers -}}
-{{- $root := false -}}
-{{- if kindIs "map" $spec.securityContext -}}
-  {{- $root = get $spec.securityContext "runAsUser" | toString | eq "0" -}}
 {{- end -}}
-{{- $context := default dict $settings.securityContext -}}
-{{- if and $root $context.runAsNonRoot (not (hasKey $context "runAsUser")) -}}
-  {{- /* The kubelet starts no container that inherits root and says runAsNonRoot; this is the user of the image. */ -}}
-  {{- $init = set (omit $init "securityContext") "securityContext" (merge (dict "runAsUser" 65532) $context) -}}
-{{- else if .standIns -}}
-  {{- $init = "jobmesh.podSpec/initContainers" -}}
+
+{{/*
+Adds what an init container needs that runs the wrapper in the image of the first wrapped
+container, and as the same user, of which nothing else is known.
+Params: (list $call INIT_CONTAINER).
+*/}}
+{{- define "jobmesh._inject.inImage" -}}
+{{- $call := first . -}}
+{{- $init := last . -}}
+{{- $container := first $call.containers -}}
+{{- $_ := set $init "command" (list $call.settings.wrapperPath) -}}
+{{- range $key := list "image" "imagePullPolicy" -}}
+  {{- with get $container $key -}}
+    {{- $_ := set $init $key . -}}
+  {{- end -}}
 {{- end -}}
-{{- $_ := set . "initContainer" $init -}}
+{{- $context := omit (default dict $call.settings.securityContext) "runAsNonRoot" "runAsUser" "runAsGroup" -}}
+{{- with $container.securityContext -}}
+  {{- if kindIs "map" . -}}
+    {{- $context = merge (pick . "runAsNonRoot" "runAsUser" "runAsGroup" "seLinuxOptions") $context -}}
+  {{- end -}}
+{{- end -}}
+{{- with $context -}}
+  {{- $_ := set $init "securityContext" . -}}
+{{- end -}}
 {{- end -}}

@@ -1,9 +1,9 @@
 {{/*
-What injection mounts. Params: $call with settings, members (how many containers
-are wrapped) and target; stores
+What injection mounts. Params: $call with settings, members (how many containers are
+wrapped), target, and longRunning (a container of the pod runs for as long as the pod);
+stores
 
   coordinated  whether the last of several containers is the one to stop the proxy
-  stopWhen     the flag as it follows from the pod, "" for the wrapper's default
   mounts       volume mounts of a wrapped container
   volumes      and their volumes
 
@@ -14,19 +14,11 @@ changes its kind under its old name ends up with both kinds.
 {{- $settings := .settings -}}
 {{- $mounts := list -}}
 {{- $volumes := list -}}
-{{- /* With OnFailure the kubelet restarts a failed container, which needs the proxy again; with Always, also where it is not set, it restarts every one. */ -}}
-{{- $restartPolicy := toString .target.restartPolicy -}}
-{{- $stopWhen := "never" -}}
-{{- if eq $restartPolicy "Never" -}}
-  {{- $stopWhen = "" -}}
-{{- else if eq $restartPolicy "OnFailure" -}}
-  {{- $stopWhen = "success" -}}
-{{- end -}}
+{{- $stops := not .longRunning -}}
 {{- with $settings.wrapper -}}
-  {{- $stopWhen = default $stopWhen .stopWhen -}}
+  {{- $stops = or (and $stops (not .stopWhen)) (has .stopWhen (list "always" "success")) -}}
 {{- end -}}
-{{- $_ := set . "stopWhen" $stopWhen -}}
-{{- $_ := set . "coordinated" (and (eq $settings.mode "wrap") (gt .members 1) (ne $stopWhen "never") (ne $settings.mesh "none")) -}}
+{{- $_ := set . "coordinated" (and (eq $settings.mode "wrap") (gt .members 1) $stops (ne $settings.mesh "none")) -}}
 {{- if ne $settings.mode "wrap" -}}
   {{- /* The shell is there already. */ -}}
 {{- else if eq $settings.delivery "imageVolume" -}}
@@ -44,6 +36,12 @@ changes its kind under its old name ends up with both kinds.
   {{- /* Empty files, one or two a container. */ -}}
   {{- $volumes = append $volumes (dict "name" "jobmesh-state" "emptyDir" (dict "sizeLimit" "1Mi")) -}}
   {{- $mounts = append $mounts (dict "name" "jobmesh-state" "mountPath" (print $settings.mountPath "-state")) -}}
+{{- end -}}
+{{- if and (eq $settings.mode "wrap") (ne $settings.mesh "none") -}}
+  {{- /* From the annotations of its pod the wrapper knows which proxy was injected, and whether as a native sidecar. */ -}}
+  {{- $item := dict "path" "annotations" "fieldRef" (dict "fieldPath" "metadata.annotations") -}}
+  {{- $volumes = append $volumes (dict "name" "jobmesh-pod" "downwardAPI" (dict "items" (list $item))) -}}
+  {{- $mounts = append $mounts (dict "name" "jobmesh-pod" "mountPath" (print $settings.mountPath "-pod") "readOnly" true) -}}
 {{- end -}}
 {{- $_ := set . "volumes" $volumes -}}
 {{- $_ := set . "mounts" $mounts -}}

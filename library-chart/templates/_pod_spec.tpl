@@ -34,6 +34,8 @@ Prints:
   volumes:
   - emptyDir: {sizeLimit: 16Mi}
     name: jobmesh
+  - downwardAPI: {items: [{path: annotations, fieldRef: {fieldPath: metadata.annotations}}]}
+    name: jobmesh-pod
 
 In the modes native and optOut, and where jobmesh is disabled, the pod spec comes
 out as it was written; jobmesh.podAnnotations and jobmesh.podLabels do the rest.
@@ -55,7 +57,7 @@ are taken, a string that Helm's toYaml would lose, Windows.
 {{- include "jobmesh._podSpec.inject" $call -}}
 {{- $text := "" -}}
 {{- if hasKey $call "injected" -}}
-  {{- $text = include "jobmesh._podSpec.print" $call -}}
+  {{- $text = include "jobmesh._print" (list $call $call.injected "") -}}
 {{- end -}}
 {{- if and $text (not $call.errors) -}}
   {{- /* Injected. */ -}}
@@ -76,13 +78,11 @@ which goes on after a mistake, would complain about YAML that nobody wrote.
 {{- define "jobmesh._podSpec.inject" -}}
 {{- $call := . -}}
 {{- $specs := list -}}
-{{- $written := default "" .text -}}
 {{- if not .wraps -}}
   {{- /* Printed as it was written, not even parsed. */ -}}
 {{- else if hasKey . "spec" -}}
   {{- /* A copy: the spec is often a part of .Values, which later templates read. */ -}}
-  {{- $written = toJson .spec -}}
-  {{- $specs = list (fromJson $written) -}}
+  {{- $specs = list (toJson .spec | fromJson) -}}
 {{- else if hasKey . "text" -}}
   {{- $documents := list .text -}}
   {{- if contains "---" .text -}}
@@ -105,31 +105,9 @@ which goes on after a mistake, would complain about YAML that nobody wrote.
       {{- include "jobmesh._errors.add" (list $call (printf "the pod spec is not a YAML mapping: %s" .Error)) -}}
     {{- else -}}
       {{- $_ := set $call "target" . -}}
-      {{- $_ := set $call "standIns" (not (contains "jobmesh.podSpec/" $written)) -}}
       {{- include "jobmesh._inject" $call -}}
       {{- $_ := set $call "injected" . -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- end -}}
-
-{{/*
-Prints $call.injected. toYaml costs half of all there is to do, by the line, and half
-of the lines are the same in every pod with these settings. So injection leaves a
-word in place of them, and their text, which is kept, goes where the word is.
-*/}}
-{{- define "jobmesh._podSpec.print" -}}
-{{- $call := . -}}
-{{- $text := include "jobmesh._print" (list $call .injected "") -}}
-{{- range $items, $indent := dict "env" 2 "initContainers" 0 -}}
-  {{- $word := print "- jobmesh.podSpec/" $items -}}
-  {{- if and $call.standIns (contains $word $text) -}}
-    {{- $kept := print $items " as text" -}}
-    {{- if not (hasKey $call.kept $kept) -}}
-      {{- $_ := set $call.kept $kept (include "jobmesh._print" (list $call (get $call.kept $items) $items) | indent $indent | trim) -}}
-    {{- end -}}
-    {{- $text = replace $word (get $call.kept $kept) $text -}}
-  {{- end -}}
-{{- end -}}
-{{- $text -}}
 {{- end -}}

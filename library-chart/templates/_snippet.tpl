@@ -26,6 +26,7 @@ Params: (list $call CONTEXT_OR_LIST).
   {{- if not .target -}}
     {{- $_ := set . "target" (dict "restartPolicy" "Never") -}}
   {{- end -}}
+  {{- $_ := set . "longRunning" (not (has (toString .target.restartPolicy) (list "Never" "OnFailure"))) -}}
   {{- $_ := set . "members" (len .settings.containers) -}}
   {{- include "jobmesh._mounts" . -}}
 {{- end -}}

@@ -1,6 +1,6 @@
 {{/*
-The volumes of the pod, as items of a list: that of the wrapper, and one for the
-state of several containers. Beside jobmesh.command.
+The volumes of the pod, as items of a list: that of the wrapper, that of the pod's
+annotations, and one for the state of several containers. Beside jobmesh.command.
 
 Usage:
     volumes:
@@ -13,6 +13,8 @@ Params:
 Prints:
   - emptyDir: {sizeLimit: 16Mi}
     name: jobmesh
+  - downwardAPI: {items: [{path: annotations, fieldRef: {fieldPath: metadata.annotations}}]}
+    name: jobmesh-pod
 
 Errors: no root context; unknown or ill-typed settings.
 */}}

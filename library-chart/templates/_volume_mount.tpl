@@ -14,6 +14,9 @@ Prints:
   - mountPath: /jobmesh
     name: jobmesh
     readOnly: true
+  - mountPath: /jobmesh-pod
+    name: jobmesh-pod
+    readOnly: true
 
 Errors: no root context; unknown or ill-typed settings.
 */}}

@@ -1,6 +1,6 @@
 {{/*
 Stores as $call.argv what goes before a command. Params: (list $call MEMBER), where
-MEMBER is the name of its container; what _mounts stores is there.
+MEMBER is the name of its container; what _mounts and _restart store is there.
 
 Flags come in the order of their documentation, and only where
 they were asked for, but for those that follow from the pod.
@@ -11,7 +11,7 @@ they were asked for, but for those that follow from the pod.
 {{- if eq $settings.mode "hook" -}}
   {{- include "jobmesh._hook" $call -}}
 {{- else -}}
-  {{- $derived := dict "stopWhen" $call.stopWhen -}}
+  {{- $derived := dict "stopWhen" $call.stopWhen "restartCodes" $call.restartCodes -}}
   {{- if ne $settings.mesh "auto" -}}
     {{- $_ := set $derived "mesh" $settings.mesh -}}
   {{- end -}}
@@ -24,9 +24,14 @@ they were asked for, but for those that follow from the pod.
   {{- if ne $settings.delivery "inImage" -}}
     {{- $path = print $settings.mountPath "/jobmesh-wrap" -}}
   {{- end -}}
+  {{- $annotations := print $settings.mountPath "-pod" -}}
+  {{- if and (ne (dir $path | printf "%s-pod") $annotations) (eq (base $path) "jobmesh-wrap") (ne $settings.mesh "none") -}}
+    {{- /* The wrapper looks beside its own folder. Under the name of another program it takes the flags of that one. */ -}}
+    {{- $_ := set $derived "podAnnotations" (print $annotations "/annotations") -}}
+  {{- end -}}
   {{- $argv := list $path -}}
   {{- $given := merge $derived (default dict $settings.wrapper) -}}
-  {{- if gt (len $given) 1 | or $call.stopWhen -}}
+  {{- if gt (len $given) 2 | or $call.stopWhen $call.restartCodes -}}
     {{- /* >>> keys: written by make generate from internal/wrapflags */ -}}
     {{- $keys := list "mesh" "native" "podAnnotations" "readyUrl" "stop" "stopProcess" "restartCodes" "readyTimeout" "onReadyTimeout" "detectTimeout" "stopWhen" "stopTimeout" "killAfter" "onProxyLost" "waitFor" "waitForTimeout" "stateDir" "member" "members" "logFormat" "quiet" -}}
     {{- /* <<< keys */ -}}
