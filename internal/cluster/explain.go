@@ -122,3 +122,15 @@ func (c *Cluster) host() string {
 func oneLine(err error) string {
 	return printable.WithoutPasswords(printable.Text(strings.TrimSpace(err.Error())))
 }
+
+// ExplainDial says in a few words why a port of a pod cannot be reached.
+func (c *Cluster) ExplainDial(err error) error {
+	text := oneLine(inner(err))
+	switch {
+	case isTimeout(err):
+		return fault.New(fault.Registry, errors.New("the port-forward does not come about in time"))
+	case IsDenied(err) || strings.Contains(text, "orbidden"):
+		return fault.New(fault.Auth, errors.New("port-forward is not allowed (create pods/portforward)"), "jobmesh rbac rescue prints the rights that this needs")
+	}
+	return errors.New(text)
+}

@@ -31,8 +31,8 @@ type Server struct {
 	Hangs bool
 	// Off is added to the clock.
 	Off time.Duration
-	// Upgrade answers a request to a subresource of a pod, as portforward does.
-	Upgrade func(http.ResponseWriter, *http.Request)
+	// Proxies are what answers in each pod: ports with the code of the answer.
+	Proxies map[string]int
 
 	mutex    sync.Mutex
 	objects  []object
@@ -128,8 +128,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case slices.Contains(s.Denied, p.resource):
 		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden,
 			fmt.Sprintf("%s is forbidden: User \"test\" cannot list resource %q in API group \"\"", p.resource, p.resource))
-	case p.sub != "" && s.Upgrade != nil:
-		s.Upgrade(w, r)
+	case p.sub == "portforward" && !slices.Contains(s.Denied, "pods/portforward"):
+		s.forward(w, r, p)
+	case p.sub != "" && slices.Contains(s.Denied, "pods/"+p.sub):
+		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden, "pods is forbidden: User \"test\" cannot create resource \"pods/"+p.sub+"\"")
 	case r.Method != http.MethodGet:
 		refuse(w, http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, "nothing is written here")
 	case r.URL.Path == "/version":

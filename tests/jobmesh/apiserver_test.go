@@ -3,7 +3,9 @@ package jobmesh
 import (
 	"flag"
 	"io"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,7 +22,7 @@ type denials []string
 func (d *denials) String() string         { return "" }
 func (d *denials) Set(value string) error { *d = append(*d, value); return nil }
 
-// apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] FILE... starts a server
+// apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE]... FILE... starts a server
 // with these objects, and makes it that of $KUBECONFIG.
 func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	server := apiserver.New()
@@ -28,10 +30,17 @@ func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	flags.SetOutput(io.Discard)
 	flags.Var((*denials)(&server.Denied), "deny", "")
 	flags.IntVar(&server.Status, "status", 0, "")
+	server.Proxies = map[string]int{}
+	flags.Func("proxy", "", func(value string) error {
+		port, code, _ := strings.Cut(value, "=")
+		n, err := strconv.Atoi(code)
+		server.Proxies[port] = n
+		return err
+	})
 	flags.BoolVar(&server.Hangs, "hang", false, "")
 	flags.DurationVar(&server.Off, "off", time.Duration(0), "")
 	if err := flags.Parse(args); err != nil || neg {
-		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] FILE...")
+		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE]... FILE...")
 	}
 	for _, file := range flags.Args() {
 		ts.Check(server.Load(ts.ReadFile(file)))
@@ -61,4 +70,15 @@ func countRequests(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	box.seen = len(all)
+}
+
+// requested PATTERN looks for a request that the server of the scenario has had.
+func wasRequested(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] requested PATTERN")
+	}
+	all := strings.Join(ts.Value(serverKey{}).(*serverBox).server.Requests(), "\n")
+	if regexp.MustCompile(args[0]).MatchString(all) == neg {
+		ts.Fatalf("requests were:\n%s", all)
+	}
 }

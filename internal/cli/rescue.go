@@ -1,0 +1,260 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/jobmesh/jobmesh/internal/cluster"
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/look"
+	"github.com/jobmesh/jobmesh/internal/rescue"
+	"github.com/jobmesh/jobmesh/internal/running"
+)
+
+// rescuers is how many pods are ended at once.
+const rescuers = 12
+
+type rescueOptions struct {
+	cluster   *cluster.Flags
+	output    output
+	yes       bool
+	olderThan time.Duration
+	via       string
+	image     string
+}
+
+// rescueResult is what jobmesh rescue prints; docs/rescue.schema.json describes it.
+type rescueResult struct {
+	Pods []rescuedPod `json:"pods"`
+}
+
+type rescuedPod struct {
+	Namespace string        `json:"namespace"`
+	Name      string        `json:"name"`
+	Action    rescue.Action `json:"action"`
+	Via       rescue.Via    `json:"via"`
+	Why       string        `json:"why"`
+	// Result is empty where nothing was done.
+	Result string `json:"result"`
+
+	err error
+}
+
+func newRescue(streams Streams, l linked) *cobra.Command {
+	o := rescueOptions{cluster: cluster.NewFlags()}
+	cmd := &cobra.Command{
+		Use:   "rescue [NAME|KIND/NAME]...",
+		Short: "End what keeps pods whose work is done",
+		Long: `Rescue looks for pods of which every container but proxies and helpers has ended, and
+will not be started again, and ends what is left, so that their Jobs are complete, or
+failed, with the code of the work. It shows what it would do; --yes does it.
+
+It asks each proxy to stop as the proxy wants to be asked, through a port-forward. With
+--via exec it runs the proxy's own client, or kill, in the container; with --via
+ephemeral it adds a container with jobmesh-wrap stop, which stays in the pod's spec. A
+signal is sent only to a program that is known to end with 0 on it: with any other code
+the pod would fail, and its Job run again.
+
+Each pod is read again right before. It never deletes one: its Job would start the work
+again. It is safe to repeat, and beside another rescue.
+
+Exit code 1 means that something was shown and not done, refused, or failed.`,
+		Example: `  kubectl jobmesh rescue
+  kubectl jobmesh rescue -n prod migrate --yes
+  jobmesh rescue -A --older-than 10m --yes -o json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runRescue(cmd.Context(), streams, o, cmp.Or(o.image, imageOf(l)), cmd.CommandPath(), args)
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+			return completeObjects(cmd.Context(), o.cluster, word)
+		},
+	}
+	o.cluster.Register(cmd.Flags(), true)
+	o.output.register(cmd, resultFormats)
+	flags := cmd.Flags()
+	flags.BoolVar(&o.yes, "yes", false, "do it")
+	flags.DurationVar(&o.olderThan, "older-than", 0, "only pods whose work ended so long ago, such as 10m")
+	flags.StringVar(&o.via, "via", rescue.Vias()[0], "way to the container: "+strings.Join(rescue.Vias(), ", "))
+	flags.StringVar(&o.image, "image", "", "image of jobmesh-wrap for --via ephemeral (default that of inject)")
+	complete(cmd, "via", rescue.Vias())
+	return cmd
+}
+
+// imageOf is the image of the wrapper that the program was linked with, empty for none.
+func imageOf(l linked) string {
+	if l.imageRepository == "" || l.imageDigest == "" {
+		return ""
+	}
+	return l.imageRepository + "@" + l.imageDigest
+}
+
+func runRescue(ctx context.Context, streams Streams, o rescueOptions, image, program string, args []string) error {
+	if err := o.output.check(); err != nil {
+		return err
+	}
+	if !slices.Contains(rescue.Vias(), o.via) {
+		return unknownWord("via", o.via, rescue.Vias())
+	}
+	if o.olderThan < 0 {
+		return fault.New(fault.Usage, fmt.Errorf("--older-than %s is before now", o.olderThan), "--older-than 10m")
+	}
+	var targets []look.Target
+	for _, arg := range args {
+		t, err := look.Parse(arg)
+		if err != nil {
+			return err
+		}
+		targets = append(targets, t)
+	}
+	c, err := o.cluster.Connect()
+	if err != nil {
+		return err
+	}
+	pods, err := look.Pods(ctx, c, targets)
+	if err != nil {
+		return err
+	}
+	e := &rescue.Ender{
+		Cluster: c, Linter: lint.New(lint.Profile{}, nil), Image: image,
+		Options: rescue.Options{Now: c.Now(), OlderThan: o.olderThan, Via: rescue.Via(o.via)},
+	}
+	result := planned(e, pods)
+	if o.yes {
+		if err := endAll(ctx, streams, e, result.Pods); err != nil {
+			return err
+		}
+	}
+	if o.output.isText() {
+		err = printRescue(streams.Out, result, len(targets) > 0)
+	} else {
+		err = o.output.print(streams.Out, result)
+	}
+	if err != nil {
+		return err
+	}
+	return verdictOf(streams, result, o.yes, strings.Join(append([]string{program}, args...), " "))
+}
+
+// planned decides over all pods, in the order of their names.
+func planned(e *rescue.Ender, pods []corev1.Pod) rescueResult {
+	result := rescueResult{Pods: []rescuedPod{}}
+	for i := range pods {
+		one := rescuedPod{Namespace: pods[i].Namespace, Name: pods[i].Name}
+		read, err := running.Read(&pods[i], e.Linter)
+		if err != nil {
+			one.Action, one.Via, one.Why = rescue.Refuse, e.Options.Via, "it cannot be read: "+err.Error()
+		} else {
+			plan := rescue.Decide(&read, e.Options)
+			one.Action, one.Via, one.Why = plan.Action, plan.Via, plan.Why
+		}
+		result.Pods = append(result.Pods, one)
+	}
+	slices.SortFunc(result.Pods, func(a, b rescuedPod) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
+	return result
+}
+
+// endAll ends those that are to be ended. What goes wrong with one is its result; an error is
+// an interruption.
+func endAll(ctx context.Context, streams Streams, e *rescue.Ender, pods []rescuedPod) error {
+	total := 0
+	for _, p := range pods {
+		if p.Action == rescue.End {
+			total++
+		}
+	}
+	var done atomic.Int32
+	var show sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(rescuers)
+	for i := range pods {
+		p := &pods[i]
+		if p.Action != rescue.End {
+			continue
+		}
+		group.Go(func() error {
+			out, err := e.End(ctx, p.Namespace, p.Name)
+			if err != nil && ctx.Err() == nil {
+				err = e.Cluster.Explain(err, "Pod "+p.Namespace+"/"+p.Name, "rescue")
+				out.Action, out.Via, out.Why, out.Result, out.Err = rescue.End, p.Via, p.Why, err.Error(), err
+			}
+			p.Action, p.Via, p.Why, p.Result, p.err = out.Action, out.Via, out.Why, out.Result, out.Err
+			n := done.Add(1)
+			show.Lock()
+			defer show.Unlock()
+			progress(streams, "%d of %d: %s/%s", n, total, p.Namespace, p.Name)
+			return ctx.Err()
+		})
+	}
+	err := group.Wait()
+	progress(streams, "")
+	return err
+}
+
+// printRescue writes a line for each pod that is stuck, and for those that are not where they
+// were named.
+func printRescue(out io.Writer, r rescueResult, all bool) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, p := range r.Pods {
+		if p.Action == rescue.Skip && !all && p.Result == "" {
+			continue
+		}
+		what := p.Why
+		if p.Result != "" {
+			what = p.Result + "; " + p.Why
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s/%s\t%s\n", p.Action, p.Namespace, p.Name, what) // Flush has the error
+	}
+	return w.Flush()
+}
+
+// verdictOf is the exit code.
+func verdictOf(streams Streams, r rescueResult, did bool, again string) error {
+	var shown, refused, failed, ended, denied int
+	for _, p := range r.Pods {
+		switch {
+		case p.Action == rescue.Refuse:
+			refused++
+		case p.Action == rescue.End && !did:
+			shown++
+		case p.err != nil:
+			failed++
+			if fault.Code(p.err) == fault.Auth {
+				denied++
+			}
+		case p.Action == rescue.End:
+			ended++
+		}
+	}
+	pods := fmt.Sprintf("%s looked at", plural(len(r.Pods), "pod"))
+	switch {
+	case shown > 0 && refused > 0:
+		return fault.New(fault.Findings, fmt.Errorf("%s, %d can be ended, %d refused", pods, shown, refused), again+" --yes ends what can be")
+	case shown > 0:
+		return fault.New(fault.Findings, fmt.Errorf("%s, %d can be ended", pods, shown), again+" --yes does it")
+	case failed > 0 && denied == failed && ended == 0:
+		return fault.New(fault.Auth, fmt.Errorf("%s, %d may not be ended", pods, failed), "jobmesh rbac rescue prints the rights that this needs")
+	case failed+refused > 0:
+		return fault.New(fault.Findings, fmt.Errorf("%s, %d ended, %d refused, %d failed", pods, ended, refused, failed))
+	}
+	if ended == 0 {
+		streams.say("jobmesh: %s, none has to be ended", pods)
+	} else {
+		streams.say("jobmesh: %s, %d ended", pods, ended)
+	}
+	return nil
+}

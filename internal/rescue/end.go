@@ -1,0 +1,264 @@
+package rescue
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/jobmesh/jobmesh/internal/cluster"
+	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/printable"
+	"github.com/jobmesh/jobmesh/internal/running"
+)
+
+// Results of a step, beside a sentence of what went wrong.
+const (
+	// Ended is a container that has ended.
+	Ended = "ended"
+	// Asked is one that took the request, and drains.
+	Asked = "asked: it has taken the stop request, and may drain"
+)
+
+// How long things may take.
+const (
+	// stepLimit is for one request or program.
+	stepLimit = 15 * time.Second
+	// endLimit is how long a container may take to be gone after it was asked, and startLimit
+	// how much longer where a container has to be started for that.
+	endLimit, startLimit = 10 * time.Second, time.Minute
+	// lookEvery is how often it is looked at meanwhile.
+	lookEvery = 500 * time.Millisecond
+)
+
+// An Ender ends pods of one cluster.
+type Ender struct {
+	Cluster *cluster.Cluster
+	Linter  *lint.Linter
+	Options Options
+	// Image is the one of jobmesh-wrap, for Ephemeral.
+	Image string
+}
+
+// An Outcome is what came of one pod.
+type Outcome struct {
+	Plan
+	// Result is Ended, Asked or a sentence.
+	Result string
+	// Err is set where the pod was to be ended and was not; Result has its text.
+	Err error
+}
+
+// End looks at a pod again, and ends what keeps it if that is still right. An error is one of
+// the cluster.
+func (e *Ender) End(ctx context.Context, namespace, name string) (Outcome, error) {
+	pod, err := e.Cluster.Pod(ctx, namespace, name)
+	if cluster.IsGone(err) {
+		return Outcome{Plan: Plan{Action: Skip, Via: e.Options.Via, Why: "it has gone"}}, nil
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
+	read, err := running.Read(pod, e.Linter)
+	if err != nil {
+		return Outcome{}, err
+	}
+	options := e.Options
+	options.Now = e.Cluster.Now()
+	out := Outcome{Plan: Decide(&read, options)}
+	if out.Action != End {
+		return out, nil
+	}
+	for _, step := range out.Steps {
+		if err := e.step(ctx, pod, step); err != nil {
+			out.Result, out.Err = fmt.Sprintf("`%s`: %s", step.Container, printable.Text(err.Error())), err
+			return out, ctx.Err()
+		}
+	}
+	out.Result = e.watch(ctx, namespace, name, out.Steps)
+	return out, ctx.Err()
+}
+
+// step does one.
+func (e *Ender) step(ctx context.Context, pod *corev1.Pod, step Step) error {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	switch e.Options.Via {
+	case Exec:
+		said, err := e.Cluster.Run(ctx, pod.Namespace, pod.Name, step.Container, step.Command)
+		return ranOr(step, said, err)
+	case Ephemeral:
+		return e.beside(ctx, pod, step)
+	}
+	row, _ := mesh.ByName(step.Row)
+	if needsAnswer(&row) {
+		if _, err := e.request(ctx, pod, "GET "+row.Ready[0], nil); err != nil {
+			return fmt.Errorf("it has not answered yet, and would not end if it were asked now: %w", err)
+		}
+	}
+	code, err := e.request(ctx, pod, step.Request, nil)
+	switch {
+	case err != nil:
+		return err
+	case code == http.StatusUnauthorized && row.TokenVariable != "":
+		return fmt.Errorf("it wants the token of its variable %s; --via ephemeral cannot know it either: end it with that header by hand", row.TokenVariable)
+	case (code == http.StatusNotFound || code == http.StatusForbidden) && row.StopDisabled != "":
+		return fmt.Errorf("its stop request is off (%d): %s, for the runs to come", code, row.StopDisabled)
+	case code >= 300:
+		return fmt.Errorf("%s is answered with %d", step.Request, code)
+	}
+	return nil
+}
+
+// needsAnswer tells whether a stop request that comes before the proxy has answered once
+// makes it one that nothing stops.
+func needsAnswer(row *mesh.Mesh) bool { return row.Name == "consul" }
+
+// ranOr is the error of a program that was run, with the last line that it said. A container
+// that is gone before the program's code is known is what was wanted.
+func ranOr(step Step, said string, err error) error {
+	if err == nil {
+		return nil
+	}
+	said = strings.TrimSpace(said)
+	last := said[strings.LastIndex(said, "\n")+1:]
+	if strings.Contains(err.Error(), "code 137") || strings.Contains(err.Error(), "code 143") {
+		return nil // it ended with the container
+	}
+	return fmt.Errorf("%s: %s", strings.Join(step.Command, " "), cmp.Or(last, err.Error()))
+}
+
+// request sends a stop request from within the pod. A connection that ends without an answer
+// after the request was sent is how some proxies obey: the code is 0 then.
+func (e *Ender) request(ctx context.Context, pod *corev1.Pod, request string, header http.Header) (code int, err error) {
+	method, address, _ := strings.Cut(request, " ")
+	at, err := url.Parse(address)
+	if err != nil {
+		return 0, err
+	}
+	port, err := strconv.ParseUint(at.Port(), 10, 16)
+	if err != nil {
+		return 0, fmt.Errorf("%s has no port", address)
+	}
+	conn, err := e.Cluster.Dial(ctx, pod.Namespace, pod.Name, uint16(port))
+	if err != nil {
+		return 0, e.Cluster.ExplainDial(err)
+	}
+	defer conn.Close()
+	return exchange(ctx, conn, method, at, header)
+}
+
+func exchange(ctx context.Context, conn net.Conn, method string, at *url.URL, header http.Header) (int, error) {
+	end, ok := ctx.Deadline()
+	if ok {
+		if err := conn.SetDeadline(end); err != nil {
+			return 0, err
+		}
+	}
+	r, err := http.NewRequestWithContext(ctx, method, at.String(), nil)
+	if err != nil {
+		return 0, err
+	}
+	for key, values := range header {
+		r.Header[key] = values
+	}
+	r.Close = true
+	if err := r.Write(conn); err != nil {
+		return 0, err
+	}
+	reader := bufio.NewReader(conn)
+	for {
+		response, err := http.ReadResponse(reader, r)
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return 0, nil
+		case err != nil && ctx.Err() != nil:
+			return 0, errors.New("it does not answer in time")
+		case err != nil:
+			return 0, err
+		}
+		// The whole answer, up to a bound: a server that is cut off may not finish.
+		_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
+		_ = response.Body.Close() // read as far as it matters
+		if response.StatusCode >= 200 {
+			return response.StatusCode, nil
+		}
+	}
+}
+
+// watch waits until the containers have ended.
+func (e *Ender) watch(ctx context.Context, namespace, name string, steps []Step) string {
+	limit := endLimit
+	if e.Options.Via == Ephemeral {
+		limit += startLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		pod, err := e.Cluster.Pod(ctx, namespace, name)
+		if cluster.IsGone(err) || err == nil && over(pod, steps) {
+			return Ended
+		}
+		select {
+		case <-ctx.Done():
+			return Asked
+		case <-tick.C:
+		}
+	}
+}
+
+func over(pod *corev1.Pod, steps []Step) bool {
+	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		return true
+	}
+	ended := map[string]bool{}
+	for _, s := range pod.Status.ContainerStatuses {
+		ended[s.Name] = s.State.Terminated != nil
+	}
+	for _, step := range steps {
+		if !ended[step.Container] {
+			return false
+		}
+	}
+	return true
+}
+
+// beside adds a container that stops the other one. A second try finds the container of the
+// first there, and takes another name.
+func (e *Ender) beside(ctx context.Context, pod *corev1.Pod, step Step) error {
+	if e.Image == "" {
+		return errors.New("no image is known; --image names the one of jobmesh-wrap in your registry")
+	}
+	yes, no := true, false
+	container := corev1.EphemeralContainer{
+		TargetContainerName: step.Container,
+		EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+			Name: fmt.Sprintf("jobmesh-stop-%d", len(pod.Spec.EphemeralContainers)+1), Image: e.Image, Args: step.Command,
+			SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
+				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			},
+		},
+	}
+	if step.User >= 0 {
+		container.SecurityContext.RunAsUser = &step.User
+	}
+	if step.User != 0 {
+		container.SecurityContext.RunAsNonRoot = &yes
+	}
+	err := e.Cluster.AddEphemeral(ctx, pod, container)
+	return e.Cluster.Explain(err, "ephemeral container", "rescue")
+}

@@ -1,0 +1,82 @@
+package apiserver
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/streaming/pkg/httpstream"
+	"k8s.io/streaming/pkg/httpstream/spdy"
+)
+
+// forward answers a port-forward as the kubelet of before WebSockets does: over SPDY, with a
+// stream for data and one for what is wrong. Behind the ports of Proxies is a proxy that
+// answers a POST with its code and, where that is 200, ends, and the pod with it.
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, p place) {
+	if r.Method != http.MethodPost {
+		http.Error(w, "no WebSockets here", http.StatusBadRequest)
+		return
+	}
+	if _, err := httpstream.Handshake(r, w, []string{"portforward.k8s.io"}); err != nil {
+		return // answered
+	}
+	var streams sync.Mutex
+	wrong := map[string]httpstream.Stream{}
+	connection := spdy.NewResponseUpgrader().UpgradeResponse(w, r, func(stream httpstream.Stream, replied <-chan struct{}) error {
+		id := stream.Headers().Get(corev1.PortForwardRequestIDHeader)
+		if stream.Headers().Get(corev1.StreamType) == corev1.StreamTypeError {
+			streams.Lock()
+			wrong[id] = stream
+			streams.Unlock()
+			return nil
+		}
+		streams.Lock()
+		said := wrong[id]
+		streams.Unlock()
+		go func() {
+			<-replied
+			s.proxy(stream, said, p)
+		}()
+		return nil
+	})
+	if connection != nil {
+		<-connection.CloseChan()
+	}
+}
+
+// proxy is what stands behind a port.
+func (s *Server) proxy(data, wrong httpstream.Stream, p place) {
+	port := data.Headers().Get(corev1.PortHeader)
+	code, there := s.Proxies[port]
+	if !there {
+		_, _ = fmt.Fprintf(wrong, "failed to connect to localhost:%s inside namespace: connection refused", port) // the client may be gone
+		_ = wrong.Close()
+		_ = data.Close()
+		return
+	}
+	_ = wrong.Close()
+	r, err := http.ReadRequest(bufio.NewReader(data))
+	if err == nil {
+		s.mutex.Lock()
+		s.requests = append(s.requests, r.Method+" "+r.Host+r.URL.Path)
+		s.mutex.Unlock()
+		_, _ = fmt.Fprintf(data, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", code, http.StatusText(code)) // as above
+		if code == http.StatusOK && r.Method == http.MethodPost {
+			s.succeed(p)
+		}
+	}
+	_ = data.Close()
+}
+
+// succeed ends a pod.
+func (s *Server) succeed(p place) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for _, o := range s.objects {
+		if status, ok := o.content["status"].(map[string]any); ok && o.resource == "pods" && o.namespace == p.namespace && o.name == p.name {
+			status["phase"] = string(corev1.PodSucceeded)
+		}
+	}
+}
