@@ -167,7 +167,7 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 		newBuild(version, streams), newPublish(streams), newVerify(streams),
 		newInject(streams, l), newLint(version, streams), newResolve(streams), newFunction(streams, version, l), newLock(streams),
 		newTry(version, streams, l), newVersion(streams, version, l),
-		newWhy(streams, l), newRescue(streams, l),
+		newWhy(streams, l), newRescue(streams, l), newRBAC(streams),
 	)
 	root.SetHelpCommand(newHelp(root))
 	root.InitDefaultCompletionCmd()

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/look"
+	"github.com/jobmesh/jobmesh/internal/nearest"
+)
+
+func newRBAC(streams Streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rbac " + strings.Join(look.Verbs(), "|"),
+		Short: "Print the role that a verb needs in a cluster",
+		Long: `Rbac prints a ClusterRole with what a verb asks of a cluster, for kubectl apply. Bind it
+in a namespace with a RoleBinding, or in all with a ClusterRoleBinding; nodes and
+namespaces are only read with the latter. A comment says what each rule is for: whoever
+lacks one of them is told what is left out.`,
+		Example: `  jobmesh rbac why | kubectl apply -f -
+  kubectl create rolebinding on-call-jobmesh -n prod --clusterrole jobmesh-why --group on-call`,
+		ValidArgs: look.Verbs(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fault.New(fault.Usage, errors.New("rbac needs a verb"), "it is one of "+strings.Join(look.Verbs(), ", "))
+			}
+			if len(args) > 1 {
+				return noArguments(cmd, args[1:])
+			}
+			return printRole(streams, args[0])
+		},
+	}
+	return cmd
+}
+
+func printRole(streams Streams, verb string) error {
+	if !slices.Contains(look.Verbs(), verb) {
+		hints := []string{"it is one of " + strings.Join(look.Verbs(), ", ")}
+		if near, ok := nearest.Guess(verb, look.Verbs()); ok {
+			hints = append([]string{"did you mean " + near + "?"}, hints...)
+		}
+		return fault.New(fault.Usage, fmt.Errorf("verb %q asks nothing of a cluster", verb), hints...)
+	}
+	rights := append(slices.Clone(look.Rights[verb]), look.Custom(verb)...)
+	if verb == "rescue" {
+		rights = append(rights, look.RescueVia["exec"], look.RescueVia["ephemeral"])
+	}
+	text, err := yaml.Marshal(look.RoleOf(verb, rights))
+	if err != nil {
+		return err
+	}
+	// The rules in the order of the rights, each with what it is for.
+	var b strings.Builder
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "- apiGroups:") {
+			fmt.Fprintf(&b, "# %s\n", rights[n].For)
+			n++
+		}
+		b.WriteString(line)
+	}
+	_, err = fmt.Fprint(streams.Out, b.String())
+	return err
+}

@@ -1,0 +1,78 @@
+package look
+
+import (
+	"slices"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+)
+
+// A Right is what a verb asks of a cluster.
+type Right struct {
+	Group     string
+	Resources []string
+	Verbs     []string
+	// For says what it is for, and what is lost without it.
+	For string
+}
+
+// Rights are those of each verb that talks to a cluster. The first ones are needed; without
+// the others the verb says less.
+var Rights = map[string][]Right{
+	"why": {
+		{"batch", []string{"jobs", "cronjobs"}, []string{"get", "list"}, "what is asked about, and its runs"},
+		{"", []string{"pods"}, []string{"get", "list"}, "what the containers do"},
+		{"", []string{"events"}, []string{"list"}, "why a Job has no pod"},
+		{"", []string{"nodes"}, []string{"list"}, "which node is too old for native sidecars"},
+		{"", []string{"namespaces"}, []string{"get"}, "whether a mesh is on there, for what has no pod yet"},
+	},
+	"lint": {
+		{"batch", []string{"jobs", "cronjobs"}, []string{"list"}, "templates"},
+		{"", []string{"pods"}, []string{"list"}, "what is stuck, and which meshes there are"},
+		{"", []string{"nodes"}, []string{"list"}, "the oldest kubelet"},
+		{"", []string{"namespaces"}, []string{"list"}, "in which of them a mesh is on"},
+		{"", []string{"resourcequotas"}, []string{"list"}, "quotas that want what a container does not say"},
+	},
+	"rescue": {
+		{"", []string{"pods"}, []string{"get", "list"}, "what is stuck"},
+		{"", []string{"pods/portforward"}, []string{"create"}, "the stop request; the role edit has it"},
+		{"batch", []string{"jobs", "cronjobs"}, []string{"get", "list"}, "names of Jobs and CronJobs"},
+	},
+}
+
+// RescueVia are the further rights of rescue, by its way to the container.
+var RescueVia = map[string]Right{
+	"exec":      {"", []string{"pods/exec"}, []string{"create"}, "--via exec"},
+	"ephemeral": {"", []string{"pods/ephemeralcontainers"}, []string{"update"}, "--via ephemeral; the roles edit and admin do not have it"},
+}
+
+// Verbs are those that talk to a cluster.
+func Verbs() []string { return []string{"why", "lint", "rescue"} }
+
+// RoleOf is the role that has these rights.
+func RoleOf(verb string, rights []Right) rbacv1.ClusterRole {
+	role := rbacv1.ClusterRole{}
+	role.APIVersion, role.Kind, role.Name = rbacv1.SchemeGroupVersion.String(), "ClusterRole", "jobmesh-"+verb
+	for _, r := range rights {
+		role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{r.Group}, Resources: r.Resources, Verbs: r.Verbs})
+	}
+	return role
+}
+
+// Custom are the rights over the kinds of others that a verb reads where a cluster has them.
+func Custom(verb string) []Right {
+	verbs := map[string][]string{"why": {"get"}, "lint": {"list"}}[verb]
+	var rights []Right
+	for _, row := range Judged() {
+		if builtIn(row) || verbs == nil {
+			continue
+		}
+		plural := strings.ToLower(row.Kind) + "s"
+		if i := slices.IndexFunc(rights, func(r Right) bool { return r.Group == row.Group }); i >= 0 {
+			rights[i].Resources = append(rights[i].Resources, plural)
+			continue
+		}
+		rights = append(rights, Right{row.Group, []string{plural}, verbs, "the kinds of " + row.Group})
+	}
+	return rights
+}
