@@ -18,6 +18,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/printable"
 	"github.com/jobmesh/jobmesh/internal/report"
 )
 
@@ -120,6 +121,7 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	if err := run.check(ctx, linter, files); err != nil {
 		return err
 	}
+	run.doubts(streams, linter.Doubts())
 	if list != nil && !changed("output") {
 		err = report.ResourceList(streams.Out, list, run.findings)
 	} else {
@@ -191,6 +193,19 @@ func (l *lintRun) check(ctx context.Context, linter *lint.Linter, files []string
 		l.summary.Count(f)
 	}
 	return nil
+}
+
+// doubts says what could not be told, in one line.
+func (l *lintRun) doubts(streams Streams, doubts []lint.Doubt) {
+	if len(doubts) == 0 {
+		return
+	}
+	first, more := doubts[0], ""
+	if n := len(doubts) - 1; n > 0 {
+		more = fmt.Sprintf(", nor of %s more", plural(n, "container"))
+	}
+	note(streams)(fmt.Sprintf("cannot tell whether container %s of %s stops its proxy (%s:%d): %s decides%s; nothing is claimed about that",
+		printable.Text(first.Container), printable.Text(first.Object), printable.Text(first.File), first.Line, printable.Text(first.What), more))
 }
 
 func (l *lintRun) document(ctx context.Context, linter *lint.Linter, d *manifest.Document) error {

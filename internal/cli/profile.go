@@ -74,7 +74,7 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 	for _, from := range []source{{file.name, file.lint}, {"functionConfig", function}} {
 		for _, key := range slices.Sorted(maps.Keys(from.settings)) {
 			if !slices.Contains(keys, key) {
-				return p, "", fault.New(fault.Usage, fmt.Errorf("%s: key %q is unknown", from.name, key), "the keys are "+strings.Join(append(keys, "image"), ", "))
+				return p, "", fault.New(fault.Usage, fmt.Errorf("%s: key %q is unknown", from.name, key), "the keys are "+strings.Join(append(keys, "helpers", "image"), ", "))
 			}
 		}
 	}
@@ -119,6 +119,7 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 	if len(problems) > 0 {
 		return p, "", fault.New(fault.Usage, errors.New(strings.Join(problems, "; ")), hints...)
 	}
+	p.Helpers = file.helpers
 	p.Lock, err = o.readLock()
 	return p, lint.Severity(failOn), err
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -16,6 +17,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/inject"
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
 // settingsFile is what people keep their settings of jobmesh in, in the folder that they
@@ -37,6 +39,8 @@ type settings struct {
 	lint map[string]string
 	// image is the wrapper's, as far as the file names it.
 	image inject.Image
+	// helpers are programs beside the work, for lint.
+	helpers []sidecar.Helper
 }
 
 // readSettings reads the file, or jobmesh.yaml where file is empty, which may be missing. A
@@ -73,6 +77,10 @@ func readSettings(file string) (settings, error) {
 		case value.Tag == "!!null":
 		case key.Value == "image":
 			if s.image, err = s.readImage(value); err != nil {
+				return s, err
+			}
+		case key.Value == "helpers":
+			if s.helpers, err = s.readHelpers(value); err != nil {
 				return s, err
 			}
 		case value.Kind != yaml.ScalarNode:
@@ -139,6 +147,59 @@ func (s settings) readImage(node *yaml.Node) (inject.Image, error) {
 		return bad(node.Line, "image: "+err.Error())
 	}
 	return image, nil
+}
+
+// The ways in which a helper of the settings ends; a request is another.
+const (
+	endsNever  = "never"
+	endsItself = "itself"
+)
+
+// helperKeys are the keys of an item of helpers in jobmesh.yaml.
+var helperKeys = []string{"name", "image", "ends"}
+
+// readHelpers reads helpers: a list of mappings of words.
+func (s settings) readHelpers(node *yaml.Node) ([]sidecar.Helper, error) {
+	bad := func(line int, cause string) ([]sidecar.Helper, error) {
+		return nil, fault.New(fault.Usage, fmt.Errorf("%s:%d: %s", s.name, line, cause),
+			"as in helpers: [{name: proxysql, image: example.com/proxysql, ends: never}]",
+			"ends is "+endsNever+", "+endsItself+", or the request that ends it, such as POST http://127.0.0.1:9000/quit")
+	}
+	if node.Kind != yaml.SequenceNode {
+		return bad(node.Line, `"helpers" is no list`)
+	}
+	var helpers []sidecar.Helper
+	for _, item := range node.Content {
+		if item.Kind != yaml.MappingNode {
+			return bad(item.Line, "an item of helpers is no mapping")
+		}
+		values := map[string]string{}
+		for i := 0; i+1 < len(item.Content); i += 2 {
+			key, value := item.Content[i], item.Content[i+1]
+			switch {
+			case !slices.Contains(helperKeys, key.Value):
+				return bad(key.Line, fmt.Sprintf("helpers: key %q is unknown; the keys are %s", key.Value, strings.Join(helperKeys, ", ")))
+			case value.Kind != yaml.ScalarNode:
+				return bad(value.Line, fmt.Sprintf("helpers: %q is no single value", key.Value))
+			}
+			values[key.Value] = value.Value
+		}
+		h := sidecar.Helper{Name: values["name"], Title: values["name"], Programs: []string{values["name"]}, Images: []string{cmp.Or(values["image"], values["name"])}}
+		method, url, _ := strings.Cut(values["ends"], " ")
+		switch {
+		case h.Name == "":
+			return bad(item.Line, "helpers: an item has no name")
+		case slices.Contains([]string{"", endsNever}, values["ends"]):
+		case values["ends"] == endsItself:
+			h.EndedBy = endsItself
+		case slices.Contains([]string{"GET", "POST", "PUT"}, method) && strings.HasPrefix(url, "http://"):
+			h.Ends = []sidecar.Ending{{Request: values["ends"], Code: sidecar.Unknown}}
+		default:
+			return bad(item.Line, fmt.Sprintf("helpers: ends %q is unknown", values["ends"]))
+		}
+		helpers = append(helpers, h)
+	}
+	return helpers, nil
 }
 
 // at is a digest as it stands behind a repository.

@@ -73,20 +73,14 @@ Istio whose webhook would make it a native sidecar. The Job hangs wherever it is
 	{
 		ID: "JM106", Severity: Error,
 		Title:   "a helper container never exits",
-		Message: "container `{proxy}` never exits by itself; the Job stays active when the others have ended{note}",
+		Message: "container `{proxy}` never exits by itself; when the others have ended the Job stays active{note}",
 		Why: `A database proxy, a log shipper or a collector beside the work runs until it is stopped. As an ordinary
 container it keeps the pod, and with it the Job, running. As a native sidecar it is stopped with the pod.`,
 		Fix: "move `{proxy}` to initContainers with restartPolicy: Always (Kubernetes 1.29 or newer)",
 		Links: []string{
 			"https://github.com/GoogleCloudPlatform/cloud-sql-proxy/pull/2371", "https://github.com/SREGym/SREGym/pull/814",
 		},
-		check: func(p *pod, r *reporter) {
-			for _, h := range p.hangs {
-				if h.rule == "JM106" {
-					r.add(h.container.place, h.container.Name, "proxy", h.proxy, "note", h.note)
-				}
-			}
-		},
+		check: neverExits,
 	},
 	{
 		ID: "JM107", Severity: Error,
@@ -191,6 +185,18 @@ outlives it, so that the Job fails or hangs each time it runs.`,
 			}
 		},
 	},
+	{
+		ID: "JM117", Severity: Error,
+		Title:   "the stop endpoint is not on",
+		Message: "container `{container}` asks `{proxy}` to stop, which serves that request only with {flag}; the Job stays active",
+		Why: `A helper that is asked where it does not listen refuses the connection, or answers that there is no such page.
+Most callers ignore that, and the helper runs on.`,
+		Fix: "add {flag} to the args of `{proxy}`, or move it to initContainers with restartPolicy: Always (Kubernetes 1.29 or newer)",
+		Links: []string{
+			"https://github.com/GoogleCloudPlatform/cloud-sql-proxy/issues/1941", "https://github.com/GoogleCloudPlatform/cloud-sql-proxy/issues/828",
+		},
+		check: asksInVain,
+	},
 }
 
 // early words JM112 for a script that an exit at its top may leave.
@@ -221,6 +227,46 @@ func (p *pod) stopsTooSoon(r *reporter) bool {
 		}
 	}
 	return false
+}
+
+// neverExits reports what runs beside the work, or at the end of it, and has no end.
+func neverExits(p *pod, r *reporter) {
+	for _, h := range p.hangs {
+		switch {
+		case h.rule != "JM106":
+		case h.endless == "":
+			r.add(h.container.place, h.container.Name, "proxy", h.proxy, "note", h.note)
+		case h.alone:
+			r.saying("container `{proxy}` never exits: `{endless}` has no end; the Job stays active",
+				"take `{endless}` out of the command; what has to run beside the work belongs into initContainers, with restartPolicy: Always").
+				add(p.commandOf(h.container), h.container.Name, "proxy", h.proxy, "endless", h.endless)
+		default:
+			r.saying("container `{proxy}` never exits: `{endless}` has no end; when the others have ended the Job stays active",
+				r.rule.Fix+", or let it end when the work has: by a file in a volume that both have, for one").
+				add(p.commandOf(h.container), h.container.Name, "proxy", h.proxy, "endless", h.endless)
+		}
+	}
+}
+
+// asksInVain reports requests to stop that a helper does not serve.
+func asksInVain(p *pod, r *reporter) {
+	for _, h := range p.hangs {
+		if h.rule != "JM117" {
+			continue
+		}
+		helper := p.helperOf(h.container)
+		say := r.saying("container `{container}` asks `{proxy}` to stop, and {title} has no request for that; the Job stays active",
+			"move `{proxy}` to initContainers with restartPolicy: Always (Kubernetes 1.29 or newer), or use a newer release of it, with the flag that serves the request")
+		words := []string{"proxy", h.proxy, "title", helper.Title}
+		for _, e := range helper.Ends {
+			if e.Signal == "" && e.Needs != "" {
+				say = r
+				words = append(words, "flag", e.Needs)
+				break
+			}
+		}
+		say.add(h.container.place, h.by, words...)
+	}
 }
 
 // callsToStop tells whether the command itself stops the proxy of a mesh, wrapped or not.

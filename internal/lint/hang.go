@@ -27,6 +27,12 @@ type hang struct {
 	proxy     string
 	container container
 	note      string
+	// endless is the command that never ends, as written, and alone says that nothing else
+	// is the work of the pod.
+	endless string
+	alone   bool
+	// by is the container that asks a helper to stop in vain.
+	by string
 }
 
 // stopped is when a container stops the proxy of a mesh, and what to say about it.
@@ -114,15 +120,57 @@ func findHangs(p *pod) []hang {
 		}
 	}
 	for _, c := range p.apps {
-		h := helperOf(c)
-		if h == nil || h.EndedBy != "" || isProxyContainer(c.Name) || len(p.apps) < 2 || slices.ContainsFunc(work, func(w container) bool { return w.Name == c.Name }) {
-			continue
-		}
-		if best, _ := p.ends(cmp.Or(h.Mesh, h.Name)); best.outcome == script.Never {
-			found = append(found, hang{"JM106", c.Name, c, best.note})
+		if h, hangs := p.hangBeside(c, work); hangs {
+			found = append(found, h)
 		}
 	}
 	return found
+}
+
+// doubts is the container of which it cannot be told whether it stops a proxy.
+func (p *pod) doubts() []Doubt {
+	for _, x := range p.proxies {
+		if x.native.Yes || rowOf(x.mesh).Rule == "" || p.hangsOn(x.name) {
+			continue
+		}
+		best, by := p.ends(x.mesh)
+		if best.outcome != script.CannotTell || len(by[0].reading.Refusals) > 0 {
+			continue
+		}
+		at := p.commandOf(by[0])
+		line, _ := p.position(at)
+		return []Doubt{{p.object.String(), by[0].Name, p.object.Document.File, line, cmp.Or(by[0].reading.Opaque, "a test in its script")}}
+	}
+	return nil
+}
+
+// hangBeside tells whether a container never ends by itself, and nobody else ends it.
+func (p *pod) hangBeside(c container, work []container) (hang, bool) {
+	if isProxyContainer(c.Name) || p.supervised(c) != nil {
+		return hang{}, false
+	}
+	works := slices.ContainsFunc(work, func(w container) bool { return w.Name == c.Name })
+	h := p.helperOf(c)
+	switch {
+	case h != nil && (h.EndedBy != "" || len(p.apps) < 2 || works):
+		return hang{}, false
+	case h != nil:
+		return p.helperHangs(c, h)
+	case c.reading.Endless == "" || p.mayBeKilled(c) || works && p.mayRunOn():
+		return hang{}, false
+	}
+	return hang{rule: "JM106", proxy: c.Name, container: c, endless: c.reading.Endless, alone: works}, true
+}
+
+func (p *pod) helperHangs(c container, h *sidecar.Helper) (hang, bool) {
+	best, by := p.ends(cmp.Or(h.Mesh, h.Name))
+	switch {
+	case best.outcome != script.Never && best.byURL && !c.serves(h):
+		return hang{rule: "JM117", proxy: c.Name, container: c, by: by[0].Name, note: h.Name}, true
+	case best.outcome != script.Never || p.mayBeKilled(c) || p.asks(h):
+		return hang{}, false
+	}
+	return hang{rule: "JM106", proxy: c.Name, container: c, note: best.note}, true
 }
 
 func (p *pod) hangOf(x proxy, first container) (hang, bool) {
@@ -154,10 +202,10 @@ func (p *pod) hangOf(x proxy, first container) (hang, bool) {
 				note = " (in the mesh: " + x.by + "; classic as far as is known: " + x.native.Open + ")"
 			}
 		}
-		return hang{rule, x.name, first, note}, true
+		return hang{rule: rule, proxy: x.name, container: first, note: note}, true
 	case best.byURL && p.refusesStop(x.mesh, needs):
 		note := "; its stop endpoint is off until the pod is annotated " + needs.Key + ": " + strconv.Quote(needs.Value)
-		return hang{needs.Rule, x.name, by[0], note}, true
+		return hang{rule: needs.Rule, proxy: x.name, container: by[0], note: note}, true
 	}
 	return hang{}, false
 }
@@ -182,14 +230,92 @@ var ended = regexp.MustCompile(`(^|[\s;&|/(])(timeout|kill|pkill|killall)\s`)
 
 // helperOf returns the helper that a container runs, nil for anything else. One that does
 // its work once is the work of a Job, as is one that is ended by its own command.
-func helperOf(c container) *sidecar.Helper {
+func (p *pod) helperOf(c container) *sidecar.Helper {
 	var programs []string
 	if c.command {
 		programs = c.reading.Programs
 	}
+	if h := sidecar.FindIn(p.profile.Helpers, c.image, programs, c.argv); h != nil {
+		if h.EndedBy != "" {
+			return nil
+		}
+		return h
+	}
 	h := sidecar.Find(c.image, programs, c.argv)
-	if h == nil || h.EndsItself(c.argv, c.env) || ended.MatchString(strings.Join(c.argv, " ")) {
+	if h == nil || h.EndsItself(c.argv, c.env) {
+		return nil
+	}
+	switch {
+	case c.reading.Shell && c.reading.Opaque == "" && len(programs) > 0: // the script was read to its end
+		if !c.reading.Helper {
+			return nil
+		}
+	case ended.MatchString(strings.Join(c.argv, " ")):
 		return nil
 	}
 	return h
+}
+
+// supervised returns who ends a container from outside.
+func (p *pod) supervised(c container) *sidecar.Supervisor {
+	return sidecar.Supervised(c.Name, c.words, c.env)
+}
+
+// mayBeKilled tells whether another container sends signals, and lint cannot tell to whom.
+func (p *pod) mayBeKilled(c container) bool {
+	if !p.sharesProcesses() {
+		return false
+	}
+	return slices.ContainsFunc(p.apps, func(other container) bool {
+		return other.Name != c.Name && slices.ContainsFunc(other.reading.Programs, func(name string) bool {
+			return slices.Contains([]string{"kill", "pkill", "killall"}, name)
+		})
+	})
+}
+
+// asks tells whether the work of the pod has the address at which a helper takes the
+// request to end.
+func (p *pod) asks(h *sidecar.Helper) bool {
+	for _, e := range h.Ends {
+		port, path := e.At()
+		if e.Request == "" {
+			continue
+		}
+		for _, c := range p.work() {
+			if strings.Contains(strings.Join(c.argv, " "), ":"+port+path) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mayRunOn tells whether a container of the work may run on when the object has succeeded:
+// a bare pod is somebody's own, and a success policy or a daemon ends the rest.
+func (p *pod) mayRunOn() bool {
+	annotations := p.root.get("metadata", "annotations")
+	hook := annotations.get(helmHook).text() + annotations.get(argoHook).text()
+	return p.object.Kind == "Pod" && hook == "" || p.job.get("successPolicy").node != nil ||
+		p.root.get("spec", "successPolicy").node != nil || p.spec.get("daemon").text() == "true"
+}
+
+// serves tells whether a helper takes the request that ends it, unless that cannot be told.
+func (c container) serves(h *sidecar.Helper) bool {
+	for _, e := range h.Ends {
+		if e.Signal == "" && (!strings.HasPrefix(e.Needs, "-") || c.hasSet(h, e.Needs)) {
+			return true
+		}
+	}
+	_, configured := c.flag("config-file", true)
+	return h.Checked == "" || configured || c.reading.Shell && c.reading.Opaque != "" || c.place.get("envFrom").node != nil
+}
+
+// hasSet tells whether a switch of a helper is on, by its flag or by its variable, or may be.
+func (c container) hasSet(h *sidecar.Helper, flag string) bool {
+	value, given := c.flag(strings.TrimLeft(flag, "-"), false)
+	if !given {
+		value = c.env[h.Variable(flag)]
+	}
+	yes, _ := mesh.Truthy.Bool(value)
+	return yes || strings.ContainsAny(value, "\x00$")
 }

@@ -18,7 +18,20 @@ const Prefix = "jobmesh.dev/ignore-"
 type Linter struct {
 	profile    Profile
 	namespaces map[string]Namespace
+	doubts     []Doubt
 }
+
+// A Doubt is a container of which lint cannot tell whether it stops the proxy, so that
+// nothing is claimed about it.
+type Doubt struct {
+	Object, Container, File string
+	Line                    int
+	// What is the part of the script that decides, as written.
+	What string
+}
+
+// Doubts returns what could not be told about the objects that were checked.
+func (l *Linter) Doubts() []Doubt { return l.doubts }
 
 // New returns a linter for a cluster with these namespaces.
 func New(profile Profile, namespaces map[string]Namespace) *Linter {
@@ -29,6 +42,7 @@ func New(profile Profile, namespaces map[string]Namespace) *Linter {
 func (l *Linter) Check(o manifest.Object) []Finding {
 	var findings []Finding
 	for _, p := range podsOf(o, &l.profile, l.namespaces) {
+		l.doubts = append(l.doubts, p.doubts()...)
 		var found []Finding
 		for _, r := range all {
 			r.check(p, &reporter{rule: r, pod: p, into: &found})

@@ -32,6 +32,7 @@ type pod struct {
 	restartPolicy       string
 	proxies             []proxy
 	hangs               []hang
+	workers             []container // what work returns
 }
 
 // A container is one with what it runs.
@@ -40,7 +41,8 @@ type container struct {
 	place   place
 	image   string
 	argv    []string
-	command bool // the manifest has a command
+	words   []string // argv as the kubelet expands it
+	command bool     // the manifest has a command
 	env     map[string]string
 	reading script.Reading
 }
@@ -137,6 +139,9 @@ func newContainer(c manifest.Container) container {
 			read.command = read.command || field == "command"
 		}
 	}
+	for _, w := range read.argv {
+		read.words = append(read.words, script.Expand(w, read.env))
+	}
 	if len(read.argv) > 0 {
 		read.reading = script.Read(read.argv, read.env)
 	}
@@ -229,23 +234,28 @@ func (p *pod) meshed() bool {
 	return slices.ContainsFunc(p.proxies, func(x proxy) bool { return slices.Contains(native.Meshes(), x.mesh) })
 }
 
-// work returns the containers that do the Job's work: neither proxies nor helpers,
-// unless there is nothing else.
+// work returns the containers that do the Job's work: neither proxies nor helpers nor what
+// never ends, unless there is nothing else.
 func (p *pod) work() []container {
-	var found []container
-	for _, c := range p.apps {
-		if !isProxyContainer(c.Name) && helperOf(c) == nil {
-			found = append(found, c)
+	if p.workers == nil {
+		p.workers = p.findWork()
+	}
+	return p.workers
+}
+
+func (p *pod) findWork() []container {
+	own := slices.DeleteFunc(slices.Clone(p.apps), func(c container) bool { return isProxyContainer(c.Name) })
+	for _, aside := range []func(container) bool{
+		func(c container) bool {
+			return p.helperOf(c) != nil || p.supervised(c) != nil || c.reading.Endless != ""
+		},
+		func(c container) bool { return p.helperOf(c) != nil || p.supervised(c) != nil },
+	} {
+		if rest := slices.DeleteFunc(slices.Clone(own), aside); len(rest) > 0 {
+			return rest
 		}
 	}
-	if len(found) == 0 {
-		for _, c := range p.apps {
-			if !isProxyContainer(c.Name) {
-				found = append(found, c)
-			}
-		}
-	}
-	return found
+	return own
 }
 
 func isProxyContainer(name string) bool {

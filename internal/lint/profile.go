@@ -7,6 +7,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
 // A Profile describes the cluster that Jobs are judged for.
@@ -20,6 +21,9 @@ type Profile struct {
 	Kubernetes mesh.Version
 	// PostRenderer is how jobmesh inject is run: empty, "helm3" or "helm4".
 	PostRenderer string
+	// Helpers are programs beside the work that lint does not know by itself, or that it
+	// knows otherwise. What is said of them goes before the table.
+	Helpers []sidecar.Helper
 	// Lock is what jobmesh.lock.yaml knows of images.
 	Lock lockfile.Lock
 }

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,12 +104,13 @@ so that a Job whose work succeeded fails.`,
 		Fix:   "use the proxy's shutdown endpoint, or " + wrapIt,
 		Links: []string{"https://github.com/GoogleCloudPlatform/cloud-sql-proxy/issues/262"},
 		check: func(p *pod, r *reporter) {
+			p.killedFromOutside(r)
 			if _, native := p.nativeProxy(); native || !p.sharesProcesses() {
 				return
 			}
 			for _, c := range p.work() {
 				for _, call := range c.reading.Stops {
-					if call.Signal {
+					if call.Signal && !p.survives(call.Mesh) {
 						r.add(p.commandOf(c), c.Name, "tool", call.Tool)
 						break
 					}
@@ -144,6 +146,39 @@ terminationGracePeriodSeconds, and sidecars get what the containers leave of it.
 			}
 		},
 	},
+}
+
+// killedFromOutside reports helpers that somebody ends with a signal that they do not
+// survive with 0.
+func (p *pod) killedFromOutside(r *reporter) {
+	r = r.saying("`{by}` ends container `{container}` with {signal}, after which it ends with {code}: the pod fails, although its work has succeeded",
+		"{flag}move `{container}` to initContainers with restartPolicy: Always (Kubernetes 1.29 or newer)")
+	for _, c := range p.apps {
+		s, h := p.supervised(c), p.helperOf(c)
+		if s == nil || s.Signal == "" || h == nil {
+			continue
+		}
+		code, known := h.CodeAfter(s.Signal, func(needs string) bool { return c.hasSet(h, needs) })
+		if !known || code == 0 {
+			continue
+		}
+		flag := ""
+		if needs := h.WithZero(s.Signal); needs != "" {
+			flag = "add " + needs + " to its arguments, or "
+		}
+		r.add(c.place, c.Name, "by", s.Name, "signal", s.Signal, "code", strconv.Itoa(code), "flag", flag)
+	}
+}
+
+// survives tells whether what a signal ends is a helper that has the exit code 0 then.
+func (p *pod) survives(name string) bool {
+	for _, c := range p.apps {
+		if h := p.helperOf(c); h != nil && cmp.Or(h.Mesh, h.Name) == name {
+			code, known := h.CodeAfter("SIGTERM", func(needs string) bool { return c.hasSet(h, needs) })
+			return known && code == 0
+		}
+	}
+	return false
 }
 
 // bare are images by what they have not: neither a shell nor a client, or a shell

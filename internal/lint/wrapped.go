@@ -53,10 +53,17 @@ func (p *pod) reaches(call script.Stop, name string) (why string, ok bool) {
 		return "", false
 	case call.Signal && !p.sharesProcesses():
 		return "; `" + call.Tool + "` cannot reach it without shareProcessNamespace", false
-	case !call.Signal && !call.Post && !rowOf(name).StopByGet:
+	case !call.Signal && !call.Post && !rowOf(name).StopByGet && !endsByGet(name):
 		return "; `" + call.Tool + "` sends a GET, and the proxy obeys a POST alone", false
 	}
 	return "", true
+}
+
+// endsByGet tells whether a helper takes a GET for the request to end.
+func endsByGet(name string) bool {
+	return slices.ContainsFunc(sidecar.All(), func(h sidecar.Helper) bool {
+		return h.Name == name && slices.ContainsFunc(h.Ends, func(e sidecar.Ending) bool { return e.Method() == "GET" })
+	})
 }
 
 // finds tells whether a wrapper that nobody told which proxy there is finds one: it
@@ -75,7 +82,7 @@ func (p *pod) finds(name string) (outcome script.Outcome, note string) {
 		}
 	}
 	for _, c := range p.apps {
-		if h := helperOf(c); h != nil && h.Mesh == name {
+		if h := p.helperOf(c); h != nil && h.Mesh == name {
 			return answers(c, h)
 		}
 	}

@@ -178,7 +178,7 @@ func wait(s *shell, i invocation) bool {
 		waited = jobs
 	}
 	for _, j := range waited {
-		if j.endless != "" {
+		if j.endless.source != "" {
 			s.hang(j.endless)
 			return false
 		}
@@ -192,7 +192,7 @@ func wait(s *shell, i invocation) bool {
 func (s *shell) waitForAny(jobs []ended) bool {
 	ends := len(jobs) == 0
 	for _, j := range jobs {
-		if j.endless == "" {
+		if j.endless.source == "" {
 			ends = true
 			if j.code != success {
 				s.last = j.code
@@ -211,11 +211,11 @@ func kill(s *shell, i invocation) bool {
 	for _, w := range i.words[1:] {
 		number, isJob := strings.CutPrefix(w, job)
 		if n, err := strconv.Atoi(number); isJob && err == nil && n > 0 && n <= len(jobs) {
-			jobs[n-1].endless = ""
+			jobs[n-1].endless = endlessness{}
 		}
 		if strings.HasPrefix(w, "%") || strings.Contains(w, Unknown) {
 			for n := range jobs {
-				jobs[n].endless = ""
+				jobs[n].endless = endlessness{}
 			}
 		}
 	}

@@ -80,7 +80,12 @@ func (s *shell) program(i invocation) {
 	}
 	if endless(i.words) {
 		s.names[name] = true
-		s.hang(i.source)
+		s.hang(endlessness{source: i.source})
+		return
+	}
+	if helps(i.words, s.env) {
+		s.names[name] = true
+		s.hang(endlessness{i.source, true})
 		return
 	}
 	if stops := append(stopsOf(i.words, i.source), s.sent(i.source)...); len(stops) > 0 {

@@ -5,7 +5,24 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
+
+// helps tells whether a command is a helper that runs until somebody ends it.
+func helps(words []string, env map[string]string) bool {
+	plain := unprefixed(words)
+	if len(plain) == 0 || bounded(words, plain) {
+		return false
+	}
+	h := sidecar.Find("", []string{path.Base(plain[0])}, plain)
+	return h != nil && h.EndedBy == "" && !h.EndsItself(plain, env)
+}
+
+// bounded tells whether a command is ended after a time.
+func bounded(words, plain []string) bool {
+	return slices.ContainsFunc(words[:len(words)-len(plain)], func(w string) bool { return path.Base(w) == "timeout" })
+}
 
 // tooLong is after how many seconds a sleep is one without an end: a hundred days.
 const tooLong = 100 * 24 * 60 * 60
@@ -13,7 +30,7 @@ const tooLong = 100 * 24 * 60 * 60
 // endless tells whether a command never ends by itself, whatever its work comes to.
 func endless(words []string) bool {
 	plain := unprefixed(words)
-	if len(plain) == 0 || slices.ContainsFunc(words[:len(words)-len(plain)], func(w string) bool { return path.Base(w) == "timeout" }) {
+	if len(plain) == 0 || bounded(words, plain) {
 		return false
 	}
 	args := plain[1:]
@@ -26,8 +43,6 @@ func endless(words []string) bool {
 		return slices.Contains(args, "-m") || slices.Contains(args, "--monitor")
 	case "yes":
 		return true
-	case "kubectl":
-		return len(args) > 0 && (args[0] == "proxy" || args[0] == "port-forward")
 	}
 	return false
 }

@@ -191,7 +191,7 @@ func (s *shell) substitute(p *syntax.CmdSubst) string {
 	sub.stmts(p.Stmts)
 	sub.leave()
 	s.last = sub.last
-	if sub.hung != "" {
+	if sub.hung.source != "" {
 		s.hang(sub.hung)
 	}
 	if out.Len() > 0 && len(p.Stmts) == 1 {

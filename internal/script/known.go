@@ -45,6 +45,16 @@ type process struct{ name, of string }
 // read turns the rows of the table into what is looked for in a text.
 func read(rows []mesh.Mesh) knowledge {
 	k := knowledge{endpoints: endpointsOf(rows), clients: map[string]mesh.Mesh{}}
+	for _, h := range sidecar.All() {
+		for _, e := range h.Ends {
+			if e.Request == "" {
+				continue
+			}
+			port, path := e.At()
+			k.words = append(k.words, path[strings.LastIndex(path, "/")+1:])
+			k.endpoints = append([]endpoint{{regexp.MustCompile(port + `\}?` + regexp.QuoteMeta(path)), h.Name}}, k.endpoints...)
+		}
+	}
 	var deaf, ready []string
 	var shared []process
 	for _, m := range rows {

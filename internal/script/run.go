@@ -73,15 +73,15 @@ type shell struct {
 	pipe    bool   // set -o pipefail
 
 	// Where the walk is.
-	tested   int    // conditions around this command, in which set -e does not count
-	depth    int    // commands around this one, which maxDepth bounds
-	exited   bool   // exit was called, or set -e ended the script
-	left     bool   // break or continue was called
-	again    bool   // it was continue
-	returned bool   // return was called
-	apart    bool   // a subshell, whose exit is not that of the script
-	behind   bool   // it runs in the background
-	hung     string // the command that never ends, as written
+	tested   int         // conditions around this command, in which set -e does not count
+	depth    int         // commands around this one, which maxDepth bounds
+	exited   bool        // exit was called, or set -e ended the script
+	left     bool        // break or continue was called
+	again    bool        // it was continue
+	returned bool        // return was called
+	apart    bool        // a subshell, whose exit is not that of the script
+	behind   bool        // it runs in the background
+	hung     endlessness // the command that never ends
 
 	// Exit codes.
 	last     code   // $?
@@ -114,25 +114,31 @@ type shell struct {
 	out *strings.Builder
 }
 
+// endlessness is a command that never ends: its text, "" for none, and whether it is a helper.
+type endlessness struct {
+	source string
+	helper bool
+}
+
 // ended is a command in the background: its code, and what in it never ends.
 type ended struct {
 	code    code
-	endless string
+	endless endlessness
 }
 
 // over tells whether the walk does not go on to the next command.
 func (s *shell) over() bool { return s.exited || s.left || s.returned }
 
 // hang notes a command that never ends: nothing behind it runs, and no trap.
-func (s *shell) hang(source string) {
-	s.exited, s.trap, s.hung = true, "", firstLine(source)
+func (s *shell) hang(on endlessness) {
+	s.exited, s.trap, s.hung = true, "", endlessness{firstLine(on.source), on.helper}
 }
 
 // run walks a script and returns its exit code.
 func (s *shell) run(file *syntax.File) code {
 	s.stmts(file.Stmts)
 	s.leave()
-	if s.hung != "" {
+	if s.hung.source != "" {
 		return open // there is none
 	}
 	return s.last
@@ -147,11 +153,11 @@ func (s *shell) leave() {
 	s.trap = ""
 	before := s.last
 	exit, hung := s.found.exit, s.hung
-	s.exited, s.left, s.returned, s.errexit, s.hung = false, false, false, false, ""
+	s.exited, s.left, s.returned, s.errexit, s.hung = false, false, false, false, endlessness{}
 	if file := s.parse(text); file != nil {
 		s.stmts(file.Stmts)
 	}
-	if s.hung == "" {
+	if s.hung.source == "" {
 		s.hung = hung
 	}
 	if exit != nil && !s.apart {
@@ -290,7 +296,7 @@ func (s *shell) nested(list []*syntax.Stmt) code {
 // adopt takes over what a subshell in the foreground has come to beside its code.
 func (s *shell) adopt(sub *shell) {
 	s.question, s.negated, s.check = sub.question, sub.negated, sub.check
-	if sub.hung != "" {
+	if sub.hung.source != "" {
 		s.hang(sub.hung)
 	}
 }
@@ -430,7 +436,8 @@ func (s *shell) pipeline(c *syntax.BinaryCmd) {
 		}
 	}
 	var codes []code
-	piped, hung := "", ""
+	piped := ""
+	var hung endlessness
 	for i, stage := range stages {
 		sub := s.sub()
 		var out strings.Builder
@@ -447,7 +454,7 @@ func (s *shell) pipeline(c *syntax.BinaryCmd) {
 			piped = out.String()
 		}
 		codes = append(codes, sub.last)
-		if sub.hung != "" && (i == len(stages)-1 || !endsEarly(stages[i+1])) {
+		if sub.hung.source != "" && (i == len(stages)-1 || !endsEarly(stages[i+1])) {
 			hung = sub.hung
 		}
 		s.question, s.negated, s.justLeftOut, s.leftOut = sub.question, sub.negated, sub.justLeftOut, s.leftOut || sub.leftOut
@@ -458,7 +465,7 @@ func (s *shell) pipeline(c *syntax.BinaryCmd) {
 			s.last = c
 		}
 	}
-	if hung != "" {
+	if hung.source != "" {
 		s.hang(hung)
 	}
 }
@@ -558,7 +565,7 @@ func (s *shell) whileClause(c *syntax.WhileClause) {
 func (s *shell) loop(c syntax.Command, body []*syntax.Stmt) {
 	s.stmts(body)
 	if !s.over() && !s.mayLeave(body, nil) {
-		s.hang(s.text(c))
+		s.hang(endlessness{source: s.text(c)})
 	}
 	s.left, s.again = false, false
 }

@@ -47,8 +47,10 @@ type Reading struct {
 	// NoCode is an exit, as written, whose argument is no number: a shell then ends with
 	// a code of its own, whatever the work came to.
 	NoCode string
-	// Endless is a command, as written, that never ends and that every run gets to.
+	// Endless is a command, as written, that never ends and that every run gets to. Helper
+	// says that it is one of internal/sidecar, which somebody else may end.
 	Endless string
+	Helper  bool
 	// Opaque is the first thing that could not be read, as written.
 	Opaque string
 	// Swallowed is a client that would stop a proxy, and is the argument of another
@@ -70,7 +72,14 @@ func (r Reading) Prepares() bool {
 // Read reads a command line. env are the container's variables, with Unknown for a
 // value from elsewhere.
 func Read(argv []string, env map[string]string) Reading {
-	argv = unprefixed(expandAll(argv, env))
+	argv = expandAll(argv, env)
+	if plain := unprefixed(argv); len(plain) < len(argv) {
+		r := Read(plain, env)
+		if bounded(argv, plain) {
+			r.Endless, r.Helper = "", false
+		}
+		return r
+	}
 	switch w, refused, ok := readWrapper(argv, env); {
 	case refused != nil:
 		return Reading{Wrapper: &w, Refusals: []Refusal{*refused}}

@@ -131,7 +131,7 @@ func base(words []string) string {
 func unprefixed(words []string) []string {
 	for len(words) > 0 {
 		switch path.Base(words[0]) {
-		case "exec", "command", "builtin", "nohup", "time", "sudo", "setsid", "busybox", "stdbuf", "tini", "dumb-init", "catatonit", "ionice", "chronic", "xargs", "gosu", "su-exec":
+		case "exec", "command", "builtin", "nohup", "time", "sudo", "setsid", "busybox", "stdbuf", "tini", "dumb-init", "catatonit", "ionice", "chronic", "xargs", "gosu", "su-exec", "kubexit":
 			words = words[1:]
 		case "nice", "env":
 			words = words[1:]

@@ -43,8 +43,8 @@ type run struct {
 	asked []string
 	// exit is the exit command that ended it, nil for none.
 	exit *syntax.CallExpr
-	// endless is the command that never ended, as written.
-	endless string
+	// endless is the command that never ended.
+	endless endlessness
 }
 
 // guarded tells whether the run was ended by an exit before all work, or by one that says
@@ -208,20 +208,21 @@ func (r *Reading) conclude(worlds []verdict) (early *syntax.CallExpr) {
 	default:
 		r.Outcome = Always
 	}
-	r.Endless = endlessIn(worlds)
+	on := endlessIn(worlds)
+	r.Endless, r.Helper = on.source, on.helper
 	return early
 }
 
 // endlessIn returns the command that never ends in all worlds but those that an exit has
-// ended before; "" where there is one that ends.
-func endlessIn(worlds []verdict) string {
-	found := ""
+// ended before; none where there is one that ends.
+func endlessIn(worlds []verdict) endlessness {
+	var found endlessness
 	for _, v := range worlds {
 		switch {
-		case v.endless != "":
+		case v.endless.source != "":
 			found = v.endless
 		case v.exit == nil || len(v.work) > 0:
-			return ""
+			return endlessness{}
 		}
 	}
 	return found

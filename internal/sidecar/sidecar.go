@@ -75,6 +75,19 @@ type Ending struct {
 	Needs string
 }
 
+// Method is that of the request, "" where there is none.
+func (e Ending) Method() string {
+	method, _, _ := strings.Cut(e.Request, " ")
+	return method
+}
+
+// At is the port and the path of the request.
+func (e Ending) At() (port, path string) {
+	_, rest, _ := strings.Cut(e.Request, "://")
+	host, path, _ := strings.Cut(rest, "/")
+	return host[strings.LastIndex(host, ":")+1:], "/" + path
+}
+
 // A Flag is a flag of a helper's program, and what it does.
 type Flag struct{ Name, What string }
 
@@ -97,9 +110,14 @@ func Names() []string {
 // The programs decide where they are known. An image is only asked where they are not: where
 // there is no command, or it is a script in a file of the image.
 func Find(image string, programs, argv []string) *Helper {
+	return FindIn(table, image, programs, argv)
+}
+
+// FindIn is Find for other rows than those of the table.
+func FindIn(rows []Helper, image string, programs, argv []string) *Helper {
 	hidden := !slices.ContainsFunc(programs, func(p string) bool { return !strings.HasSuffix(p, ".sh") })
-	for i := range table {
-		h := &table[i]
+	for i := range rows {
+		h := &rows[i]
 		runs := slices.ContainsFunc(programs, func(p string) bool { return slices.Contains(h.Programs, p) })
 		if !runs && !(hidden && h.isImage(image)) {
 			continue
@@ -141,6 +159,28 @@ func (h *Helper) arguments(argv []string) []string {
 		return []string{line}
 	}
 	return all
+}
+
+// CodeAfter is the exit code that the program has after a signal, of which set tells whether
+// what it needs is set. It is not known for all programs.
+func (h *Helper) CodeAfter(signal string, set func(needs string) bool) (code int, known bool) {
+	for _, e := range h.Ends {
+		if e.Signal == signal && (e.Needs == "" || set(e.Needs)) {
+			return e.Code, e.Code != Unknown
+		}
+	}
+	return Unknown, false
+}
+
+// WithZero is what has to be set for the exit code 0 after a signal, "" where nothing is
+// known to help.
+func (h *Helper) WithZero(signal string) string {
+	for _, e := range h.Ends {
+		if e.Signal == signal && e.Code == 0 {
+			return e.Needs
+		}
+	}
+	return ""
 }
 
 // Variable is the variable that says the same as a flag; "" where flags have none.

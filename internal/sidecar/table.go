@@ -181,6 +181,14 @@ var table = []Helper{
 		Images: []string{"docker:*dind*", "docker-dind", "dind"}, Programs: []string{"dockerd", "dockerd-entrypoint.sh"},
 	},
 	{
+		Name: "kubectl-proxy", Title: "kubectl proxy",
+		Images: []string{"kubectl"}, Programs: []string{"kubectl"}, Subcommand: "proxy",
+	},
+	{
+		Name: "pause", Title: "The pause container of Kubernetes",
+		Images: []string{"pause", "pause-amd64", "pause-arm64"}, Programs: []string{"pause"},
+	},
+	{
 		Name: "gcsfuse", Title: "Cloud Storage FUSE, as GKE injects it",
 		Checked: "GKE 1.29", Sources: []string{"https://github.com/GoogleCloudPlatform/gcs-fuse-csi-driver"},
 		Images: []string{"gcs-fuse-csi-driver-sidecar-mounter"}, Programs: []string{"gcs-fuse-csi-driver-sidecar-mounter"},
