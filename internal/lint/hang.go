@@ -167,7 +167,7 @@ func (p *pod) helperHangs(c container, h *sidecar.Helper) (hang, bool) {
 	switch {
 	case best.outcome != script.Never && best.byURL && !c.serves(h):
 		return hang{rule: "JM117", proxy: c.Name, container: c, by: by[0].Name, note: h.Name}, true
-	case best.outcome != script.Never || p.mayBeKilled(c) || p.asks(h):
+	case best.outcome != script.Never || p.mayBeKilled(c) || p.askedAt(h):
 		return hang{}, false
 	}
 	return hang{rule: "JM106", proxy: c.Name, container: c, note: best.note}, true
@@ -273,9 +273,9 @@ func (p *pod) mayBeKilled(c container) bool {
 	})
 }
 
-// asks tells whether the work of the pod has the address at which a helper takes the
+// askedAt tells whether the work of the pod has the address at which a helper takes the
 // request to end.
-func (p *pod) asks(h *sidecar.Helper) bool {
+func (p *pod) askedAt(h *sidecar.Helper) bool {
 	for _, e := range h.Ends {
 		port, path := e.At()
 		if e.Request == "" {

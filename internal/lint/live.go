@@ -39,7 +39,7 @@ func (l *Linter) Parts(o manifest.Object) []Part {
 	work := p.work()
 	var parts []Part
 	for _, c := range slices.Concat(p.inits, p.apps) {
-		part := Part{Name: c.Name, Init: c.Init, Native: c.Native, Helper: helperOf(c), Wrapped: c.reading.Wrapper != nil}
+		part := Part{Name: c.Name, Init: c.Init, Native: c.Native, Helper: p.helperOf(c), Wrapped: c.reading.Wrapper != nil}
 		part.Work = !c.Init && slices.ContainsFunc(work, func(w container) bool { return w.Name == c.Name })
 		for _, m := range mesh.All() {
 			if m.Container != "" && m.Container == c.Name {
@@ -62,7 +62,7 @@ func (p *pod) asks(c container) bool {
 		names = append(names, x.mesh)
 	}
 	for _, other := range p.apps {
-		if h := helperOf(other); h != nil {
+		if h := p.helperOf(other); h != nil {
 			names = append(names, h.Mesh, h.Name)
 		}
 	}
@@ -71,7 +71,7 @@ func (p *pod) asks(c container) bool {
 
 // Hangs tells whether a rule says that the Job stays active when its work has ended.
 func (r *Rule) Hangs() bool {
-	if r.ID == "JM106" || r.ID == "JM114" {
+	if slices.Contains([]string{"JM106", "JM114", "JM117"}, r.ID) {
 		return true
 	}
 	return slices.ContainsFunc(mesh.All(), func(m mesh.Mesh) bool {
