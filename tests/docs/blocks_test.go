@@ -58,11 +58,13 @@ type step struct {
 	exit   int     // exit code of the commands
 	output *string // what they print; nil where the page does not show it
 	partOf string  // file of the repository that has the text
+	helm   string  // the only Helm that it is run with, as in helm4; empty for any
 }
 
 var (
 	fileName = regexp.MustCompile(`\A# (\S*\.\S+)\n`)
 	exitMark = regexp.MustCompile(`^exit code (\d+)$`)
+	helmMark = regexp.MustCompile(`^with Helm ([34])$`)
 )
 
 // steps says what becomes of each block. It is an error where the page does not say it.
@@ -90,8 +92,10 @@ func steps(found []block) ([]step, error) {
 			all = append(all, step{line: b.line, partOf: whole, text: b.text})
 			continue
 		}
-		exit := 0
-		if m := exitMark.FindStringSubmatch(b.mark); m != nil {
+		exit, helm := 0, ""
+		if m := helmMark.FindStringSubmatch(b.mark); m != nil {
+			helm = "helm" + m[1]
+		} else if m := exitMark.FindStringSubmatch(b.mark); m != nil {
 			exit, _ = strconv.Atoi(m[1]) // digits
 		} else if b.mark != "" {
 			return wrong("mark %q is unknown", b.mark)
@@ -99,7 +103,7 @@ func steps(found []block) ([]step, error) {
 		name := fileName.FindStringSubmatch(b.text)
 		switch {
 		case b.language == "sh":
-			all = append(all, step{line: b.line, text: b.text, exit: exit})
+			all = append(all, step{line: b.line, text: b.text, exit: exit, helm: helm})
 		case b.language == "console":
 			typed := sessions(b, exit)
 			if len(typed) == 0 {

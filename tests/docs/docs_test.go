@@ -8,6 +8,7 @@
 //   - a file, whose name is the comment in its first line, such as # shop/Chart.yaml.
 //   - <!-- printed --> before it: what the commands before it print.
 //   - <!-- part of FILE --> before it: lines of a file of the repository.
+//   - <!-- with Helm 4 --> before it: commands for one Helm alone.
 //   - <!-- not run: the reason why --> before it.
 //
 // In what is printed or part of a file, "..." stands for anything, and durations may differ.
@@ -19,6 +20,10 @@
 // archive with the page's name: commands to run before it (they know the repository as
 // $SOURCES, what build makes of it as $DIST, and a folder with a pair of keys as $KEYS), the files that are there, and
 // in a file named "after", commands that check what the page has led to.
+//
+// A page whose scenario names $RELEASE takes what make release made. It is run where
+// JOBMESH_RELEASE names that folder and JOBMESH_RELEASE_KEY the public key, as in
+// ci/packed; downloads.example.com/jobmesh serves the folder then.
 package docs
 
 import (
@@ -31,6 +36,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,11 +133,22 @@ func runPage(t *testing.T, all []step, scenario, helm string) {
 	require.NoError(t, os.MkdirAll(work, 0o700))
 	require.NoError(t, os.MkdirAll(filepath.Join(run, "out"), 0o700))
 	before, after := prepare(t, scenario, work)
+	released := os.Getenv("JOBMESH_RELEASE")
+	if released == "" && strings.Contains(before, "$RELEASE") {
+		t.Skip("it needs a release: ci/packed runs it")
+	}
+	for i := range all {
+		if all[i].helm != "" && all[i].helm != helm {
+			all[i].text = "true\n"
+		}
+		// Pages are written for one platform.
+		all[i].text = regexp.MustCompile(`linux([_-])amd64`).ReplaceAllString(all[i].text, runtime.GOOS+"${1}"+runtime.GOARCH)
+	}
 	require.NoError(t, os.WriteFile(filepath.Join(run, "page"), []byte(script(before, all, after)), 0o600))
 
 	cmd := exec.Command("bash", filepath.Join(run, "page"))
 	cmd.Dir = work
-	cmd.Env = append(network(t), "RUN="+run, "SOURCES="+sources, "DIST="+dist, "KEYS="+keys(t), "HOME="+filepath.Join(run, "home"), "TMPDIR="+t.TempDir(),
+	cmd.Env = append(network(t), "RUN="+run, "RELEASE="+released, "RELEASE_KEY="+os.Getenv("JOBMESH_RELEASE_KEY"), "SOURCES="+sources, "DIST="+dist, "KEYS="+keys(t), "HOME="+filepath.Join(run, "home"), "TMPDIR="+t.TempDir(),
 		"PATH="+tools(t, helm)+":"+os.Getenv("PATH"), "HELM_PLUGINS="+plugins(t))
 	cmd.Env = append(cmd.Env, goCaches(t)...)
 	output, err := cmd.CombinedOutput()

@@ -24,11 +24,20 @@ import (
 )
 
 // network starts a registry that answers for every name below example.com, the names
-// that the documentation uses for what belongs to its reader, and a proxy that leads
+// that the documentation uses for what belongs to its reader, a file server with a release
+// under the name downloads.example.com, and a proxy that leads
 // there and nowhere else. It returns the variables that make programs use both. The
 // registry holds an image of an application, shop/migrate:1.4.
 func network(t *testing.T) []string {
-	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
+	pushed := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
+	downloads := http.StripPrefix("/jobmesh/", http.FileServer(http.Dir(os.Getenv("JOBMESH_RELEASE"))))
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host == "downloads.example.com" {
+			downloads.ServeHTTP(w, r)
+			return
+		}
+		pushed.ServeHTTP(w, r)
+	})
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that go away
 	server.StartTLS()                                   // its certificate is for *.example.com

@@ -14,6 +14,8 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,12 +31,16 @@ import (
 const root = "../../.."
 
 // TestRelease packs what is in dist/, with a key and other settings of Go the second
-// time: the archives are the same bytes, and only signatures come on top.
+// time: the archives are the same bytes, and only signatures come on top. Then it is
+// installed in every way there is, from a file server of this machine.
 func TestRelease(t *testing.T) {
 	version := strings.TrimSpace(string(read(t, root, "VERSION")))
 	var built struct{ Image struct{ Digest string } }
 	require.NoError(t, json.Unmarshal(read(t, root, "dist", "result.json"), &built), "hint: make build")
 
+	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(root, "release"))))
+	t.Cleanup(server.Close)
+	t.Setenv("DOWNLOADS", server.URL)
 	first := pack(t)
 	key := filepath.Join(t.TempDir(), "release.key")
 	newKey(t, key)
@@ -108,10 +114,11 @@ func TestRelease(t *testing.T) {
 	formula := string(first["homebrew/Formula/jobmesh.rb"])
 	for name, sum := range sums {
 		if strings.HasSuffix(name, ".tar.gz") {
-			require.Contains(t, formula, "/releases/download/v"+version+"/"+name)
+			require.Contains(t, formula, server.URL+"/"+name)
 			require.Contains(t, formula, `sha256 "`+sum+`"`)
 		}
 	}
+	tryWays(t, version, built.Image.Digest, key)
 }
 
 // pack does what make release does after make build, and returns the files by name.
