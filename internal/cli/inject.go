@@ -34,6 +34,8 @@ type injectOptions struct {
 	uninject bool
 	strict   bool
 	empty    bool
+	// helpValues asks for the settings, and for nothing else.
+	helpValues bool
 }
 
 func newInject(streams Streams, l linked) *cobra.Command {
@@ -60,12 +62,16 @@ published elsewhere, ` + imageVariable + `=REPOSITORY[@DIGEST] or image in jobme
   helm template shop | jobmesh inject --set mesh=linkerd | kubectl apply -f -
   jobmesh inject --uninject injected.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.helpValues {
+				return printValues(streams)
+			}
 			return runInject(cmd.Context(), streams, l, args, o)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&o.values, "values", "f", nil, "file with values of the library chart, or of a chart that uses it; repeatable")
 	flags.StringArrayVar(&o.set, "set", nil, "value, as in mesh=linkerd; repeatable")
+	flags.BoolVar(&o.helpValues, "help-values", false, "print the values of the library chart with their defaults, each with what it does")
 	flags.StringVar(&o.lock, "lock", "", "file with the commands of images, as jobmesh resolve writes it (default "+lockfile.FileName+" of this folder, if it is there)")
 	flags.BoolVar(&o.uninject, "uninject", false, "take out what inject has put in")
 	allowEmpty(cmd, &o.empty)
@@ -76,6 +82,15 @@ published elsewhere, ` + imageVariable + `=REPOSITORY[@DIGEST] or image in jobme
 	_ = cmd.MarkFlagFilename("values", "yaml", "yml", "json") // these fail only for a flag that is not there
 	_ = cmd.MarkFlagFilename("lock", "yaml")
 	return cmd
+}
+
+// printValues prints the file that says what each value is.
+func printValues(streams Streams) error {
+	text, err := library.LibraryChart.ReadFile("library-chart/values.yaml")
+	if err == nil {
+		_, err = streams.Out.Write(text)
+	}
+	return err
 }
 
 // completeSetting offers the values of the library chart, and behind mesh= what mesh may

@@ -77,7 +77,7 @@ func (s schema) settings(prefix string) []Setting {
 	return found
 }
 
-const settingsHint = "https://github.com/jobmesh/jobmesh/blob/main/docs/chart.md lists the settings"
+const settingsHint = "jobmesh inject --help-values lists the settings"
 
 // from is how mistakes in values name them.
 func (o Options) from() string { return cmp.Or(o.From, "values") }

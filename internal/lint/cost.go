@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/nearest"
+	"github.com/jobmesh/jobmesh/internal/pages"
 	"github.com/jobmesh/jobmesh/internal/script"
 )
 
@@ -102,7 +103,7 @@ its start; one that stops the proxy itself makes the kubelet start that again.`,
 		Message: "`{key}` gives no reason",
 		Why:     `The value of the annotation is for whoever finds it in a year: why the rule does not hold here.`,
 		Fix:     `say why: {key}: "the proxy is stopped by the application"`,
-		Links:   []string{"https://github.com/jobmesh/jobmesh/blob/main/docs/lint.md"},
+		Links:   []string{pages.URL("lint.md")},
 		check: func(p *pod, r *reporter) {
 			for _, s := range annotationsThatIgnore(p) {
 				if s.reason == "" {
@@ -117,7 +118,7 @@ its start; one that stops the proxy itself makes the kubelet start that again.`,
 		Message: "`{key}` suppresses nothing: rule `{id}` is unknown, did you mean `{nearest}`?",
 		Why:     `A misspelt id leaves the rule on, and the next reader believes it off.`,
 		Fix:     "rename it to " + Prefix + "{nearest}",
-		Links:   []string{"https://github.com/jobmesh/jobmesh/blob/main/docs/lint.md"},
+		Links:   []string{pages.URL("lint.md")},
 		check: func(p *pod, r *reporter) {
 			var ids []string
 			for _, s := range annotationsThatIgnore(p) {

@@ -9,6 +9,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/pages"
 	"github.com/jobmesh/jobmesh/internal/script"
 )
 
@@ -119,7 +120,7 @@ them fresh. A Job rarely needs the second one, which never ends.`,
 		Why: `All containers of a pod share one proxy. The first that stops it takes the network away from those that
 still work, and they fail at random. A script that stops it before its own work takes the network from itself.`,
 		Fix:   "let one place own the shutdown: wrap all of them (containers: all) and take the calls out of their scripts; the last one out stops the proxy",
-		Links: []string{"https://github.com/jobmesh/jobmesh/blob/main/docs/chart.md"},
+		Links: []string{pages.URL("chart.md")},
 		check: func(p *pod, r *reporter) {
 			if p.stopsTooSoon(r) {
 				return
@@ -173,9 +174,9 @@ above it skips it too. The failing run, which somebody should hear of, is the on
 		Why: `A flag, a value or a variable that the wrapper does not take is a usage error: it says so and exits at
 once (jobmesh-wrap with 64, linkerd-await with 2). The command is not started, and a proxy that nobody asks to stop
 outlives it, so that the Job fails or hangs each time it runs.`,
-		Fix: "correct what it names; docs/wrapper.md has the flags and variables of jobmesh-wrap, and says how those of linkerd-await and scuttle are read",
+		Fix: "correct what it names; " + pages.URL("wrapper.md") + " has the flags and variables of jobmesh-wrap, and says how those of linkerd-await and scuttle are read",
 		Links: []string{
-			"https://github.com/jobmesh/jobmesh/blob/main/docs/wrapper.md", "https://github.com/linkerd/linkerd-await",
+			pages.URL("wrapper.md"), "https://github.com/linkerd/linkerd-await",
 		},
 		check: func(p *pod, r *reporter) {
 			for _, c := range slices.Concat(p.inits, p.apps) {

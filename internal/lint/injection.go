@@ -7,6 +7,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/pages"
 )
 
 // Names that injection takes in a pod, as the library chart has them.
@@ -68,7 +69,7 @@ was resolved. The image that will run is another one.`,
 		Why: `Injection adds a volume, a mount and an init container under names of its own. One that is there with another
 content would be shadowed, or shadow ours, so injection refuses.`,
 		Fix:   "rename it, or move ours with the chart's value mountPath",
-		Links: []string{"https://github.com/jobmesh/jobmesh/blob/main/docs/chart.md"},
+		Links: []string{pages.URL("chart.md")},
 		check: taken,
 	},
 	{

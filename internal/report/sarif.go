@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/pages"
 )
 
 // sarif writes SARIF 2.1.0, which code scanning reads.
@@ -18,7 +19,6 @@ type sarif struct {
 
 const (
 	sarifSchema = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-	rulePages   = "https://github.com/jobmesh/jobmesh/blob/main/docs/rules/"
 )
 
 type sarifText struct {
@@ -107,7 +107,7 @@ func (s *sarif) Flush(sum Summary) error {
 	for _, r := range lint.Rules() {
 		rules = append(rules, sarifRule{
 			ID: r.ID, Name: camel(r.Title), ShortDescription: sarifText{r.Title}, FullDescription: sarifText{r.Why},
-			Help: sarifText{"Fix: " + lint.Placeholders(r.Fix)}, HelpURI: rulePages + r.ID + ".md",
+			Help: sarifText{"Fix: " + lint.Placeholders(r.Fix)}, HelpURI: pages.URL("rules/" + r.ID + ".md"),
 			DefaultConfiguration: map[string]string{"level": level(r.Severity)},
 		})
 	}
