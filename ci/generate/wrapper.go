@@ -16,7 +16,7 @@ func wrapperPage() ([]byte, error) {
 	fmt.Fprintf(&b, "```\n%s```\n", wrap.Help())
 	b.WriteString("\n## Flags and variables\n\n" +
 		"The flag wins over its variable. An empty variable is unset, a bad value is a usage error. " +
-		"A repeatable flag's variable has one value a line. " +
+		"A repeatable flag's variable has one value a line; where commas are said to do, they do there too. " +
 		"No variable whose name begins with `JOBMESH_` reaches the command.\n\n" +
 		"| flag | variable | default | meaning |\n| --- | --- | --- | --- |\n")
 	for _, s := range wrapflags.Settings() {
@@ -25,7 +25,9 @@ func wrapperPage() ([]byte, error) {
 			flag += " " + s.Value
 		}
 		usage := s.Usage
-		if s.Repeatable {
+		if s.Commas {
+			usage += "; several with commas, or repeated"
+		} else if s.Repeatable {
 			usage += "; repeatable"
 		}
 		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", cell(flag), s.Variable(), code(s.Default), cell(usage))
@@ -36,19 +38,7 @@ func wrapperPage() ([]byte, error) {
 	}
 	b.WriteString("\nA stop that fails never changes the code. " +
 		"The last error is also appended to `/dev/termination-log` where that file exists.\n")
-	b.WriteString("\n## Meshes\n\n" +
-		"`auto` follows the pod's annotations, which the library chart hands over in the variables below: " +
-		"a value other than empty and `false` names the mesh. All of them empty: there is no proxy. " +
-		"None of them there: the wrapper looks at the known ports for `--detect-timeout`.\n\n" +
-		"| mesh | annotation | variable | ready | stop |\n| --- | --- | --- | --- | --- |\n")
-	for _, m := range mesh.All() {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", m.Name, code(m.Annotation), code(m.Variable()), code(strings.Join(m.Ready, " or ")), code(m.Stop))
-		for _, w := range m.Native.Words {
-			if w.Variable != "" {
-				fmt.Fprintf(&b, "| | `%s` | `%s` | `true`: a native sidecar, never stopped | |\n", w.Name, w.Variable)
-			}
-		}
-	}
+	meshSection(&b)
 	b.WriteString(strings.ReplaceAll(otherNames, "~", "`"))
 	b.WriteString("\n## Events\n\n" +
 		"With `--log-format json` each line on stderr is an object with `time`, `level`, `event` and `message`, " +
@@ -81,4 +71,69 @@ func code(text string) string {
 		return ""
 	}
 	return "`" + cell(text) + "`"
+}
+
+// meshSection says what the wrapper asks each proxy, and by what it knows which there is.
+func meshSection(b *strings.Builder) {
+	b.WriteString("\n## Meshes\n\n" +
+		"`auto` follows the pod's annotations, which are in the file of `--pod-annotations`: " +
+		"one of the table below that is neither empty nor `false` names the mesh. None of them: there is no proxy. " +
+		"No file: the wrapper looks at the known ports for `--detect-timeout`, and takes the first proxy that answers. " +
+		"It names the others that it sees and does not stop.\n\n" +
+		"The variables stand in for the annotations in a pod that hands over no file, and win where both are there.\n\n" +
+		"| mesh | annotation | variable | ready | stop |\n| --- | --- | --- | --- | --- |\n")
+	for _, m := range mesh.All() {
+		row(b, m.Name, code(m.Annotation), code(m.Variable()), readyCell(m), stopCell(m))
+	}
+	b.WriteString("\n## Native sidecars\n\n" +
+		"A proxy that is a native sidecar is waited for and never stopped: the kubelet ends it, and would start it again. " +
+		"The wrapper knows it by the annotations below, by `--native`, by the pod annotation `" + mesh.NativeAnnotation + ": NAME[,NAME]`, " +
+		"whose names are those of meshes or containers, and by what `install` saw: a proxy that answers while init containers run, ready or not, is native.\n\n" +
+		"| mesh | annotation | variable | native where it is |\n| --- | --- | --- | --- |\n")
+	for _, m := range mesh.All() {
+		if m.Native.Status != "" {
+			row(b, m.Name, code(m.Annotation), code(m.Variable()), fmt.Sprintf("JSON with `%s` in its list `%s`", m.Container, m.Native.Status))
+			row(b, "", "", code(m.Variable()+"_NATIVE"), code("true"))
+			continue
+		}
+		for _, w := range m.Native.Words {
+			row(b, m.Name, code(w.Name), code(m.NativeVariable(w)), code("true"))
+		}
+	}
+}
+
+// readyCell lists the checks of which one will do.
+func readyCell(m mesh.Mesh) string {
+	var checks []string
+	for _, url := range m.Ready {
+		check := code(url)
+		if body := m.ReadyBody[url]; body != "" {
+			check += " with the body " + code(body)
+		}
+		checks = append(checks, check)
+	}
+	text := strings.Join(checks, " or ")
+	if m.Fallback.Ready != "" {
+		text += fmt.Sprintf("; %s where nobody listens at port %s", code(m.Fallback.Ready), stopPort(m))
+	}
+	return text
+}
+
+func stopCell(m mesh.Mesh) string {
+	text := code(m.Stop)
+	if m.StopAfterAnswer {
+		text += ", once it has answered whether it is ready"
+	}
+	if m.TokenHeader != "" {
+		text += fmt.Sprintf(", with the value of %s in the header %s", code(m.TokenVariable), code(m.TokenHeader))
+	}
+	if m.Fallback.Stop != "" {
+		text += fmt.Sprintf("; %s where nobody listens at port %s", code(m.Fallback.Stop), stopPort(m))
+	}
+	return text
+}
+
+func stopPort(m mesh.Mesh) string {
+	_, port, _ := m.StopURL()
+	return port
 }

@@ -92,6 +92,9 @@ func TestWrapped(t *testing.T) {
 
 		{name: "beside cloud-sql-proxy", command: "jobmesh-wrap -- /app", beside: csp},
 		{name: "beside alloydb-auth-proxy", command: "jobmesh-wrap -- /app", beside: alloydb},
+		{name: "alloydb-auth-proxy by name", command: "jobmesh-wrap --mesh=alloydb-auth-proxy -- /app", beside: alloydb},
+		{name: "alloydb-auth-proxy by signal", command: "jobmesh-wrap --stop-process=alloydb-auth-proxy=INT -- /app", pod: "shareProcessNamespace: true,", beside: alloydb},
+		{name: "one of several meshes", command: "jobmesh-wrap --mesh=linkerd,cloud-sql-proxy -- /app", beside: csp},
 		{name: "in a script, beside cloud-sql-proxy", command: "sh -c jobmesh-wrap~--~/app", beside: csp},
 		{name: "by name", command: "jobmesh-wrap --mesh=cloud-sql-proxy -- /app", beside: beside("", ""), want: "JM117"},
 		{name: "by name, and on", command: "jobmesh-wrap --mesh=cloud-sql-proxy -- /app", beside: csp},

@@ -24,6 +24,14 @@ const (
 	vaultQuit       = "vault.hashicorp.com/agent-enable-quit"
 )
 
+// The two proxies of Google's databases have the same endpoints. Others answer with 200 to
+// anything at that port: Dapr's metrics, for one, so the body counts.
+const (
+	authProxyReady = "http://127.0.0.1:9090/startup"
+	authProxyStop  = "POST http://127.0.0.1:9091/quitquitquit"
+	authProxyFlags = "start the proxy with --health-check and --quitquitquit"
+)
+
 // What a webhook makes of a word that it does not know, in the words of JM303.
 const (
 	asAbsent = "absent"
@@ -131,7 +139,11 @@ var table = []Mesh{
 		Detect: []string{"http://127.0.0.1:15020/healthz/ready", "http://127.0.0.1:15021/healthz/ready"},
 		// The agent, which is gone at once, and not Envoy's admin port, which leaves
 		// the agent to find out (Istio 1.3 and newer have this endpoint).
-		Stop:         "POST http://127.0.0.1:15020/quitquitquit",
+		Stop: "POST http://127.0.0.1:15020/quitquitquit",
+		// The annotation status.sidecar.istio.io/port moves the agent's port, and 0 turns
+		// it off, and with it 15021, which then says 503 for ever. Envoy's own stays: the
+		// agent ends with 0 when its Envoy was asked to.
+		Fallback:     Fallback{Ready: "http://127.0.0.1:15000/ready", Stop: "POST http://127.0.0.1:15000/quitquitquit"},
 		StopDisabled: "Istio has this endpoint since 1.3; look at the annotation status.sidecar.istio.io/port",
 		Inject: Injection{
 			// The webhook takes some other words for yes where the namespace is
@@ -220,9 +232,13 @@ var table = []Mesh{
 		},
 		Annotation: "kuma.io/sidecar-injected",
 		Ready:      []string{"http://127.0.0.1:9902/ready", "http://127.0.0.1:9901/ready"},
-		Stop:       "POST http://127.0.0.1:9901/quitquitquit",
-		// Since Kuma 2.14 the admin port is a Unix socket, out of reach.
-		StopElsewhere: "Kuma's control plane stops it when the pod's other containers have ended",
+		// Up to 2.11 it is kuma-dp that answers there, with READY before there is an
+		// Envoy; since 2.14 it is Envoy's own answer, which is LIVE once it is ready.
+		ReadyBody: map[string]string{"http://127.0.0.1:9902/ready": "LIVE"},
+		Stop:      "POST http://127.0.0.1:9901/quitquitquit",
+		// Since Kuma 2.14 the admin port is a Unix socket, out of reach, and the proxy a
+		// native sidecar by default.
+		StopElsewhere: "the kubelet or Kuma's control plane stops it when the pod's other containers have ended",
 		// A label on the pod and on the namespace, and an annotation of the same name,
 		// which was read before.
 		Inject: Injection{
@@ -252,11 +268,14 @@ var table = []Mesh{
 			"https://github.com/hashicorp/consul-k8s/blob/v2.0.3/control-plane/connect-inject/webhook/mesh_webhook.go",
 			"https://github.com/hashicorp/consul-k8s/blob/v2.0.3/control-plane/connect-inject/webhook/consul_dataplane_sidecar.go",
 		},
-		Annotation:   "consul.hashicorp.com/connect-inject-status",
-		Ready:        []string{"http://127.0.0.1:19000/ready"},
-		Stop:         "POST http://127.0.0.1:20600/graceful_shutdown",
-		StopByGet:    true,
-		StopDisabled: "annotate the pod with consul.hashicorp.com/enable-sidecar-proxy-lifecycle: \"true\"",
+		Annotation: "consul.hashicorp.com/connect-inject-status",
+		Ready:      []string{"http://127.0.0.1:19000/ready"},
+		Stop:       "POST http://127.0.0.1:20600/graceful_shutdown",
+		StopByGet:  true,
+		// It would take the request for done, and end neither on a second one nor on a
+		// SIGTERM (consul-dataplane, run at 28a963a).
+		StopAfterAnswer: true,
+		StopDisabled:    "look at the annotation consul.hashicorp.com/sidecar-proxy-lifecycle-graceful-port, which moves the port",
 		Inject: Injection{
 			Word: Word{
 				Key: "consul.hashicorp.com/connect-inject", Read: GoBool, Other: asError,
@@ -335,11 +354,24 @@ var table = []Mesh{
 		Name: "cloud-sql-proxy", Title: "Cloud SQL Auth Proxy",
 		Checked:      "2.27.0",
 		Sources:      []string{"https://github.com/GoogleCloudPlatform/cloud-sql-proxy/blob/v2.27.0/cmd/root.go"},
-		Ready:        []string{"http://127.0.0.1:9090/startup"},
-		Stop:         "POST http://127.0.0.1:9091/quitquitquit",
+		Ready:        []string{authProxyReady},
+		ReadyBody:    map[string]string{authProxyReady: "ok"},
+		Stop:         authProxyStop,
 		StopByGet:    true,
-		StopDisabled: "start the proxy with --health-check and --quitquitquit",
+		StopDisabled: authProxyFlags,
 		Processes:    []string{"cloud_sql_proxy", "cloud-sql-proxy"},
+	},
+	{
+		Name: "alloydb-auth-proxy", Title: "AlloyDB Auth Proxy",
+		Checked:      "1.17.1",
+		Sources:      []string{"https://github.com/GoogleCloudPlatform/alloydb-auth-proxy/blob/v1.17.1/cmd/root.go"},
+		Ready:        []string{authProxyReady},
+		ReadyBody:    map[string]string{authProxyReady: "ok"},
+		Stop:         authProxyStop,
+		StopByGet:    true,
+		StopDisabled: authProxyFlags,
+		Processes:    []string{"alloydb-auth-proxy"},
+		Alike:        "cloud-sql-proxy",
 	},
 	{
 		Name: "vault-agent", Title: "Vault Agent",

@@ -29,6 +29,9 @@ type Mesh struct {
 	// answers with 200-299 says that the proxy is ready. Empty where a proxy has no
 	// such check.
 	Ready []string
+	// ReadyBody is what the body of an answer has to be, by the URL of Ready, without the
+	// space around it. An answer of a URL that is not in it counts whatever its body is.
+	ReadyBody map[string]string
 	// Detect lists URLs at which the proxy is known by an answer of 200-299 or 503,
 	// for a wrapper that nobody told about it; Ready where empty.
 	Detect []string
@@ -47,6 +50,12 @@ type Mesh struct {
 	// StopDisabled tells the user what to change when the stop request is answered
 	// with 404, that is, when the endpoint is switched off.
 	StopDisabled string
+	// StopAfterAnswer says that a stop request sent before the proxy has answered at a URL
+	// of Ready makes it one that nothing stops.
+	StopAfterAnswer bool
+	// Fallback is where the proxy is asked, whether it is ready and to stop, when nobody
+	// listens at the port of Stop.
+	Fallback Fallback
 	// StopElsewhere says who stops the proxy where nobody listens at the stop URL.
 	// Empty where that is nobody.
 	StopElsewhere string
@@ -77,6 +86,9 @@ type Mesh struct {
 	// and the path of Stop. DeafPorts are ports of the proxy where nothing obeys
 	// /quitquitquit.
 	AdminPorts, DeafPorts []string
+	// Alike is the name of another row whose ports and paths are the same. Who looks at
+	// ports cannot tell the two apart, and takes this proxy for that one.
+	Alike string
 	// Shared says that other rows' proxies are this program too: a call that names
 	// only the program, or only the path of Stop, may be meant for any of them.
 	Shared bool
@@ -97,6 +109,11 @@ type Mesh struct {
 	Words  []Word
 	Nearby []string
 }
+
+// A Fallback is a port of the proxy's own that is always open, beside those that can be
+// moved or switched off. Both are as in the row: Ready is a URL, and Stop is "METHOD URL".
+// They are empty where there is none.
+type Fallback struct{ Ready, Stop string }
 
 // A Word is a label or an annotation that the mesh reads.
 type Word struct {
@@ -289,19 +306,40 @@ func Injected(annotation string) bool {
 	return annotation != "" && annotation != "false"
 }
 
-// IsNative reports whether the pod's annotations show the proxy to run as a
-// native sidecar, which the kubelet stops by itself and restarts when anybody
-// else does. lookup returns the value of a variable.
-func (m *Mesh) IsNative(lookup func(variable string) string) bool {
-	for _, w := range m.Native.Words {
-		if w.Variable == "" {
-			continue
-		}
-		if yes, known := m.Native.Read.Bool(lookup(w.Variable)); known {
+// NativeVariable is the variable that says the same as an annotation of Native.Words,
+// for a pod that hands the wrapper no file with its annotations; empty where nobody
+// injects the proxy.
+func (m *Mesh) NativeVariable(w NativeWord) string {
+	if w.Variable != "" || m.Annotation == "" {
+		return w.Variable
+	}
+	return m.Variable() + "_NATIVE"
+}
+
+// IsNative reports whether the pod's annotations show the proxy to run as a native
+// sidecar, which the kubelet stops by itself and restarts when anybody else does. lookup
+// returns the value of an annotation, which the variable of that name may hold too. Where
+// the injector itself says what it has made, what the pod has asked for does not count.
+func (m *Mesh) IsNative(lookup func(annotation, variable string) string) bool {
+	words := m.Native.Words
+	if m.Native.Status != "" {
+		words = nil
+		if yes, known := GoBool.Bool(lookup("", m.Variable()+"_NATIVE")); known {
 			return yes
 		}
 	}
-	return m.Native.Status != "" && lists(lookup(m.Variable()), m.Native.Status, m.Container)
+	for _, w := range words {
+		if yes, known := m.Native.Read.Bool(lookup(w.Name, m.NativeVariable(w))); known {
+			return yes
+		}
+	}
+	return m.Native.Status != "" && lists(lookup(m.Annotation, m.Variable()), m.Native.Status, m.Container)
+}
+
+// Is reports whether a name means this row: its own, its container's, or that of a row
+// that is not told from it.
+func (m *Mesh) Is(name string) bool {
+	return name != "" && (name == m.Name || name == m.Container || name == m.Alike)
 }
 
 // NativeByDefault reports whether a proxy of this version runs as a native sidecar
@@ -331,6 +369,26 @@ func (m *Mesh) StopURL() (method, port, path string) {
 	method, url, _ := strings.Cut(m.Stop, " ")
 	port, path = portAndPath(url)
 	return method, port, path
+}
+
+// Canonical is the name for what is told by its ports: the row's own, or that of the row
+// from which it cannot be told.
+func (m *Mesh) Canonical() string {
+	if m.Alike != "" {
+		return m.Alike
+	}
+	return m.Name
+}
+
+// Ports returns every port at which the wrapper asks the proxy for anything.
+func (m *Mesh) Ports() []string {
+	_, stop, _ := m.StopURL()
+	ports := append(m.ReadyPorts(), stop)
+	if m.Fallback.Ready != "" {
+		port, _ := portAndPath(m.Fallback.Ready)
+		ports = append(ports, port)
+	}
+	return ports
 }
 
 // ReadyPorts returns the ports at which the proxy says whether it is ready.

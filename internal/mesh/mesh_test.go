@@ -47,8 +47,12 @@ func TestIstioNative(t *testing.T) {
 		`injected`:                             false,
 		``:                                     false,
 	} {
-		got := istio.IsNative(func(variable string) string {
-			assert.Equal(t, "JOBMESH_POD_ISTIO", variable)
+		got := istio.IsNative(func(annotation, variable string) string {
+			if annotation == "" {
+				assert.Equal(t, "JOBMESH_POD_ISTIO_NATIVE", variable)
+				return ""
+			}
+			assert.Equal(t, "sidecar.istio.io/status JOBMESH_POD_ISTIO", annotation+" "+variable)
 			return status
 		})
 		assert.Equal(t, want, got, status)
@@ -75,8 +79,47 @@ func TestLinkerdNative(t *testing.T) {
 			"JOBMESH_POD_LINKERD_NATIVE": c.stable, "JOBMESH_POD_LINKERD_NATIVE_BETA": c.beta,
 			"JOBMESH_POD_LINKERD_NATIVE_ALPHA": c.alpha, "JOBMESH_POD_LINKERD": "stable-2.14.10",
 		}
-		assert.Equal(t, c.want, linkerd.IsNative(func(v string) string { return values[v] }), "%+v", c)
+		assert.Equal(t, c.want, linkerd.IsNative(func(_, v string) string { return values[v] }), "%+v", c)
 	}
+}
+
+// Each mesh is native by its own words: by the annotation, and by the variable that says
+// the same.
+func TestNativeWords(t *testing.T) {
+	for _, c := range []struct {
+		mesh, annotation, value string
+		want                    bool
+	}{
+		{"dapr", "dapr.io/enable-native-sidecar", "true", true},
+		{"dapr", "dapr.io/enable-native-sidecar", "Yes", true},
+		{"dapr", "dapr.io/enable-native-sidecar", "false", false},
+		{"dapr", "JOBMESH_POD_DAPR_NATIVE", "true", true},
+		{"consul", "consul.hashicorp.com/enable-consul-dataplane-as-sidecar", "true", true},
+		{"consul", "consul.hashicorp.com/enable-consul-dataplane-as-sidecar", "yes", false},
+		{"consul", "JOBMESH_POD_CONSUL_NATIVE", "1", true},
+		{"linkerd", "config.beta.linkerd.io/proxy-enable-native-sidecar", "true", true},
+		{"istio", "sidecar.istio.io/nativeSidecar", "true", false}, // only asked for
+		{"istio", "JOBMESH_POD_ISTIO_NATIVE", "true", true},
+		{"envoy", "", "true", false},
+	} {
+		m, _ := ByName(c.mesh)
+		got := m.IsNative(func(annotation, variable string) string {
+			if c.annotation == annotation || c.annotation == variable {
+				return c.value
+			}
+			return ""
+		})
+		assert.Equal(t, c.want, got, "%+v", c)
+	}
+}
+
+func TestIs(t *testing.T) {
+	istio, _ := ByName("istio")
+	alloydb, _ := ByName("alloydb-auth-proxy")
+	envoy, _ := ByName("envoy")
+	assert.True(t, istio.Is("istio") && istio.Is("istio-proxy") && !istio.Is("linkerd"))
+	assert.True(t, alloydb.Is("cloud-sql-proxy") && alloydb.Is("alloydb-auth-proxy"))
+	assert.False(t, envoy.Is(""))
 }
 
 func TestNativeByDefault(t *testing.T) {
@@ -169,7 +212,15 @@ func TestTable(t *testing.T) {
 			method, port, path := m.StopURL()
 			require.Equal(t, "POST", method)
 			require.Equal(t, m.Stop, "POST http://127.0.0.1:"+port+path)
-			for _, port := range slices.Concat(m.ReadyPorts(), m.DeafPorts) {
+			for url := range m.ReadyBody {
+				require.Contains(t, m.Ready, url)
+			}
+			if m.Alike != "" {
+				other, ok := ByName(m.Alike)
+				require.True(t, ok)
+				require.Equal(t, []any{other.Ready, other.ReadyBody, other.Stop}, []any{m.Ready, m.ReadyBody, m.Stop})
+			}
+			for _, port := range slices.Concat(m.Ports(), m.DeafPorts) {
 				require.Regexp(t, "^[0-9]{4,5}$", port)
 			}
 			require.Equal(t, m.Inject.Key != "", len(m.Inject.Levels) > 0, "a word is read somewhere")

@@ -78,3 +78,24 @@ func endsChunks(body []byte) bool {
 		}
 	}
 }
+
+// content is a body without the framing of its chunks, as far as they have arrived.
+func content(head, body []byte) []byte {
+	if f, sound := readFraming(head); !sound || !f.chunked {
+		return body
+	}
+	var whole []byte
+	for {
+		size, rest, _ := bytes.Cut(body, newLine)
+		size, _, _ = bytes.Cut(size, []byte(";"))
+		n, err := strconv.ParseUint(string(bytes.TrimSpace(size)), 16, 30)
+		if err != nil || n == 0 {
+			return whole
+		}
+		whole = append(whole, rest[:min(int(n), len(rest))]...)
+		if len(rest) < int(n)+len(newLine) {
+			return whole
+		}
+		body = rest[int(n)+len(newLine):]
+	}
+}

@@ -62,3 +62,19 @@ func FuzzComplete(f *testing.F) {
 		assert.ErrorIs(t, err, io.EOF, "something is left of %q", answer)
 	})
 }
+
+// Envoy answers in chunks.
+func TestContent(t *testing.T) {
+	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"
+	for _, c := range [][3]string{
+		{chunked, "5\r\nLIVE\n\r\n0\r\n\r\n", "LIVE\n"},
+		{chunked, "2\r\nLI\r\n2;x=y\r\nVE\r\n0\r\n\r\n", "LIVE"},
+		{chunked, "5\r\nLI", "LI"},
+		{chunked, "", ""},
+		{chunked, "x\r\nLIVE", ""},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 2", "ok", "ok"},
+		{"HTTP/1.1 200 OK", "5\r\nok", "5\r\nok"},
+	} {
+		assert.Equal(t, c[2], string(content([]byte(c[0]), []byte(c[1]))), "%q", c)
+	}
+}

@@ -98,8 +98,8 @@ func (r *Request) Body(p sock.Patience) (status int, body string, err error) {
 		return 0, "", err
 	}
 	status, err = parseStatus(answer[:min(len(answer), statusLine)])
-	_, rest, _ := bytes.Cut(answer, headEnd)
-	return status, string(rest), err
+	head, rest, _ := bytes.Cut(answer, headEnd)
+	return status, string(content(head, rest)), err
 }
 
 // exchange sends a request and returns the answer, without those of status 1xx that

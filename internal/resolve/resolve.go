@@ -9,13 +9,13 @@ package resolve
 
 import (
 	"errors"
-	"os"
 	"strings"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/jobmesh/jobmesh/internal/address"
+	"github.com/jobmesh/jobmesh/internal/smallfile"
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
@@ -33,6 +33,9 @@ type Resolver struct {
 	port        uint16
 }
 
+// fileLimit bounds what is read of a file.
+const fileLimit = 1 << 20
+
 // System is the resolver of the machine, or of the pod.
 func System() *Resolver {
 	return &Resolver{hosts: "/etc/hosts", conf: "/etc/resolv.conf", port: 53}
@@ -49,12 +52,12 @@ func (r *Resolver) Lookup(host string, p sock.Patience) ([]address.IP, error) {
 		return []address.IP{address.Loopback4, address.Loopback6}, nil
 	}
 	// A missing file is an empty one, as it is for the C library.
-	hosts, _ := os.ReadFile(r.hosts)
-	if found := inHosts(string(hosts), host); len(found) > 0 {
+	hosts, _ := smallfile.Read(r.hosts, fileLimit)
+	if found := inHosts(hosts, host); len(found) > 0 {
 		return found, nil
 	}
-	text, _ := os.ReadFile(r.conf)
-	conf := parseConf(string(text))
+	text, _ := smallfile.Read(r.conf, fileLimit)
+	conf := parseConf(text)
 	failure := ErrNotFound
 	for _, name := range conf.candidates(host) {
 		found, err := r.ask(conf, name, p)

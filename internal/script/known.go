@@ -68,7 +68,7 @@ func read(rows []mesh.Mesh) knowledge {
 			if m.Shared {
 				shared = append(shared, process{name, ""})
 			} else {
-				k.processes = append(k.processes, process{name, m.Name})
+				k.processes = append(k.processes, process{name, m.Canonical()})
 			}
 		}
 	}

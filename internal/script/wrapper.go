@@ -137,7 +137,10 @@ func (w *Wrapper) jobmeshWrap(args []string, env wrapflags.Lookup) (runs bool, e
 	row, named := mesh.ByName(first(o.Meshes))
 	switch {
 	case named:
-		w.Meshes = o.Meshes
+		for _, name := range o.Meshes {
+			m, _ := mesh.ByName(name)
+			w.Meshes = append(w.Meshes, m.Canonical())
+		}
 	case first(o.Meshes) == wrapflags.MeshNone:
 		w.Stops = Never
 	default:

@@ -1,7 +1,9 @@
 package wrap
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -43,7 +45,7 @@ func (r *run) linkerdAwait(args []string, version string) int {
 		if f.Shutdown {
 			r.opts.StopWhen = wrapflags.StopAlways
 		}
-		p, err := awaitProxy(f.Port)
+		p, err := awaitProxy(f.Port, r.readPod())
 		if err != nil {
 			return r.internal(err)
 		}
@@ -81,20 +83,19 @@ usage: linkerd-await [flags] [--] [CMD [ARGS...]]
 LINKERD_AWAIT_DISABLED or LINKERD_DISABLED, when not empty, run the program at once.
 `
 
-func awaitProxy(port uint16) (proxy, error) {
+// awaitProxy is Linkerd's proxy at another port. A native one gets no stop.
+func awaitProxy(port uint16, pod *pod) (proxy, error) {
 	linkerd, _ := mesh.ByName("linkerd") // a row of the table
-	at := "http://localhost:" + strconv.Itoa(int(port))
-	p := proxy{name: linkerd.Name, stopDisabled: linkerd.StopDisabled}
-	ready, err := gets([]string{at + "/ready"})
-	if err != nil {
-		return p, err
+	_, own, _ := linkerd.StopURL()
+	elsewhere := func(url string) string {
+		return strings.Replace(url, "127.0.0.1:"+own, "localhost:"+strconv.Itoa(int(port)), 1)
 	}
-	stop, err := wrapflags.ParseRequest("POST " + at + "/shutdown")
-	if err != nil {
-		return p, err
+	ready := make([]string, len(linkerd.Ready))
+	for i, url := range linkerd.Ready {
+		ready[i] = elsewhere(url)
 	}
-	p.ready, p.stop = ready, requests([]wrapflags.Request{stop})
-	return p, nil
+	linkerd.Ready, linkerd.Stop, linkerd.StopSwitch = ready, elsewhere(linkerd.Stop), elsewhere(linkerd.StopSwitch)
+	return proxyOf(&linkerd, pod)
 }
 
 // scuttle takes the place of scuttle, which is told everything by variables. A
@@ -120,7 +121,10 @@ func (r *run) scuttle(args []string) int {
 	}
 	envoy := proxy{name: "envoy", readyState: "LIVE", stop: requests(s.Stop), stopProcess: s.StopProcess, stopSignal: syscall.SIGTERM}
 	if s.Envoy != nil {
-		envoy.ready = []*plainhttp.Request{plainhttp.NewLocal("GET", *s.Envoy)}
+		envoy.ready = []check{{Request: plainhttp.NewLocal("GET", *s.Envoy)}}
+	}
+	if istio, _ := mesh.ByName("istio"); r.readPod().isNative(&istio) {
+		envoy.leaveNative(&istio)
 	}
 	if s.Envoy != nil || s.StopWhen != wrapflags.StopNever {
 		r.plan.proxies = []proxy{envoy}
@@ -132,6 +136,17 @@ func (r *run) scuttle(args []string) int {
 		return 1 // what scuttle gives
 	}
 	return code
+}
+
+// leaveNative takes out of what is asked to stop what belongs to a native sidecar.
+func (p *proxy) leaveNative(m *mesh.Mesh) {
+	p.native = true
+	p.stop = slices.DeleteFunc(p.stop, func(r *plainhttp.Request) bool {
+		return r.String() == m.Stop || slices.Contains(m.Ports(), strconv.Itoa(int(r.URL.Port)))
+	})
+	if slices.Contains(m.Processes, p.stopProcess) {
+		p.stopProcess = ""
+	}
 }
 
 // stopLimit is how long the stop may take under the drop-in names, which have no flag

@@ -2,9 +2,8 @@ package wrap
 
 import (
 	"errors"
-	"io"
-	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -41,7 +40,35 @@ func install(call wrapflags.Call) int {
 	if copied := copyInto(log, call.Dir, call.From); copied != 0 {
 		return copied
 	}
+	if call.From == "" {
+		if err := noteNative(call.Dir); err != nil {
+			// The pod's annotations say it too, but for some.
+			log.log(event{severity: warning, name: "install-failed", text: "install: " + call.Dir + "/" + nativeFile + ": " + err.Error()})
+		}
+	}
 	return code
+}
+
+// noteNative writes down which proxies answer already, ready or not. This is an init
+// container: Linkerd, Istio and Kuma put a native sidecar before it, and a classic one
+// starts after all of them, so that what answers now is native. What refuses now may be
+// either: a native one without a startup probe may still be coming up.
+func noteNative(dir string) error {
+	const limit = 200 * time.Millisecond
+	all, err := candidates(&pod{})
+	if err != nil {
+		return err
+	}
+	var names strings.Builder
+	for _, p := range all {
+		if _, there := p.isThere(limit, nil); there {
+			names.WriteString(p.name + "\n")
+		}
+	}
+	if names.Len() == 0 {
+		return nil
+	}
+	return writeWhole(dir, nativeFile, 0o444, func(out int) error { return writeAll(out, []byte(names.String())) })
 }
 
 // copyInto copies the program from, or this one, to a directory.
@@ -52,12 +79,15 @@ func copyInto(log *logger, dir, from string) int {
 	}
 	in, err := openProgram(source)
 	if err != nil {
-		log.log(event{severity: failure, name: "install-failed", text: "install: " + source + ": " + cause(err)})
+		log.log(event{severity: failure, name: "install-failed", text: "install: " + source + ": " + err.Error()})
 		return codeInternal
 	}
-	defer func() { _ = in.Close() }() // only read
-	if err := copyProgram(in, dir, name); err != nil {
-		log.log(event{severity: failure, name: "install-failed", text: "install: " + dir + ": " + cause(err),
+	defer closeFile(in)
+	if err = refuseNoexec(dir); err == nil {
+		err = writeWhole(dir, name, installMode, func(out int) error { return copyAll(out, in) })
+	}
+	if err != nil {
+		log.log(event{severity: failure, name: "install-failed", text: "install: " + dir + ": " + err.Error(),
 			hint: "the directory has to be there, writable, and not mounted noexec; an emptyDir is all of that"})
 		return codeInternal
 	}
@@ -66,45 +96,69 @@ func copyInto(log *logger, dir, from string) int {
 
 // openProgram opens what is to be copied, which has to be a file: a directory
 // opens too, and a pipe would be waited for.
-func openProgram(path string) (*os.File, error) {
-	stat, err := os.Stat(path)
-	if err == nil && !stat.Mode().IsRegular() {
+func openProgram(path string) (fd int, err error) {
+	var stat syscall.Stat_t
+	err = syscall.Stat(path, &stat)
+	if err == nil && stat.Mode&syscall.S_IFMT != syscall.S_IFREG {
 		err = errors.New("is not a file")
 	}
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
-	return os.Open(path)
+	return syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 }
 
-// copyProgram writes under a temporary name and renames, so that the target is
-// complete or absent at any moment, and a second run replaces it in one step.
-func copyProgram(in *os.File, dir, name string) (err error) {
-	if err := refuseNoexec(dir); err != nil {
-		return err
-	}
+// writeWhole writes under a temporary name and renames, so that the target is complete
+// or absent at any moment, and a second run replaces it in one step.
+func writeWhole(dir, name string, mode uint32, write func(out int) error) error {
 	// Two init containers may share the directory, and both be PID 1.
 	temp := dir + "/." + name + "." + strconv.FormatInt(time.Now().UnixNano(), 36)
-	out, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	out, err := syscall.Open(temp, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(temp) // the first error is the one to tell
-		}
-	}()
-	_, err = io.Copy(out, in)
+	err = write(out)
 	if err == nil {
-		err = out.Chmod(installMode) // after the write, and whatever the umask
+		err = syscall.Fchmod(out, mode) // after the write, and whatever the umask
 	}
-	if closed := out.Close(); err == nil {
+	if closed := syscall.Close(out); err == nil {
 		err = closed
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = syscall.Rename(temp, dir+"/"+name)
 	}
-	return os.Rename(temp, dir+"/"+name)
+	if err != nil {
+		_ = syscall.Unlink(temp) // the first error is the one to tell
+	}
+	return err
+}
+
+// copyAll copies what is left of one file to another.
+func copyAll(out, in int) error {
+	for buffer := make([]byte, 64<<10); ; {
+		n, err := syscall.Read(in, buffer)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err != nil || n <= 0:
+			return err
+		}
+		if err := writeAll(out, buffer[:n]); err != nil {
+			return err
+		}
+	}
+}
+
+// writeAll writes all of a text.
+func writeAll(out int, text []byte) error {
+	for len(text) > 0 {
+		n, err := syscall.Write(out, text)
+		if err != nil && err != syscall.EINTR {
+			return err
+		}
+		text = text[max(n, 0):]
+	}
+	return nil
 }
 
 // refuseNoexec finds out now what the Job's container would otherwise meet as a

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/jobmesh/jobmesh/internal/printable"
+	"github.com/jobmesh/jobmesh/internal/smallfile"
 )
 
 // A logger writes one line an event to stderr. It never sees the command's
@@ -182,7 +183,7 @@ const (
 func noteTermination(e event) error {
 	fd, err := openRegular(terminationLog, syscall.O_WRONLY|syscall.O_APPEND)
 	if notRegular(err) {
-		return errNotRegular
+		return smallfile.ErrNotRegular
 	}
 	if err != nil {
 		return nil

@@ -17,12 +17,19 @@ type proxy struct {
 	// name for the log: a mesh's, or "proxy" where only URLs are known.
 	name string
 	// ready holds checks of which any one will do; empty means no wait.
-	ready []*plainhttp.Request
+	ready []check
 	// readyState is the "state" that the body of the check has to have, for a
 	// check that is answered with 200 whatever the state; empty for most.
 	readyState string
 	// detect holds requests by whose answer the proxy is known.
-	detect []*plainhttp.Request
+	detect []check
+	// fallback is asked where nobody listens at the port of the stop request, and
+	// fallbackStop is then sent; nil for most.
+	fallback     *check
+	fallbackStop *plainhttp.Request
+	// stopAfterAnswer is set for a proxy that a stop request breaks which is sent before
+	// it has answered.
+	stopAfterAnswer bool
 	// stop holds the requests that end the proxy; empty means it is not ours
 	// to stop, or that stopProcess is.
 	stop []*plainhttp.Request
@@ -52,9 +59,18 @@ type proxy struct {
 	missed int
 }
 
+// A check is a request whose answer says that a proxy is ready.
+type check struct {
+	*plainhttp.Request
+	// body is what the answer has to be; empty for any.
+	body string
+}
+
 // A plan is what the options and the environment say is to be done.
 type plan struct {
 	proxies []proxy
+	// auto is set where the wrapper itself chooses the proxies, and may miss one.
+	auto bool
 	// detect is set when nothing says whether a proxy was injected, so that
 	// the known ports have to be looked at.
 	detect bool
@@ -62,18 +78,19 @@ type plan struct {
 	why string
 }
 
-// decide makes the plan. It touches nothing.
-func decide(o *wrapflags.Options, env environment) (plan, error) {
+// decide makes the plan from the options, the environment and what the pod says. It
+// touches nothing.
+func decide(o *wrapflags.Options, pod *pod) (plan, error) {
 	switch o.Meshes[0] {
 	case wrapflags.MeshNone:
 		return plan{why: "--mesh none"}, nil
 	case wrapflags.MeshAuto:
-		return decideAuto(o, env)
+		return decideAuto(o, pod)
 	}
 	var proxies []proxy
 	for _, name := range o.Meshes {
 		m, _ := mesh.ByName(name) // wrapflags let no other name through
-		p, err := proxyOf(&m, env)
+		p, err := proxyOf(&m, pod)
 		if err != nil {
 			return plan{}, err
 		}
@@ -82,34 +99,35 @@ func decide(o *wrapflags.Options, env environment) (plan, error) {
 	return plan{proxies: withOverrides(o, proxies)}, nil
 }
 
-func decideAuto(o *wrapflags.Options, env environment) (plan, error) {
-	proxies, told, err := annotated(env)
+func decideAuto(o *wrapflags.Options, pod *pod) (plan, error) {
+	proxies, told, err := annotated(pod)
 	switch {
 	case err != nil:
 		return plan{}, err
 	case len(proxies) > 0:
-		return plan{proxies: withOverrides(o, proxies)}, nil
+		return plan{proxies: withOverrides(o, proxies), auto: true}, nil
 	case told:
 		return plan{why: "the pod's annotations name no mesh"}, nil
 	case o.ReadyURL != nil || o.Stop != nil || o.StopProcess != "":
 		return plan{proxies: withOverrides(o, []proxy{{name: "proxy"}})}, nil
 	}
-	return plan{detect: true}, nil
+	return plan{detect: true, auto: true}, nil
 }
 
 // annotated returns the proxies that the pod's annotations name. told says that there
 // are annotations that would.
-func annotated(env environment) (proxies []proxy, told bool, err error) {
+func annotated(pod *pod) (proxies []proxy, told bool, err error) {
+	told = pod.annotations != nil
 	for _, m := range mesh.All() {
-		annotation, present := env.lookup(m.Variable())
-		if m.Annotation == "" || !present {
+		if m.Annotation == "" {
 			continue
 		}
-		told = true
+		annotation, present := pod.word(m.Annotation, m.Variable())
+		told = told || present
 		if !mesh.Injected(annotation) {
 			continue
 		}
-		p, err := proxyOf(&m, env)
+		p, err := proxyOf(&m, pod)
 		if err != nil {
 			return nil, told, err
 		}
@@ -123,14 +141,14 @@ func annotated(env environment) (proxies []proxy, told bool, err error) {
 func withOverrides(o *wrapflags.Options, proxies []proxy) []proxy {
 	for i := range proxies {
 		if o.ReadyURL != nil || o.NoReady {
-			proxies[i].ready = nil
+			proxies[i].ready, proxies[i].fallback = nil, nil
 		}
 		if o.Stop != nil || o.StopProcess != "" {
-			proxies[i].stop, proxies[i].stopSwitch = nil, nil
+			proxies[i].stop, proxies[i].stopSwitch, proxies[i].fallbackStop = nil, nil, nil
 		}
 	}
 	if o.ReadyURL != nil {
-		proxies[0].ready = []*plainhttp.Request{plainhttp.NewLocal("GET", *o.ReadyURL)}
+		proxies[0].ready = []check{{Request: plainhttp.NewLocal("GET", *o.ReadyURL)}}
 	}
 	proxies[0].stopProcess = o.StopProcess
 	proxies[0].stopSignal = syscall.Signal(wrapflags.SignalNumber(o.StopSignal))
@@ -150,55 +168,79 @@ func requests(list []wrapflags.Request) []*plainhttp.Request {
 // proxyOf turns a row of the mesh table into requests. A native sidecar gets no
 // stop: the kubelet ends it after the Job's container, and would start it again
 // if the wrapper ended it first.
-func proxyOf(m *mesh.Mesh, env environment) (proxy, error) {
-	p := proxy{name: m.Name, stopDisabled: m.StopDisabled, stopElsewhere: m.StopElsewhere, tokenVariable: m.TokenVariable}
+func proxyOf(m *mesh.Mesh, pod *pod) (proxy, error) {
+	p := proxy{
+		name: m.Name, stopDisabled: m.StopDisabled, stopElsewhere: m.StopElsewhere,
+		tokenVariable: m.TokenVariable, stopAfterAnswer: m.StopAfterAnswer,
+	}
 	about := func(err error) error { return errors.New("mesh " + m.Name + ": " + err.Error()) }
 	var err error
-	if p.ready, err = gets(m.Ready); err != nil {
+	if p.ready, err = checks(m, m.Ready...); err != nil {
 		return p, about(err)
 	}
-	if p.detect, err = gets(m.Detect); err != nil {
+	if p.detect, err = checks(m, m.Detect...); err != nil {
 		return p, about(err)
 	}
 	if len(p.detect) == 0 {
 		p.detect = p.ready
 	}
-	if p.native = m.IsNative(env.value); p.native {
+	if m.Fallback.Ready != "" {
+		found, err := checks(m, m.Fallback.Ready)
+		if err != nil {
+			return p, about(err)
+		}
+		p.fallback = &found[0]
+	}
+	if p.native = pod.isNative(m); p.native {
 		return p, nil
 	}
+	if err := p.addStop(m, pod); err != nil {
+		return p, about(err)
+	}
+	return p, nil
+}
+
+// addStop adds the requests that end the proxy, and what tells whether they are taken.
+func (p *proxy) addStop(m *mesh.Mesh, pod *pod) error {
 	var headers []string
-	if token := env.value(m.TokenVariable); token != "" {
+	if token := pod.env.value(m.TokenVariable); token != "" {
 		if strings.ContainsAny(token, "\r\n") {
-			return p, about(errors.New("variable " + m.TokenVariable + " has a line break in it"))
+			return errors.New("variable " + m.TokenVariable + " has a line break in it")
 		}
 		headers = append(headers, m.TokenHeader+": "+token)
 	}
 	stop, err := wrapflags.ParseRequest(m.Stop)
 	if err != nil {
-		return p, about(err)
+		return err
 	}
 	p.stop = []*plainhttp.Request{plainhttp.NewLocal(stop.Method, stop.URL, headers...)}
-	if m.StopSwitch != "" {
-		p.version = env.value(m.Variable())
-		p.nativeVersion = m.NativeByDefault(p.version)
-		found, err := gets([]string{m.StopSwitch})
-		if err != nil {
-			return p, about(err)
+	if m.Fallback.Stop != "" {
+		if stop, err = wrapflags.ParseRequest(m.Fallback.Stop); err != nil {
+			return err
 		}
-		p.stopSwitch = found[0]
+		p.fallbackStop = plainhttp.NewLocal(stop.Method, stop.URL)
 	}
-	return p, nil
+	if m.StopSwitch != "" {
+		p.version, _ = pod.word(m.Annotation, m.Variable())
+		p.nativeVersion = m.NativeByDefault(p.version)
+		found, err := checks(m, m.StopSwitch)
+		if err != nil {
+			return err
+		}
+		p.stopSwitch = found[0].Request
+	}
+	return nil
 }
 
-// gets prepares a GET of each URL.
-func gets(urls []string) ([]*plainhttp.Request, error) {
-	var prepared []*plainhttp.Request
+// checks prepares a GET of each URL.
+func checks(m *mesh.Mesh, urls ...string) ([]check, error) {
+	var prepared []check
 	for _, text := range urls {
 		u, err := address.ParseLocal(text)
 		if err != nil {
 			return nil, err
 		}
-		prepared = append(prepared, plainhttp.NewLocal("GET", u))
+		prepared = append(prepared, check{Request: plainhttp.NewLocal("GET", u), body: m.ReadyBody[text]})
 	}
 	return prepared, nil
 }

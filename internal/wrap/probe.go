@@ -1,6 +1,7 @@
 package wrap
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 // A sighting is what probe found out about one proxy.
 type sighting struct {
 	proxy      *proxy
+	there      bool   // it answers at all
 	annotation string // "set", "empty", or "-" where nothing says
 	answer     string // of the readiness check
 	ready      string
@@ -21,24 +23,23 @@ type sighting struct {
 // probe prints what the wrapper sees, for a person on call. It sends nothing
 // that changes state.
 func (r *run) probe() int {
+	r.pod = r.readPod()
 	var err error
-	if r.plan, err = decide(r.opts, r.env); err != nil {
+	if r.plan, err = decide(r.opts, r.pod); err != nil {
 		return r.internal(err)
 	}
 	var seen []sighting
 	if r.plan.detect || len(r.plan.proxies) == 0 {
-		for _, m := range mesh.All() {
-			p, err := proxyOf(&m, r.env)
-			if err != nil {
-				return r.internal(err)
-			}
-			seen = append(seen, r.look(&p))
+		candidates, err := candidates(r.pod)
+		if err != nil {
+			return r.internal(err)
 		}
-	} else {
-		for i := range r.plan.proxies {
-			seen = append(seen, r.look(&r.plan.proxies[i]))
-		}
+		r.plan.proxies = candidates
 	}
+	for i := range r.plan.proxies {
+		seen = append(seen, r.look(&r.plan.proxies[i]))
+	}
+	seen = withoutShared(seen)
 	if r.log.json {
 		return printOut(probeJSON(seen))
 	}
@@ -51,21 +52,32 @@ const probeLimit = 500 * time.Millisecond
 // look asks one proxy whether it is there and ready.
 func (r *run) look(p *proxy) sighting {
 	s := sighting{proxy: p, annotation: "-", answer: "no check", ready: "-", native: "no", stop: "-"}
-	if m, ok := mesh.ByName(p.name); ok {
-		if value, present := r.env.lookup(m.Variable()); present {
+	if m, ok := mesh.ByName(p.name); ok && m.Annotation != "" {
+		if value, present := r.pod.word(m.Annotation, m.Variable()); present {
 			s.annotation = "empty"
 			if mesh.Injected(value) {
 				s.annotation = "set"
 			}
 		}
 	}
-	for _, request := range p.ready {
-		status, err := request.Do(sock.For(probeLimit, r.interrupted))
-		s.answer, s.ready = describe(status, err), "no"
-		if err == nil && success(status) {
+	for i := range p.ready {
+		ready, got := p.isReady(&p.ready[i], sock.For(probeLimit, r.interrupted))
+		if s.answer, s.ready = got.String(), "no"; ready {
 			s.ready, p.seen = "yes", true
 			break
 		}
+	}
+	if s.ready == "no" && p.readyByFallback(sock.For(probeLimit, r.interrupted)) {
+		s.answer, s.ready, p.seen = "answered at "+p.fallback.URL.Text, "yes", true
+	}
+	// As auto looks: a proxy may answer elsewhere before it does where it is asked.
+	if s.there = p.seen; !s.there {
+		if got, there := p.isThere(probeLimit, r.interrupted); there {
+			s.answer, s.there = got.String(), true
+		}
+	}
+	if s.there {
+		p.preferFallback()
 	}
 	if p.stopSwitch != nil && s.ready == "yes" {
 		if _, body, err := p.stopSwitch.Body(sock.For(probeLimit, r.interrupted)); err == nil {
@@ -90,6 +102,18 @@ func (r *run) look(p *proxy) sighting {
 		s.stop = strings.Join(requests, ", then ")
 	}
 	return s
+}
+
+// withoutShared leaves out a program that is part of another proxy which answers: an
+// Envoy with Istio's agent is no Envoy by itself.
+func withoutShared(seen []sighting) []sighting {
+	var names []string
+	for i := range seen {
+		if seen[i].there {
+			names = append(names, seen[i].proxy.name)
+		}
+	}
+	return slices.DeleteFunc(seen, func(s sighting) bool { return s.there && isPartOf(s.proxy.name, names) })
 }
 
 func (s *sighting) cells() []string {

@@ -4,10 +4,15 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/smallfile"
 )
 
 // commLength is how much of a name the kernel keeps in /proc/PID/comm.
 const commLength = 15
+
+// procLimit bounds what is read of a file of /proc: the name of a program is at the front.
+const procLimit = 64 << 10
 
 // processesNamed returns the processes of that name, this one left out. A
 // process is known by its comm or by the last part of its first argument: some
@@ -24,9 +29,9 @@ func processesNamed(name string) ([]int, error) {
 			continue
 		}
 		// What cannot be read has ended meanwhile.
-		comm, _ := os.ReadFile("/proc/" + entry + "/comm")
-		arguments, _ := os.ReadFile("/proc/" + entry + "/cmdline")
-		if isNamed(name, string(comm), string(arguments)) {
+		comm, _ := smallfile.Read("/proc/"+entry+"/comm", procLimit)
+		arguments, _ := smallfile.Read("/proc/"+entry+"/cmdline", procLimit)
+		if isNamed(name, comm, arguments) {
 			pids = append(pids, pid)
 		}
 	}
@@ -46,8 +51,8 @@ func isNamed(name, comm, cmdline string) bool {
 // and waits for its parent does not.
 func anyAlive(pids []int) bool {
 	for _, pid := range pids {
-		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		if err == nil && !isZombie(string(stat)) {
+		stat, err := smallfile.Read("/proc/"+strconv.Itoa(pid)+"/stat", procLimit)
+		if err == nil && !isZombie(stat) {
 			return true
 		}
 	}

@@ -2,11 +2,11 @@ package wrap
 
 import (
 	"errors"
-	"os"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/jobmesh/jobmesh/internal/smallfile"
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
@@ -71,7 +71,7 @@ func join(o *wrapflags.Options) (*membership, error) {
 
 // about names the folder in an error. It keeps an errForeign one.
 func (m *membership) about(err error) error {
-	text := "--state-dir " + m.dir + ": " + cause(err)
+	text := "--state-dir " + m.dir + ": " + err.Error()
 	if isForeign(err) {
 		return errForeign(text)
 	}
@@ -188,13 +188,24 @@ func clearMark(dir, file string) error {
 	return nil
 }
 
+// names returns the names in a folder.
 func names(dir string) ([]string, error) {
-	d, err := os.Open(dir)
+	fd, err := syscall.Open(dir, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = d.Close() }() // only read
-	return d.Readdirnames(-1)
+	defer closeFile(fd)
+	var all []string
+	for buffer := make([]byte, 8<<10); ; {
+		n, err := syscall.ReadDirent(fd, buffer)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err != nil || n <= 0:
+			return all, err
+		}
+		_, _, all = syscall.ParseDirent(buffer[:n], -1, all)
+	}
 }
 
 // finishedMembers returns those that left their mark, and those of which only a
@@ -285,15 +296,12 @@ func openOwn(dir, name string) (int, error) {
 		}
 		break
 	}
-	_, there := os.Lstat(path)
-	if there == nil || notRegular(err) {
+	var stat syscall.Stat_t
+	if syscall.Lstat(path, &stat) == nil || notRegular(err) {
 		return -1, foreign(dir, name, err)
 	}
 	return -1, err
 }
-
-// errNotRegular is what is there under a name and is not a regular file.
-var errNotRegular = errors.New("is not a regular file")
 
 // openRegular opens a regular file and nothing else, without waiting: not for the other
 // end of a named pipe, nor for who holds a lease on the file. A command that lives on
@@ -310,7 +318,7 @@ func openRegular(path string, how int) (int, error) {
 		}
 		var stat syscall.Stat_t
 		if err = syscall.Fstat(fd, &stat); err == nil && stat.Mode&syscall.S_IFMT != syscall.S_IFREG {
-			err = errNotRegular
+			err = smallfile.ErrNotRegular
 		}
 		if err != nil {
 			closeFile(fd)
@@ -325,7 +333,7 @@ func openRegular(path string, how int) (int, error) {
 // (ENXIO, ENODEV), a directory that is opened to be written (EISDIR).
 func notRegular(err error) bool {
 	switch err {
-	case errNotRegular, syscall.ELOOP, syscall.ENXIO, syscall.ENODEV, syscall.EISDIR:
+	case smallfile.ErrNotRegular, syscall.ELOOP, syscall.ENXIO, syscall.ENODEV, syscall.EISDIR:
 		return true
 	}
 	return false
@@ -334,33 +342,25 @@ func notRegular(err error) bool {
 // checkMark looks at a file without opening it: at a mark, which counts by its name, or
 // at the lock file of this container, which it holds.
 func checkMark(dir, name string) error {
-	stat, err := os.Lstat(dir + "/" + name)
-	if err == nil && !stat.Mode().IsRegular() {
-		return foreign(dir, name, errNotRegular)
+	if isOther(dir + "/" + name) {
+		return foreign(dir, name, smallfile.ErrNotRegular)
 	}
 	return nil // there is a mark, or none
 }
 
 // foreign says what is wrong with something in the folder.
 func foreign(dir, name string, err error) error {
-	if stat, statErr := os.Lstat(dir + "/" + name); notRegular(err) || statErr == nil && !stat.Mode().IsRegular() {
+	if notRegular(err) || isOther(dir+"/"+name) {
 		return errForeign(name + " is not a regular file, so not one of this wrapper's")
 	}
-	return errForeign(name + ": " + cause(err))
+	return errForeign(name + ": " + err.Error())
+}
+
+// isOther reports whether there is something under a name that is no regular file.
+func isOther(path string) bool {
+	var stat syscall.Stat_t
+	return syscall.Lstat(path, &stat) == nil && stat.Mode&syscall.S_IFMT != syscall.S_IFREG
 }
 
 // closeFile closes a file to which nothing was written.
 func closeFile(fd int) { _ = syscall.Close(fd) }
-
-// cause drops the name of the system call from an error.
-func cause(err error) string {
-	var path *os.PathError
-	var link *os.LinkError
-	switch {
-	case errors.As(err, &path):
-		return path.Err.Error()
-	case errors.As(err, &link):
-		return link.Err.Error()
-	}
-	return err.Error()
-}

@@ -153,6 +153,9 @@ func (r *run) stopByRequests(all []*stopping, start, deadline time.Time) {
 
 // send sends a stop request once and settles what the answer settles.
 func (r *run) send(s *stopping, start, deadline time.Time) {
+	if r.waitsForAnswer(s, start, deadline) {
+		return
+	}
 	s.status, s.err = s.request.Do(sock.For(min(requestLimit, time.Until(deadline)), nil))
 	took := time.Since(start)
 	s.next = time.Now().Add(stopPause(took))
@@ -169,6 +172,32 @@ func (r *run) send(s *stopping, start, deadline time.Time) {
 	}
 }
 
+// waitsForAnswer reports whether a stop request has to be kept back, because the proxy
+// has not answered yet and would never end after it.
+func (r *run) waitsForAnswer(s *stopping, start, deadline time.Time) bool {
+	p := s.proxy
+	if !p.stopAfterAnswer || p.answered {
+		return false
+	}
+	for i := range p.detect {
+		_, got := p.isReady(&p.detect[i], sock.For(min(requestLimit, time.Until(deadline)), nil))
+		if got.err == nil {
+			p.answered = true
+			return false
+		}
+		s.status, s.err = got.status, got.err
+	}
+	took := time.Since(start)
+	s.next = time.Now().Add(stopPause(took))
+	if p.asked {
+		s.done = true
+		r.logEvent(event{severity: warning, name: "stop-failed", took: took,
+			text: p.name + " not asked to stop: it has not answered at " + p.detect[0].URL.Text + " yet, and would not end after a request that comes too early",
+			hint: "the kubelet ends it when the pod is deleted"})
+	}
+	return true
+}
+
 // judgeAgain decides whether a stop request that failed gets another try.
 func (r *run) judgeAgain(s *stopping, start time.Time) {
 	p, took := s.proxy, time.Since(start)
@@ -178,6 +207,9 @@ func (r *run) judgeAgain(s *stopping, start time.Time) {
 	case s.err == nil:
 		r.logEvent(event{severity: info, name: "stop-again", took: took,
 			text: s.request.String() + " was answered " + itoa(s.status) + ", trying again"})
+	case p.fallbackStop != nil && sock.IsRefused(s.err) && !p.fallbackStop.Refused(fallbackLimit):
+		s.request, p.fallbackStop = p.fallbackStop, nil
+		s.next = time.Now()
 	case p.asked && !p.answered:
 		// It may never have been there, and whoever waits for it has waited already.
 		s.done = true

@@ -1,19 +1,18 @@
 package wrap
 
-import (
-	"github.com/jobmesh/jobmesh/internal/mesh"
-)
+import ()
 
 // stopNow is the verb stop: every proxy that answers, or that the flags name, is asked
 // to stop at once, ready or not. A native sidecar is left to the kubelet, which would
 // start it again. The code is 0 where each is gone, or took the stop and drains.
 func (r *run) stopNow() int {
+	r.pod = r.readPod()
 	var err error
-	if r.plan, err = decide(r.opts, r.env); err != nil {
+	if r.plan, err = decide(r.opts, r.pod); err != nil {
 		return r.internal(err)
 	}
 	if r.plan.detect {
-		if r.plan.proxies, err = r.present(); err != nil {
+		if r.plan.proxies, err = r.present(probeLimit); err != nil {
 			return r.internal(err)
 		}
 	}
@@ -38,20 +37,4 @@ func (r *run) stopNow() int {
 		}
 	}
 	return 0
-}
-
-// present looks once at the known ports, and returns the proxies that answer.
-func (r *run) present() ([]proxy, error) {
-	var found []proxy
-	for _, m := range mesh.All() {
-		p, err := proxyOf(&m, r.env)
-		if err != nil {
-			return nil, err
-		}
-		if answers(&p, probeLimit, r.interrupted) {
-			p.asked, p.answered = true, true
-			found = append(found, p)
-		}
-	}
-	return found, nil
 }

@@ -2,10 +2,10 @@ package wrap
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
-	"github.com/jobmesh/jobmesh/internal/plainhttp"
 	"github.com/jobmesh/jobmesh/internal/sock"
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
@@ -93,6 +93,7 @@ func (r *run) waitReady() bool {
 			return false
 		}
 		p.seen = true
+		p.preferFallback()
 		r.logEvent(event{severity: info, name: "proxy-ready", took: took,
 			text: p.name + " ready after " + show(took)})
 	}
@@ -104,8 +105,8 @@ func (r *run) waitReady() bool {
 func (r *run) waitForProxy(p *proxy, start time.Time) (done bool, last answer) {
 	p.asked = true
 	done = r.poll(remaining(r.opts.ReadyTimeout, start), requestLimit, func(left time.Duration) bool {
-		for _, request := range p.ready {
-			ready, got := p.isReady(request, sock.For(left, r.interrupted))
+		for i := range p.ready {
+			ready, got := p.isReady(&p.ready[i], sock.For(left, r.interrupted))
 			p.answered = p.answered || got.err == nil
 			if ready {
 				return true
@@ -115,7 +116,7 @@ func (r *run) waitForProxy(p *proxy, start time.Time) (done bool, last answer) {
 				last = got
 			}
 		}
-		return false
+		return p.readyByFallback(sock.For(left, r.interrupted))
 	})
 	return done, last
 }
@@ -124,35 +125,41 @@ func (r *run) waitForProxy(p *proxy, start time.Time) (done bool, last answer) {
 type answer struct {
 	status int
 	err    error
-	state  string // quoted, of a proxy that is asked for it
+	// state says what was answered, of a proxy whose words count and not its status.
+	state string
 }
 
 func (a answer) String() string {
 	if a.state != "" {
-		return "state " + a.state
+		return a.state
 	}
 	return describe(a.status, a.err)
 }
 
 // isReady looks once whether a proxy says that it is ready.
-func (p *proxy) isReady(request *plainhttp.Request, patience sock.Patience) (bool, answer) {
-	if p.readyState == "" {
-		status, err := request.Do(patience)
-		return err == nil && success(status), answer{status: status, err: err}
-	}
-	if len(request.Addresses) == 0 {
+func (p *proxy) isReady(c *check, patience sock.Patience) (bool, answer) {
+	if p.readyState != "" && len(c.Addresses) == 0 {
 		// Somebody else's Envoy, which scuttle may be told to wait for, by its name.
 		var err error
-		if request.Addresses, err = addressesOf(request.URL.Host, request.URL.Port, patience); err != nil {
+		if c.Addresses, err = addressesOf(c.URL.Host, c.URL.Port, patience); err != nil {
 			return false, answer{err: err}
 		}
 	}
-	status, body, err := request.Body(patience)
+	status, body, err := c.Body(patience)
+	got := answer{status: status, err: err}
 	if err != nil || !success(status) {
-		return false, answer{status: status, err: err}
+		return false, got
 	}
-	state := mesh.Field(body, "state")
-	return state == p.readyState, answer{state: strconv.Quote(state)}
+	if p.readyState != "" {
+		state := mesh.Field(body, "state")
+		got.state = "state " + strconv.Quote(state)
+		return state == p.readyState, got
+	}
+	if c.body != "" && strings.TrimSpace(body) != c.body {
+		got.state = "answered " + itoa(status) + ", and not " + strconv.Quote(c.body)
+		return false, got
+	}
+	return true, got
 }
 
 // remaining is what is left of a limit; 0 stays "no limit", and a limit that is
@@ -167,54 +174,6 @@ func remaining(limit time.Duration, start time.Time) time.Duration {
 func (r *run) logWaitEnded(what string, took time.Duration) {
 	r.logEvent(event{severity: info, name: "wait-ended", took: took,
 		text: "wait for " + what + " ended by " + signalName(r.ending) + " after " + show(took)})
-}
-
-// detect looks at the known ports for a mesh that answers.
-func (r *run) detect() error {
-	start := time.Now()
-	var candidates []proxy
-	for _, m := range mesh.All() {
-		p, err := proxyOf(&m, r.env)
-		if err != nil {
-			return err
-		}
-		candidates = append(candidates, p)
-	}
-	found := -1
-	r.poll(r.opts.DetectTimeout, requestLimit, func(left time.Duration) bool {
-		for i := range candidates {
-			if answers(&candidates[i], left, r.interrupted) {
-				found = i
-				return true
-			}
-		}
-		return false
-	})
-	took := time.Since(start)
-	switch {
-	case r.ending != 0:
-		r.logWaitEnded("a proxy", took)
-	case found < 0:
-		r.logEvent(event{severity: info, name: "no-proxy", took: took,
-			text: "no proxy found within " + show(took) + ": running the command without one"})
-	default:
-		r.plan.proxies = withOverrides(r.opts, candidates[found:found+1])
-		r.logEvent(event{severity: info, name: "proxy-found", took: took,
-			text: candidates[found].name + " found after " + show(took)})
-	}
-	return nil
-}
-
-// answers reports whether a proxy is there: one that is not ready yet says 503,
-// anything else is some other server on that port.
-func answers(p *proxy, limit time.Duration, interrupted func() bool) bool {
-	for _, request := range p.detect {
-		status, err := request.Do(sock.For(limit, interrupted))
-		if err == nil && (success(status) || status == 503) {
-			return true
-		}
-	}
-	return false
 }
 
 // success is what every readiness check and stop request means by "yes".

@@ -22,7 +22,6 @@ package wrap
 
 import (
 	"errors"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -48,6 +47,7 @@ const interruptedStop = 200 * time.Millisecond
 // A run is one wrapped command.
 type run struct {
 	opts    *wrapflags.Options
+	pod     *pod
 	plan    plan
 	env     environment
 	log     *logger
@@ -102,7 +102,7 @@ func (r *run) refuse(verb wrapflags.Verb, err error) int {
 	if verb != wrapflags.VerbRun || r.opts.Meshes[0] == wrapflags.MeshNone {
 		return code
 	}
-	proxies, _, err := annotated(r.env)
+	proxies, _, err := annotated(r.readPod())
 	if err != nil {
 		return r.internal(err)
 	}
@@ -133,8 +133,10 @@ func (r *run) usage(err error) int {
 
 // main runs a command as the options say.
 func (r *run) main(command []string) int {
+	r.warnMisspelt()
+	r.pod = r.readPod()
 	var err error
-	if r.plan, err = decide(r.opts, r.env); err != nil {
+	if r.plan, err = decide(r.opts, r.pod); err != nil {
 		return r.internal(err)
 	}
 	if r.plan.why != "" {
@@ -186,6 +188,9 @@ func (r *run) command(argv []string) int {
 	env := r.env.forCommand()
 	path, failed := lookPath(argv[0], r.env)
 	if failed == nil && !r.plan.stops(r.opts) && r.opts.KillAfter == 0 && !r.plan.watches(r.opts) {
+		if r.opts.StopWhen != wrapflags.StopNever {
+			r.nameOthers()
+		}
 		r.logEvent(event{severity: info, name: "command-exec", text: "nothing to do after the command: handing over to it"})
 		if r.ending = r.signals.giveUp(); r.ending != 0 {
 			return codeSignal + int(r.ending)
@@ -224,6 +229,7 @@ func (r *run) finish(code int) int {
 		limit = min(limit, interruptedStop)
 	}
 	r.stopProxies(code, limit)
+	r.nameOthers()
 	return code
 }
 
@@ -245,7 +251,7 @@ func (r *run) internal(err error) int {
 
 // printOut writes what a verb was asked to print.
 func printOut(text string) int {
-	if _, err := os.Stdout.WriteString(text); err != nil {
+	if err := writeAll(syscall.Stdout, []byte(text)); err != nil {
 		return codeInternal
 	}
 	return 0

@@ -3,6 +3,7 @@ package wrap
 import (
 	"encoding/json"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,6 +55,8 @@ func TestDecide(t *testing.T) {
 		about  string
 		args   string
 		env    environment
+		file   map[string]string // annotations; nil: no file
+		native string
 		want   []string
 		detect bool
 		stops  bool
@@ -68,6 +71,17 @@ func TestDecide(t *testing.T) {
 		{about: "auto, linkerd", env: environment{"JOBMESH_POD_LINKERD=2.20.1", "JOBMESH_POD_ISTIO="}, want: []string{"linkerd"}, stops: true},
 		{about: "auto, both", env: environment{"JOBMESH_POD_LINKERD=2.20.1", "JOBMESH_POD_ISTIO={}"}, want: []string{"linkerd", "istio"}, stops: true},
 		{about: "auto, both, one native", env: environment{"JOBMESH_POD_LINKERD=2.20.1", "JOBMESH_POD_ISTIO=" + native}, want: []string{"linkerd", "istio unstopped"}, stops: true},
+		{about: "auto, file, no mesh", file: map[string]string{"a": "b", "dapr.io/enabled": "false"}},
+		{about: "auto, file, dapr", file: map[string]string{"dapr.io/enabled": "true"}, want: []string{"dapr"}, stops: true},
+		{about: "auto, file, dapr native", file: map[string]string{"dapr.io/enabled": "true", "dapr.io/enable-native-sidecar": "true"}, want: []string{"dapr unstopped"}},
+		{about: "auto, file, consul native", file: map[string]string{"consul.hashicorp.com/connect-inject-status": "injected", "consul.hashicorp.com/enable-consul-dataplane-as-sidecar": "true"}, want: []string{"consul unstopped"}},
+		{about: "auto, file, istio native", file: map[string]string{"sidecar.istio.io/status": native}, want: []string{"istio unstopped"}},
+		{about: "auto, variable against file", env: environment{"JOBMESH_POD_LINKERD_NATIVE=false"},
+			file: map[string]string{"linkerd.io/proxy-version": "2.20.1", "config.linkerd.io/proxy-enable-native-sidecar": "true"}, want: []string{"linkerd"}, stops: true},
+		{about: "auto, empty variable beside file", env: environment{"JOBMESH_POD_LINKERD="}, file: map[string]string{"linkerd.io/proxy-version": "2.20.1"}, want: []string{"linkerd"}, stops: true},
+		{about: "auto, kuma, by its container", native: "kuma-sidecar", file: map[string]string{"kuma.io/sidecar-injected": "true"}, want: []string{"kuma unstopped"}},
+		{about: "several", args: "--mesh=cloud-sql-proxy,istio", native: "istio", want: []string{"cloud-sql-proxy", "istio unstopped"}, stops: true},
+		{about: "alike", args: "--mesh=alloydb-auth-proxy", native: "cloud-sql-proxy", want: []string{"alloydb-auth-proxy unstopped"}},
 		{about: "never stopped", args: "--mesh=linkerd --stop-when=never", want: []string{"linkerd"}},
 	} {
 		t.Run(c.about, func(t *testing.T) {
@@ -78,7 +92,9 @@ func TestDecide(t *testing.T) {
 			call, err := wrapflags.ReadJobmeshWrap(append(args, "--", "true"), c.env.lookup)
 			require.NoError(t, err)
 			opts := call.Options
-			p, err := decide(&opts, c.env)
+			known := &pod{env: c.env, annotations: c.file}
+			known.addNative(c.native)
+			p, err := decide(&opts, known)
 			require.NoError(t, err)
 			assert.Equal(t, c.want, names(p))
 			assert.Equal(t, c.detect, p.detect)
@@ -87,10 +103,34 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// As the downward API writes them: sorted, and quoted as Go does it.
+func TestParseAnnotations(t *testing.T) {
+	assert.Equal(t, map[string]string{
+		"a": "b", "sidecar.istio.io/status": `{"initContainers":["istio-proxy"]}`, "x/y": "two\nlines \u00e4 \t= \"", "empty": "",
+	}, parseAnnotations(`a="b"
+empty=""
+sidecar.istio.io/status="{\"initContainers\":[\"istio-proxy\"]}"
+x/y="two\nlines ä \t= \""
+not quoted
+bare=word
+cut="off`))
+	assert.NotNil(t, parseAnnotations(""), "no annotations are not no file")
+}
+
+func FuzzParseAnnotations(f *testing.F) {
+	f.Add("a", "b\nc\"", "x")
+	f.Fuzz(func(t *testing.T, name, value, noise string) {
+		parseAnnotations(noise)
+		if !strings.ContainsAny(name, "=\n") {
+			assert.Equal(t, value, parseAnnotations(name + "=" + strconv.Quote(value))[name])
+		}
+	})
+}
+
 // Every row of the mesh table makes requests.
 func TestMeshTableIsSound(t *testing.T) {
 	for _, m := range mesh.All() {
-		_, err := proxyOf(&m, nil)
+		_, err := proxyOf(&m, &pod{})
 		assert.NoError(t, err, m.Name)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
 // A Verb is what jobmesh-wrap is asked to do.
@@ -20,6 +22,9 @@ const (
 	VerbVersion
 	VerbHelp
 )
+
+// verbs are the words of the verbs.
+var verbs = []string{"install", "probe", "stop", "version", "help"}
 
 // A Call is a command line of jobmesh-wrap.
 type Call struct {
@@ -247,7 +252,11 @@ func (c *Call) splitFlags(args []string) (given map[string][]string, mistakes []
 			passedOver = !hasValue
 			continue
 		default:
-			return given, append(mistakes, "put -- before the command "+strconv.Quote(arg))
+			text := "put -- before the command " + strconv.Quote(arg)
+			if verb, near := nearest.Guess(arg, verbs); near && i == 0 {
+				text += ", or write " + verb + " if you mean that"
+			}
+			return given, append(mistakes, text)
 		}
 		switch {
 		case hasValue:

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
 // Codes are exit codes: those listed, or all but those.
@@ -83,4 +86,41 @@ func appendNew(list []string, word string) []string {
 		return list
 	}
 	return append(list, word)
+}
+
+// A Misspelling is a variable that this wrapper does not read, and one that it does.
+type Misspelling struct{ Name, Meant string }
+
+// Misspelt returns those of the variables that look like the wrapper's own and are none.
+// What only begins like them is passed over: Kubernetes sets JOBMESH_SERVICE_HOST for a
+// Service of the name jobmesh.
+func Misspelt(names []string) []Misspelling {
+	var own []string
+	for _, s := range settings {
+		own = append(own, s.Variable())
+	}
+	for _, m := range mesh.All() {
+		if m.Annotation == "" {
+			continue
+		}
+		own = append(own, m.Variable(), m.Variable()+"_NATIVE")
+		for _, w := range m.Native.Words {
+			own = append(own, m.NativeVariable(w))
+		}
+	}
+	for i := range own {
+		own[i] = strings.TrimPrefix(own[i], VariablePrefix)
+	}
+	var found []Misspelling
+	for _, name := range names {
+		// The prefix is right: only what stands behind it is compared.
+		rest, ours := strings.CutPrefix(name, VariablePrefix)
+		if !ours || slices.Contains(own, rest) {
+			continue
+		}
+		if meant, near := nearest.Guess(rest, own); near {
+			found = append(found, Misspelling{name, VariablePrefix + meant})
+		}
+	}
+	return found
 }

@@ -120,6 +120,16 @@ func TestCodes(t *testing.T) {
 	require.False(t, Codes{}.Has(0))
 }
 
+func TestMisspelt(t *testing.T) {
+	require.Equal(t, []Misspelling{
+		{"JOBMESH_REDY_TIMEOUT", "JOBMESH_READY_TIMEOUT"}, {"JOBMESH_POD_LINKRED", "JOBMESH_POD_LINKERD"}, {"JOBMESH_QUITE", "JOBMESH_QUIET"},
+	}, Misspelt([]string{
+		"JOBMESH_REDY_TIMEOUT", "JOBMESH_READY_TIMEOUT", "JOBMESH_POD_LINKRED", "JOBMESH_POD_DAPR_NATIVE", "JOBMESH_POD_LINKERD_NATIVE_BETA", "JOBMESH_QUITE",
+		"READY_TIMEOT", "JOBMESH_", // what Kubernetes sets for a Service of the name jobmesh:
+		"JOBMESH_SERVICE_HOST", "JOBMESH_SERVICE_PORT", "JOBMESH_SERVICE_PORT_HTTP", "JOBMESH_PORT", "JOBMESH_PORT_80_TCP", "JOBMESH_PORT_80_TCP_PROTO", "JOBMESH_PORT_80_TCP_ADDR",
+	}))
+}
+
 func TestProcesses(t *testing.T) {
 	for text, want := range map[string][2]string{
 		"envoy": {"envoy"}, "pgbouncer=INT": {"pgbouncer", "INT"}, "a=b=SIGUSR1": {"a=b", "USR1"},

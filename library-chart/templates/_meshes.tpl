@@ -19,6 +19,10 @@ ten times faster than fromYaml here.
 */}}
 {{- define "jobmesh._meshes" -}}
 {
+  "alloydb-auth-proxy": {
+    "env": [],
+    "hook": {"ready": "http://127.0.0.1:9090/startup", "stop": "POST http://127.0.0.1:9091/quitquitquit"}
+  },
   "cloud-sql-proxy": {
     "env": [],
     "hook": {"ready": "http://127.0.0.1:9090/startup", "stop": "POST http://127.0.0.1:9091/quitquitquit"}

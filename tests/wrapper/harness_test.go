@@ -153,11 +153,12 @@ type proxy struct {
 
 	mu         sync.Mutex
 	readyAt    time.Time
-	readyCode  int   // answer once ready; 200 where 0
-	stopCodes  []int // answers to stop requests in order, the last one for ever
-	stays      bool  // does not go after a stop request it took
-	hangs      bool  // takes stop requests and never answers
-	mute       bool  // closes the connection of a stop request without a word
+	readyCode  int    // answer once ready; 200 where 0
+	readyBody  string // its body; what Envoy and Google's proxies say where empty
+	stopCodes  []int  // answers to stop requests in order, the last one for ever
+	stays      bool   // does not go after a stop request it took
+	hangs      bool   // takes stop requests and never answers
+	mute       bool   // closes the connection of a stop request without a word
 	readySeen  []time.Time
 	stopSeen   []time.Time
 	stopHeader http.Header
@@ -223,6 +224,15 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		w.WriteHeader(code)
+		switch {
+		case code != http.StatusOK:
+		case p.readyBody != "":
+			_, _ = fmt.Fprint(w, p.readyBody)
+		case r.URL.Path == "/startup":
+			_, _ = fmt.Fprint(w, "ok")
+		default:
+			_, _ = fmt.Fprintln(w, "LIVE")
+		}
 	case "/shutdown", "/quitquitquit", "/graceful_shutdown", "/v1.0/shutdown", "/agent/v1/quit":
 		p.stopSeen = append(p.stopSeen, time.Now())
 		p.stopHeader, p.stopHost = r.Header.Clone(), r.Host

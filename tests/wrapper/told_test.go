@@ -1,0 +1,292 @@
+package wrapper
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// podAnnotations writes the file of a downwardAPI volume, as the kubelet does: by links.
+func podAnnotations(t *testing.T, annotations map[string]string) (path string) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o755))
+	var text strings.Builder
+	for name, value := range annotations {
+		text.WriteString(name + "=" + strconv.Quote(value) + "\n")
+	}
+	data := filepath.Join(dir, "..2026_11_26")
+	require.NoError(t, os.Mkdir(data, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(data, "annotations"), []byte(text.String()), 0o644))
+	require.NoError(t, os.Symlink("..2026_11_26", filepath.Join(dir, "..data")))
+	require.NoError(t, os.Symlink("..data/annotations", filepath.Join(dir, "annotations")))
+	return filepath.Join(dir, "annotations")
+}
+
+// Native sidecars of every mesh that has a word for them are waited for, and neither
+// stopped nor warned of.
+func TestNativeByAnnotation(t *testing.T) {
+	for name, c := range map[string]struct {
+		port        string
+		annotations map[string]string
+		flags       []string
+		stops       int
+	}{
+		"dapr":                     {"3500", map[string]string{"dapr.io/enabled": "true", "dapr.io/enable-native-sidecar": "true"}, nil, 0},
+		"consul":                   {"19000", map[string]string{"consul.hashicorp.com/connect-inject-status": "injected", "consul.hashicorp.com/enable-consul-dataplane-as-sidecar": "true"}, nil, 0},
+		"linkerd":                  {"4191", map[string]string{"linkerd.io/proxy-version": "2.19.1", "config.beta.linkerd.io/proxy-enable-native-sidecar": "true"}, nil, 0},
+		"istio":                    {"15021", map[string]string{"sidecar.istio.io/status": `{"initContainers":["istio-init","istio-proxy"],"containers":null}`}, nil, 0},
+		"kuma, of the policy":      {"9902", map[string]string{"kuma.io/sidecar-injected": "true", "jobmesh.dev/native": "log-shipper, kuma-sidecar"}, nil, 0},
+		"linkerd, of the policy":   {"4191", map[string]string{"linkerd.io/proxy-version": "2.14.0", "jobmesh.dev/native": "linkerd"}, nil, 0},
+		"linkerd, of the chart":    {"4191", map[string]string{"linkerd.io/proxy-version": "2.14.0"}, []string{"--native=x,linkerd-proxy"}, 0},
+		"linkerd, another's":       {"4191", map[string]string{"linkerd.io/proxy-version": "2.14.0", "jobmesh.dev/native": "istio-proxy"}, nil, 1},
+		"dapr, of the wrong words": {"3500", map[string]string{"dapr.io/enabled": "true", "dapr.io/enable-native-sidecar": "enabled"}, nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startProxy(t, "127.0.0.1:"+c.port, 50*time.Millisecond, func(p *proxy) { p.shutdown = `"false"` })
+			args := append([]string{"--pod-annotations=" + podAnnotations(t, c.annotations)}, c.flags...)
+			r := command(t, append(args, "--", "sh", "-c", "exit 3")...).run()
+			assert.Equal(t, 3, r.code, r.stderr)
+			p.waitedFor()
+			assert.Equal(t, c.stops, p.stops(), r.stderr)
+			if c.stops == 0 {
+				assert.Contains(t, r.stderr, "handing over to it")
+				assert.NotContains(t, r.stderr, "warning")
+			}
+		})
+	}
+}
+
+// With the file there and no annotation of a mesh in it there is no proxy, and nothing is
+// looked at: not even what answers.
+func TestNoMeshByAnnotation(t *testing.T) {
+	p := startProxy(t, "127.0.0.1:4191", 0)
+	for _, annotations := range []map[string]string{nil, {"dapr.io/enabled": "false", "x": "y"}} {
+		r := command(t, "--pod-annotations="+podAnnotations(t, annotations), "--", "true").run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.Contains(t, r.stderr, "no proxy to wait for: the pod's annotations name no mesh")
+	}
+	assert.Zero(t, p.stops()+p.looks())
+}
+
+// The file and what install saw are found by the wrapper's own path, and what it saw is
+// native, whatever answered while it looked: also a proxy that was not ready.
+func TestInstallNotesWhatAnswers(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "jobmesh")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	noted := filepath.Join(dir, "jobmesh-native")
+	require.Equal(t, 0, command(t, "install", dir).run().code)
+	require.NoFileExists(t, noted, "a refusal proves nothing")
+
+	linkerd := startProxy(t, "127.0.0.1:4191", time.Hour)
+	require.Equal(t, 0, command(t, "install", dir).run().code)
+	text, err := os.ReadFile(noted)
+	require.NoError(t, err)
+	require.Equal(t, "linkerd\n", string(text))
+
+	volume := podAnnotations(t, map[string]string{"linkerd.io/proxy-version": "2.14.0", "dapr.io/enabled": "true"})
+	require.NoError(t, os.Symlink(filepath.Dir(volume), dir+"-pod"))
+	dapr := startProxy(t, "127.0.0.1:3500", 0)
+	linkerd.becomesReady()
+	w := command(t, "--", "sh", "-c", "exit 3")
+	w.cmd.Path = filepath.Join(dir, "jobmesh-wrap")
+	r := w.run()
+	assert.Equal(t, 3, r.code, r.stderr)
+	assert.Equal(t, []int{0, 1}, []int{linkerd.stops(), dapr.stops()}, r.stderr)
+	assert.NotEmpty(t, linkerd.looks())
+}
+
+// What is there in place of the file cannot hold the wrapper up, and is told.
+func TestPodAnnotationsThatAreNoFile(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o644))
+	for path, words := range map[string]string{
+		pipe:                         "is not a regular file",
+		dir:                          "is not a regular file",
+		"/dev/zero":                  "is not a regular file",
+		filepath.Join(dir, "nobody"): "no such file or directory",
+	} {
+		r := command(t, "--pod-annotations="+path, "--detect-timeout=20ms", "--", "sh", "-c", "exit 3").run()
+		assert.Equal(t, 3, r.code, r.stderr)
+		assert.Contains(t, r.stderr, "warning: "+path+": "+words+": going on without the pod's annotations")
+	}
+	// Whatever it holds, and however much of it.
+	junk := filepath.Join(dir, "junk")
+	require.NoError(t, os.WriteFile(junk, []byte("dapr.io/enabled=\"true\"\n\x00=\"\nx=\"\\q\"\n"+strings.Repeat("a=\"b\"\n", 1<<18)), 0o644))
+	p := startProxy(t, "127.0.0.1:3500", 0)
+	r := command(t, "--pod-annotations="+junk, "--", "true").run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	assert.Equal(t, 1, p.stops())
+}
+
+// A variable with another name than it was meant to have, and a verb.
+func TestMisspelt(t *testing.T) {
+	r := command(t, "--mesh=none", "--", "true").env("JOBMESH_STOP_WEN=never", "JOBMESH_SERVICE_HOST=10.0.0.1", "JOBMESH_QUITE=").run()
+	assert.Equal(t, 0, r.code)
+	assert.Contains(t, r.stderr, "warning: the variable JOBMESH_STOP_WEN is not one of this wrapper's, and is ignored: did you mean JOBMESH_STOP_WHEN?")
+	assert.Equal(t, 1, strings.Count(r.stderr, "did you mean"))
+	r = command(t, "instal", "/jobmesh").run()
+	assert.Equal(t, 64, r.code)
+	assert.Contains(t, r.stderr, `error: put -- before the command "instal", or write install if you mean that`)
+}
+
+// Dapr's metrics answer 200 to every path, and before Dapr itself does.
+func TestAPageOfMetricsIsNoProxy(t *testing.T) {
+	metrics := &http.Server{Addr: "127.0.0.1:9090", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintln(w, "# HELP dapr_runtime_component_loaded")
+	})}
+	go func() { _ = metrics.ListenAndServe() }()
+	t.Cleanup(func() { _ = metrics.Close() })
+	dapr := startProxyLater(t, "127.0.0.1:3500", 300*time.Millisecond)
+	r := command(t, "--", "sh", "-c", "exit 3").run()
+	assert.Equal(t, 3, r.code, r.stderr)
+	assert.Contains(t, r.stderr, "dapr found after")
+	assert.Equal(t, 1, dapr().stops(), r.stderr)
+	assert.NotContains(t, r.stderr, "cloud-sql-proxy")
+}
+
+// startProxyLater starts a proxy after a while; the function returns it.
+func startProxyLater(t *testing.T, addr string, after time.Duration, change ...func(*proxy)) func() *proxy {
+	t.Helper()
+	started := make(chan *proxy, 1)
+	go func() {
+		time.Sleep(after)
+		started <- startProxy(t, addr, 0, change...)
+	}()
+	return func() *proxy {
+		p := <-started
+		started <- p
+		return p
+	}
+}
+
+// Up to Kuma 2.11 kuma-dp says READY before there is an Envoy.
+func TestKumaIsReadyWithItsEnvoy(t *testing.T) {
+	startProxy(t, "127.0.0.1:9902", 0, func(p *proxy) { p.readyBody = "READY" })
+	envoy := startProxyLater(t, "127.0.0.1:9901", 200*time.Millisecond)
+	r := command(t, "--mesh=kuma", "--", "sh", "-c", "exit 3").run()
+	assert.Equal(t, 3, r.code, r.stderr)
+	envoy().waitedFor()
+	assert.Equal(t, 1, envoy().stops(), r.stderr)
+}
+
+// The annotation status.sidecar.istio.io/port moves the agent's port, or turns it off;
+// Envoy's own stays.
+func TestIstioWithoutItsPort(t *testing.T) {
+	t.Run("moved", func(t *testing.T) {
+		startProxy(t, "127.0.0.1:15021", 50*time.Millisecond)
+		envoy := startProxy(t, "127.0.0.1:15000", 0)
+		r := command(t, "--stop-timeout="+beyond, "--", "sh", "-c", "exit 3").env("JOBMESH_POD_ISTIO={}").run()
+		assert.Equal(t, 3, r.code, r.stderr)
+		assert.Equal(t, 1, envoy.stops(), r.stderr)
+		assert.NotContains(t, r.stderr, "error")
+	})
+	t.Run("off", func(t *testing.T) {
+		startProxy(t, "127.0.0.1:15021", time.Hour)
+		envoy := startProxy(t, "127.0.0.1:15000", 100*time.Millisecond)
+		r := command(t, "--ready-timeout="+beyond, "--stop-timeout="+beyond, "--", "sh", "-c", "exit 3").env("JOBMESH_POD_ISTIO={}").run()
+		assert.Equal(t, 3, r.code, r.stderr)
+		envoy.waitedFor()
+		assert.Equal(t, 1, envoy.stops(), r.stderr)
+	})
+	t.Run("the agent is there", func(t *testing.T) {
+		agent := startProxy(t, "127.0.0.1:15020", 0)
+		ready := startProxy(t, "127.0.0.1:15021", 300*time.Millisecond)
+		envoy := startProxy(t, "127.0.0.1:15000", 0)
+		r := command(t, "--", "sh", "-c", "exit 3").env("JOBMESH_POD_ISTIO={}").run()
+		assert.Equal(t, 3, r.code, r.stderr)
+		ready.waitedFor()
+		assert.Equal(t, []int{1, 0}, []int{agent.stops(), envoy.stops()}, r.stderr)
+	})
+	t.Run("ready is not asked", func(t *testing.T) {
+		envoy := startProxy(t, "127.0.0.1:15000", 0)
+		r := command(t, "--mesh=istio", "--ready-url=none", "--stop-timeout="+beyond, "--", "true").run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.Equal(t, 1, envoy.stops(), r.stderr)
+	})
+	t.Run("stop", func(t *testing.T) {
+		startProxy(t, "127.0.0.1:15021", 0)
+		envoy := startProxy(t, "127.0.0.1:15000", 0)
+		r := command(t, "stop").run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.Equal(t, 1, envoy.stops(), r.stderr)
+	})
+}
+
+// A stop request that comes before Envoy answers makes consul-dataplane unstoppable.
+func TestConsulIsNotStoppedTooEarly(t *testing.T) {
+	lifecycle := startProxy(t, "127.0.0.1:20600", 0)
+	w := command(t, "--mesh=consul", "--", "true").start().untilSignal(syscall.SIGTERM)
+	time.Sleep(50 * time.Millisecond) // it looks in vain
+	w.signal(syscall.SIGTERM)
+	r := w.wait()
+	assert.Equal(t, 143, r.code, r.stderr)
+	assert.Zero(t, lifecycle.stops(), r.stderr)
+	assert.Contains(t, r.stderr, "consul not asked to stop: it has not answered at http://127.0.0.1:19000/ready yet")
+
+	startProxy(t, "127.0.0.1:19000", time.Hour)
+	r = command(t, "--mesh=consul", "--ready-timeout=50ms", "--", "true").run()
+	assert.Equal(t, 69, r.code, r.stderr)
+	assert.Equal(t, 1, lifecycle.stops(), "it has answered, though it was not ready: %s", r.stderr)
+}
+
+// What auto does not stop is named while somebody may still be looking.
+func TestAutoNamesTheOthers(t *testing.T) {
+	startProxy(t, "127.0.0.1:15000", 0) // Istio's own Envoy is none of its own
+	startProxy(t, "127.0.0.1:15020", 0)
+	startProxy(t, "127.0.0.1:15021", 0)
+	startProxy(t, "127.0.0.1:9090", 0)
+	sql := startProxy(t, "127.0.0.1:9091", 0)
+	const warned = "warning: cloud-sql-proxy answers too, and is not stopped: this pod will not end after the command\nhint: name all of them, as in --mesh istio,cloud-sql-proxy"
+	for _, said := range []string{"{}", `{"initContainers":["istio-proxy"]}`} {
+		r := command(t, "--", "sh", "-c", "exit 3").env("JOBMESH_POD_ISTIO=" + said).run()
+		assert.Equal(t, 3, r.code, r.stderr)
+		assert.Contains(t, r.stderr, warned)
+		assert.Equal(t, 1, strings.Count(r.stderr, "answers too"), r.stderr)
+	}
+	for _, flag := range []string{"--native=cloud-sql-proxy", "--stop-when=never", "--mesh=istio"} {
+		r := command(t, flag, "--", "true").env(`JOBMESH_POD_ISTIO={"initContainers":["istio-proxy"]}`).run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.NotContains(t, r.stderr, "answers too", flag)
+	}
+	assert.Zero(t, sql.stops())
+}
+
+// probe looks where auto looks: an agent whose Envoy is not up yet is no Envoy by itself.
+func TestProbeLooksWhereAutoLooks(t *testing.T) {
+	startProxy(t, "127.0.0.1:15020", time.Hour)
+	startProxy(t, "127.0.0.1:15000", time.Hour)
+	r := command(t, "probe").run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	assert.Regexp(t, `(?m)^istio +- +answered 503 +no`, r.stdout)
+	assert.NotRegexp(t, `(?m)^envoy`, r.stdout)
+}
+
+// Under the names of other wrappers a native sidecar is left alone as well.
+func TestDropInsLeaveNativeSidecars(t *testing.T) {
+	p := startProxy(t, "127.0.0.1:4191", 0, func(p *proxy) { p.shutdown, p.stopCodes = `"false"`, []int{404} })
+	for _, env := range []string{"JOBMESH_POD_LINKERD_NATIVE=true", "JOBMESH_POD_LINKERD=2.20.1"} {
+		r := under(t, "linkerd-await", "-S", "--", "sh", "-c", "exit 3").env(env).run()
+		assert.Equal(t, 3, r.code, r.stderr)
+		assert.Empty(t, r.stderr)
+	}
+	assert.Zero(t, p.stops())
+
+	istio := startProxy(t, "127.0.0.1:15020", 0)
+	envoy := startProxy(t, "127.0.0.1:15000", 0)
+	other := startProxy(t, "", 0)
+	r := under(t, "scuttle", "sh", "-c", "exit 3").env("ENVOY_ADMIN_API=http://127.0.0.1:15000", "ISTIO_QUIT_API=http://127.0.0.1:15020",
+		"GENERIC_QUIT_ENDPOINTS=http://"+other.addr+"/quitquitquit", `JOBMESH_POD_ISTIO={"initContainers":["istio-proxy"]}`).run()
+	assert.Equal(t, 3, r.code, r.stderr)
+	assert.Equal(t, []int{0, 0, 1}, []int{istio.stops(), envoy.stops(), other.stops()}, r.stderr)
+}
