@@ -19,6 +19,7 @@ const (
 	// LinkerdGrace is how long the proxy waits for open connections when it ends, two
 	// minutes by default.
 	LinkerdGrace = "config.linkerd.io/shutdown-grace-period"
+	consulGrace  = "consul.hashicorp.com/sidecar-proxy-lifecycle-shutdown-grace-period-seconds"
 
 	linkerdShutdown = "config.linkerd.io/proxy-admin-shutdown"
 	vaultQuit       = "vault.hashicorp.com/agent-enable-quit"
@@ -107,6 +108,7 @@ var table = []Mesh{
 		},
 		// The proxy drains for up to two minutes after a stop, and the Job waits for it.
 		Wrap:         []Setting{{linkerdShutdown, "enabled"}, {LinkerdGrace, "5s"}},
+		Grace:        Grace{Key: LinkerdGrace, Default: "two minutes", Unseen: true},
 		SkipPorts:    Word{Key: "config.linkerd.io/skip-outbound-ports", Annotation: true},
 		SkipNetworks: []string{"config.linkerd.io/skip-subnets"},
 		User:         2102,
@@ -294,7 +296,8 @@ var table = []Mesh{
 			Setting: Version{1, 9}, SettingSource: "https://github.com/hashicorp/consul-k8s/pull/4678",
 		},
 		// The stop waits 30 s by default.
-		Wrap:       []Setting{{"consul.hashicorp.com/sidecar-proxy-lifecycle-shutdown-grace-period-seconds", "0"}},
+		Wrap:       []Setting{{consulGrace, "0"}},
+		Grace:      Grace{Key: consulGrace, Default: "30 s"},
 		SkipPorts:  Word{Key: "consul.hashicorp.com/transparent-proxy-exclude-outbound-ports", Annotation: true},
 		Container:  "consul-dataplane",
 		Processes:  []string{"consul-dataplane"},

@@ -10,7 +10,10 @@
 // links it.
 package mesh
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // A Mesh is one row of the table. All addresses are on the pod's loopback.
 type Mesh struct {
@@ -68,6 +71,9 @@ type Mesh struct {
 	Platforms []Platform
 	// Wrap lists the annotations of a pod whose proxy will be stopped by the wrapper.
 	Wrap []Setting
+	// Grace is how long the proxy lives on after it took the stop request, where it is
+	// known to do so.
+	Grace Grace
 	// SkipPorts is the annotation with the outbound ports that bypass the proxy.
 	// SkipNetworks lists annotations with other traffic that does.
 	SkipPorts    Word
@@ -131,6 +137,27 @@ type Word struct {
 
 // A Setting is a label or an annotation with its value.
 type Setting struct{ Key, Value string }
+
+// A Grace is a time that a proxy takes itself after a stop request.
+type Grace struct {
+	// Key is the annotation that sets it, and Default, in words, how long it is without.
+	// Wrap has the value that suits a Job.
+	Key, Default string
+	// Unseen says that the proxy closes the ports of Ready and Stop when it begins, so
+	// that nobody can tell from outside when it is over.
+	Unseen bool
+}
+
+// GraceAdvice says what to write into the pod so that the proxy takes little time, or ""
+// where its time is not known to be set by an annotation.
+func (m *Mesh) GraceAdvice() string {
+	for _, s := range m.Wrap {
+		if s.Key == m.Grace.Key {
+			return "annotate the pod with " + s.Key + ": " + strconv.Quote(s.Value)
+		}
+	}
+	return ""
+}
 
 // A Switch is an annotation that turns the stop request on.
 type Switch struct {

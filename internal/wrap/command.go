@@ -111,7 +111,7 @@ func (c *child) watch() {
 		if !p.watched() {
 			continue
 		}
-		if !p.isGone() {
+		if p.listensAt() != "" {
 			p.missed = 0
 		} else if p.missed++; p.missed == 2 {
 			c.lost = true
@@ -125,15 +125,16 @@ func (c *child) watch() {
 	c.due.add(watchPause, c.watch)
 }
 
-// isGone reports whether nobody listens where the proxy told that it was ready.
-func (p *proxy) isGone() bool {
+// listensAt returns a URL of its readiness at which a proxy still listens, or "" where it
+// listens at none of them any more.
+func (p *proxy) listensAt() string {
 	const limit = 50 * time.Millisecond
 	for _, request := range p.ready {
 		if !request.Refused(limit) {
-			return false
+			return request.URL.Text
 		}
 	}
-	return true
+	return ""
 }
 
 // A schedule is what is to be done once, and when.

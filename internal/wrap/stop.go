@@ -7,6 +7,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/plainhttp"
 	"github.com/jobmesh/jobmesh/internal/sock"
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 // A verdict says what an answer to a stop request means.
@@ -51,29 +52,64 @@ func adviseStop(p *proxy, status int) string {
 
 const ownStop = "set the request with --stop 'METHOD URL'"
 
-// checkStopSwitch finds out before the command runs whether the stop request
-// would be turned down, so that a Job that is going to hang says so while
-// somebody may still be looking. A native sidecar found here is left alone.
-func (r *run) checkStopSwitch() {
-	const limit = 250 * time.Millisecond // a wait on top of the wait for the proxy
+// checkStops finds out before the command runs whether the stop requests would be turned
+// down, so that a Job that is going to hang says so while somebody may still be looking.
+func (r *run) checkStops() {
+	if r.opts.StopWhen == wrapflags.StopNever {
+		return
+	}
 	for i := range r.plan.proxies {
 		p := &r.plan.proxies[i]
-		if p.stopSwitch == nil || !p.seen {
+		if p.stopSwitch != nil && (p.seen || len(p.ready) == 0) {
+			r.checkStopSwitch(p)
+		}
+		if p.seen && p.stopElsewhere == "" {
+			r.checkStopAddress(p)
+		}
+	}
+}
+
+// checkStopAddress warns where nobody listens at the address of a stop request. A proxy
+// may open its ports one after another, so one that refuses is looked at again.
+func (r *run) checkStopAddress(p *proxy) {
+	const limit, pause = 50 * time.Millisecond, 50 * time.Millisecond
+	for _, request := range p.stop {
+		if !request.Refused(limit) {
 			continue
 		}
-		status, body, err := p.stopSwitch.Body(sock.For(limit, r.interrupted))
-		off, known := mesh.StopOff(p.stopSwitch.URL.Text, body)
-		switch {
-		case err != nil || !success(status) || !known || !off:
-		case p.nativeVersion:
-			p.stop, p.native = nil, true
-			r.logEvent(event{severity: info, name: "native-sidecar",
-				text: p.name + " " + p.version + " has its stop endpoint off: taken for a native sidecar, which the kubelet stops"})
-		default:
-			r.logEvent(event{severity: warning, name: "stop-disabled",
-				text: p.name + " has its stop endpoint off: this pod will not end after the command",
-				hint: p.stopDisabled})
+		if r.rest(pause); r.ending != 0 || !request.Refused(limit) {
+			continue
 		}
+		r.logEvent(event{severity: warning, name: "stop-disabled",
+			text: "the stop endpoint of " + p.name + " is off or elsewhere: nobody listens at " + request.URL.Text + ", so this pod will not end after the command",
+			hint: p.adviseEndpoint()})
+	}
+}
+
+// adviseEndpoint is what to do about a stop endpoint where nobody listens.
+func (p *proxy) adviseEndpoint() string {
+	if p.stopDisabled == "" {
+		return ownStop
+	}
+	return p.stopDisabled + "; or " + ownStop
+}
+
+// checkStopSwitch asks a proxy whether its stop endpoint is on. A native sidecar that is
+// found here is left alone.
+func (r *run) checkStopSwitch(p *proxy) {
+	const limit = 250 * time.Millisecond // a wait on top of the wait for the proxy
+	status, body, err := p.stopSwitch.Body(sock.For(limit, r.interrupted))
+	off, known := mesh.StopOff(p.stopSwitch.URL.Text, body)
+	switch {
+	case err != nil || !success(status) || !known || !off:
+	case p.nativeVersion:
+		p.stop, p.native = nil, true
+		r.logEvent(event{severity: info, name: "native-sidecar",
+			text: p.name + " " + p.version + " has its stop endpoint off: taken for a native sidecar, which the kubelet stops"})
+	default:
+		r.logEvent(event{severity: warning, name: "stop-disabled",
+			text: p.name + " has its stop endpoint off: this pod will not end after the command",
+			hint: p.stopDisabled})
 	}
 }
 
@@ -81,21 +117,23 @@ func (r *run) checkStopSwitch() {
 type stopping struct {
 	proxy   *proxy
 	request *plainhttp.Request
-	// taken is set once the proxy has accepted; then its port has to close.
-	taken bool
+	// taken is set once the proxy has accepted; then its port has to close, which it has
+	// been seen to have done since closed.
+	taken  bool
+	closed time.Time
 	// next is when to send again.
 	next time.Time
 	// status and err are what the last try brought.
 	status int
 	err    error
 	done   bool
-	// elsewhere is set while nobody listens at the URL, beside a proxy that does
-	// listen where it said that it was ready.
-	elsewhere bool
+	// elsewhere is a URL at which the proxy still listens, while nobody does at that of
+	// the request; "" otherwise.
+	elsewhere string
 }
 
-// elsewhereLimit is how long a proxy may take to close its other ports too, where it
-// goes by itself and the one of the stop request is closed already.
+// elsewhereLimit is how long a proxy may take to close its other ports too, once the one
+// of the stop request is closed.
 const elsewhereLimit = 250 * time.Millisecond
 
 // stopProxies asks every proxy to stop and sees them gone, all within limit. What
@@ -128,10 +166,7 @@ func (r *run) stopByRequests(all []*stopping, start, deadline time.Time) {
 				r.send(s, start, deadline)
 			}
 			if s.taken && !s.done && s.request.Refused(min(requestLimit, max(time.Until(deadline), time.Millisecond))) {
-				s.done = true
-				took := time.Since(start)
-				r.logEvent(event{severity: info, name: "proxy-stopped", took: took,
-					text: s.proxy.name + " stopped after " + show(took)})
+				r.portClosed(s, start, false)
 			}
 			left = left || !s.done
 		}
@@ -146,9 +181,35 @@ func (r *run) stopByRequests(all []*stopping, start, deadline time.Time) {
 	}
 	for _, s := range all {
 		if !s.done {
-			r.logUnstopped(s, time.Since(start))
+			r.logUnstopped(s, start)
 		}
 	}
+}
+
+// portClosed says what is known of a proxy that took the stop and has closed the port of
+// that request: that it is gone, or that it may drain yet. It may be closing its other
+// ports at this moment, which is waited for unless the time is over.
+func (r *run) portClosed(s *stopping, start time.Time, over bool) {
+	p, took := s.proxy, time.Since(start)
+	if s.closed.IsZero() {
+		s.closed = time.Now()
+	}
+	m, _ := mesh.ByName(p.name) // a proxy of the command line is in no row, and has no grace
+	e := event{severity: info, name: "proxy-draining", took: took}
+	at := p.listensAt()
+	switch {
+	case at != "" && !over && time.Since(s.closed) < elsewhereLimit:
+		return
+	case at != "":
+		e.text = p.name + " took the stop and is draining: after " + show(took) + " it still listens at " + at
+	case m.Grace.Unseen:
+		e.text = p.name + " took the stop after " + show(took) + ", closed its port and may be draining: it ends once no connection " +
+			"is open, at the latest after its grace period (" + m.Grace.Key + ", " + m.Grace.Default + " without it)"
+	default:
+		e.name, e.text = "proxy-stopped", p.name+" stopped after "+show(took)
+	}
+	s.done = true
+	r.logEvent(e)
 }
 
 // send sends a stop request once and settles what the answer settles.
@@ -202,7 +263,7 @@ func (r *run) waitsForAnswer(s *stopping, start, deadline time.Time) bool {
 func (r *run) judgeAgain(s *stopping, start time.Time) {
 	p, took := s.proxy, time.Since(start)
 	p.answered = p.answered || s.err == nil
-	s.elsewhere = false
+	s.elsewhere = ""
 	switch {
 	case s.err == nil:
 		r.logEvent(event{severity: info, name: "stop-again", took: took,
@@ -213,10 +274,10 @@ func (r *run) judgeAgain(s *stopping, start time.Time) {
 	case p.asked && !p.answered:
 		// It may never have been there, and whoever waits for it has waited already.
 		s.done = true
-		r.logUnstopped(s, took)
+		r.logUnstopped(s, start)
 	case !sock.IsRefused(s.err) || !p.seen:
 		// One that was never asked may still come up, and would then keep the pod alive.
-	case p.isGone():
+	case p.listensAt() == "":
 		s.done, p.ended = true, true
 		r.logEvent(event{severity: info, name: "proxy-gone", took: took, text: p.name + " is gone already"})
 	case p.stopElsewhere != "":
@@ -224,27 +285,33 @@ func (r *run) judgeAgain(s *stopping, start time.Time) {
 		r.logEvent(event{severity: info, name: "proxy-gone", took: took,
 			text: "nobody listens at " + s.request.URL.Text + ": " + p.stopElsewhere})
 	default:
-		s.elsewhere = true
+		s.elsewhere = p.listensAt()
 		if s.done = took >= elsewhereLimit; s.done {
-			r.logUnstopped(s, took)
+			r.logUnstopped(s, start)
 		}
 	}
 }
 
-func (r *run) logUnstopped(s *stopping, took time.Duration) {
+func (r *run) logUnstopped(s *stopping, start time.Time) {
 	p := s.proxy
+	if !s.closed.IsZero() {
+		r.portClosed(s, start, true)
+		return
+	}
+	took := time.Since(start)
 	if s.taken && s.err == nil {
-		r.logLingering(p, s.request.String(), took)
+		hint := "the pod ends when it does; open connections hold a proxy for as long as its drain time"
+		if m, _ := mesh.ByName(p.name); m.GraceAdvice() != "" {
+			hint = "the pod ends when it does, after its grace period of " + m.Grace.Default + ": " + m.GraceAdvice()
+		}
+		r.logLingering(p, s.request.String(), took, hint)
 		return
 	}
 	e := event{severity: failure, name: "stop-failed", took: took}
-	if s.elsewhere {
+	if s.elsewhere != "" {
 		e.text = p.name + " not stopped: its stop endpoint is off or elsewhere: nobody listens at " + s.request.URL.Text +
-			", and it still listens at " + p.ready[0].URL.Text
-		e.hint = ownStop
-		if p.stopDisabled != "" {
-			e.hint = p.stopDisabled + "; or " + ownStop
-		}
+			", and it still listens at " + s.elsewhere
+		e.hint = p.adviseEndpoint()
 	} else {
 		e.text = p.name + " not stopped after " + show(took) + ": " + s.request.String() + ": " + describe(s.status, s.err)
 		e.hint = "the pod stays up for as long as this proxy does; check the port with --stop"
@@ -252,10 +319,9 @@ func (r *run) logUnstopped(s *stopping, took time.Duration) {
 	r.logEvent(e)
 }
 
-func (r *run) logLingering(p *proxy, what string, took time.Duration) {
+func (r *run) logLingering(p *proxy, what string, took time.Duration, hint string) {
 	r.logEvent(event{severity: warning, name: "proxy-lingers", took: took,
-		text: p.name + " took " + what + " and is still there after " + show(took),
-		hint: "the pod ends when it does; open connections hold a proxy for as long as its drain time"})
+		text: p.name + " took " + what + " and is still there after " + show(took), hint: hint})
 }
 
 // stopBySignal ends a proxy without a stop endpoint, through the process
@@ -292,7 +358,7 @@ func (r *run) stopBySignal(p *proxy, code int, deadline time.Time) {
 		return
 	}
 	if !awaitGone(deadline, func(time.Duration) bool { return !anyAlive(pids) }) {
-		r.logLingering(p, signalName(sig), time.Since(start))
+		r.logLingering(p, signalName(sig), time.Since(start), "the pod ends when it does")
 		return
 	}
 	p.ended = true

@@ -169,7 +169,7 @@ func (r *run) wrap(command []string) int {
 	}
 	ready := r.waitReady()
 	if r.ending == 0 && (ready || r.opts.OnReadyTimeout == wrapflags.Run) {
-		r.checkStopSwitch()
+		r.checkStops()
 		if r.waitForDependencies() {
 			return r.finish(r.command(command))
 		}

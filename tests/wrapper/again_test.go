@@ -118,7 +118,7 @@ func TestStopNow(t *testing.T) {
 	r = command(t, "stop").run()
 	assert.Equal(t, 0, r.code, r.stderr)
 	assert.Equal(t, 1, notReady.stops())
-	assert.Contains(t, r.stderr, "linkerd stopped")
+	assert.Contains(t, r.stderr, "linkerd took the stop after")
 
 	stays := startProxy(t, "127.0.0.1:3500", 0, func(p *proxy) { p.stays = true })
 	r = command(t, "stop", "--mesh=dapr", "--stop-timeout=200ms").run()

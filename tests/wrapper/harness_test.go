@@ -164,7 +164,8 @@ type proxy struct {
 	stopHeader http.Header
 	stopHost   string
 	stopLine   string
-	shutdown   string // body for /env.json: the value of Linkerd's switch
+	shutdown   string   // body for /env.json: the value of Linkerd's switch
+	paths      []string // asked for so far
 }
 
 // startProxy starts a proxy that is ready after a delay. An empty address is
@@ -213,6 +214,7 @@ func reservePort(t *testing.T) (addr string, listen func() net.Listener) {
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.paths = append(p.paths, r.URL.Path)
 	switch r.URL.Path {
 	case "/ready", "/healthz/ready", "/v1.0/healthz/outbound", "/startup":
 		now := time.Now()
@@ -272,6 +274,18 @@ func (p *proxy) stops() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.stopSeen)
+}
+
+// asked counts the requests for a path.
+func (p *proxy) asked(path string) (times int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, asked := range p.paths {
+		if asked == path {
+			times++
+		}
+	}
+	return times
 }
 
 func (p *proxy) looks() int {

@@ -84,7 +84,7 @@ func TestLinkerdsSwitch(t *testing.T) {
 		stops             int
 		before, after     string
 	}{
-		"on":                 {version: "edge-26.6.1", shutdown: `"true"`, stopCode: 200, stops: 1, after: "linkerd stopped"},
+		"on":                 {version: "edge-26.6.1", shutdown: `"true"`, stopCode: 200, stops: 1, after: "linkerd took the stop after"},
 		"off, classic":       {version: "stable-2.16.1", shutdown: `"false"`, stopCode: 404, stops: 1, before: warned, after: "error: linkerd did not stop"},
 		"unset, classic":     {version: "edge-26.5.1", shutdown: `null`, stopCode: 404, stops: 1, before: warned, after: "error: linkerd did not stop"},
 		"off, 2.20":          {version: "2.20.1", shutdown: `"false"`, stopCode: 404, before: "taken for a native sidecar"},

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -373,4 +374,70 @@ func TestDaprsRefusalNamesTheVariableOfItsToken(t *testing.T) {
 		assert.NotContains(t, r.stderr, "wr0ng")
 		require.NoError(t, p.server.Close())
 	}
+}
+
+// What is named after the command could be seen before it, where the command may still be
+// looked at.
+func TestStopEndpointThatIsOffIsNamedBeforeTheCommand(t *testing.T) {
+	for _, name := range []string{"cloud-sql-proxy", "consul"} {
+		m, ok := mesh.ByName(name)
+		require.True(t, ok)
+		p := startProxy(t, hostPort(t, m.Ready[0]), 0)
+		r := command(t, "--mesh="+name, "--stop-timeout="+beyond, "--", "sh", "-c", "echo here >&2").run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		before, after, _ := strings.Cut(r.stderr, "here\n")
+		assert.Contains(t, before, "warning: the stop endpoint of "+name+" is off or elsewhere: nobody listens at http://127.0.0.1:")
+		assert.Contains(t, before, "hint: "+m.StopDisabled)
+		assert.Contains(t, after, "error: "+name+" not stopped")
+		require.NoError(t, p.server.Close())
+	}
+}
+
+// Who does not want a stop is not told that there will be none.
+func TestNoStopIsNeitherAskedForNorWarnedOf(t *testing.T) {
+	linkerd := startProxy(t, "127.0.0.1:4191", 0, func(p *proxy) { p.shutdown = `"false"` })
+	r := command(t, "--mesh=linkerd", "--stop-when=never", "--", "true").run()
+	assert.Equal(t, 0, r.code)
+	assert.NotContains(t, r.stderr, "warning")
+	assert.Zero(t, linkerd.asked("/env.json"))
+	startProxy(t, "127.0.0.1:9090", 0)
+	r = command(t, "--mesh=cloud-sql-proxy", "--stop-when=never", "--", "true").run()
+	assert.Equal(t, 0, r.code)
+	assert.NotContains(t, r.stderr, "warning")
+}
+
+// Linkerd's proxy closes its only port at once, and lives on until its connections end.
+// Nobody can see that from outside, so the log does not say that it is gone.
+func TestLinkerdIsNotCalledStopped(t *testing.T) {
+	p := startProxy(t, "127.0.0.1:4191", 0, func(p *proxy) { p.shutdown = `"true"` })
+	r := command(t, "--mesh=linkerd", "--stop-timeout="+beyond, "--", "sh", "-c", "exit 3").run()
+	assert.Equal(t, 3, r.code, r.stderr)
+	assert.Equal(t, 1, p.stops())
+	assert.Contains(t, r.stderr, "linkerd took the stop after")
+	assert.Contains(t, r.stderr, "may be draining")
+	assert.Contains(t, r.stderr, "at the latest after its grace period (config.linkerd.io/shutdown-grace-period, two minutes without it)")
+	assert.NotContains(t, r.stderr, "stopped")
+}
+
+// A proxy that closes the port of its stop request, and still listens elsewhere.
+func TestProxyThatDrainsIsNotCalledGone(t *testing.T) {
+	ready, admin := startProxy(t, "", 0), startProxy(t, "", 0)
+	r := command(t, "--ready-url=http://"+ready.addr+"/ready", "--stop=POST http://"+admin.addr+"/quitquitquit", "--stop-timeout="+beyond,
+		"--", "sh", "-c", "exit 3").run()
+	assert.Equal(t, 3, r.code, r.stderr)
+	assert.Equal(t, 1, admin.stops())
+	assert.Contains(t, r.stderr, "proxy took the stop and is draining: after")
+	assert.Contains(t, r.stderr, "it still listens at http://"+ready.addr+"/ready")
+	assert.NotContains(t, r.stderr, "stopped")
+}
+
+// Consul's dataplane sleeps for its grace period, with all of its ports open.
+func TestConsulsGraceIsNamedWithItsAnnotation(t *testing.T) {
+	startProxy(t, "127.0.0.1:19000", 0)
+	p := startProxy(t, "127.0.0.1:20600", 0, func(p *proxy) { p.stays = true })
+	r := command(t, "--mesh=consul", "--stop-timeout=300ms", "--", "sh", "-c", "exit 3").run()
+	assert.Equal(t, 3, r.code, r.stderr)
+	assert.Equal(t, 1, p.stops())
+	assert.Contains(t, r.stderr, "warning: consul took POST http://127.0.0.1:20600/graceful_shutdown and is still there after")
+	assert.Contains(t, r.stderr, `hint: the pod ends when it does, after its grace period of 30 s: annotate the pod with consul.hashicorp.com/sidecar-proxy-lifecycle-shutdown-grace-period-seconds: "0"`)
 }

@@ -203,7 +203,7 @@ func TestAutoFollowsThePodAnnotations(t *testing.T) {
 		r := command(t, "--", "sh", "-c", "exit 5").env("JOBMESH_POD_LINKERD=edge-26.6.1", "JOBMESH_POD_ISTIO=").run()
 		assert.Equal(t, 5, r.code, r.stderr)
 		assert.Equal(t, "POST /shutdown HTTP/1.1", p.stopLine)
-		assert.Contains(t, r.stderr, "linkerd stopped after")
+		assert.Contains(t, r.stderr, "linkerd took the stop after")
 	})
 	const classic = `{"initContainers":["istio-init"],"containers":["istio-proxy"],"revision":"default"}`
 	const native = `{"initContainers":["istio-init","istio-proxy"],"containers":null,"revision":"default"}`
