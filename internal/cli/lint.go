@@ -29,6 +29,7 @@ type lintOptions struct {
 	explain string
 	list    bool
 	empty   bool
+	live    liveOptions
 }
 
 func newLint(version string, streams Streams) *cobra.Command {
@@ -45,7 +46,9 @@ With --mesh the pods are in that mesh unless they opt out; without, only what a
 manifest says itself counts. Namespaces among the manifests are heeded. What is not
 said is presumed to be the newest that is supported, and a line on stderr says so.
 
-It reads files, folders (*.yaml, *.yml, *.json) and stdin, and talks to nobody.
+It reads files, folders (*.yaml, *.yml, *.json) and stdin, and talks to nobody. With
+--cluster it reads the templates and pods of a cluster instead, judges them for the
+meshes and nodes that are there, and says too what is stuck; it only reads.
 A ResourceList on stdin, from kustomize, comes back with the findings in results;
 its functionConfig describes the cluster with the keys of jobmesh.yaml.
 The annotation jobmesh.dev/ignore-JM101: "the reason" on an object or on its pod
@@ -54,6 +57,7 @@ template silences a rule there.
 Exit code 1 means findings at or above --fail-on.`,
 		Example: `  helm template . | jobmesh lint --mesh linkerd --mesh-version 2.19
   jobmesh lint --mesh istio --mesh-version 1.29 --kube-version 1.35 --output sarif manifests/ > lint.sarif
+  jobmesh lint --cluster -A
   jobmesh lint --explain JM101`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runLint(cmd.Context(), streams, version, o, cmd.Flags().Changed, args)
@@ -62,6 +66,7 @@ Exit code 1 means findings at or above --fail-on.`,
 	flags := cmd.Flags()
 	o.profile.register(cmd)
 	o.output.register(cmd, report.Formats())
+	o.live.register(cmd)
 	flags.StringVar(&o.failOn, "fail-on", "error", "least severity of a finding that gives exit code 1: "+strings.Join(lint.Severities(), ", "))
 	flags.StringVar(&o.explain, "explain", "", "print the page of a rule, such as JM101, and nothing else")
 	flags.BoolVar(&o.list, "list-rules", false, "print the rules, and nothing else")
@@ -92,6 +97,12 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 			return report.Explain(streams.Out, rule, color)
 		}
 		return o.rules(streams, rule)
+	}
+	if o.live.on {
+		return o.runLive(ctx, streams, version, changed, args)
+	}
+	if err := o.live.unused(changed); err != nil {
+		return err
 	}
 	if len(args) == 0 {
 		if streams.InTerminal {
@@ -241,8 +252,11 @@ func (l *lintRun) write(out io.Writer, format, version string, color bool) error
 // verdict is the exit code, with one line for each thing that could not be read.
 func (l *lintRun) verdict(streams Streams, failOn lint.Severity) error {
 	s := l.summary
-	counted := fmt.Sprintf("%s, %s, %s in %s of %s", plural(s.Errors, "error"), plural(s.Warnings, "warning"),
-		plural(s.Infos, "note"), plural(s.Objects, "object"), plural(s.Files, "file"))
+	counted := fmt.Sprintf("%s, %s, %s in %s", plural(s.Errors, "error"), plural(s.Warnings, "warning"),
+		plural(s.Infos, "note"), plural(s.Objects, "object"))
+	if s.Files > 0 { // none of a cluster
+		counted += " of " + plural(s.Files, "file")
+	}
 	if len(l.failures) > 0 {
 		_, _ = fmt.Fprintln(streams.Err, "jobmesh: "+counted) // a courtesy
 		for _, err := range l.failures[:len(l.failures)-1] {

@@ -10,6 +10,7 @@
 package cluster
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -61,8 +62,10 @@ func (f *Flags) Register(flags *pflag.FlagSet, scoped bool) {
 	own := pflag.NewFlagSet("", pflag.ContinueOnError)
 	f.config.AddFlags(own)
 	own.VisitAll(func(flag *pflag.Flag) {
-		flag.Usage = usages[flag.Name]
-		flags.AddFlag(flag)
+		if flags.Lookup(flag.Name) == nil { // a verb may have one of that name that says another thing
+			flag.Usage = usages[flag.Name]
+			flags.AddFlag(flag)
+		}
 	})
 	if f.scoped = scoped; scoped {
 		flags.BoolVarP(&f.all, "all-namespaces", "A", false, "in all namespaces")
@@ -82,12 +85,9 @@ var usages = map[string]string{
 	"request-timeout": "`TIME` that one request may take, such as 10s; 0 is for ever",
 }
 
-// Names are the flags, for what has to tell them from others.
+// Names are the flags, for verbs that can do without a cluster.
 func Names() []string {
-	names := []string{"all-namespaces"}
-	for name := range usages {
-		names = append(names, name)
-	}
+	names := append(slices.Collect(maps.Keys(usages)), "all-namespaces")
 	slices.Sort(names)
 	return names
 }

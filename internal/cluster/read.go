@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/watch"
 )
 
 // fromCache asks for what the API server has in memory, which does not reach etcd.
@@ -64,11 +65,11 @@ func (c *Cluster) JobPods(ctx context.Context, namespace string, jobs ...string)
 	return c.pods(ctx, namespace, options)
 }
 
-// RunningPods reads the pods of a namespace, of all where it is empty, that have neither
-// succeeded nor failed.
+// RunningPods reads the pods of a namespace, of all where it is empty, that are meant to end
+// and have neither succeeded nor failed.
 func (c *Cluster) RunningPods(ctx context.Context, namespace string) ([]corev1.Pod, error) {
 	options := fromCache
-	options.FieldSelector = "status.phase!=Succeeded,status.phase!=Failed"
+	options.FieldSelector = "status.phase!=Succeeded,status.phase!=Failed,spec.restartPolicy!=Always"
 	return c.pods(ctx, namespace, options)
 }
 
@@ -120,11 +121,68 @@ func (c *Cluster) Events(ctx context.Context, namespace, kind, name string) ([]c
 // eventsRead bounds the events of one object: the last few say why it does not start.
 const eventsRead = 200
 
+// Quotas reads those of a namespace, of all where it is empty.
+func (c *Cluster) Quotas(ctx context.Context, namespace string) ([]corev1.ResourceQuota, error) {
+	list, err := c.core.CoreV1().ResourceQuotas(namespace).List(ctx, fromCache)
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// EachPod shows every pod of a namespace, of all where it is empty, to visit. Where the server
+// streams lists from its memory (sendInitialEvents, on by default since 1.34), there is only
+// one in memory at a time; elsewhere it is a list. again is called where visit is called for
+// pods that it has seen already.
+func (c *Cluster) EachPod(ctx context.Context, namespace string, visit func(*corev1.Pod), again func()) error {
+	done, err := c.streamPods(ctx, namespace, visit)
+	if done || ctx.Err() != nil {
+		return err
+	}
+	again()
+	list, err := c.core.CoreV1().Pods(namespace).List(ctx, fromCache)
+	if err != nil {
+		return err
+	}
+	for i := range list.Items {
+		list.Items[i].ManagedFields = nil
+		visit(&list.Items[i])
+	}
+	return nil
+}
+
+// streamPods is false where the server, or a right, does not let it.
+func (c *Cluster) streamPods(ctx context.Context, namespace string, visit func(*corev1.Pod)) (done bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	yes := true
+	events, err := c.core.CoreV1().Pods(namespace).Watch(ctx, metav1.ListOptions{
+		SendInitialEvents: &yes, AllowWatchBookmarks: true, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
+	})
+	if err != nil {
+		return false, nil
+	}
+	defer events.Stop()
+	for event := range events.ResultChan() {
+		pod, ok := event.Object.(*corev1.Pod)
+		switch {
+		case !ok:
+			return false, nil
+		case event.Type == watch.Bookmark && pod.Annotations[metav1.InitialEventsAnnotationKey] == "true":
+			return true, nil
+		case event.Type == watch.Added:
+			pod.ManagedFields = nil
+			visit(pod)
+		}
+	}
+	return false, nil
+}
+
 // A Resource is where objects of a kind are read.
 type Resource struct{ Group, Version, Kind string }
 
-// plural is the name in the URL. It holds for all kinds in the table of kinds.
-func (r Resource) plural() string { return strings.ToLower(r.Kind) + "s" }
+// Plural is the name in the URL. It holds for all kinds in the table of kinds.
+func (r Resource) Plural() string { return strings.ToLower(r.Kind) + "s" }
 
 // GroupVersion is the version of an API group that the server likes best, empty where it does
 // not have the group.
@@ -186,9 +244,9 @@ func (c *Cluster) Objects(ctx context.Context, r Resource, namespace string) ([]
 
 func path(r Resource, namespace string) string {
 	if namespace == "" {
-		return fmt.Sprintf("/apis/%s/%s/%s", r.Group, r.Version, r.plural())
+		return fmt.Sprintf("/apis/%s/%s/%s", r.Group, r.Version, r.Plural())
 	}
-	return fmt.Sprintf("/apis/%s/%s/namespaces/%s/%s", r.Group, r.Version, namespace, r.plural())
+	return fmt.Sprintf("/apis/%s/%s/namespaces/%s/%s", r.Group, r.Version, namespace, r.Plural())
 }
 
 // raw reads JSON.

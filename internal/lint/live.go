@@ -55,6 +55,19 @@ func (l *Linter) Parts(o manifest.Object) []Part {
 	return parts
 }
 
+// Proxies are the rows of internal/mesh whose classic proxies the pods of an object will have.
+func (l *Linter) Proxies(o manifest.Object) []string {
+	var names []string
+	for _, p := range podsOf(o, &l.profile, l.namespaces) {
+		for _, x := range p.proxies {
+			if !x.native.Yes {
+				names = append(names, x.mesh)
+			}
+		}
+	}
+	return names
+}
+
 // asks tells whether a container asks anything in its pod to stop.
 func (p *pod) asks(c container) bool {
 	var names []string

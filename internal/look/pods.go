@@ -26,7 +26,6 @@ func Pods(ctx context.Context, c *cluster.Cluster, targets []Target) ([]corev1.P
 	if err != nil {
 		return nil, c.Explain(err, where, "rescue")
 	}
-	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return p.Spec.RestartPolicy == corev1.RestartPolicyAlways })
 	if len(targets) == 0 {
 		return pods, nil
 	}

@@ -50,10 +50,14 @@ func (t *text) Write(f lint.Finding) error {
 		b.WriteString(t.paint(bold, printable.Text(objectName(f.Object))) + "\n")
 	}
 	style := map[lint.Severity]string{lint.Error: red, lint.Warning: yellow, lint.Info: cyan}[f.Severity]
-	fmt.Fprintf(&b, "  %s:%d:%d  %s %s\n", printable.Text(f.File), f.Line, f.Column, t.paint(style, string(f.Severity)), f.Rule.ID)
+	at := ""
+	if f.File != "" { // what a cluster shows has none
+		at = fmt.Sprintf("%s:%d:%d  ", printable.Text(f.File), f.Line, f.Column)
+	}
+	fmt.Fprintf(&b, "  %s%s %s\n", at, t.paint(style, string(f.Severity)), f.Rule.ID)
 	where := f.FieldPath
 	if f.Container != "" {
-		where = "container " + f.Container + ", " + where
+		where = strings.TrimSuffix("container "+f.Container+", "+where, ", ")
 	}
 	wrap(&b, "    ", "    ", printable.Text(f.Message), func(s string) string { return s })
 	if where != "" {

@@ -121,12 +121,12 @@ func (j *judge) classic(p *running.Pod, c *running.Container) []string {
 	d := native.Native(row.Name, in, j.injector(p))
 	kubelet := row.Native.DefaultKubelet
 	switch {
-	case d.Yes:
+	case d.Yes && (oldest.Kubelet.Known() || !kubelet.Known()):
 		return []string{fmt.Sprintf("By %s it would be a native sidecar; the pod was made when that did not hold, or the installation of %s says no.", d.By, row.Title)}
 	case d.Open == "" && kubelet.Known() && !in.Version.Before(row.Native.Default.Major, row.Native.Default.Minor) && oldest.Kubelet.Before(kubelet.Major, kubelet.Minor) && !strings.Contains(d.By, "annotation"):
 		return []string{fmt.Sprintf("Node %s turns native sidecars off for the whole cluster: its kubelet is %s, and %s wants %s or newer on every node.",
 			oldest.Name, oldest.Kubelet, row.Title, kubelet)}
-	case d.Open != "":
+	case d.Open != "", d.Yes:
 		return nil // it rests on what is not known here
 	}
 	return []string{fmt.Sprintf("It is no native sidecar: %s.", d.By)}
@@ -134,7 +134,7 @@ func (j *judge) classic(p *running.Pod, c *running.Container) []string {
 
 // installation is the mesh of a proxy, as far as its pod and the nodes show it.
 func (j *judge) installation(row mesh.Mesh, p *running.Pod, c *running.Container) native.Installation {
-	return native.Installation{Version: versionOf(row, p, c), MinKubelet: Oldest(j.Nodes).Kubelet}
+	return native.Installation{Version: VersionOf(row, p.Annotations, c.Spec().Image), MinKubelet: Oldest(j.Nodes).Kubelet}
 }
 
 // injector is what the injectors read of a pod.
@@ -145,14 +145,14 @@ func (j *judge) injector(p *running.Pod) native.Pod {
 	}
 }
 
-// versionOf is the version of a mesh as a pod shows it: the annotation that the injector
+// VersionOf is the version of a mesh as a pod shows it: the annotation that the injector
 // leaves, where that is a version, or the tag of the proxy's image. That of Consul counts the
 // releases of the proxy, which are others than those of the injector.
-func versionOf(row mesh.Mesh, p *running.Pod, c *running.Container) mesh.Version {
-	if v, err := mesh.ParseVersion(p.Annotations[row.Annotation]); err == nil {
+func VersionOf(row mesh.Mesh, annotations map[string]string, image string) mesh.Version {
+	if v, err := mesh.ParseVersion(annotations[row.Annotation]); err == nil {
 		return v
 	}
-	image, _, _ := strings.Cut(c.Spec().Image, "@")
+	image, _, _ = strings.Cut(image, "@")
 	_, tag, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
 	v, err := mesh.ParseVersion(tag)
 	if err != nil || row.Name == "consul" {

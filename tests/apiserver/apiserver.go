@@ -204,13 +204,18 @@ func (s *Server) one(w http.ResponseWriter, p place) {
 	refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, fmt.Sprintf("%s %q not found", p.resource, p.name))
 }
 
+// kinds are those of lists that may be empty.
+var kinds = map[string]string{
+	"pods": "Pod", "jobs": "Job", "cronjobs": "CronJob", "nodes": "Node", "namespaces": "Namespace", "resourcequotas": "ResourceQuota", "events": "Event",
+}
+
 func (s *Server) list(w http.ResponseWriter, r *http.Request, p place) {
 	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
 	if err != nil {
 		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error())
 		return
 	}
-	items, kind := []any{}, ""
+	items, kind := []any{}, kinds[p.resource]
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	for _, o := range s.objects {
@@ -222,7 +227,23 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, p place) {
 		}
 		kind, _ = o.content["kind"].(string)
 	}
+	if r.URL.Query().Get("watch") == "true" {
+		stream(w, p, items)
+		return
+	}
 	answer(w, map[string]any{"kind": kind + "List", "apiVersion": p.apiVersion, "metadata": map[string]any{"resourceVersion": "1"}, "items": items})
+}
+
+// stream sends a list as the API server does that is asked for initial events.
+func stream(w http.ResponseWriter, p place, items []any) {
+	w.Header().Set("Content-Type", "application/json")
+	encoder := json.NewEncoder(w)
+	for _, item := range items {
+		_ = encoder.Encode(map[string]any{"type": "ADDED", "object": item}) // the client may be gone
+	}
+	_ = encoder.Encode(map[string]any{"type": "BOOKMARK", "object": map[string]any{
+		"apiVersion": p.apiVersion, "kind": "Pod", "metadata": map[string]any{"annotations": map[string]any{metav1.InitialEventsAnnotationKey: "true"}},
+	}})
 }
 
 func labelsOf(content map[string]any) labels.Set {

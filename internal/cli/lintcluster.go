@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jobmesh/jobmesh/internal/cluster"
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/look"
+	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/report"
+	"github.com/jobmesh/jobmesh/internal/survey"
+	"github.com/jobmesh/jobmesh/internal/why"
+)
+
+// liveOptions are those of jobmesh lint --cluster.
+type liveOptions struct {
+	on      bool
+	cluster *cluster.Flags
+	profile string
+}
+
+// onlyLive are the flags that mean something with --cluster alone.
+func onlyLive() []string { return append(cluster.Names(), "write-profile") }
+
+// onlyFiles are the flags that say what a cluster says itself.
+var onlyFiles = []string{"mesh", "mesh-version", "native", "kube-version", "min-kubelet", "post-renderer", "config"}
+
+func (o *liveOptions) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&o.on, "cluster", false, "judge the Jobs of a cluster instead of files")
+	flags.StringVar(&o.profile, "write-profile", "", "with --cluster: `FILE` for the meshes and versions that were found, for lint without it")
+	o.cluster = cluster.NewFlags()
+	o.cluster.Register(flags, true)
+}
+
+// unused refuses flags of --cluster without it.
+func (o *liveOptions) unused(changed func(string) bool) error {
+	for _, name := range onlyLive() {
+		if name != "cluster" && changed(name) {
+			return fault.New(fault.Usage, fmt.Errorf("--%s is for --cluster", name), "jobmesh lint --cluster --"+name+" ...")
+		}
+	}
+	return nil
+}
+
+// runLive judges a cluster.
+func (o lintOptions) runLive(ctx context.Context, streams Streams, version string, changed func(string) bool, args []string) error {
+	if len(args) > 0 {
+		return fault.New(fault.Usage, fmt.Errorf("%s: files are not read with --cluster", args[0]), "jobmesh lint "+args[0])
+	}
+	for _, name := range onlyFiles {
+		if changed(name) {
+			return fault.New(fault.Usage, fmt.Errorf("--%s: with --cluster the cluster says that itself", name), "leave it out")
+		}
+	}
+	_, failOn, err := o.profile.load(o.failOn, changed, nil)
+	if err != nil {
+		return err
+	}
+	c, err := o.live.cluster.Connect()
+	if err != nil {
+		return err
+	}
+	facts, notes, err := look.Survey(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, text := range notes {
+		note(streams)(text)
+	}
+	note(streams)(seen(&facts))
+	if o.live.profile != "" {
+		if err := writeProfile(o.live.profile, &facts); err != nil {
+			return err
+		}
+	}
+	run := &lintRun{findings: survey.Judge(facts), summary: report.Summary{Objects: len(facts.CronJobs) + len(facts.Jobs) + len(facts.Others) + len(facts.Pods)}}
+	for _, f := range run.findings {
+		run.summary.Count(f)
+	}
+	if err := run.write(streams.Out, o.output.format, version, colored(streams.Out)); err != nil {
+		return err
+	}
+	return run.verdict(streams, failOn)
+}
+
+// seen says what was looked at, and what is presumed of it.
+func seen(f *survey.Facts) string {
+	text := fmt.Sprintf("looked at %s, %s, %s and %s of other kinds", plural(len(f.CronJobs), "CronJob"), plural(len(f.Jobs), "Job"),
+		plural(len(f.Pods), "pod"), plural(len(f.Others), "object"))
+	settings := profileOf(f)
+	if settings[0].value == "" {
+		return text + "; no proxy of a mesh was seen"
+	}
+	for _, s := range settings {
+		if s.value != "" {
+			text += "; " + s.key + ": " + s.value
+		}
+	}
+	return text
+}
+
+type setting struct{ key, value string }
+
+// profileOf is the cluster in the keys of jobmesh.yaml.
+func profileOf(f *survey.Facts) []setting {
+	name := f.Main()
+	in := f.Installations()[name]
+	settings := []setting{{key: "mesh", value: name}, {key: "meshVersion"}, {key: "native"}, {key: "kubeVersion"}, {key: "minKubelet"}}
+	if name != "" && in.Version.Known() {
+		settings[1].value = in.Version.String()
+	}
+	if in.Native == native.True || in.Native == native.False {
+		settings[2].value = string(in.Native)
+	}
+	if f.Server.Known() {
+		settings[3].value = f.Server.String()
+	}
+	if oldest := why.Oldest(f.Nodes).Kubelet; oldest.Known() {
+		settings[4].value = oldest.String()
+	}
+	return settings
+}
+
+func writeProfile(file string, f *survey.Facts) error {
+	text := "# What jobmesh lint --cluster has found. Without it, lint judges files for this cluster.\n"
+	for _, s := range profileOf(f) {
+		if s.value != "" {
+			text += fmt.Sprintf("%s: %q\n", s.key, s.value)
+		}
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		return fault.New(fault.LocalIO, err)
+	}
+	return nil
+}

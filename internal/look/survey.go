@@ -1,0 +1,158 @@
+package look
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/jobmesh/jobmesh/internal/cluster"
+	"github.com/jobmesh/jobmesh/internal/kind"
+	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/survey"
+	"github.com/jobmesh/jobmesh/internal/why"
+)
+
+// identities are the kinds with which a mesh wants an identity.
+var identities = []cluster.Resource{
+	{Group: "security.istio.io", Kind: "AuthorizationPolicie"}, // with the s of its plural
+	{Group: "policy.linkerd.io", Kind: "AuthorizationPolicie"},
+}
+
+// Survey reads what is needed to judge all Jobs of the namespace of the cluster, or of all:
+// one list of each of six kinds, and one of each kind of others that the cluster has. notes
+// say what could not be read. It fails where nothing could.
+func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes []string, err error) {
+	ns := c.Namespace()
+	var mutex sync.Mutex
+	var denied error
+	read := 0
+	// try runs one request. What is not allowed is noted, with what is lost by it.
+	try := func(what, lost string, request func() error) error {
+		err := request()
+		mutex.Lock()
+		defer mutex.Unlock()
+		switch {
+		case err == nil:
+			read++
+		case cluster.IsDenied(err):
+			denied = c.Explain(err, what, "lint")
+			notes = append(notes, what+" may not be read, so "+lost)
+		default:
+			return c.Explain(err, what, "lint")
+		}
+		return nil
+	}
+	facts.Namespaces, facts.Policies = map[string]lint.Namespace{}, map[string]bool{}
+	group, groupCtx := errgroup.WithContext(ctx)
+	add := func(what, lost string, request func(context.Context) error) {
+		group.Go(func() error { return try(what, lost, func() error { return request(groupCtx) }) })
+	}
+	add("pods", "what is stuck, and which meshes there are, is not known", func(ctx context.Context) error {
+		return c.EachPod(ctx, ns, func(p *corev1.Pod) {
+			facts.Proxies = append(facts.Proxies, survey.ProxiesOf(p)...)
+			ended := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+			if p.Spec.RestartPolicy != corev1.RestartPolicyAlways && !ended {
+				facts.Pods = append(facts.Pods, *p)
+			}
+		}, func() { facts.Proxies, facts.Pods = nil, nil })
+	})
+	add("Jobs", "those that nobody has made are not judged", func(ctx context.Context) (err error) {
+		facts.Jobs, err = c.Jobs(ctx, ns)
+		return err
+	})
+	add("CronJobs", "they are not judged", func(ctx context.Context) (err error) {
+		facts.CronJobs, err = c.CronJobs(ctx, ns)
+		return err
+	})
+	add("nodes", "the oldest kubelet is not known", func(ctx context.Context) error {
+		nodes, err := c.Nodes(ctx)
+		facts.Nodes = why.NodesOf(nodes)
+		return err
+	})
+	add("namespaces", "where a mesh is on is not known", func(ctx context.Context) error {
+		all, err := c.Namespaces(ctx)
+		for _, n := range all {
+			facts.Namespaces[n.Name] = lint.Namespace{Labels: n.Labels, Annotations: n.Annotations}
+		}
+		return err
+	})
+	add("resource quotas", "pods that one would refuse are not known", func(ctx context.Context) (err error) {
+		facts.Quotas, err = c.Quotas(ctx, ns)
+		return err
+	})
+	var version string
+	var groups map[string]string
+	group.Go(func() (err error) {
+		if version, err = c.ServerVersion(groupCtx); err != nil && !cluster.IsDenied(err) {
+			return c.Explain(err, "version of the server", "lint")
+		}
+		if groups, err = c.GroupVersions(groupCtx); err != nil && !cluster.IsDenied(err) {
+			return c.Explain(err, "kinds of the server", "lint")
+		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return facts, nil, err
+	}
+	if read == 0 {
+		return facts, nil, denied
+	}
+	facts.Server, _ = mesh.ParseVersion(version) // unknown where it says something else
+	others, otherCtx := errgroup.WithContext(ctx)
+	for _, r := range custom(groups) {
+		others.Go(func() error {
+			return try(r.Plural(), "they are not judged", func() error {
+				found, err := c.Objects(otherCtx, r, ns)
+				if cluster.IsGone(err) {
+					return nil // the group is there, and not this kind
+				}
+				mutex.Lock()
+				defer mutex.Unlock()
+				keep(&facts, r, found)
+				return err
+			})
+		})
+	}
+	if err := others.Wait(); err != nil {
+		return facts, nil, err
+	}
+	facts.Now = c.Now()
+	if off := c.ClockOff(); off != 0 {
+		notes = append(notes, fmt.Sprintf("the clock here is %s off that of the cluster; ages are by the cluster's", off.Abs().Round(1e9)))
+	}
+	return facts, notes, nil
+}
+
+// custom are the kinds that a cluster has beside its own.
+func custom(groups map[string]string) []cluster.Resource {
+	var all []cluster.Resource
+	for i := range kind.Table {
+		if row := &kind.Table[i]; !builtIn(row) && ends(row) && groups[row.Group] != "" {
+			all = append(all, cluster.Resource{Group: row.Group, Version: groups[row.Group], Kind: row.Kind})
+		}
+	}
+	for _, r := range identities {
+		if r.Version = groups[r.Group]; r.Version != "" {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func keep(facts *survey.Facts, r cluster.Resource, found []unstructured.Unstructured) {
+	for _, policy := range identities {
+		if r.Group != policy.Group {
+			continue
+		}
+		for _, o := range found {
+			facts.Policies[o.GetNamespace()] = true
+		}
+		return
+	}
+	facts.Others = append(facts.Others, found...)
+}

@@ -1,0 +1,134 @@
+package survey
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/running"
+	"github.com/jobmesh/jobmesh/internal/why"
+)
+
+// The longest that a kubelet waits before it starts a container again, and some time.
+const longestBackoff = 6 * time.Minute
+
+// pods judges what runs.
+func (s *survey) pods() {
+	for i := range s.Pods {
+		p := &s.Pods[i]
+		if !s.suspicious(p) {
+			continue
+		}
+		read, err := running.Read(p, s.linter(p.Namespace))
+		if err != nil {
+			continue // the API server has it; nobody has written it
+		}
+		s.forgotten(&read)
+		v, err := why.Judge(why.Facts{
+			Object: lint.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}, Pods: s.Pods[i : i+1], Nodes: s.Nodes,
+			Namespaces: s.Namespaces, Now: s.Now, Program: "jobmesh",
+		})
+		if err != nil || v.Verdict != why.Stuck {
+			continue
+		}
+		for _, f := range v.Findings {
+			if f.Rule == "JM110" || f.Rule == "JM113" {
+				s.count(&read, f.Rule, f.Container, f.Message, v.Since)
+			}
+		}
+	}
+	for _, o := range slices.SortedFunc(maps.Keys(s.stuck), func(a, b lint.Object) int { return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name) }) {
+		st := s.stuck[o]
+		if st.finding.Rule.ID == "JM113" {
+			st.finding.Message = fmt.Sprintf("`%s` keeps %s", st.container, kept(st.pods, why.Ago(s.Now.Sub(st.since))))
+			st.finding.Fix = fmt.Sprintf("jobmesh rescue -n %s %s --yes ends it now; for the runs to come, fix what lint says of the template", o.Namespace, o.Name)
+		}
+		s.add(st.finding)
+	}
+}
+
+// kept are pods whose work has ended, the first of them so long ago.
+func kept(n int, ago string) string {
+	if n == 1 {
+		return "a pod whose work ended " + ago
+	}
+	return fmt.Sprintf("%d pods whose work has ended, that of the first one %s", n, ago)
+}
+
+// suspicious tells by a glance whether a pod can be stuck: most are not, and reading one
+// costs as much as reading a hundred of these.
+func (s *survey) suspicious(p *corev1.Pod) bool {
+	ended := func(all []corev1.ContainerStatus) bool {
+		return slices.ContainsFunc(all, func(c corev1.ContainerStatus) bool { return c.State.Terminated != nil })
+	}
+	if ended(p.Status.ContainerStatuses) {
+		return true
+	}
+	return slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool {
+		return c.RestartPolicy == nil && slices.ContainsFunc(mesh.All(), func(m mesh.Mesh) bool { return m.Container != "" && m.Container == c.Name })
+	})
+}
+
+// count adds a stuck pod to the object that people edit.
+func (s *survey) count(p *running.Pod, rule, container, message string, since *time.Time) {
+	o := s.editable(lint.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}, controllerOf(p))
+	st := s.stuck[o]
+	if st == nil {
+		st = &stuck{container: container, finding: lint.Observe(rule, o, container, message, ruleFix(rule))}
+		s.stuck[o] = st
+	}
+	st.pods++
+	if since != nil && (st.since.IsZero() || since.Before(st.since)) {
+		st.since, st.container = *since, container
+	}
+	for _, c := range p.Left() {
+		if c.Role == running.Proxy {
+			s.classic[c.Mesh] = true
+		}
+	}
+}
+
+// forgotten finds a container that a kubelet 1.35 has not started again.
+func (s *survey) forgotten(p *running.Pod) {
+	i := slices.IndexFunc(s.Nodes, func(n why.Node) bool { return n.Name == p.Spec.NodeName })
+	if i < 0 || s.Nodes[i].Kubelet != (mesh.Version{Major: 1, Minor: 35}) || p.Spec.RestartPolicy != corev1.RestartPolicyOnFailure {
+		return
+	}
+	beside := slices.ContainsFunc(p.Containers, func(c running.Container) bool { return c.Role == running.Native && c.Spec().StartupProbe != nil })
+	for _, c := range p.Work() {
+		if beside && c.State == running.Ended && c.Again && s.Now.Sub(c.Since) > longestBackoff {
+			s.add(lint.Observe("JM207", s.editable(lint.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}, controllerOf(p)), c.Name,
+				fmt.Sprintf("`%s` of pod %s ended with exit code %d %s, and the kubelet of %s has not started it again",
+					c.Name, p.Name, c.Code, why.Ago(s.Now.Sub(c.Since)), p.Spec.NodeName), ruleFix("JM207")))
+		}
+	}
+}
+
+// causes names what turned native sidecars off, once, where something is in the way of it.
+func (s *survey) causes() {
+	for _, m := range mesh.All() {
+		in, seen := s.installations[m.Name]
+		if !seen || !s.classic[m.Name] {
+			continue
+		}
+		oldest := why.Oldest(s.Nodes)
+		kubelet, since := m.Native.DefaultKubelet, m.Native.Default
+		old := kubelet.Known() && oldest.Kubelet.Known() && oldest.Kubelet.Before(kubelet.Major, kubelet.Minor)
+		switch {
+		case !kubelet.Known() || in.Version.Before(since.Major, since.Minor):
+		case old && in.Native != native.True:
+			s.add(lint.Observe("JM103", lint.Object{Kind: "Node", Name: oldest.Name}, "",
+				fmt.Sprintf("its kubelet is %s, and %s makes native sidecars only where every kubelet is %s or newer", oldest.Kubelet, m.Title, kubelet), ruleFix("JM103")))
+		case in.Native == native.False && oldest.Kubelet.Known():
+			s.add(lint.Observe("JM104", lint.Object{Kind: "Mesh", Name: m.Name}, "",
+				fmt.Sprintf("%s %s injects classic proxies, although every kubelet is %s or newer", m.Title, in.Version, oldest.Kubelet), ruleFix("JM104")))
+		}
+	}
+}

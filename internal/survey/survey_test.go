@@ -1,0 +1,96 @@
+package survey_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/survey"
+	"github.com/jobmesh/jobmesh/internal/why"
+)
+
+// facts reads a cluster of testdata: a YAML stream.
+func facts(t *testing.T, text string) survey.Facts {
+	t.Helper()
+	f := survey.Facts{
+		Now: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC), Server: mesh.Version{Major: 1, Minor: 37},
+		Namespaces: map[string]lint.Namespace{}, Policies: map[string]bool{},
+	}
+	var nodes []corev1.Node
+	for _, document := range strings.Split(text, "\n---\n") {
+		var head struct{ Kind string }
+		require.NoError(t, yaml.Unmarshal([]byte(document), &head))
+		into := func(v any) { require.NoError(t, yaml.UnmarshalStrict([]byte(document), v), document) }
+		switch head.Kind {
+		case "CronJob":
+			var o batchv1.CronJob
+			into(&o)
+			f.CronJobs = append(f.CronJobs, o)
+		case "Job":
+			var o batchv1.Job
+			into(&o)
+			f.Jobs = append(f.Jobs, o)
+		case "Pod":
+			var o corev1.Pod
+			into(&o)
+			f.Proxies = append(f.Proxies, survey.ProxiesOf(&o)...)
+			if o.Spec.RestartPolicy != corev1.RestartPolicyAlways {
+				f.Pods = append(f.Pods, o)
+			}
+		case "Node":
+			var o corev1.Node
+			into(&o)
+			nodes = append(nodes, o)
+		case "Namespace":
+			var o corev1.Namespace
+			into(&o)
+			f.Namespaces[o.Name] = lint.Namespace{Labels: o.Labels, Annotations: o.Annotations}
+		case "ResourceQuota":
+			var o corev1.ResourceQuota
+			into(&o)
+			f.Quotas = append(f.Quotas, o)
+		case "AuthorizationPolicy":
+			f.Policies["prod"] = true
+		default:
+			require.Empty(t, head.Kind)
+		}
+	}
+	f.Nodes = why.NodesOf(nodes)
+	return f
+}
+
+// Each file is a cluster. Its first lines say which findings it has: a rule and an object each.
+func TestJudge(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			var wanted []string
+			for line := range strings.Lines(string(text)) {
+				if rule, ok := strings.CutPrefix(line, "# finding: "); ok {
+					wanted = append(wanted, strings.TrimSpace(rule))
+				}
+			}
+			var got []string
+			for _, f := range survey.Judge(facts(t, string(text))) {
+				got = append(got, f.Rule.ID+" "+strings.Trim(f.Object.Kind+"/"+f.Object.Namespace+"/"+f.Object.Name, "/"))
+				require.NotContains(t, f.Message, "%!")
+				require.NotEmpty(t, f.Fix)
+				require.Empty(t, f.File)
+			}
+			require.Equal(t, wanted, got)
+		})
+	}
+}
