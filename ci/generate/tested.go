@@ -34,8 +34,12 @@ var testedPrograms = []testedProgram{
 	{name: "cosign", module: "github.com/sigstore/cosign/v3", does: "`make e2e`: verifies what jobmesh signs"},
 	{name: "oras-go", module: "oras.land/oras-go/v2", does: "`make e2e`: copies the image"},
 	{name: "go-containerregistry (crane)", module: "github.com/google/go-containerregistry", does: "`make e2e`: reads what was published, pushes the index"},
+	{name: "oras", module: "oras.land/oras", does: "`make e2e`: the commands of the pages"},
+	{name: "goreleaser", module: "github.com/goreleaser/goreleaser/v2", does: "`make e2e`: packs a release, twice"},
+	{name: "krew", module: "sigs.k8s.io/krew", does: "`make e2e`: judges and installs the plugin of kubectl"},
 	{name: "pre-commit", file: "tests/hooks/requirements.txt", pattern: `(?m)^pre[-_]commit==(\S+)`, does: "`make e2e`: the hook of this repository"},
 	{name: "skopeo, Docker's registry", does: "`make e2e`: read what was published"},
+	{name: "openssl, curl, ruby", does: "`make e2e`: download, verify and install a release"},
 }
 
 // testedPage is docs/tested.md, from the files that pin what the tests run.

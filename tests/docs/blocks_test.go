@@ -53,18 +53,20 @@ func markBefore(lines []string) string {
 // A step is one thing that the test of a page does.
 type step struct {
 	line   int
-	file   string  // where text goes; empty for commands
-	text   string  // the file, or the commands
-	exit   int     // exit code of the commands
-	output *string // what they print; nil where the page does not show it
-	partOf string  // file of the repository that has the text
-	helm   string  // the only Helm that it is run with, as in helm4; empty for any
+	file   string   // where text goes; empty for commands
+	text   string   // the file, or the commands
+	exit   int      // exit code of the commands
+	output *string  // what they print; nil where the page does not show it
+	partOf string   // file of the repository that has the text
+	helm   string   // the only Helm that it is run with, as in helm4; empty for any
+	tools  []string // programs that it needs, and that only make e2e has
 }
 
 var (
 	fileName = regexp.MustCompile(`\A# (\S*\.\S+)\n`)
 	exitMark = regexp.MustCompile(`^exit code (\d+)$`)
 	helmMark = regexp.MustCompile(`^with Helm ([34])$`)
+	toolMark = regexp.MustCompile(`^with ([a-z]+(?:, [a-z]+)*)$`)
 )
 
 // steps says what becomes of each block. It is an error where the page does not say it.
@@ -93,7 +95,10 @@ func steps(found []block) ([]step, error) {
 			continue
 		}
 		exit, helm := 0, ""
-		if m := helmMark.FindStringSubmatch(b.mark); m != nil {
+		var needed []string
+		if m := toolMark.FindStringSubmatch(b.mark); m != nil {
+			needed = strings.Split(m[1], ", ")
+		} else if m := helmMark.FindStringSubmatch(b.mark); m != nil {
 			helm = "helm" + m[1]
 		} else if m := exitMark.FindStringSubmatch(b.mark); m != nil {
 			exit, _ = strconv.Atoi(m[1]) // digits
@@ -103,7 +108,7 @@ func steps(found []block) ([]step, error) {
 		name := fileName.FindStringSubmatch(b.text)
 		switch {
 		case b.language == "sh":
-			all = append(all, step{line: b.line, text: b.text, exit: exit, helm: helm})
+			all = append(all, step{line: b.line, text: b.text, exit: exit, helm: helm, tools: needed})
 		case b.language == "console":
 			typed := sessions(b, exit)
 			if len(typed) == 0 {

@@ -9,6 +9,8 @@
 //   - <!-- printed --> before it: what the commands before it print.
 //   - <!-- part of FILE --> before it: lines of a file of the repository.
 //   - <!-- with Helm 4 --> before it: commands for one Helm alone.
+//   - <!-- with cosign, jq --> before it: commands for programs that only make e2e has.
+//     They are run where JOBMESH_TOOLS names the folder with those that Go compiles.
 //   - <!-- not run: the reason why --> before it.
 //
 // In what is printed or part of a file, "..." stands for anything, and durations may differ.
@@ -20,6 +22,9 @@
 // archive with the page's name: commands to run before it (they know the repository as
 // $SOURCES, what build makes of it as $DIST, and a folder with a pair of keys as $KEYS), the files that are there, and
 // in a file named "after", commands that check what the page has led to.
+//
+// The registry has the referrers API, unless a scenario has the line
+// "# the registry keeps lists of referrers under tags".
 //
 // A page whose scenario names $RELEASE takes what make release made. It is run where
 // JOBMESH_RELEASE names that folder and JOBMESH_RELEASE_KEY the public key, as in
@@ -127,6 +132,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
+const underTags = "# the registry keeps lists of referrers under tags\n"
+
 func runPage(t *testing.T, all []step, scenario, helm string) {
 	run := t.TempDir()
 	work := filepath.Join(run, "work")
@@ -138,7 +145,7 @@ func runPage(t *testing.T, all []step, scenario, helm string) {
 		t.Skip("it needs a release: ci/packed runs it")
 	}
 	for i := range all {
-		if all[i].helm != "" && all[i].helm != helm {
+		if all[i].helm != "" && all[i].helm != helm || all[i].tools != nil && os.Getenv("JOBMESH_TOOLS") == "" {
 			all[i].text = "true\n"
 		}
 		// Pages are written for one platform.
@@ -148,8 +155,8 @@ func runPage(t *testing.T, all []step, scenario, helm string) {
 
 	cmd := exec.Command("bash", filepath.Join(run, "page"))
 	cmd.Dir = work
-	cmd.Env = append(network(t), "RUN="+run, "RELEASE="+released, "RELEASE_KEY="+os.Getenv("JOBMESH_RELEASE_KEY"), "SOURCES="+sources, "DIST="+dist, "KEYS="+keys(t), "HOME="+filepath.Join(run, "home"), "TMPDIR="+t.TempDir(),
-		"PATH="+tools(t, helm)+":"+os.Getenv("PATH"), "HELM_PLUGINS="+plugins(t))
+	cmd.Env = append(network(t, !strings.Contains(before, underTags)), "RUN="+run, "RELEASE="+released, "RELEASE_KEY="+os.Getenv("JOBMESH_RELEASE_KEY"), "SOURCES="+sources, "DIST="+dist, "KEYS="+keys(t), "HOME="+filepath.Join(run, "home"), "TMPDIR="+t.TempDir(),
+		"PATH="+tools(t, helm)+":"+os.Getenv("PATH")+":"+os.Getenv("JOBMESH_TOOLS"), "HELM_PLUGINS="+plugins(t))
 	cmd.Env = append(cmd.Env, goCaches(t)...)
 	output, err := cmd.CombinedOutput()
 	if err != nil {

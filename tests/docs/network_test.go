@@ -28,8 +28,8 @@ import (
 // under the name downloads.example.com, and a proxy that leads
 // there and nowhere else. It returns the variables that make programs use both. The
 // registry holds an image of an application, shop/migrate:1.4.
-func network(t *testing.T) []string {
-	pushed := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
+func network(t *testing.T, referrers bool) []string {
+	pushed := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers))
 	downloads := http.StripPrefix("/jobmesh/", http.FileServer(http.Dir(os.Getenv("JOBMESH_RELEASE"))))
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host == "downloads.example.com" {
