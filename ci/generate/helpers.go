@@ -10,7 +10,10 @@ import (
 )
 
 // helperOutputs are what comes from the table of helpers.
-var helperOutputs = []output{whole("docs/helpers.md", "internal/sidecar and internal/mesh", helperPage)}
+var helperOutputs = []output{
+	whole("docs/helpers.md", "internal/sidecar and internal/mesh", helperPage),
+	whole(chart+"/templates/_helpers_table.tpl", "internal/sidecar and internal/mesh", helperTemplate),
+}
 
 // helperPage is the table for readers.
 func helperPage() ([]byte, error) {

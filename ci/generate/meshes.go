@@ -16,7 +16,7 @@ func meshOutputs() []output {
 	return []output{
 		whole(chart+"/templates/_meshes.tpl", source, meshTemplate),
 		region(chart+"/values.yaml", "mesh", source, meshComment),
-		jsonValue(chart+"/values.schema.json", []string{"properties", "mesh", "enum"}, meshEnum),
+		jsonValue(chart+"/values.schema.json", []string{"properties", "mesh", "anyOf"}, meshValues),
 		whole("docs/meshes.md", source, meshPage),
 	}
 }
@@ -26,6 +26,9 @@ type meshRow struct {
 	Env               []meshVariable `json:"env"`
 	Wrap              *meshMetadata  `json:"wrap,omitempty"`
 	Native            *meshMetadata  `json:"native,omitempty"`
+	NativeSince       string         `json:"nativeSince,omitempty"`
+	NativeDefault     string         `json:"nativeDefault,omitempty"`
+	NativeKubelet     string         `json:"nativeKubelet,omitempty"`
 	OptOut            *meshMetadata  `json:"optOut,omitempty"`
 	SkipOutboundPorts string         `json:"skipOutboundPorts,omitempty"`
 	Hook              meshHook       `json:"hook"`
@@ -63,7 +66,10 @@ ten times faster than fromYaml here.
                      into; without any, nobody injects the proxy, and it has to be named.
   wrap               what a pod has to ask the mesh for, so that its proxy can be
                      stopped at once.
-  native             what asks for a native sidecar.
+  native             what asks for a native sidecar. nativeSince is the first release that
+                     hears it, or that needs not be asked, and nativeDefault the first one
+                     whose proxy is a native sidecar by default, on kubelets of
+                     nativeKubelet and newer.
   optOut             what keeps the proxy out.
   skipOutboundPorts  annotation with the ports that bypass the proxy.
   hook               what mode hook asks: ready with a GET, and the stop request. A
@@ -127,12 +133,16 @@ func chartRow(m mesh.Mesh) meshRow {
 	if m.Annotation != "" {
 		variable(m.Variable(), m.Annotation)
 	}
+	since := m.Native.Default
 	for _, w := range m.Native.Words {
 		if w.Variable != "" {
 			variable(w.Variable, w.Name)
 		}
 		row.Native = row.Native.with(mesh.PodAnnotation, w.Name, "true")
+		since = earliest(since, w.Since)
 	}
+	row.NativeSince, row.NativeDefault = since.String(), m.Native.Default.String()
+	row.NativeKubelet = m.Native.DefaultKubelet.String()
 	slices.SortFunc(row.Env, func(a, b meshVariable) int { return strings.Compare(a.Name, b.Name) })
 	for _, s := range m.Wrap {
 		row.Wrap = row.Wrap.with(mesh.PodAnnotation, s.Key, s.Value)
@@ -145,6 +155,14 @@ func chartRow(m mesh.Mesh) meshRow {
 		row.Hook.Ready = m.Ready[0]
 	}
 	return row
+}
+
+// earliest returns the older of two releases. One that is not known is not older.
+func earliest(a, b mesh.Version) mesh.Version {
+	if !a.Known() || b.Known() && a.AtLeast(b.Major, b.Minor) {
+		return b
+	}
+	return a
 }
 
 // with adds an entry to what a mode writes into the metadata of a pod.
@@ -191,8 +209,15 @@ var shellYes = map[mesh.Reading]string{
 	mesh.GoBool: "1 | t | T | true | TRUE | True",
 }
 
-// meshEnum are the values that the schema takes for a mesh.
-func meshEnum() (any, error) { return append([]string{"auto", "none"}, mesh.Names()...), nil }
+// meshValues is what the schema takes for a mesh: one word, or several names with commas
+// between them.
+func meshValues() (any, error) {
+	name := "(" + strings.Join(mesh.Names(), "|") + ")"
+	return []any{
+		map[string]any{"enum": append([]string{"auto", "none"}, mesh.Names()...)},
+		map[string]any{"type": "string", "pattern": "^" + name + "(," + name + ")+$"},
+	}, nil
+}
 
 // meshComment is the comment above the value mesh.
 func meshComment() ([]byte, error) {
@@ -204,7 +229,7 @@ func meshComment() ([]byte, error) {
 	}
 	text := "The mesh: " + listed(quoted(append([]string{"auto", "none"}, mesh.Names()...)), "or") +
 		". With `auto` the wrapper reads from the annotations of its own pod which proxy was injected, and runs the command at once where none was; " +
-		listed(quoted(unmarked), "and") + " have no such annotation and have to be named."
+		listed(quoted(unmarked), "and") + " have no such annotation and have to be named. Several names have commas between them; all of them are waited for, and all are stopped."
 	return []byte(fold(text, "# ", 88)), nil
 }
 

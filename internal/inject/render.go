@@ -25,6 +25,7 @@ type renderer struct {
 	kinds   []string
 	mode    string
 	mesh    string
+	moves   bool // containers become native sidecars
 	from    string
 }
 
@@ -89,6 +90,12 @@ func newRenderer(o Options, given map[string]any) (*renderer, error) {
 	r.enabled = effective["enabled"] != false
 	r.mode, _ = effective["mode"].(string)
 	r.mesh, _ = effective["mesh"].(string)
+	switch sidecars := effective["sidecars"].(type) {
+	case []any:
+		r.moves = len(sidecars) > 0
+	case string:
+		r.moves = sidecars != ""
+	}
 	kinds, _ := effective["kinds"].([]any)
 	for _, kind := range kinds {
 		r.kinds = append(r.kinds, fmt.Sprint(kind))

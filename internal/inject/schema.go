@@ -19,6 +19,7 @@ import (
 type schema struct {
 	Properties map[string]schema `json:"properties"`
 	Enum       []any             `json:"enum"`
+	AnyOf      []schema          `json:"anyOf"`
 	Pattern    string            `json:"pattern"`
 	Type       any               `json:"type"`
 }
@@ -67,7 +68,11 @@ func (s schema) settings(prefix string) []Setting {
 		if p.Type == "boolean" {
 			setting.Words = []string{"true", "false"}
 		}
-		for _, word := range p.Enum {
+		words := p.Enum
+		if len(p.AnyOf) > 0 {
+			words = p.AnyOf[0].Enum // the others take what is made of these words
+		}
+		for _, word := range words {
 			if word != "" {
 				setting.Words = append(setting.Words, fmt.Sprint(word))
 			}
@@ -111,6 +116,9 @@ func (s schema) mistakes(at, said string) []string {
 	}
 	name := strings.Join(path, ".")
 	setting := s.at(path)
+	if len(setting.AnyOf) > 0 && !strings.HasPrefix(said, "value must be one of ") {
+		return nil // this line is enough
+	}
 	if m := additional.FindStringSubmatch(said); m != nil {
 		return setting.unknown(path, m[1])
 	}

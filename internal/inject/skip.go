@@ -14,17 +14,20 @@ import (
 )
 
 // skipReason says why a pod template is left as it is: no mesh puts a proxy into its
-// pods, or the wrapper does not run there. "" if it is not. name is a mesh, or auto.
-func skipReason(t manifest.PodTemplate, name, mode string) string {
+// pods, or the wrapper does not run there. "" if it is not. name is a mesh, or several with
+// commas between them, or auto. moves says that containers become native sidecars, which
+// has nothing to do with a mesh where nothing is wrapped.
+func skipReason(t manifest.PodTemplate, name, mode string, moves bool) string {
 	spec, _ := t.Spec()
-	if reason := onNodeNetwork(t, name); reason != "" {
+	meshless := moves && (mode == "native" || mode == "optOut" || name == "none")
+	if reason := onNodeNetwork(t, name); reason != "" && !meshless {
 		return reason
 	}
 	switch {
 	case strings.EqualFold(manifest.Text(manifest.Get(spec, "os", "name")), "windows"),
 		strings.EqualFold(manifest.Text(manifest.Get(spec, "nodeSelector", "kubernetes.io/os")), "windows"):
 		return "it asks for Windows nodes, for which there is no wrapper"
-	case mode == "optOut":
+	case mode == "optOut", meshless:
 		return ""
 	}
 	for _, m := range asked(name) {
@@ -42,11 +45,11 @@ func skipReason(t manifest.PodTemplate, name, mode string) string {
 	return ""
 }
 
-// asked are the meshes that a pod may be in: all of them, or the one that was named.
+// asked are the meshes that a pod may be in: all of them, or those that were named.
 func asked(name string) []mesh.Mesh {
 	var rows []mesh.Mesh
 	for _, m := range mesh.All() {
-		if m.Name == name || name == "auto" && m.Annotation != "" {
+		if slices.Contains(strings.Split(name, ","), m.Name) || name == "auto" && m.Annotation != "" {
 			rows = append(rows, m)
 		}
 	}

@@ -9,8 +9,10 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
+// podWith is an object with a pod template, of which tests fill in metadata and spec.
+const podWith = "apiVersion: batch/v1\nkind: Job\nspec: {template: {metadata: {%M}, spec: {%S}}}\n"
+
 func TestSkipReason(t *testing.T) {
-	const pod = "apiVersion: batch/v1\nkind: Job\nspec: {template: {metadata: {%M}, spec: {%S}}}\n"
 	const alone = "hostNetwork: true, where no mesh puts a proxy into this pod"
 	for _, c := range []struct{ metadata, spec, mesh, mode, want string }{
 		{"", "", "auto", "wrap", ""},
@@ -39,10 +41,20 @@ func TestSkipReason(t *testing.T) {
 		{"", "os: {name: windows}", "none", "wrap", "it asks for Windows nodes, for which there is no wrapper"},
 		{"", "nodeSelector: {kubernetes.io/os: linux}", "auto", "wrap", ""},
 	} {
-		text := strings.NewReplacer("%M", c.metadata, "%S", c.spec).Replace(pod)
+		text := strings.NewReplacer("%M", c.metadata, "%S", c.spec).Replace(podWith)
 		d := manifest.Parse("f", 1, []byte(text))
 		require.NoError(t, d.Err)
 		templates := d.Objects()[0].PodTemplates()
-		require.Equal(t, c.want, skipReason(templates[0], c.mesh, c.mode), text)
+		require.Equal(t, c.want, skipReason(templates[0], c.mesh, c.mode, false), text)
 	}
+}
+
+func TestSkipReasonWhereContainersMove(t *testing.T) {
+	d := manifest.Parse("f", 1, []byte(strings.NewReplacer("%M", "annotations: {linkerd.io/inject: disabled}", "%S", "hostNetwork: true").Replace(podWith)))
+	require.NoError(t, d.Err)
+	template := d.Objects()[0].PodTemplates()[0]
+	for _, c := range []struct{ mesh, mode string }{{"none", "wrap"}, {"auto", "native"}, {"auto", "optOut"}} {
+		require.Empty(t, skipReason(template, c.mesh, c.mode, true), c)
+	}
+	require.NotEmpty(t, skipReason(template, "linkerd", "wrap", true))
 }

@@ -74,7 +74,7 @@ func (u *unit) newTask(o manifest.Object, templates []manifest.PodTemplate, befo
 	t := &task{object: o, before: before, hidden: map[string]part{}}
 	show := before
 	for _, template := range templates {
-		reason := skipReason(template, u.renderer.mesh, u.renderer.mode)
+		reason := skipReason(template, u.renderer.mesh, u.renderer.mode, u.renderer.moves)
 		if reason == "" {
 			continue
 		}

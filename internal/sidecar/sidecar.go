@@ -49,6 +49,9 @@ type Helper struct {
 	// internal/mesh says it, or where nothing is known. ReadyNeeds is what has to be set
 	// for that.
 	Ready, ReadyNeeds string
+	// Probe is how the kubelet, which does not ask from the loopback, can ask at the first of
+	// ReadyURLs; nil where nobody has looked, or where it cannot.
+	Probe *Probe
 	// Flags are its flags that matter beside a Job. VariablePrefix opens the names of the
 	// variables that say the same: Variable. Empty where there are none.
 	Flags          []Flag
@@ -86,6 +89,15 @@ func (e Ending) At() (port, path string) {
 	_, rest, _ := strings.Cut(e.Request, "://")
 	host, path, _ := strings.Cut(rest, "/")
 	return host[strings.LastIndex(host, ":")+1:], "/" + path
+}
+
+// A Probe is what has to be true for the readiness of a helper to be asked by the kubelet.
+type Probe struct {
+	// Needs are the flags that make it answer there, with their values.
+	Needs []string
+	// Moved are flags, and the variables with the prefix of the row, with which it answers
+	// elsewhere.
+	Moved []string
 }
 
 // A Flag is a flag of a helper's program, and what it does.

@@ -11,6 +11,7 @@ var table = []Helper{
 		Checked: "2.27.0", Sources: []string{measured, "https://github.com/GoogleCloudPlatform/cloud-sql-proxy/blob/v2.27.0/cmd/root.go"},
 		Images: []string{"cloud-sql-proxy", "cloudsql-proxy"}, Programs: []string{"cloud-sql-proxy"},
 		Mesh: "cloud-sql-proxy", ReadyNeeds: "--health-check", VariablePrefix: "CSQL_PROXY_", Once: []string{"wait"},
+		Probe: &Probe{Needs: []string{"--health-check", "--http-address=0.0.0.0"}, Moved: []string{"--http-address", "--http-port", "--config-file"}},
 		Ends: []Ending{
 			{Code: 0, Needs: "--quitquitquit"},
 			{Signal: "SIGTERM", Code: 0, Needs: "--exit-zero-on-sigterm"},
@@ -40,6 +41,7 @@ var table = []Helper{
 		Images: []string{"alloydb-auth-proxy"}, Programs: []string{"alloydb-auth-proxy"},
 		// The ports and paths are the same.
 		Mesh: "cloud-sql-proxy", ReadyNeeds: "--health-check", VariablePrefix: "ALLOYDB_PROXY_",
+		Probe: &Probe{Needs: []string{"--health-check", "--http-address=0.0.0.0"}, Moved: []string{"--http-address", "--http-port", "--config-file"}},
 		Ends: []Ending{
 			{Code: 0, Needs: "--quitquitquit"},
 			{Signal: "SIGTERM", Code: 0, Needs: "--exit-zero-sigterm"},
@@ -155,6 +157,7 @@ var table = []Helper{
 			{Signal: "SIGTERM", Code: 0},
 		},
 		Ready: "http://127.0.0.1:9090/-/ready",
+		Probe: &Probe{Moved: []string{"--web.listen-address", "--web.external-url", "--web.route-prefix", "--web.config.file"}},
 		Flags: []Flag{{"--web.enable-lifecycle", "serves the stop request; else it is answered with 403"}},
 	},
 	{
@@ -166,6 +169,7 @@ var table = []Helper{
 			{Signal: "SIGTERM", Code: 0},
 		},
 		Ready: "http://127.0.0.1:9091/-/ready",
+		Probe: &Probe{Moved: []string{"--web.listen-address", "--web.external-url", "--web.route-prefix", "--web.config.file"}},
 		Flags: []Flag{{"--web.enable-lifecycle", "serves the stop request; else it is answered with 403"}},
 	},
 	{Name: "statsd-exporter", Title: "StatsD exporter", Images: []string{"statsd-exporter", "statsd_exporter"}, Programs: []string{"statsd_exporter", "statsd-exporter"}},

@@ -27,6 +27,13 @@ the pod runs for as long as the pod, and what _mounts finds.
     {{- include "jobmesh._check.names" . -}}
   {{- end -}}
 {{- end -}}
+{{- include "jobmesh._check.windows" . -}}
+{{- end -}}
+
+{{/* The pod does not ask for Windows nodes. */}}
+{{- define "jobmesh._check.windows" -}}
+{{- $call := . -}}
+{{- $spec := .target -}}
 {{- range $key, $field := dict "name" $spec.os "kubernetes.io/os" $spec.nodeSelector -}}
   {{- if kindIs "map" $field -}}
     {{- if get $field $key | toString | eq "windows" -}}
@@ -67,6 +74,9 @@ the pod runs for as long as the pod, and what _mounts finds.
   {{- /* All of them. */ -}}
 {{- else if .settings.containers -}}
   {{- $selected = .settings.containers -}}
+{{- else if .unsure -}}
+  {{- /* What would be left is not known. */ -}}
+  {{- $selected = list -}}
 {{- else if gt (len $names) 1 -}}
   {{- $selected = list -}}
   {{- include "jobmesh._errors.add" (list $call (printf "the pod has %d containers (%s); name those that decide when the job is done, as in containers: [%s], or set containers: all" (len $names) (join ", " $names) (first $names))) -}}

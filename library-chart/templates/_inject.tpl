@@ -2,15 +2,23 @@
 Injection into one pod spec.
 
 Params: $call with settings, meshes, kept and target: a pod spec, a dict of our own
-that is changed in place. Everything is checked before anything is changed, but for a
-command that was looked up. A pod that has a wrapped container is done and left as it is, so that
+that is changed in place. Containers that become native sidecars are moved first. Everything
+else is checked before anything is changed, but for a command that was looked up. A pod that has a wrapped container is done and left as it is, so that
 rendering twice equals once, also where the inner call had settings of its own.
 */}}
 {{- define "jobmesh._inject" -}}
 {{- $call := . -}}
+{{- $_ := set . "native" list -}}
+{{- $_ := set . "lastMoved" "" -}}
+{{- $_ := set . "unsure" false -}}
 {{- if not (include "jobmesh._inject.done" .) -}}
-  {{- include "jobmesh._check" . -}}
-  {{- if not .errors -}}
+  {{- if and .moves (not .only) -}}
+    {{- include "jobmesh._sidecars" . -}}
+  {{- end -}}
+  {{- if .wraps -}}
+    {{- include "jobmesh._check" . -}}
+  {{- end -}}
+  {{- if and .wraps (not .errors) -}}
     {{- range .containers -}}
       {{- include "jobmesh._inject.container" (list $call .) -}}
     {{- end -}}
@@ -91,8 +99,19 @@ rendering twice equals once, also where the inner call had settings of its own.
 {{- $spec := .target -}}
 {{- $settings := .settings -}}
 {{- include "jobmesh._inject.initContainer" . -}}
-{{- with .initContainer -}}
-  {{- $_ := set $spec "initContainers" (prepend (default list $spec.initContainers) .) -}}
+{{- $install := .initContainer -}}
+{{- $last := .lastMoved -}}
+{{- if and $install $last -}}
+  {{- $inits := list -}}
+  {{- range $spec.initContainers -}}
+    {{- $inits = append $inits . -}}
+    {{- if eq (toString .name) $last -}}
+      {{- $inits = append $inits $install -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $_ := set $spec "initContainers" $inits -}}
+{{- else if $install -}}
+  {{- $_ := set $spec "initContainers" (prepend (default list $spec.initContainers) $install) -}}
 {{- end -}}
 {{- with .volumes -}}
   {{- $_ := set $spec "volumes" (concat (default list $spec.volumes) .) -}}

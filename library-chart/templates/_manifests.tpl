@@ -178,7 +178,7 @@ their own name, values of a map their key. Params: (list FOUND PATH NODE NAME).
 {{/* Injects a pod template, in place. Params: (list $call TEMPLATE SPEC). */}}
 {{- define "jobmesh._manifests.inject" -}}
 {{- $call := first . -}}
-{{- if $call.wraps -}}
+{{- if or $call.wraps $call.moves -}}
   {{- $_ := set $call "target" (last .) -}}
   {{- include "jobmesh._inject" $call -}}
 {{- end -}}

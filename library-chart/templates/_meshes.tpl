@@ -9,7 +9,10 @@ ten times faster than fromYaml here.
                      into; without any, nobody injects the proxy, and it has to be named.
   wrap               what a pod has to ask the mesh for, so that its proxy can be
                      stopped at once.
-  native             what asks for a native sidecar.
+  native             what asks for a native sidecar. nativeSince is the first release that
+                     hears it, or that needs not be asked, and nativeDefault the first one
+                     whose proxy is a native sidecar by default, on kubelets of
+                     nativeKubelet and newer.
   optOut             what keeps the proxy out.
   skipOutboundPorts  annotation with the ports that bypass the proxy.
   hook               what mode hook asks: ready with a GET, and the stop request. A
@@ -31,6 +34,7 @@ ten times faster than fromYaml here.
     "env": [{"name": "JOBMESH_POD_CONSUL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['consul.hashicorp.com/connect-inject-status']"}}}],
     "wrap": {"annotations": {"consul.hashicorp.com/sidecar-proxy-lifecycle-shutdown-grace-period-seconds": "0"}},
     "native": {"annotations": {"consul.hashicorp.com/enable-consul-dataplane-as-sidecar": "true"}},
+    "nativeSince": "1.9",
     "optOut": {"annotations": {"consul.hashicorp.com/connect-inject": "false"}},
     "skipOutboundPorts": "consul.hashicorp.com/transparent-proxy-exclude-outbound-ports",
     "hook": {"ready": "http://127.0.0.1:19000/ready", "stop": "POST http://127.0.0.1:20600/graceful_shutdown"}
@@ -38,6 +42,7 @@ ten times faster than fromYaml here.
   "dapr": {
     "env": [{"name": "JOBMESH_POD_DAPR", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['dapr.io/enabled']"}}}],
     "native": {"annotations": {"dapr.io/enable-native-sidecar": "true"}},
+    "nativeSince": "1.18",
     "optOut": {"annotations": {"dapr.io/enabled": "false"}},
     "hook": {"ready": "http://127.0.0.1:3500/v1.0/healthz/outbound", "stop": "POST http://127.0.0.1:3500/v1.0/shutdown", "tokenHeader": "dapr-api-token", "tokenVariable": "DAPR_API_TOKEN"}
   },
@@ -48,12 +53,17 @@ ten times faster than fromYaml here.
   "istio": {
     "env": [{"name": "JOBMESH_POD_ISTIO", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['sidecar.istio.io/status']"}}}],
     "native": {"annotations": {"sidecar.istio.io/nativeSidecar": "true"}},
+    "nativeSince": "1.24",
+    "nativeDefault": "1.27",
+    "nativeKubelet": "1.33",
     "optOut": {"annotations": {"sidecar.istio.io/inject": "false"}, "labels": {"sidecar.istio.io/inject": "false"}},
     "skipOutboundPorts": "traffic.sidecar.istio.io/excludeOutboundPorts",
     "hook": {"ready": "http://127.0.0.1:15021/healthz/ready", "stop": "POST http://127.0.0.1:15020/quitquitquit", "native": ["${JOBMESH_POD_ISTIO%%]*}", "*'\"initContainers\":['*'\"istio-proxy\"'*"]}
   },
   "kuma": {
     "env": [{"name": "JOBMESH_POD_KUMA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['kuma.io/sidecar-injected']"}}}],
+    "nativeSince": "2.14",
+    "nativeDefault": "2.14",
     "optOut": {"labels": {"kuma.io/sidecar-injection": "disabled"}},
     "skipOutboundPorts": "traffic.kuma.io/exclude-outbound-ports",
     "hook": {"ready": "http://127.0.0.1:9902/ready", "stop": "POST http://127.0.0.1:9901/quitquitquit"}
@@ -62,6 +72,8 @@ ten times faster than fromYaml here.
     "env": [{"name": "JOBMESH_POD_LINKERD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['linkerd.io/proxy-version']"}}}, {"name": "JOBMESH_POD_LINKERD_NATIVE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.linkerd.io/proxy-enable-native-sidecar']"}}}, {"name": "JOBMESH_POD_LINKERD_NATIVE_ALPHA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.alpha.linkerd.io/proxy-enable-native-sidecar']"}}}, {"name": "JOBMESH_POD_LINKERD_NATIVE_BETA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.beta.linkerd.io/proxy-enable-native-sidecar']"}}}],
     "wrap": {"annotations": {"config.linkerd.io/proxy-admin-shutdown": "enabled", "config.linkerd.io/shutdown-grace-period": "5s"}},
     "native": {"annotations": {"config.alpha.linkerd.io/proxy-enable-native-sidecar": "true", "config.beta.linkerd.io/proxy-enable-native-sidecar": "true", "config.linkerd.io/proxy-enable-native-sidecar": "true"}},
+    "nativeSince": "2.15",
+    "nativeDefault": "2.20",
     "optOut": {"annotations": {"linkerd.io/inject": "disabled"}},
     "skipOutboundPorts": "config.linkerd.io/skip-outbound-ports",
     "hook": {"ready": "http://127.0.0.1:4191/ready", "stop": "POST http://127.0.0.1:4191/shutdown", "native": ["${JOBMESH_POD_LINKERD_NATIVE:-${JOBMESH_POD_LINKERD_NATIVE_BETA:-$JOBMESH_POD_LINKERD_NATIVE_ALPHA}}", "1 | t | T | true | TRUE | True"]}

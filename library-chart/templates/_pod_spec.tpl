@@ -37,8 +37,8 @@ Prints:
   - downwardAPI: {items: [{path: annotations, fieldRef: {fieldPath: metadata.annotations}}]}
     name: jobmesh-pod
 
-In the modes native and optOut, and where jobmesh is disabled, the pod spec comes
-out as it was written; jobmesh.podAnnotations and jobmesh.podLabels do the rest.
+In the modes native and optOut, unless there are sidecars to move, and where jobmesh is
+disabled, the pod spec comes out as it was written; jobmesh.podAnnotations and jobmesh.podLabels do the rest.
 
 Errors: all mistakes of a call in one message that names the define, the
 container and the fix: wrong arguments, unknown settings, a pod spec that is not
@@ -78,7 +78,7 @@ which goes on after a mistake, would complain about YAML that nobody wrote.
 {{- define "jobmesh._podSpec.inject" -}}
 {{- $call := . -}}
 {{- $specs := list -}}
-{{- if not .wraps -}}
+{{- if not (or .wraps .moves) -}}
   {{- /* Printed as it was written, not even parsed. */ -}}
 {{- else if hasKey . "spec" -}}
   {{- /* A copy: the spec is often a part of .Values, which later templates read. */ -}}
@@ -106,7 +106,9 @@ which goes on after a mistake, would complain about YAML that nobody wrote.
     {{- else -}}
       {{- $_ := set $call "target" . -}}
       {{- include "jobmesh._inject" $call -}}
-      {{- $_ := set $call "injected" . -}}
+      {{- if or $call.wraps $call.lastMoved -}}
+        {{- $_ := set $call "injected" . -}}
+      {{- end -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}

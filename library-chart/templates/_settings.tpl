@@ -3,7 +3,8 @@ The settings of a call: the values of the library in this chart, then
 global.jobmesh, then the settings given with the call; the last one wins. image,
 wrapper, annotations and entrypoints are merged key by key, everything else is
 replaced, and null removes. Stored as $call.settings, with $call.enabled, $call.wraps
-(the mode changes the command), $call.meshes (the rows of the table that apply) and
+(the mode changes the command), $call.moves (containers become native sidecars),
+$call.startsFirst (no proxy starts after them), $call.meshes (the rows of the table that apply) and
 $call.kept: a dict for what follows from the settings alone.
 
 The schema has checked the values, but neither global nor what a call gives, and
@@ -39,7 +40,7 @@ value that somebody changes between two calls is not missed.
   {{- else -}}
     {{- include "jobmesh._settings.resolve" (dict "call" $call "root" . "keys" $keys "library" $library "global" $global) -}}
     {{- if not $call.errors -}}
-      {{- $_ := set $library "known" (set (default dict $library.known) $input (pick $call "settings" "enabled" "wraps" "meshes" "kept")) -}}
+      {{- $_ := set $library "known" (set (default dict $library.known) $input (pick $call "settings" "enabled" "wraps" "moves" "startsFirst" "meshes" "kept")) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
@@ -79,10 +80,11 @@ value that somebody changes between two calls is not missed.
 {{- $_ := set $settings "wrapperPath" (clean $settings.wrapperPath) -}}
 {{- /* A missing key is not a false: values of another version may not have it. */ -}}
 {{- $_ := set $call "enabled" (ne (toString $settings.enabled) "false") -}}
-{{- $_ := set $call "wraps" (and $call.enabled (has $settings.mode (list "wrap" "hook"))) -}}
 {{- $_ := set $call "settings" $settings -}}
 {{- $_ := set $call "kept" dict -}}
 {{- include "jobmesh._settings.check" $call -}}
+{{- $_ := set $call "wraps" (and $call.enabled (has $settings.mode (list "wrap" "hook"))) -}}
+{{- $_ := set $call "moves" (and $call.enabled (not (empty $settings.sidecars))) -}}
 {{- end -}}
 
 {{/*
@@ -150,6 +152,8 @@ has the same patterns.
     "waitForTimeout": ["^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$", "a duration such as 500ms, 30s or 2m"]
     {{- /* <<< wrapper forms */}}
   },
+  "kubeVersion": ["^v?[0-9]+\\.[0-9]+", "a version such as 1.33"],
+  "meshVersion": ["^([a-z]+-)?v?[0-9]+\\.[0-9]+", "a version such as 2.20"],
   "skipOutboundPorts": ["^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$", "a port"]
 }
 {{- end -}}
@@ -165,21 +169,32 @@ together. Stores $call.meshes.
 {{- $meshes := include "jobmesh._meshes" . | fromJson -}}
 {{- $selected := $meshes -}}
 {{- if ne $settings.mesh "auto" -}}
-  {{- $selected = pick $meshes $settings.mesh -}}
-{{- end -}}
-{{- if not (or $selected (eq $settings.mesh "none")) -}}
-  {{- include "jobmesh._errors.add" (list $call (printf "mesh must be auto or none or %s, got %q" (keys $meshes | sortAlpha | join " or ") $settings.mesh)) -}}
+  {{- $selected = dict -}}
+  {{- if ne $settings.mesh "none" -}}
+    {{- range splitList "," $settings.mesh -}}
+      {{- if hasKey $meshes . -}}
+        {{- $_ := set $selected . (get $meshes .) -}}
+      {{- else -}}
+        {{- include "jobmesh._errors.add" (list $call (printf "mesh must be auto or none or %s, got %q" (keys $meshes | sortAlpha | join " or ") $settings.mesh)) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
 {{- end -}}
 {{- $_ := set $call "meshes" $selected -}}
+{{- if or (ne $settings.mode "wrap") $settings.sidecars -}}
+  {{- include "jobmesh._settings.native" $call -}}
+{{- end -}}
 {{- if ne $settings.mode "wrap" -}}
   {{- include "jobmesh._settings.mode" $call -}}
 {{- end -}}
-{{- if or $wrapper $settings.skipOutboundPorts $settings.kinds -}}
+{{- if or $wrapper $settings.skipOutboundPorts $settings.kinds $settings.kubeVersion $settings.meshVersion -}}
   {{- $forms := include "jobmesh._settings.forms" . | fromJson -}}
   {{- range $key, $value := $wrapper -}}
     {{- include "jobmesh._settings.form" (list $call (print "wrapper." $key) $value (get $forms.wrapper $key)) -}}
   {{- end -}}
   {{- include "jobmesh._settings.form" (list $call "skipOutboundPorts" $settings.skipOutboundPorts $forms.skipOutboundPorts) -}}
+  {{- include "jobmesh._settings.form" (list $call "kubeVersion" $settings.kubeVersion $forms.kubeVersion) -}}
+  {{- include "jobmesh._settings.form" (list $call "meshVersion" $settings.meshVersion $forms.meshVersion) -}}
   {{- include "jobmesh._settings.form" (list $call "kinds" $settings.kinds (include "jobmesh._kinds.form" . | fromJsonArray)) -}}
   {{- if and (eq $settings.mesh "none") (or $wrapper.readyUrl $wrapper.stop $wrapper.stopProcess) -}}
     {{- include "jobmesh._errors.add" (list $call "mesh none contradicts wrapper.readyUrl, wrapper.stop and wrapper.stopProcess: without a proxy there is nothing to ask") -}}
@@ -218,19 +233,81 @@ together. Stores $call.meshes.
 {{- end -}}
 {{- end -}}
 
+{{/*
+What versions say of native sidecars. Sets mode auto to what it means, and stores
+$call.startsFirst. Params: $call with settings and meshes.
+*/}}
+{{- define "jobmesh._settings.native" -}}
+{{- $call := . -}}
+{{- $settings := .settings -}}
+{{- $named := ne $settings.mesh "auto" -}}
+{{- $cluster := or (not $settings.kubeVersion) (include "jobmesh._settings.atLeast" (list $settings.kubeVersion "1.29")) -}}
+{{- /* The proxies are asked for and come, or come by themselves. */ -}}
+{{- $asked := $named -}}
+{{- $default := $named -}}
+{{- range .meshes -}}
+  {{- $asked = and $asked .nativeSince (include "jobmesh._settings.atLeast" (list $settings.meshVersion .nativeSince)) -}}
+  {{- $default = and $default .nativeDefault (include "jobmesh._settings.atLeast" (list $settings.meshVersion .nativeDefault)) (or (not .nativeKubelet) (include "jobmesh._settings.atLeast" (list $settings.kubeVersion .nativeKubelet))) -}}
+{{- end -}}
+{{- if eq $settings.mode "auto" -}}
+  {{- $native := and $asked $settings.kubeVersion $cluster (or .meshes $settings.sidecars) -}}
+  {{- $_ := set $settings "mode" (ternary "native" "wrap" (not (empty $native))) -}}
+{{- end -}}
+{{- $_ := set . "startsFirst" (or $default (has $settings.mode (list "native" "optOut"))) -}}
+{{- if not $cluster -}}
+  {{- if $settings.sidecars -}}
+    {{- include "jobmesh._errors.add" (list . (printf "sidecars needs Kubernetes 1.29, where native sidecars are on by default, and kubeVersion says %s" $settings.kubeVersion)) -}}
+  {{- else if eq $settings.mode "native" -}}
+    {{- include "jobmesh._errors.add" (list . (printf "mode native needs Kubernetes 1.29, where native sidecars are on by default, and kubeVersion says %s" $settings.kubeVersion)) -}}
+  {{- end -}}
+{{- end -}}
+{{- if and (eq $settings.mode "native") $settings.sidecars (not $named) -}}
+  {{- /* No mesh is asked for anything. */ -}}
+  {{- $_ := set . "meshes" dict -}}
+{{- end -}}
+{{- if kindIs "slice" $settings.sidecars -}}
+  {{- include "jobmesh._settings.strings" (list . "sidecars" $settings.sidecars) -}}
+  {{- $names := list -}}
+  {{- range uniq $settings.sidecars -}}
+    {{- if kindIs "string" . -}}
+      {{- $names = append $names . -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $_ := set $settings "sidecars" $names -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Prints something if a version is not older than another one. Params: (list VERSION OTHER); what opens with no number is older. */}}
+{{- define "jobmesh._settings.atLeast" -}}
+{{- $have := regexFind "[0-9]+\\.[0-9]+" (first .) | default "0.0" | splitList "." -}}
+{{- $want := splitList "." (last .) -}}
+{{- $major := sub (first $have | atoi) (first $want | atoi) -}}
+{{- if or (gt $major 0) (and (eq $major 0) (ge (last $have | atoi) (last $want | atoi))) -}}
+  yes
+{{- end -}}
+{{- end -}}
+
 {{/* The mode has something to do for the mesh. Params: $call with settings and meshes. */}}
 {{- define "jobmesh._settings.mode" -}}
 {{- $call := . -}}
 {{- $settings := .settings -}}
 {{- $mode := $settings.mode -}}
-{{- if and (has $mode (list "native" "hook")) (has $settings.mesh (list "auto" "none")) -}}
+{{- if and (eq $mode "native") $settings.sidecars (has $settings.mesh (list "auto" "none")) -}}
+  {{- /* There are sidecars to move. */ -}}
+{{- else if and (has $mode (list "native" "hook")) (has $settings.mesh (list "auto" "none")) -}}
   {{- include "jobmesh._errors.add" (list $call (printf "mode %s needs the name of a mesh, as in mesh: linkerd, got %q" $mode $settings.mesh)) -}}
 {{- else if ne $settings.mesh "auto" -}}
   {{- range $mesh, $row := .meshes -}}
-    {{- if not (get $row $mode) -}}
+    {{- $version := $call.settings.meshVersion -}}
+    {{- if not (or (get $row $mode) (and $version (eq $mode "native") (get $row "nativeDefault"))) -}}
       {{- include "jobmesh._errors.add" (list $call (printf "mode %s has nothing to set on a pod for mesh %s" $mode $mesh)) -}}
+    {{- else if and $version (eq $mode "native") (not (include "jobmesh._settings.atLeast" (list $version (get $row "nativeSince")))) -}}
+      {{- include "jobmesh._errors.add" (list $call (printf "mode native needs %s %s, which makes native sidecars, and meshVersion says %s" $mesh (get $row "nativeSince") $version)) -}}
     {{- end -}}
   {{- end -}}
+{{- end -}}
+{{- if and (eq $mode "hook") (gt (len .meshes) 1) (ne $settings.mesh "auto") -}}
+  {{- include "jobmesh._errors.add" (list $call (printf "mode hook is for one mesh, got %q" $settings.mesh)) -}}
 {{- end -}}
 {{- if eq $mode "hook" -}}
   {{- /* >>> hook keys: written by make generate from internal/wrapflags */ -}}

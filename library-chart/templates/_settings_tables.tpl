@@ -9,7 +9,7 @@ meshes.
 {{- define "jobmesh._settings.kinds" -}}
 {
   "enabled": "bool",
-  "mode": "|wrap|native|optOut|hook|",
+  "mode": "|auto|wrap|native|optOut|hook|",
   "mesh": "string",
   "delivery": "|initContainer|imageVolume|inImage|",
   "wrapperPath": "string",
@@ -39,6 +39,9 @@ meshes.
   "image.pullPolicy": "|Always|IfNotPresent|Never|",
   "image.pullSecrets": "slice",
   "skipOutboundPorts": "slice",
+  "sidecars": "slice|known|",
+  "kubeVersion": "string",
+  "meshVersion": "string",
   "kinds": "slice",
   "mountPath": "string",
   "resources": "map",
@@ -67,6 +70,9 @@ image:
   pullPolicy: ""
   pullSecrets: []
 skipOutboundPorts: []
+sidecars: []
+kubeVersion: ""
+meshVersion: ""
 kinds: []
 mountPath: /jobmesh
 resources:

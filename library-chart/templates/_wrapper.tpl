@@ -24,6 +24,9 @@ they were asked for, but for those that follow from the pod.
   {{- if ne $settings.delivery "inImage" -}}
     {{- $path = print $settings.mountPath "/jobmesh-wrap" -}}
   {{- end -}}
+  {{- with $call.native -}}
+    {{- $_ := set $derived "native" (join "," (uniq .)) -}}
+  {{- end -}}
   {{- $annotations := print $settings.mountPath "-pod" -}}
   {{- if and (ne (dir $path | printf "%s-pod") $annotations) (eq (base $path) "jobmesh-wrap") (ne $settings.mesh "none") -}}
     {{- /* The wrapper looks beside its own folder. Under the name of another program it takes the flags of that one. */ -}}

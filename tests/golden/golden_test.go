@@ -32,6 +32,7 @@ func TestRendered(t *testing.T) {
 		{"kinds", "consumer", []string{"-f", "testdata/values/kinds.yaml"}},
 		{"consumer-snippets", "consumer", []string{"-f", "testdata/values/snippets.yaml"}},
 		{"cronjobs-values", "cronjobs", []string{"-f", "testdata/values/cronjobs.yaml"}},
+		{"sidecars", "consumer", []string{"-f", "testdata/values/sidecars.yaml"}},
 		{"every-value", "consumer", []string{"-f", "testdata/values/every-value.yaml"}},
 	}
 	for _, h := range helms(t) {

@@ -1,0 +1,52 @@
+{{/* Written by `make generate` from internal/sidecar and internal/mesh. */}}
+{{/*
+The helpers, a row each, of which the first that fits a container is meant. JSON, because
+fromJson is ten times faster than fromYaml.
+
+  image           a regular expression for its image, without digest, in small letters
+  program         one for a command line that starts its program; subcommand is an argument
+                  that it has to have beside that
+  once            arguments with which it does something once and ends, and onceVariables,
+                  which say the same
+  mesh            its row in the table of meshes
+  termFlag        the flag with which it ends with 0 on SIGTERM, where it needs one.
+                  variablePrefix opens the names of the variables that say the same as flags
+  probe           where the kubelet can ask whether it is ready, given the flags of needs and
+                  none of those of moved
+*/}}
+{{- define "jobmesh._helpers" -}}
+[
+  {"name":"cloud-sql-proxy","image":"(^|/)(cloud-sql-proxy(:[^/]*)?|cloudsql-proxy(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(cloud-sql-proxy)([\\s;&|)]|$)","once":["wait"],"mesh":"cloud-sql-proxy","termFlag":"--exit-zero-on-sigterm","variablePrefix":"CSQL_PROXY_","probe":{"path":"/startup","port":9090,"needs":["--health-check","--http-address=0.0.0.0"],"moved":["--http-address","--http-port","--config-file"]}},
+  {"name":"cloud-sql-proxy-v1","image":"(^|/)(gce-proxy(:[^/]*)?|cloud_sql_proxy(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(cloud_sql_proxy)([\\s;&|)]|$)","mesh":"cloud-sql-proxy"},
+  {"name":"alloydb-auth-proxy","image":"(^|/)(alloydb-auth-proxy(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(alloydb-auth-proxy)([\\s;&|)]|$)","mesh":"cloud-sql-proxy","termFlag":"--exit-zero-sigterm","variablePrefix":"ALLOYDB_PROXY_","probe":{"path":"/startup","port":9090,"needs":["--health-check","--http-address=0.0.0.0"],"moved":["--http-address","--http-port","--config-file"]}},
+  {"name":"vault-agent","image":"(^|/)(vault(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(vault)([\\s;&|)]|$)","subcommand":"agent","once":["-exit-after-auth","--exit-after-auth"],"mesh":"vault-agent"},
+  {"name":"envoy","image":"(^|/)(envoy(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(envoy)([\\s;&|)]|$)","once":["--mode validate"],"mesh":"envoy"},
+  {"name":"fluent-bit","image":"(^|/)(fluent-bit(:[^/]*)?|fluentbit(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(fluent-bit)([\\s;&|)]|$)","once":["--dry-run"]},
+  {"name":"fluentd","image":"(^|/)(fluentd(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(fluentd)([\\s;&|)]|$)"},
+  {"name":"filebeat","image":"(^|/)(filebeat(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(filebeat)([\\s;&|)]|$)","once":["--once","-once","test","export","setup"]},
+  {"name":"metricbeat","image":"(^|/)(metricbeat(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(metricbeat)([\\s;&|)]|$)"},
+  {"name":"vector","image":"(^|/)(vector(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(vector)([\\s;&|)]|$)","once":["validate","test","list","generate","generate-schema","convert-config","graph","vrl"]},
+  {"name":"promtail","image":"(^|/)(promtail(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(promtail)([\\s;&|)]|$)"},
+  {"name":"grafana-agent","image":"(^|/)(grafana-agent(:[^/]*)?|grafana/agent(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(grafana-agent)([\\s;&|)]|$)"},
+  {"name":"alloy","image":"(^|/)(alloy(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(alloy)([\\s;&|)]|$)"},
+  {"name":"telegraf","image":"(^|/)(telegraf(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(telegraf)([\\s;&|)]|$)","once":["--once","--test"]},
+  {"name":"otel-collector","image":"(^|/)(otel-collector(:[^/]*)?|opentelemetry-collector[^/:]*(:[^/]*)?|otelcol[^/:]*(:[^/]*)?|aws-otel-collector(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(otelcol|otelcol-contrib|otelcol-k8s|awscollector)([\\s;&|)]|$)","once":["validate","components"]},
+  {"name":"jaeger-agent","image":"(^|/)(jaeger-agent(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(jaeger-agent)([\\s;&|)]|$)"},
+  {"name":"datadog-agent","image":"(^|/)(datadog-agent(:[^/]*)?|datadog/agent(:[^/]*)?|datadoghq/agent(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(datadog-agent)([\\s;&|)]|$)"},
+  {"name":"aws-xray-daemon","image":"(^|/)(aws-xray-daemon(:[^/]*)?|xray-daemon(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(xray)([\\s;&|)]|$)"},
+  {"name":"cloudwatch-agent","image":"(^|/)(cloudwatch-agent(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(amazon-cloudwatch-agent)([\\s;&|)]|$)"},
+  {"name":"oauth2-proxy","image":"(^|/)(oauth2-proxy(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(oauth2-proxy)([\\s;&|)]|$)"},
+  {"name":"haproxy","image":"(^|/)(haproxy(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(haproxy)([\\s;&|)]|$)","once":["-c","-v","-vv"],"termFlag":"-W"},
+  {"name":"pgbouncer","image":"(^|/)(pgbouncer(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(pgbouncer)([\\s;&|)]|$)"},
+  {"name":"proxysql","image":"(^|/)(proxysql(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(proxysql)([\\s;&|)]|$)"},
+  {"name":"prometheus","image":"(^|/)(prometheus(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(prometheus)([\\s;&|)]|$)","probe":{"path":"/-/ready","port":9090,"moved":["--web.listen-address","--web.external-url","--web.route-prefix","--web.config.file"]}},
+  {"name":"pushgateway","image":"(^|/)(pushgateway(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(pushgateway|prometheus-pushgateway)([\\s;&|)]|$)","probe":{"path":"/-/ready","port":9091,"moved":["--web.listen-address","--web.external-url","--web.route-prefix","--web.config.file"]}},
+  {"name":"statsd-exporter","image":"(^|/)(statsd-exporter(:[^/]*)?|statsd_exporter(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(statsd_exporter|statsd-exporter)([\\s;&|)]|$)"},
+  {"name":"tailscale","image":"(^|/)(tailscale(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(containerboot|tailscaled)([\\s;&|)]|$)"},
+  {"name":"git-sync","image":"(^|/)(git-sync(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(git-sync)([\\s;&|)]|$)","once":["--one-time","-one-time"],"onceVariables":["GITSYNC_ONE_TIME","GIT_SYNC_ONE_TIME"]},
+  {"name":"dind","image":"(^|/)(docker:[^/:]*dind[^/:]*|docker-dind(:[^/]*)?|dind(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(dockerd|dockerd-entrypoint\\.sh)([\\s;&|)]|$)"},
+  {"name":"kubectl-proxy","image":"(^|/)(kubectl(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(kubectl)([\\s;&|)]|$)","subcommand":"proxy"},
+  {"name":"pause","image":"(^|/)(pause(:[^/]*)?|pause-amd64(:[^/]*)?|pause-arm64(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(pause)([\\s;&|)]|$)"},
+  {"name":"gcsfuse","image":"(^|/)(gcs-fuse-csi-driver-sidecar-mounter(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(gcs-fuse-csi-driver-sidecar-mounter)([\\s;&|)]|$)"}
+]
+{{- end -}}

@@ -1,0 +1,287 @@
+{{/*
+Containers that become native sidecars: init containers with restartPolicy Always, which
+Kubernetes starts before all that follow them, and ends when the others have ended
+(https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/).
+
+Params: $call with settings and target, which is changed in place; stores
+
+  native     names of those that are native sidecars now, for --native
+  lastMoved  the last one that was moved, "" for none
+  unsure     set where the names have mistakes, so that nothing was moved
+*/}}
+{{- define "jobmesh._sidecars" -}}
+{{- $call := . -}}
+{{- $spec := .target -}}
+{{- $inits := ternary $spec.initContainers list (kindIs "slice" $spec.initContainers) -}}
+{{- $moved := list -}}
+{{- $left := list -}}
+{{- $names := list -}}
+{{- range ternary $spec.containers list (kindIs "slice" $spec.containers) -}}
+  {{- if kindIs "map" . -}}
+    {{- $names = append $names (toString .name) -}}
+  {{- end -}}
+  {{- if include "jobmesh._sidecars.chosen" (list $call .) -}}
+    {{- $moved = append $moved . -}}
+  {{- else -}}
+    {{- $left = append $left . -}}
+  {{- end -}}
+{{- end -}}
+{{- $before := len (default list .errors) -}}
+{{- include "jobmesh._sidecars.asked" (list $call $names $inits) -}}
+{{- if $left -}}
+  {{- /* Some container does the work. */ -}}
+{{- else if kindIs "string" .settings.sidecars -}}
+  {{- /* Beside no other, a program of the table is the work. */ -}}
+  {{- $moved = list -}}
+{{- else if $moved -}}
+  {{- include "jobmesh._errors.add" (list $call (printf "sidecars names every container of the pod (%s); leave one to do the work" (join ", " $names))) -}}
+{{- end -}}
+{{- if gt (len (default list .errors)) $before -}}
+  {{- $_ := set . "unsure" true -}}
+{{- else if $moved -}}
+  {{- include "jobmesh._check.windows" . -}}
+  {{- $places := dict -}}
+  {{- range $moved -}}
+    {{- $place := include "jobmesh._sidecars.place" (list $spec . $inits) -}}
+    {{- include "jobmesh._sidecars.convert" (list $call .) -}}
+    {{- $_ := set $places $place (append (default list (get $places $place)) .) -}}
+    {{- $_ := set $call "native" (append $call.native (toString .name)) -}}
+  {{- end -}}
+  {{- $all := list -}}
+  {{- range $i, $init := append $inits nil -}}
+    {{- range get $places (toString $i) | default list -}}
+      {{- $all = append $all . -}}
+      {{- $_ := set $call "lastMoved" (toString .name) -}}
+    {{- end -}}
+    {{- if lt $i (len $inits) -}}
+      {{- $all = append $all $init -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $_ := set $spec "initContainers" $all -}}
+  {{- $_ := set $spec "containers" $left -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Prints something if a container is to be moved. Params: (list $call CONTAINER). */}}
+{{- define "jobmesh._sidecars.chosen" -}}
+{{- $call := first . -}}
+{{- $container := last . -}}
+{{- if not (kindIs "map" $container) -}}
+  {{- /* Others say so. */ -}}
+{{- else if kindIs "slice" $call.settings.sidecars -}}
+  {{- if has (toString $container.name) $call.settings.sidecars -}}
+    yes
+  {{- end -}}
+{{- else -}}
+  {{- $helper := include "jobmesh._sidecars.helper" (list $call $container) | fromJson -}}
+  {{- $line := include "jobmesh._sidecars.line" $container -}}
+  {{- $once := false -}}
+  {{- range concat (list "--version" "--help") (default list $helper.once) -}}
+    {{- $once = or $once (contains (printf " %s " .) $line) -}}
+  {{- end -}}
+  {{- range ternary $container.env list (kindIs "slice" $container.env) -}}
+    {{- if and (kindIs "map" .) $helper.onceVariables -}}
+      {{- $once = or $once (and (has .name $helper.onceVariables) (has (toString .value | lower) (list "1" "t" "true" "y" "yes" "on"))) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and $helper (not $once) (not (has (toString $container.name) (kindIs "slice" $call.settings.containers | ternary $call.settings.containers list))) -}}
+    yes
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Says what is wrong with the names of sidecars. Params: (list $call NAMES INIT_CONTAINERS). */}}
+{{- define "jobmesh._sidecars.asked" -}}
+{{- $call := first . -}}
+{{- $names := index . 1 -}}
+{{- $inits := last . -}}
+{{- $asked := kindIs "slice" $call.settings.sidecars | ternary $call.settings.sidecars list -}}
+{{- range $name := $asked -}}
+  {{- if has $name $names -}}
+    {{- if and (kindIs "slice" $call.settings.containers) (has $name $call.settings.containers) -}}
+      {{- include "jobmesh._errors.add" (list $call (printf "container %q is in containers and in sidecars; it either does the work or serves it" $name)) -}}
+    {{- end -}}
+  {{- else -}}
+    {{- $text := printf "sidecars: no container %q; the pod has: %s" $name (join ", " $names) -}}
+    {{- range $inits -}}
+      {{- if kindIs "map" . -}}
+        {{- if ne (toString .name) $name -}}
+          {{- /* Another one. */ -}}
+        {{- else if eq (toString .restartPolicy) "Always" -}}
+          {{- $text = "" -}}
+          {{- $_ := set $call "native" (append $call.native $name) -}}
+        {{- else -}}
+          {{- $text = printf "sidecars: %q is an init container already, which ends before the containers start; if it serves them, give it restartPolicy: Always" $name -}}
+        {{- end -}}
+      {{- end -}}
+    {{- end -}}
+    {{- if $text -}}
+      {{- include "jobmesh._errors.add" (list $call $text) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Prints how many init containers stay before a sidecar: those in front of the first one
+that is no native sidecar; or, where one of these writes into a volume of the sidecar, all
+up to the last such one. Params: (list SPEC CONTAINER INIT_CONTAINERS).
+*/}}
+{{- define "jobmesh._sidecars.place" -}}
+{{- $spec := first . -}}
+{{- $container := index . 1 -}}
+{{- $inits := last . -}}
+{{- $mounted := list -}}
+{{- range ternary $container.volumeMounts list (kindIs "slice" $container.volumeMounts) -}}
+  {{- if kindIs "map" . -}}
+    {{- $mounted = append $mounted (toString .name) -}}
+  {{- end -}}
+{{- end -}}
+{{- $writable := list -}}
+{{- range ternary $spec.volumes list (kindIs "slice" $spec.volumes) -}}
+  {{- if kindIs "map" . -}}
+    {{- if and (has (toString .name) $mounted) (not (or .configMap .secret .downwardAPI .projected .image)) -}}
+      {{- $writable = append $writable (toString .name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- $place := len $inits -}}
+{{- $written := 0 -}}
+{{- range $i, $init := $inits -}}
+  {{- if kindIs "map" $init -}}
+    {{- if ne (toString $init.restartPolicy) "Always" -}}
+      {{- $place = min $place $i -}}
+      {{- range ternary $init.volumeMounts list (kindIs "slice" $init.volumeMounts) -}}
+        {{- if kindIs "map" . -}}
+          {{- if and (has (toString .name) $writable) (not .readOnly) -}}
+            {{- $written = add $i 1 -}}
+          {{- end -}}
+        {{- end -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- max $place $written -}}
+{{- end -}}
+
+{{/* Makes a native sidecar of a container, in place. Params: (list $call CONTAINER). */}}
+{{- define "jobmesh._sidecars.convert" -}}
+{{- $call := first . -}}
+{{- $container := last . -}}
+{{- $helper := include "jobmesh._sidecars.helper" . | fromJson -}}
+{{- $_ := set $container "restartPolicy" "Always" -}}
+{{- $_ := unset $container "restartPolicyRules" -}}
+{{- if and (ne $call.settings.mesh "auto") (hasKey $call.meshes (default "" $helper.mesh)) -}}
+  {{- $_ := set $call "native" (append $call.native $helper.mesh) -}}
+{{- end -}}
+{{- if hasPrefix "--" (default "" $helper.termFlag) -}}
+  {{- $_ := include "jobmesh._sidecars.flags" (list $container $helper (list $helper.termFlag)) -}}
+{{- end -}}
+{{- if and $call.startsFirst (not $container.startupProbe) -}}
+  {{- $probe := $container.readinessProbe -}}
+  {{- with $helper.probe -}}
+    {{- if not $probe -}}
+      {{- $set := include "jobmesh._sidecars.given" (list $container $helper .moved) -}}
+      {{- $answers := include "jobmesh._sidecars.flags" (list $container $helper .needs $set) -}}
+      {{- if and $answers (not $set) -}}
+        {{- $probe = dict "httpGet" (dict "path" .path "port" (int .port)) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if kindIs "map" $probe -}}
+    {{- $_ := set $container "startupProbe" (merge (dict "successThreshold" 1 "periodSeconds" 1 "failureThreshold" 120) $probe) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Gives flags to a program that the image or the command starts directly, and prints
+something if it has them then. Params: (list CONTAINER HELPER FLAGS [KEEP]); with something
+in KEEP nothing is changed.
+*/}}
+{{- define "jobmesh._sidecars.flags" -}}
+{{- $container := first . -}}
+{{- $helper := index . 1 -}}
+{{- $keep := gt (len .) 3 | ternary (last .) "" -}}
+{{- $direct := not $container.command -}}
+{{- if kindIs "slice" $container.command -}}
+  {{- $direct = or $direct (regexMatch $helper.program (first $container.command | toString | base)) -}}
+{{- end -}}
+{{- $args := ternary $container.args list (kindIs "slice" $container.args) -}}
+{{- $all := true -}}
+{{- range index . 2 | default list -}}
+  {{- if include "jobmesh._sidecars.given" (list $container $helper (list (splitList "=" . | first))) -}}
+    {{- /* It is the author's. */ -}}
+  {{- else if and $direct (not $keep) -}}
+    {{- $args = append $args . -}}
+  {{- else -}}
+    {{- $all = false -}}
+  {{- end -}}
+{{- end -}}
+{{- if $args -}}
+  {{- $_ := set $container "args" $args -}}
+{{- end -}}
+{{- if $all -}}
+  yes
+{{- end -}}
+{{- end -}}
+
+{{/* Prints something if a container has one of some flags, or its variable. Params: (list CONTAINER HELPER FLAGS). */}}
+{{- define "jobmesh._sidecars.given" -}}
+{{- $container := first . -}}
+{{- $helper := index . 1 -}}
+{{- $line := include "jobmesh._sidecars.line" $container -}}
+{{- range $flag := last . | default list -}}
+  {{- if contains (printf " %s " $flag) $line -}}
+    yes
+  {{- end -}}
+  {{- range ternary $container.env list (kindIs "slice" $container.env) -}}
+    {{- if and (kindIs "map" .) $helper.variablePrefix -}}
+      {{- if eq (toString .name) (trimPrefix "--" $flag | upper | replace "-" "_" | print $helper.variablePrefix) -}}
+        yes
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Prints command and args of a container in one line, with blanks around all words, also those with a value behind a =. */}}
+{{- define "jobmesh._sidecars.line" -}}
+{{- $words := concat (ternary .command list (kindIs "slice" .command)) (ternary .args list (kindIs "slice" .args)) -}}
+{{- $line := join " " $words | replace "=true " " " | replace "=" " " -}}
+{{- print " " (regexReplaceAll "[\\s]+" $line " ") " " -}}
+{{- end -}}
+
+{{/*
+Prints the row of the helper that a container runs, as JSON; {} for any other program. The
+program decides where it is known; the image is asked where there is no command, or only a
+script in a file of the image. Params: (list $call CONTAINER).
+*/}}
+{{- define "jobmesh._sidecars.helper" -}}
+{{- $call := first . -}}
+{{- $container := last . -}}
+{{- if not (hasKey $call.kept "helpers") -}}
+  {{- $_ := set $call.kept "helpers" (include "jobmesh._helpers" . | fromJsonArray) -}}
+{{- end -}}
+{{- $image := toString $container.image | lower | splitList "@" | first -}}
+{{- $command := ternary $container.command list (kindIs "slice" $container.command) -}}
+{{- $started := "" -}}
+{{- if $command -}}
+  {{- $started = first $command | toString | base -}}
+  {{- if and (has $started (list "sh" "bash" "ash" "dash")) (gt (len $command) 1) -}}
+    {{- $started = concat $command (ternary $container.args list (kindIs "slice" $container.args)) | last | toString -}}
+  {{- end -}}
+{{- end -}}
+{{- $hidden := or (not $command) (hasSuffix ".sh" $started) -}}
+{{- $line := include "jobmesh._sidecars.line" $container -}}
+{{- $found := dict -}}
+{{- range $call.kept.helpers -}}
+  {{- if not $found -}}
+    {{- $runs := or (regexMatch .program $started) (and $hidden (regexMatch .image $image)) -}}
+    {{- if and $runs (or (not .subcommand) (contains (printf " %s " .subcommand) $line)) -}}
+      {{- $found = . -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- toJson $found -}}
+{{- end -}}
