@@ -23,7 +23,8 @@ const (
 // wrapper looks far more often.
 func (r *run) linkerdAwait(args []string, version string) int {
 	f, err := wrapflags.ReadLinkerdAwait(args, r.env.lookup)
-	r.log = &logger{quiet: !f.Verbose}
+	r.log = &logger{quiet: !f.Verbose, warnings: true} // it tells of a timeout always
+	r.dropIn = true
 	switch {
 	case err != nil:
 		r.logEvent(event{severity: failure, name: "usage", text: err.Error(), hint: "linkerd-await --help lists the flags"})

@@ -14,7 +14,9 @@ import (
 // arguments or environment, which may hold secrets.
 type logger struct {
 	json  bool
-	quiet bool
+	quiet bool // errors only
+	// warnings adds them to what is written where quiet is set.
+	warnings bool
 	// stalled is set while nobody reads stderr: one line has waited for that, and the
 	// next ones do not.
 	stalled bool
@@ -52,7 +54,7 @@ func (l *logger) log(e event) {
 			defer l.log(event{severity: failure, name: "termination-log", text: terminationLog + " " + err.Error() + ": nothing is written there"})
 		}
 	}
-	if l.quiet && e.severity != failure {
+	if l.quiet && e.severity != failure && !(l.warnings && e.severity == warning) {
 		return
 	}
 	l.write(l.format(e, time.Now()))

@@ -271,6 +271,9 @@ func (r *run) judgeAgain(s *stopping, start time.Time) {
 	case p.fallbackStop != nil && sock.IsRefused(s.err) && !p.fallbackStop.Refused(fallbackLimit):
 		s.request, p.fallbackStop = p.fallbackStop, nil
 		s.next = time.Now()
+	case p.asked && !p.answered && r.dropIn && sock.IsRefused(s.err):
+		s.done = true
+		r.logEvent(event{severity: info, name: "proxy-gone", took: took, text: p.name + " is not there"})
 	case p.asked && !p.answered:
 		// It may never have been there, and whoever waits for it has waited already.
 		s.done = true

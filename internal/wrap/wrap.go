@@ -54,6 +54,9 @@ type run struct {
 	signals *signalQueue
 	// member is this container's place among several, nil for the only one.
 	member *membership
+	// dropIn is set under the name of linkerd-await, which says nothing of a proxy that was
+	// never there.
+	dropIn bool
 	// started is set once the command has been.
 	started bool
 	// ending is the signal that ended the wait, 0 for none.

@@ -67,7 +67,16 @@ func TestLinkerdAwait(t *testing.T) {
 		p := startProxy(t, "", time.Hour)
 		assert.Equal(t, 69, under(t, "linkerd-await", "-p", port(p), "-t", "200ms", "--", "true").run().code)
 		assert.Equal(t, 69, under(t, "linkerd-await", "-p", port(p), "--timeout=200ms").run().code)
-		assert.Equal(t, 4, under(t, "linkerd-await", "-p", port(p), "-t200ms", "--timeout-fatal=false", "--", "sh", "-c", "exit 4").run().code)
+		r := under(t, "linkerd-await", "-p", port(p), "-t200ms", "--timeout-fatal=false", "--", "sh", "-c", "exit 4").run()
+		assert.Equal(t, 4, r.code)
+		assert.Contains(t, r.stderr, "warning: linkerd not ready after", "it tells of that without -v")
+	})
+	t.Run("nobody there", func(t *testing.T) {
+		addr, _ := reservePort(t)
+		r := under(t, "linkerd-await", "-S", "-p", strings.TrimPrefix(addr, "127.0.0.1:"), "-t200ms", "--timeout-fatal=false", "--", "sh", "-c", "exit 4").run()
+		assert.Equal(t, 4, r.code)
+		assert.Contains(t, r.stderr, "connection refused")
+		assert.NotContains(t, r.stderr, "not stopped", "there is nothing to stop")
 	})
 	t.Run("disabled", func(t *testing.T) {
 		for _, name := range []string{"LINKERD_AWAIT_DISABLED", "LINKERD_DISABLED"} {
