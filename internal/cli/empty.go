@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -24,6 +25,11 @@ func nothingRead(args []string) error {
 	if slices.Contains(args, manifest.Stdin) {
 		where = strings.Join(append(slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == manifest.Stdin }), "stdin"), ", ")
 		hints = append([]string{"did the command before the pipe fail? bash goes on then, unless told: set -o pipefail"}, hints...)
+	}
+	for _, arg := range args {
+		if isFile(filepath.Join(arg, "Chart.yaml")) {
+			hints = append([]string{fmt.Sprintf("%s is a chart: helm template %s >rendered.yaml", arg, arg)}, hints...)
+		}
 	}
 	return fault.New(fault.Usage, fmt.Errorf("%s: there is no Kubernetes object to read", where), hints...)
 }

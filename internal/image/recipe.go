@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
 // A Recipe says what goes into an image: the content of images/NAME/image.yaml.
@@ -63,8 +64,12 @@ func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 	r := Recipe{Name: name, Version: version}
 	text, err := os.ReadFile(filepath.Join(sources, "images", name, "image.yaml"))
 	if os.IsNotExist(err) || name != filepath.Base(name) {
+		names := RecipeNames(sources)
+		if meant, likely := nearest.Guess(name, names); likely {
+			return r, fault.New(fault.Usage, fmt.Errorf("image %q is unknown, did you mean %s?", name, meant))
+		}
 		return r, fault.New(fault.Usage, fmt.Errorf("image %q is unknown: there is no images/%s/image.yaml", name, name),
-			"the images are "+strings.Join(RecipeNames(sources), ", "))
+			"the images are "+strings.Join(names, ", "))
 	}
 	if err != nil {
 		return r, err

@@ -17,6 +17,8 @@ another kind, and that failure would show the internals of this chart.
 {{- $arguments := index . 1 -}}
 {{- if include "jobmesh._call.isRoot" $arguments -}}
   {{- include "jobmesh._errors.add" (list $call "got the root context alone; call it with (list $ \"name.of.define\")") -}}
+{{- else if and (kindIs "string" $arguments) $arguments -}}
+  {{- include "jobmesh._errors.add" (list $call (printf "got the name %q alone; call it with (list $ %q)" $arguments $arguments)) -}}
 {{- else if not (kindIs "slice" $arguments) -}}
   {{- include "jobmesh._errors.add" (list $call (printf "want %s, got %s" $call.want (include "jobmesh._errors.kind" $arguments))) -}}
 {{- else if not (has (len $arguments) (list 2 3)) -}}
