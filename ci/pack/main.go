@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -104,13 +105,36 @@ func signingKey() (*signature.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return signature.ReadKey(path, text, func() ([]byte, error) {
+	key, err := signature.ReadKey(path, text, func() ([]byte, error) {
 		passphrase, given := os.LookupEnv("COSIGN_PASSWORD")
 		if !given {
 			return nil, fmt.Errorf("key %s is encrypted, and there is no passphrase\nhint: set COSIGN_PASSWORD to it", path)
 		}
 		return []byte(passphrase), nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	public, err := os.ReadFile(publicKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		return key, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return key, checkKey(key, public)
+}
+
+// publicKey is the file by which action.yml knows who has released the program.
+const publicKey = "release.pub"
+
+// checkKey refuses a key whose signatures the action would not accept.
+func checkKey(key *signature.Key, public []byte) error {
+	known, err := signature.ReadPublicKey(publicKey, public)
+	if err == nil && known.Hint() != key.Public().Hint() {
+		err = fmt.Errorf("the key of SIGN_KEY is not that of %s, by which action.yml verifies what it downloads\nhint: openssl pkey -in KEY -pubout -out %s", publicKey, publicKey)
+	}
+	return err
 }
 
 // builtImage is the digest of the image in dist/, which the archives pin.

@@ -76,6 +76,7 @@ to in plain HTTP, others in HTTPS. The references go to stdout, by digest; with
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.from, "from", []string{"dist"}, "folder that jobmesh build or make release wrote; repeatable")
 	flags.StringArrayVar(&o.tags, "tag", nil, "one more tag for the image, such as latest; repeatable")
+	_ = cmd.MarkFlagDirname("from") // fails only for a flag that is not there
 	flags.BoolVar(&o.dryRun, "dry-run", false, "list what would be sent, and send nothing")
 	flags.StringVar(&o.signKey, "sign-key", "", "private key to sign with, in PEM, or of cosign generate-key-pair (passphrase in COSIGN_PASSWORD)")
 	flags.BoolVar(&o.keyless, "sign-keyless", false, "sign with the identity that an installed cosign asks for, and its public log")
