@@ -17,6 +17,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/image"
+	"github.com/jobmesh/jobmesh/internal/plugin"
 	"github.com/jobmesh/jobmesh/internal/registry"
 	"github.com/jobmesh/jobmesh/internal/release"
 	"github.com/jobmesh/jobmesh/internal/upstream"
@@ -213,7 +214,11 @@ func published(ctx context.Context, what string, w Wanted, client *registry.Clie
 	case artifact.Manifest.Config.MediaType == chart.ConfigType && artifact.Layer.Descriptor.MediaType != chart.ArchiveType:
 		return Look{}, fault.New(fault.Verification, fmt.Errorf("%s is a chart, and does not have one archive alone", ref.Name()))
 	case artifact.Manifest.Config.MediaType != chart.ConfigType:
-		return Look{}, fault.New(fault.Usage, fmt.Errorf("%s is neither a multi-arch image nor a chart", ref.Name()), "jobmesh publish prints the references of what it pushed")
+		hint := "jobmesh publish prints the references of what it pushed"
+		if strings.HasSuffix(ref.Context().RepositoryStr(), "/"+plugin.Name) {
+			hint = "Helm verifies its plugin itself: helm plugin install --keyring jobmesh.gpg"
+		}
+		return Look{}, fault.New(fault.Usage, fmt.Errorf("%s is neither a multi-arch image nor a chart", ref.Name()), hint)
 	}
 	return chartIn(artifact, top, w), nil
 }
