@@ -3,6 +3,7 @@ package inject
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/patch"
@@ -41,9 +42,37 @@ func diff(into []patch.Change, before, after any, path manifest.Path, base int) 
 			if reflect.DeepEqual(after[:len(before)], before) {
 				return append(into, patch.Change{Op: patch.Append, Path: path, Base: base, Value: after[len(before):]}), nil
 			}
+			if at := insertion(before, after); at >= 0 {
+				change := patch.Change{Op: patch.Insert, Path: path, Base: base, At: at, Value: after[at : at+added]}
+				if at == len(before) {
+					change.Op = patch.Append
+				}
+				// The items in front of it keep their places.
+				changes, err := diffItems(into, before, slices.Delete(slices.Clone(after), at, at+added), path, base)
+				return append(changes, change), err
+			}
 		}
 	}
 	return append(into, patch.Change{Op: patch.Set, Path: path, Base: base, Value: after}), nil
+}
+
+// insertion returns how many items, known by their names, stay in front of those that were
+// added in one place, where nothing was changed behind them; -1 for any other change.
+func insertion(before, after []any) int {
+	at := 0
+	for at < len(before) && nameOf(before[at]) != "" && nameOf(before[at]) == nameOf(after[at]) {
+		at++
+	}
+	if at == 0 || !reflect.DeepEqual(before[at:], after[at+len(after)-len(before):]) {
+		return -1
+	}
+	return at
+}
+
+func nameOf(item any) string {
+	m, _ := item.(map[string]any)
+	name, _ := m["name"].(string)
+	return name
 }
 
 func diffMaps(into []patch.Change, before, after map[string]any, path manifest.Path, base int) ([]patch.Change, error) {

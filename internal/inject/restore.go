@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -24,13 +25,15 @@ func (u *unit) restore(final, uninject bool) *manifest.Document {
 		additions = append(additions, patch.Addition{Node: u.document.Root, Undos: results})
 	}
 	var objects []manifest.Object
+	moved := map[string][]patch.Move{} // by the path of the object
 	for _, o := range u.document.Objects() {
-		undos, has, err := recorded(o)
+		undos, moves, has, err := recorded(o)
 		switch {
 		case err != nil:
 			u.mistake(o, err)
 		case has:
 			objects = append(objects, o)
+			moved[o.Path.String()] = moves
 			additions = append(additions, patch.Addition{Node: o.Node, Undos: undos})
 			if final {
 				u.note(o, Restored, "")
@@ -48,8 +51,18 @@ func (u *unit) restore(final, uninject bool) *manifest.Document {
 	text, err := patch.Revert(u.document, additions)
 	if err == nil {
 		d := manifest.Parse(u.document.File, u.document.Line, text)
-		if err = d.Err; err == nil {
-			u.text = text
+		err = d.Err
+		for _, o := range objects {
+			if err == nil {
+				d, err = unmove(d, o.Path, moved[o.Path.String()])
+			}
+			if errors.Is(err, patch.ErrChanged) {
+				u.mistake(o, err)
+				return nil
+			}
+		}
+		if err == nil {
+			u.text = d.Text
 			return d
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
 // A task is one object that the chart is asked to inject.
@@ -17,6 +18,8 @@ type task struct {
 	// hidden are the parts of the object that the chart is not shown, because their pods
 	// are left as they are, by their path as text.
 	hidden map[string]part
+	// moves are the containers that were moved in the text already.
+	moves []patch.Move
 	// asHook says that the chart is shown the object as a Helm hook, which it is not.
 	asHook bool
 }

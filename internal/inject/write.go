@@ -16,7 +16,7 @@ import (
 // All objects of a document are changed in one go, since anchors and aliases tie them
 // together. So one object with a mistake leaves the whole document as it was.
 func (u *unit) finish(renderings []rendering) {
-	if len(u.tasks) == 0 {
+	if len(u.tasks) == 0 || !u.moveContainers(renderings) {
 		return
 	}
 	var changes []patch.Change
@@ -108,12 +108,12 @@ func (u *unit) attempt(d *manifest.Document, changes []patch.Change, ends []int,
 		return nil, err
 	}
 	from := 0
-	for _, end := range ends {
+	for task, end := range ends {
 		var undos []patch.Undo
 		for i := from; i < end; i++ {
 			undos = append(undos, plan.Undo(i)...)
 		}
-		record := recordOf(u.renderer.version, undos)
+		record := recordOf(u.renderer.version, undos, u.tasks[task].moves)
 		for i := from; i < end; i++ {
 			plan.SetValue(i, replaced(changes[i].Value, record))
 		}
@@ -125,7 +125,7 @@ func (u *unit) attempt(d *manifest.Document, changes []patch.Change, ends []int,
 	}
 	var additions []patch.Addition
 	for _, o := range result.Objects() {
-		if undos, has, err := recorded(o); err != nil {
+		if undos, _, has, err := recorded(o); err != nil {
 			return nil, err
 		} else if has {
 			additions = append(additions, patch.Addition{Node: o.Node, Undos: undos})

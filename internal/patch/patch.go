@@ -31,6 +31,8 @@ const (
 	Append
 	// Set replaces what is at Path.
 	Set
+	// Insert puts the items of Value, which have names, in front of item At of the list.
+	Insert
 )
 
 // A Change is one addition, or replacement, in a document.
@@ -40,6 +42,7 @@ type Change struct {
 	// Base is how many steps of Path lead to the object that records the change.
 	Base  int
 	Key   string
+	At    int
 	Value any // as JSON has it: map[string]any, []any, string, bool, number, nil
 }
 
@@ -84,6 +87,7 @@ const (
 	addPair actionKind = iota
 	prependItems
 	appendItems
+	insertItems
 	replace
 )
 
@@ -191,6 +195,10 @@ func (p *Plan) locate(c Change, expand bool) (action, error) {
 		a.kind = prependItems
 	case c.Op == Append:
 		a.kind = appendItems
+	case c.Op == Insert && c.At < len(n.Content):
+		a.kind = insertItems
+	case c.Op == Insert:
+		return a, errors.New("is not there")
 	}
 	names, named := namesOf(c.Value)
 	for _, name := range names {
@@ -301,7 +309,14 @@ func (p *Plan) write(wanted any, first bool) ([]byte, error) {
 			}
 			done[id] = true
 			items, _ := treeOfValue(p.changes[i].Value).([]any)
-			w.addItems(a.parent, a.path, a.kind == prependItems, items)
+			at := -1
+			switch a.kind {
+			case prependItems:
+				at = 0
+			case insertItems:
+				at = p.changes[i].At
+			}
+			w.addItems(a.parent, a.path, at, items)
 		}
 	}
 	return w.result()

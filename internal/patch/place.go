@@ -27,7 +27,11 @@ func (w *writer) edit(from, to int, text string, depth int) {
 func (w *writer) addPair(m *yaml.Node, path manifest.Path, key string, value any) {
 	s := w.style(path)
 	if isFlow(m) {
-		w.addFlow(m, s, key == "metadata", len(path), func(pretty bool, pad, unit string) string {
+		before := -1
+		if key == "metadata" {
+			before = 0
+		}
+		w.addFlow(m, s, before, len(path), func(pretty bool, pad, unit string) string {
 			if pretty {
 				return s.word(key, true) + s.colon + s.pretty(value, pad, unit)
 			}
@@ -54,14 +58,14 @@ func (w *writer) append(n *yaml.Node, s style, added string, indent, depth int) 
 	w.edit(at, at, s.newline+spaces(indent)+added, depth)
 }
 
-// addItems adds items to a list.
-func (w *writer) addItems(l *yaml.Node, path manifest.Path, front bool, items []any) {
+// addItems adds items to a list: in front of an item, or at the end where it is -1.
+func (w *writer) addItems(l *yaml.Node, path manifest.Path, before int, items []any) {
 	s := w.style(path)
 	if _, isWord := items[0].(scalar); isWord && len(l.Content) > 0 {
 		s.quote = quoteOf(l.Content[0])
 	}
 	if isFlow(l) {
-		w.addFlow(l, s, front, len(path), func(pretty bool, pad, unit string) string {
+		w.addFlow(l, s, before, len(path), func(pretty bool, pad, unit string) string {
 			texts := make([]string, len(items))
 			for i, item := range items {
 				texts[i] = s.flow(item)
@@ -82,11 +86,11 @@ func (w *writer) addItems(l *yaml.Node, path manifest.Path, front bool, items []
 		texts[i] = s.item(item, indent)
 	}
 	pad := s.newline + spaces(indent)
-	if !front {
+	if before < 0 {
 		w.append(l, s, strings.Join(texts, pad), indent, len(path))
 		return
 	}
-	at := w.aboveComments(w.text.start(l, 0), indent)
+	at := w.aboveComments(w.text.start(l, before), indent)
 	w.edit(at, at, strings.Join(texts, pad)+pad, len(path))
 }
 
@@ -108,7 +112,7 @@ func (w *writer) aboveComments(at, indent int) int {
 
 // addFlow adds to a flow collection. write writes what is added; with pretty, over
 // several lines, the way of JSON.
-func (w *writer) addFlow(n *yaml.Node, s style, front bool, depth int, write func(pretty bool, pad, unit string) string) {
+func (w *writer) addFlow(n *yaml.Node, s style, before, depth int, write func(pretty bool, pad, unit string) string) {
 	opening := w.text.content(n)
 	if len(n.Content) == 0 {
 		added := write(false, "", "")
@@ -118,7 +122,7 @@ func (w *writer) addFlow(n *yaml.Node, s style, front bool, depth int, write fun
 		w.edit(opening+1, opening+1, added, depth)
 		return
 	}
-	start := w.text.start(n, 0)
+	start := w.text.start(n, max(before, 0))
 	pad, ownLine := w.linePrefix(start)
 	separator := s.comma
 	unit := ""
@@ -130,7 +134,7 @@ func (w *writer) addFlow(n *yaml.Node, s style, front bool, depth int, write fun
 		pad, ownLine = "", false
 	}
 	added := write(ownLine && s.json, pad, unit)
-	if front {
+	if before >= 0 {
 		w.edit(start, start, added+separator, depth)
 		return
 	}

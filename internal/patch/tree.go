@@ -159,6 +159,9 @@ func (c Change) applyHere(tree any) (any, bool) {
 	if !isList && !isNull(tree) {
 		return tree, false
 	}
+	if c.Op == Insert {
+		return slices.Insert(slices.Clone(l), min(c.At, len(l)), value.([]any)...), true
+	}
 	if c.Op == Prepend {
 		return append(slices.Clone(value.([]any)), l...), true
 	}

@@ -208,18 +208,19 @@ in KEEP nothing is changed.
   {{- $direct = or $direct (regexMatch $helper.program (first $container.command | toString | base)) -}}
 {{- end -}}
 {{- $args := ternary $container.args list (kindIs "slice" $container.args) -}}
+{{- $given := list -}}
 {{- $all := true -}}
 {{- range index . 2 | default list -}}
   {{- if include "jobmesh._sidecars.given" (list $container $helper (list (splitList "=" . | first))) -}}
     {{- /* It is the author's. */ -}}
   {{- else if and $direct (not $keep) -}}
-    {{- $args = append $args . -}}
+    {{- $given = append $given . -}}
   {{- else -}}
     {{- $all = false -}}
   {{- end -}}
 {{- end -}}
-{{- if $args -}}
-  {{- $_ := set $container "args" $args -}}
+{{- if $given -}}
+  {{- $_ := set $container "args" (concat $given $args) -}}
 {{- end -}}
 {{- if $all -}}
   yes

@@ -1,0 +1,124 @@
+package inject
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/patch"
+)
+
+// The fields of a pod spec between which containers move, and the field of a container that
+// has no meaning in the second one.
+const (
+	containers     = "containers"
+	initContainers = "initContainers"
+	rulesField     = "restartPolicyRules"
+)
+
+// moveContainers moves in the text what the chart has moved from containers to
+// initContainers, with its comments. What the chart has changed beside that are additions,
+// which finish makes afterwards. It is false where a container could not be moved; the whole
+// document stays as it was then.
+func (u *unit) moveContainers(renderings []rendering) bool {
+	d := u.tasks[0].object.Document
+	moved := false
+	for i, t := range u.tasks {
+		if renderings[i].mistakes != nil {
+			continue
+		}
+		after := t.result(renderings[i].object)
+		for _, template := range t.object.PodTemplates() {
+			_, spec := template.Spec()
+			result, moves, err := moveIn(d, t.object.Path, spec, t.before, after)
+			if err != nil {
+				u.note(t.object, Skipped, err.Error())
+				return false
+			}
+			for _, m := range moves {
+				u.unprobed(t.object, spec, after, m.Name)
+			}
+			d, t.moves = result, append(t.moves, moves...)
+			moved = moved || len(moves) > 0
+		}
+	}
+	if !moved {
+		return true
+	}
+	tree, err := meaning(d)
+	for _, t := range u.tasks {
+		if err != nil {
+			u.mistake(t.object, err)
+			return false
+		}
+		for _, o := range d.Objects() {
+			if slices.Equal(o.Path, t.object.Path) {
+				t.object = o
+			}
+		}
+		t.before = manifest.Lookup(tree, t.object.Path)
+	}
+	return true
+}
+
+// unprobed notes a container that others do not wait for, since it became a native sidecar
+// without a startup probe.
+func (u *unit) unprobed(o manifest.Object, spec manifest.Path, after any, name string) {
+	items, _ := manifest.Lookup(after, spec.Join(initContainers)).([]any)
+	for _, item := range items {
+		fields, _ := item.(map[string]any)
+		if nameOf(item) != name || fields["startupProbe"] != nil {
+			continue
+		}
+		why := "it has no readiness probe that could be one"
+		if fields["readinessProbe"] != nil {
+			why = "the proxy of a mesh may start after it, and it would wait for the network; name the mesh and meshVersion where the proxy is native, or mesh none where there is none"
+		}
+		u.note(o, Noted, fmt.Sprintf("%s is a native sidecar without a startup probe, so that nothing waits until it serves: %s", name, why))
+	}
+}
+
+// moveIn moves containers of one pod spec.
+func moveIn(d *manifest.Document, object, spec manifest.Path, before, after any) (*manifest.Document, []patch.Move, error) {
+	names := func(tree any, field string) []string {
+		var names []string
+		items, _ := manifest.Lookup(tree, spec.Join(field)).([]any)
+		for _, item := range items {
+			names = append(names, nameOf(item))
+		}
+		return names
+	}
+	from, to := names(before, containers), names(before, initContainers)
+	left, wanted := names(after, containers), names(after, initContainers)
+	var moves []patch.Move
+	for _, name := range wanted {
+		index := slices.Index(from, name)
+		if name == "" || index < 0 || slices.Contains(left, name) || slices.Contains(to, name) {
+			continue
+		}
+		at := 0 // how many of those that are there stay in front
+		for at < len(to) && slices.Index(wanted, to[at]) < slices.Index(wanted, name) {
+			at++
+		}
+		result, move, err := patch.MoveItem(d, patch.Moving{
+			Object: object, Mapping: spec, From: containers, To: initContainers, Index: index, At: at, Without: rulesField,
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		d, moves = result, append(moves, move)
+		from, to = slices.Delete(from, index, index+1), slices.Insert(to, at, name)
+	}
+	return d, moves, nil
+}
+
+// unmove takes moves back, the last one first.
+func unmove(d *manifest.Document, object manifest.Path, moves []patch.Move) (*manifest.Document, error) {
+	for _, m := range slices.Backward(moves) {
+		var err error
+		if d, err = patch.Unmove(d, object, m); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
