@@ -34,11 +34,11 @@ type Request struct {
 	Addresses []sock.Address
 
 	bytes []byte
-	reply []byte // of the last try; made when there is somebody who answers
+	reply []byte // the answer to the last try; allocated by the first one that connects
 }
 
-// statusLine is how much of an answer has its status: "HTTP/1.1 200" and the space or
-// line end behind it.
+// statusLine is the number of bytes from which the status of an answer can be read:
+// "HTTP/1.1 200" and the space or line end behind it.
 const statusLine = len("HTTP/1.1 200 ")
 
 const (
@@ -75,8 +75,8 @@ func NewLocal(method string, u address.URL, headers ...string) *Request {
 func (r *Request) String() string { return r.Method + " " + r.URL.Text }
 
 // Do sends the request and returns the status code of the answer. It reads the answer
-// to its end, as far as restLimit and bodyLimit go: a server that writes head and body
-// apart would be reset in between, and some do what they were asked only after both.
+// to its end, as far as restLimit and bodyLimit go. Closing earlier would reset a server
+// that writes head and body apart, and some do what they were asked only after both.
 func (r *Request) Do(p sock.Patience) (status int, err error) {
 	status, _, err = r.Body(p)
 	return status, err
@@ -136,19 +136,19 @@ func exchange(c sock.Conn, request, reply []byte, p sock.Patience) (answer []byt
 	}
 	switch {
 	case len(answer) == 0 && got == len(reply):
-		return nil, ErrNotHTTP // interim answers without an end
+		return nil, ErrNotHTTP // interim answers filled all of the buffer
 	case len(answer) == 0:
 		return nil, ErrNoReply
 	case len(answer) >= statusLine:
 		if status, err := parseStatus(answer[:statusLine]); err == nil && isInterim(status) {
-			return nil, ErrNotHTTP // one of them, and not whole
+			return nil, ErrNotHTTP // an interim answer, cut off, and nothing behind it
 		}
 	}
 	return answer, nil
 }
 
-// isInterim reports whether a status says that the answer is still to come. 101 does
-// not: it would be the last word of a server that was asked for another protocol.
+// isInterim reports whether a status says that the answer is still to come. 101 does not:
+// a server sends it where it goes on in another protocol, and no answer follows.
 func isInterim(status int) bool { return status >= 100 && status <= 199 && status != 101 }
 
 // afterInterim returns what stands behind the interim answers that have arrived whole.
@@ -197,7 +197,7 @@ func (r *Request) Refused(limit time.Duration) bool {
 		if !sock.IsRefused(err) {
 			return false
 		}
-		// The others say something of this side: no such family, or no port left.
+		// Other errors are about this side: no such address family, or no port left.
 		refused = refused || err == syscall.ECONNREFUSED
 	}
 	return refused

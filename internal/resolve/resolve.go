@@ -2,9 +2,8 @@
 // /etc/hosts, then with the name servers, search list and options of
 // /etc/resolv.conf.
 //
-// It is a stub resolver of the plainest kind, because the one in net makes the
-// wrapper 0.5 MB larger. It asks for IPv4 addresses first, and for IPv6
-// addresses where there are none.
+// It is a plain stub resolver, because the one in net would make the wrapper 0.5 MB larger.
+// It asks for IPv4 addresses first, and for IPv6 addresses where there are none.
 package resolve
 
 import (

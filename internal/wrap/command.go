@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// becomeReaper makes orphans children of this process where it is not PID 1,
-// as in a pod whose containers share a process namespace. The kernel's refusal
-// costs only that: a Linux older than 3.4.
+// becomeReaper asks the kernel to make orphans children of this process. PID 1 gets them
+// anyway; in a pod whose containers share a process namespace the wrapper is not PID 1.
+// Where the kernel refuses, orphans go to another process, and nothing else is lost.
 func becomeReaper() {
 	const prSetChildSubreaper = 36
 	if os.Getpid() != 1 {
@@ -24,22 +24,24 @@ type child struct {
 	*run
 	pid int
 	due schedule
-	// terminating is set once it was asked to end, killing once it has to in time.
+	// terminating is set once the command was asked to end, and killing once it will be
+	// killed unless it ends in time.
 	terminating, killing bool
-	// lost is set once a proxy has gone that it cannot do without.
+	// lost is set once a proxy has gone that the command cannot do without.
 	lost bool
 }
 
-// runCommand starts the command, passes signals on and reaps whatever ends,
-// until the command itself ends. It returns the exit code that says so.
+// runCommand starts the command, passes signals on to it and reaps every child that ends,
+// until the command itself has ended. It returns the exit code that stands for its end.
 func (r *run) runCommand(path string, argv, env []string) (code int, failed *startError) {
 	becomeReaper()
+	r.signals.takeAll()
 	start := time.Now()
 	// The kernel kills the command when the thread that started it ends, as it does with
 	// all others when PID 1 ends. The Go runtime ends no thread before that.
 	pid, err := startChild(path, argv, env, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL})
 	if err == syscall.EPERM || err == syscall.ENOSYS || err == syscall.EINVAL {
-		pid, err = startChild(path, argv, env, nil) // where it is prctl that is forbidden
+		pid, err = startChild(path, argv, env, nil) // a seccomp filter may forbid prctl
 	}
 	if err != nil {
 		return 0, explainStart(argv[0], path, err)
@@ -63,7 +65,8 @@ func startChild(path string, argv, env []string, how *syscall.SysProcAttr) (pid 
 	return syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: env, Files: []uintptr{0, 1, 2}, Sys: how})
 }
 
-// attend does what there is to do until the command has ended.
+// attend forwards signals, reaps children and runs the schedule until the command has
+// ended.
 func (c *child) attend() syscall.WaitStatus {
 	for {
 		switch s := c.signals.await(c.due.next()); s {
@@ -79,7 +82,8 @@ func (c *child) attend() syscall.WaitStatus {
 	}
 }
 
-// signal sends the command a signal. It is not reaped yet, so the pid is its own.
+// signal sends the command a signal. The command is not reaped yet, so no other process
+// can have its pid.
 func (c *child) signal(s syscall.Signal) {
 	_ = syscall.Kill(c.pid, s)
 	if s == syscall.SIGTERM && c.opts.KillAfter > 0 && !c.killing {
@@ -99,9 +103,9 @@ func (c *child) kill() {
 // watchPause is the pause between two looks whether the proxies are there.
 const watchPause = 250 * time.Millisecond
 
-// watch ends the command when a proxy has gone. One that refuses twice in a row
-// has; where it comes back in between, the pod restarts it. In a pod that is being
-// deleted, proxies go beside the command.
+// watch ends the command when a proxy has gone: when it has refused connections twice in a
+// row. One that comes back in between was restarted by the kubelet. A command that was
+// asked to end is left alone, because in a pod that is being deleted proxies end too.
 func (c *child) watch() {
 	if c.terminating {
 		return
@@ -137,7 +141,7 @@ func (p *proxy) listensAt() string {
 	return ""
 }
 
-// A schedule is what is to be done once, and when.
+// A schedule is a list of things that are to be done once, each at its own time.
 type schedule []task
 
 type task struct {
@@ -149,16 +153,16 @@ func (s *schedule) add(in time.Duration, do func()) {
 	*s = append(*s, task{at: time.Now().Add(in), do: do})
 }
 
-// next is how long nothing is due.
+// next returns the time until something is due, or a day where nothing is.
 func (s schedule) next() time.Duration {
-	wait := 24 * time.Hour // a while, with nothing to do
+	wait := 24 * time.Hour
 	for _, t := range s {
 		wait = min(wait, time.Until(t.at))
 	}
 	return wait
 }
 
-// run does what is due, which may add to the schedule.
+// run does everything that is due. What it does may add to the schedule.
 func (s *schedule) run() {
 	all := *s
 	*s = nil
@@ -171,16 +175,17 @@ func (s *schedule) run() {
 	}
 }
 
-// endOrphans ends what the command left behind, as the kernel would when PID 1
-// goes, but with a word of warning first. Half-open connections of theirs would
-// keep a proxy draining for minutes (linkerd2 issue 8033). Where this process is
-// not PID 1 it would hit other containers, and does nothing.
+// endOrphans ends the processes that the command left behind: SIGTERM first, and SIGKILL
+// half a second later, which is all that the kernel would send when PID 1 ends. Their
+// half-open connections would keep a proxy draining for minutes (linkerd2 issue 8033).
+// Where this process is not PID 1 the signals would reach other containers, so it does
+// nothing.
 func endOrphans() {
 	const everybody, grace = -1, 500 * time.Millisecond
 	if os.Getpid() != 1 || syscall.Kill(everybody, syscall.SIGTERM) == syscall.ESRCH {
 		return
 	}
-	// In a namespace of its own, whoever is left is a child.
+	// PID 1 is the parent of every process that is left, and has to reap them all.
 	if !awaitGone(time.Now().Add(grace), func(time.Duration) bool {
 		reap(0)
 		return syscall.Kill(everybody, 0) == syscall.ESRCH
@@ -189,8 +194,8 @@ func endOrphans() {
 	}
 }
 
-// reap takes every child that has ended, orphans among them, and returns the
-// status of the one that matters if it is one of them.
+// reap waits for every child that has ended, orphans included. It returns the status of
+// the process pid, and whether that one was among them.
 func reap(pid int) (status syscall.WaitStatus, ended bool) {
 	for {
 		var s syscall.WaitStatus
@@ -263,8 +268,8 @@ func lookPath(name string, env environment) (string, *startError) {
 	}
 }
 
-// explainStart turns the kernel's refusal to start a command into words. What
-// it says of a script without its interpreter ("no such file") misleads.
+// explainStart turns the kernel's refusal to start a command into words. The kernel's own
+// words mislead where a script's interpreter is missing: "no such file".
 func explainStart(name, path string, err error) *startError {
 	e := &startError{code: codeNotExecutable}
 	name = strconv.Quote(name) // it may hold anything

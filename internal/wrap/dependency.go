@@ -25,7 +25,8 @@ func (r *run) waitForDependencies() bool {
 		var last error
 		done := r.poll(remaining(r.opts.WaitForTimeout, start), lookLimit, func(left time.Duration) bool {
 			err := checkDependency(&d, sock.For(left, r.interrupted), len(r.plan.proxies) > 0)
-			// A try that the limit cut short says nothing about the server.
+			// A look that was cut short by the limit says nothing about the server, so
+			// the error before it is the one to tell.
 			if last == nil || err != sock.ErrTimeout {
 				last = err
 			}
@@ -62,7 +63,8 @@ func addressesOf(host string, port uint16, p sock.Patience) ([]sock.Address, err
 	return addresses, err
 }
 
-// checkDependency looks once. meshed says that a proxy may stand between.
+// checkDependency looks once whether a dependency is there. meshed says that a mesh proxy
+// may stand between the wrapper and the dependency.
 func checkDependency(d *wrapflags.Dependency, p sock.Patience, meshed bool) error {
 	addresses, err := addressesOf(d.Host, d.Port, p)
 	if err != nil {
@@ -90,11 +92,11 @@ func checkDependency(d *wrapflags.Dependency, p sock.Patience, meshed bool) erro
 	return err
 }
 
-// errClosed is a connection that was taken and dropped.
+// errClosed says that a connection was accepted and then closed.
 var errClosed = errors.New("connection closed at once")
 
-// staysOpen tells a server from a mesh proxy in front of none: the proxy takes
-// every connection itself, and drops it when it cannot reach the server.
+// staysOpen tells a server from a mesh proxy whose server is not there: the proxy accepts
+// every connection by itself, and closes it when it cannot reach the server.
 func staysOpen(c sock.Conn, p sock.Patience) error {
 	const enough = 100 * time.Millisecond
 	look := sock.For(enough, p.Interrupted)
@@ -115,7 +117,8 @@ func greetTLS(c sock.Conn, host string, p sock.Patience) error {
 	if err := c.Send(clientHello(host), p); err != nil {
 		return err
 	}
-	// An alert will do: a server of TLS 1.3 alone has no other answer to this.
+	// An alert will do, because it is all that a server has to say which speaks only
+	// TLS 1.3.
 	const alert, handshake = 21, 22
 	head := make([]byte, 5)
 	for got := 0; got < len(head); {

@@ -73,7 +73,7 @@ const awaitHelp = `Wait for linkerd to become ready before running a program.
 usage: linkerd-await [flags] [--] [CMD [ARGS...]]
 
   -p, --port PORT           port of the proxy's admin server (default 4191)
-  -b, --backoff DURATION    accepted; this wrapper looks every 5 ms at first
+  -b, --backoff DURATION    accepted; this wrapper looks every 10 ms at first
   -S, --shutdown            stop the proxy when the program has ended
   -v, --verbose             log what is done (LINKERD_AWAIT_VERBOSE)
   -t, --timeout DURATION    fail with 69 when the proxy is not ready in time

@@ -17,10 +17,10 @@ type logger struct {
 	quiet bool // errors only
 	// warnings adds them to what is written where quiet is set.
 	warnings bool
-	// stalled is set while nobody reads stderr: one line has waited for that, and the
-	// next ones do not.
+	// stalled is set while nobody reads stderr. The first line waits for a reader, and the
+	// lines after it do not.
 	stalled bool
-	// noNote is set once it was said that the termination log cannot be written.
+	// noNote is set once a line has said that the termination log cannot be written.
 	noNote bool
 }
 
@@ -60,13 +60,15 @@ func (l *logger) log(e event) {
 	l.write(l.format(e, time.Now()))
 }
 
-// shown is a text that may repeat what was set, such as a URL that is not one.
+// shown makes a text fit for the log. It may repeat a value that somebody has set, with
+// control characters or a password in it.
 func shown(text string) string { return printable.Text(printable.WithoutPasswords(text)) }
 
-// write writes to stderr, which the command has too, so that it stays blocking. One
-// that is closed, a pipe nobody reads (for which os would raise SIGPIPE), or one that
-// is full for longer than stderrLimit is no reason to keep the command or the stop: the
-// rest of the line is lost, and with it whole lines until there is room again.
+// write writes a line to stderr. The command shares that stream, so the wrapper may not make
+// it non-blocking. A stream that is closed, that nobody reads, or that is full for longer
+// than stderrLimit must not hold up the command or the stop: the rest of the line is lost,
+// and so are the lines after it until there is room again. It does not use os.Stderr, which
+// would end the wrapper with SIGPIPE where nobody reads.
 func (l *logger) write(text string) {
 	deadline := time.Now()
 	if !l.stalled {
@@ -95,8 +97,9 @@ const (
 	pipeBuffer = 4096
 )
 
-// writable waits until a stream takes something, or fails at once when written to.
-// It looks at least once. Where the question is forbidden, the write has to tell.
+// writable waits until a write to a stream would not block: until the stream takes
+// something, or the write would fail. It looks at least once. Where a seccomp filter forbids
+// the question, it says yes, and the write shows what happens.
 func writable(fd int32, deadline time.Time) bool {
 	const out = 0x4 // POLLOUT
 	for {
@@ -179,9 +182,9 @@ const (
 	terminationLogLimit = 4096 // what the kubelet reads
 )
 
-// noteTermination appends an error to the termination message, behind what the
-// command may have written there, where the file exists, may be written and has room.
-// The error says that something else than a file is there.
+// noteTermination appends an error to the termination message, behind what the command may
+// have written there. It does so where the file exists, may be written and has room, and is
+// silent otherwise; it returns an error only where something else than a file stands there.
 func noteTermination(e event) error {
 	fd, err := openRegular(terminationLog, syscall.O_WRONLY|syscall.O_APPEND)
 	if notRegular(err) {
@@ -190,7 +193,7 @@ func noteTermination(e event) error {
 	if err != nil {
 		return nil
 	}
-	defer closeFile(fd) // best effort, like the whole of it
+	defer closeFile(fd)
 	text := "jobmesh-wrap: " + e.text + "\n"
 	if e.hint != "" {
 		text += "hint: " + e.hint + "\n"

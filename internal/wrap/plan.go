@@ -46,8 +46,11 @@ type proxy struct {
 	nativeVersion bool
 	// native is set for a sidecar that the kubelet stops.
 	native bool
-	// stopDisabled and stopElsewhere are those of the mesh table.
+	// stopDisabled, stopElsewhere and grace are those of the mesh table; graceAdvice says
+	// how to shorten that grace.
 	stopDisabled, stopElsewhere string
+	grace                       mesh.Grace
+	graceAdvice                 string
 	// tokenVariable names the variable whose value is sent with the stop request.
 	tokenVariable string
 	// asked is set once somebody asked whether it is ready, answered once it has said
@@ -172,6 +175,7 @@ func proxyOf(m *mesh.Mesh, pod *pod) (proxy, error) {
 	p := proxy{
 		name: m.Name, stopDisabled: m.StopDisabled, stopElsewhere: m.StopElsewhere,
 		tokenVariable: m.TokenVariable, stopAfterAnswer: m.StopAfterAnswer,
+		grace: m.Grace, graceAdvice: m.GraceAdvice(),
 	}
 	about := func(err error) error { return errors.New("mesh " + m.Name + ": " + err.Error()) }
 	var err error

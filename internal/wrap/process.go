@@ -14,9 +14,9 @@ const commLength = 15
 // procLimit bounds what is read of a file of /proc: the name of a program is at the front.
 const procLimit = 64 << 10
 
-// processesNamed returns the processes of that name, this one left out. A
-// process is known by its comm or by the last part of its first argument: some
-// programs rename their main thread.
+// processesNamed returns the pids of all other processes with a name. That name may be
+// the process's comm, or the last part of its first argument, because some programs rename
+// their main thread.
 func processesNamed(name string) ([]int, error) {
 	entries, err := names("/proc")
 	if err != nil {
@@ -47,8 +47,8 @@ func isNamed(name, comm, cmdline string) bool {
 	return len(name) <= commLength && strings.TrimSuffix(comm, "\n") == name
 }
 
-// anyAlive reports whether one of the processes still runs. One that has ended
-// and waits for its parent does not.
+// anyAlive reports whether one of the processes still runs. A zombie, which has ended and
+// waits for its parent to reap it, does not.
 func anyAlive(pids []int) bool {
 	for _, pid := range pids {
 		stat, err := smallfile.Read("/proc/"+strconv.Itoa(pid)+"/stat", procLimit)

@@ -9,7 +9,7 @@ import (
 )
 
 // endSignals are those that end the wait. The others are messages to a command that
-// does not exist yet, and are dropped until it does.
+// does not exist yet.
 var endSignals = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP}
 
 // forwarded returns the signals that the command gets: all but those below.
@@ -42,14 +42,21 @@ type signalQueue struct {
 	children chan os.Signal
 }
 
-// takeSignals makes every signal wait in the queue, from now on. The queue has room for
-// each of them, twice.
+// takeSignals makes the signals that end the wait go to the queue, from now on.
 func takeSignals() *signalQueue {
-	all := forwarded()
-	q := &signalQueue{arrived: make(chan os.Signal, 2*len(all)), children: make(chan os.Signal, 1)}
-	signal.Notify(q.arrived, all...)
-	signal.Notify(q.children, syscall.SIGCHLD)
+	const room = 128 // for each signal there is, twice
+	q := &signalQueue{arrived: make(chan os.Signal, room), children: make(chan os.Signal, 1)}
+	for _, s := range endSignals {
+		signal.Notify(q.arrived, s)
+	}
 	return q
+}
+
+// takeAll makes the others go there too. The first call costs half a millisecond, which a
+// wrapper that hands over to the command does not have to spend.
+func (q *signalQueue) takeAll() {
+	signal.Notify(q.arrived, forwarded()...)
+	signal.Notify(q.children, syscall.SIGCHLD)
 }
 
 // await returns the next signal, which may be SIGCHLD, or 0 when none has arrived
@@ -100,6 +107,5 @@ func (q *signalQueue) pending() syscall.Signal {
 // ends the wait and came before that, or 0.
 func (q *signalQueue) giveUp() syscall.Signal {
 	signal.Stop(q.arrived) // waits for those that are being delivered
-	signal.Stop(q.children)
 	return q.awaitEnd(0)
 }

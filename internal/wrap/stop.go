@@ -14,16 +14,16 @@ import (
 type verdict int
 
 const (
-	accepted verdict = iota // look whether the proxy goes
-	again                   // worth another try
-	refused                 // final: the answer will not change
+	accepted verdict = iota // the proxy will end: look whether it does
+	again                   // the request is worth another try
+	refused                 // the answer is final, and will not change
 )
 
 // judgeStop decides what the answer to a stop request means.
 func judgeStop(status int, err error) verdict {
 	switch {
 	case err == plainhttp.ErrNoReply:
-		// Envoy goes without a word; the port tells whether it did.
+		// Envoy may end before it has answered. Its port shows whether it did.
 		return accepted
 	case err != nil:
 		return again
@@ -136,8 +136,8 @@ type stopping struct {
 // of the stop request is closed.
 const elsewhereLimit = 250 * time.Millisecond
 
-// stopProxies asks every proxy to stop and sees them gone, all within limit. What
-// goes wrong here is told and never changes the command's exit code.
+// stopProxies asks every proxy to stop and looks whether they go, all within limit. What
+// goes wrong is logged, and never changes the command's exit code.
 func (r *run) stopProxies(code int, limit time.Duration) {
 	start := time.Now()
 	deadline := start.Add(limit)
@@ -156,8 +156,8 @@ func (r *run) stopProxies(code int, limit time.Duration) {
 	}
 }
 
-// stopByRequests sends each request in turn before it looks at any proxy for
-// longer: one that lingers, or never answers, must not keep back the next.
+// stopByRequests sends all requests in their order before it waits for any proxy: one that
+// lingers, or never answers, must not keep back the request to the next.
 func (r *run) stopByRequests(all []*stopping, start, deadline time.Time) {
 	for looks := 0; ; looks++ {
 		left := false
@@ -194,7 +194,6 @@ func (r *run) portClosed(s *stopping, start time.Time, over bool) {
 	if s.closed.IsZero() {
 		s.closed = time.Now()
 	}
-	m, _ := mesh.ByName(p.name) // a proxy of the command line is in no row, and has no grace
 	e := event{severity: info, name: "proxy-draining", took: took}
 	at := p.listensAt()
 	switch {
@@ -202,9 +201,9 @@ func (r *run) portClosed(s *stopping, start time.Time, over bool) {
 		return
 	case at != "":
 		e.text = p.name + " took the stop and is draining: after " + show(took) + " it still listens at " + at
-	case m.Grace.Unseen:
+	case p.grace.Unseen:
 		e.text = p.name + " took the stop after " + show(took) + ", closed its port and may be draining: it ends once no connection " +
-			"is open, at the latest after its grace period (" + m.Grace.Key + ", " + m.Grace.Default + " without it)"
+			"is open, at the latest after its grace period (" + p.grace.Key + ", " + p.grace.Default + " without it)"
 	default:
 		e.name, e.text = "proxy-stopped", p.name+" stopped after "+show(took)
 	}
@@ -212,7 +211,7 @@ func (r *run) portClosed(s *stopping, start time.Time, over bool) {
 	r.logEvent(e)
 }
 
-// send sends a stop request once and settles what the answer settles.
+// send sends a stop request once, and acts on the answer.
 func (r *run) send(s *stopping, start, deadline time.Time) {
 	if r.waitsForAnswer(s, start, deadline) {
 		return
@@ -275,11 +274,11 @@ func (r *run) judgeAgain(s *stopping, start time.Time) {
 		s.done = true
 		r.logEvent(event{severity: info, name: "proxy-gone", took: took, text: p.name + " is not there"})
 	case p.asked && !p.answered:
-		// It may never have been there, and whoever waits for it has waited already.
+		// The proxy may never have been there, and was waited for already.
 		s.done = true
 		r.logUnstopped(s, start)
 	case !sock.IsRefused(s.err) || !p.seen:
-		// One that was never asked may still come up, and would then keep the pod alive.
+		// A proxy that nobody waited for may still come up, and would then keep the pod.
 	case p.listensAt() == "":
 		s.done, p.ended = true, true
 		r.logEvent(event{severity: info, name: "proxy-gone", took: took, text: p.name + " is gone already"})
@@ -304,8 +303,8 @@ func (r *run) logUnstopped(s *stopping, start time.Time) {
 	took := time.Since(start)
 	if s.taken && s.err == nil {
 		hint := "the pod ends when it does; open connections hold a proxy for as long as its drain time"
-		if m, _ := mesh.ByName(p.name); m.GraceAdvice() != "" {
-			hint = "the pod ends when it does, after its grace period of " + m.Grace.Default + ": " + m.GraceAdvice()
+		if p.graceAdvice != "" {
+			hint = "the pod ends when it does, after its grace period of " + p.grace.Default + ": " + p.graceAdvice
 		}
 		r.logLingering(p, s.request.String(), took, hint)
 		return
@@ -331,8 +330,8 @@ func (r *run) logLingering(p *proxy, what string, took time.Duration, hint strin
 // namespace that its container shares. Code is that of the command.
 func (r *run) stopBySignal(p *proxy, code int, deadline time.Time) {
 	start := time.Now()
-	// SIGKILL after a failure: a proxy that drains could hold a pod that is to
-	// be retried for minutes.
+	// After a failure the Job tries again, and a proxy that drains could keep it from
+	// doing so for minutes. So it is killed.
 	sig := p.stopSignal
 	if code != 0 {
 		sig = syscall.SIGKILL
@@ -376,7 +375,8 @@ func stopPause(spent time.Duration) time.Duration {
 	return max(20*time.Millisecond, min(spent/2, 500*time.Millisecond))
 }
 
-// awaitGone waits until gone says so, which gets what is left of the time.
+// awaitGone looks again and again, until gone returns true or the deadline has passed, and
+// reports which. gone may take as long as its argument says.
 func awaitGone(deadline time.Time, gone func(time.Duration) bool) bool {
 	for looks := 0; ; looks++ {
 		left := time.Until(deadline)

@@ -25,9 +25,9 @@ func pollPause(waited time.Duration) time.Duration {
 	return 250 * time.Millisecond
 }
 
-// poll calls try, which may take as long as each, until it reports true, the limit
-// is over (0: there is none), or a signal that ends the wait arrives, which is then
-// in r.ending.
+// poll calls try again and again until one of three things happens: try returns true; the
+// limit is over, where 0 means no limit; or a signal that ends the wait arrives, which is
+// then in r.ending. One call of try may take as long as each.
 func (r *run) poll(limit, each time.Duration, try func(left time.Duration) bool) (done bool) {
 	if r.interrupted() {
 		return false
@@ -53,22 +53,22 @@ func (r *run) poll(limit, each time.Duration, try func(left time.Duration) bool)
 	}
 }
 
-// interrupted reports whether a signal that ends the wait has arrived. It is kept
-// in r.ending.
+// interrupted reports whether a signal that ends the wait has arrived, and keeps that
+// signal in r.ending.
 func (r *run) interrupted() bool {
 	r.rest(0)
 	return r.ending != 0
 }
 
-// rest sleeps until a signal ends the wait.
+// rest sleeps for d, or until a signal ends the wait.
 func (r *run) rest(d time.Duration) {
 	if r.ending == 0 {
 		r.ending = r.signals.awaitEnd(d)
 	}
 }
 
-// waitReady waits until each proxy of the plan is ready. It returns false where
-// one is not in time or a signal ended the wait.
+// waitReady waits until every proxy of the plan is ready. It returns false where one was
+// not ready in time, or a signal ended the wait.
 func (r *run) waitReady() bool {
 	start := time.Now()
 	for i := range r.plan.proxies {
@@ -111,7 +111,8 @@ func (r *run) waitForProxy(p *proxy, start time.Time) (done bool, last answer) {
 			if ready {
 				return true
 			}
-			// A try that the limit cut short says nothing about the proxy.
+			// A look that was cut short by the limit says nothing about the proxy, so
+			// the answer before it is the one to tell.
 			if last == (answer{}) || left == requestLimit || got.err != sock.ErrTimeout {
 				last = got
 			}
@@ -125,7 +126,7 @@ func (r *run) waitForProxy(p *proxy, start time.Time) (done bool, last answer) {
 type answer struct {
 	status int
 	err    error
-	// state says what was answered, of a proxy whose words count and not its status.
+	// state says what was answered, where the words of the answer count beside its status.
 	state string
 }
 
@@ -139,7 +140,8 @@ func (a answer) String() string {
 // isReady looks once whether a proxy says that it is ready.
 func (p *proxy) isReady(c *check, patience sock.Patience) (bool, answer) {
 	if p.readyState != "" && len(c.Addresses) == 0 {
-		// Somebody else's Envoy, which scuttle may be told to wait for, by its name.
+		// scuttle may be told to wait for the Envoy of another pod, by a name that has
+		// to be looked up.
 		var err error
 		if c.Addresses, err = addressesOf(c.URL.Host, c.URL.Port, patience); err != nil {
 			return false, answer{err: err}
@@ -162,8 +164,8 @@ func (p *proxy) isReady(c *check, patience sock.Patience) (bool, answer) {
 	return true, got
 }
 
-// remaining is what is left of a limit; 0 stays "no limit", and a limit that is
-// used up leaves time for one last look.
+// remaining returns what is left of a limit. A limit of 0 means none, and stays 0; one that
+// is used up leaves a millisecond, for one last look.
 func remaining(limit time.Duration, start time.Time) time.Duration {
 	if limit > 0 {
 		limit = max(limit-time.Since(start), time.Millisecond)

@@ -170,6 +170,9 @@ func (r *run) wrap(command []string) int {
 			return r.finish(r.internal(err))
 		}
 	}
+	if !r.handsOver() {
+		r.signals.takeAll() // now, while the proxy starts, and not once it is ready
+	}
 	ready := r.waitReady()
 	if r.ending == 0 && (ready || r.opts.OnReadyTimeout == wrapflags.Run) {
 		r.checkStops()
@@ -183,6 +186,11 @@ func (r *run) wrap(command []string) int {
 	return r.finish(codeNotReady)
 }
 
+// handsOver reports whether nothing is left to do once the command runs.
+func (r *run) handsOver() bool {
+	return !r.plan.stops(r.opts) && r.opts.KillAfter == 0 && !r.plan.watches(r.opts)
+}
+
 // command runs the command, or becomes it where nothing is left to do after.
 func (r *run) command(argv []string) int {
 	if r.interrupted() {
@@ -190,7 +198,7 @@ func (r *run) command(argv []string) int {
 	}
 	env := r.env.forCommand()
 	path, failed := lookPath(argv[0], r.env)
-	if failed == nil && !r.plan.stops(r.opts) && r.opts.KillAfter == 0 && !r.plan.watches(r.opts) {
+	if failed == nil && r.handsOver() {
 		if r.opts.StopWhen != wrapflags.StopNever {
 			r.nameOthers()
 		}

@@ -393,6 +393,15 @@ func TestStopEndpointThatIsOffIsNamedBeforeTheCommand(t *testing.T) {
 	}
 }
 
+// The switch is asked before the command also where nobody waits for the proxy.
+func TestSwitchedOffStopIsNamedWithoutAWaitToo(t *testing.T) {
+	startProxy(t, "127.0.0.1:4191", 0, func(p *proxy) { p.shutdown, p.stopCodes = `"false"`, []int{404} })
+	r := command(t, "--mesh=linkerd", "--ready-url=none", "--", "sh", "-c", "echo here >&2").run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	before, _, _ := strings.Cut(r.stderr, "here\n")
+	assert.Contains(t, before, "warning: linkerd has its stop endpoint off")
+}
+
 // Who does not want a stop is not told that there will be none.
 func TestNoStopIsNeitherAskedForNorWarnedOf(t *testing.T) {
 	linkerd := startProxy(t, "127.0.0.1:4191", 0, func(p *proxy) { p.shutdown = `"false"` })
