@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
@@ -13,6 +15,28 @@ import (
 var helperOutputs = []output{
 	whole("docs/helpers.md", "internal/sidecar and internal/mesh", helperPage),
 	whole(chart+"/templates/_helpers_table.tpl", "internal/sidecar and internal/mesh", helperTemplate),
+	region("charts/alerts/values.yaml", "names", "internal/sidecar and internal/mesh", helperNames),
+}
+
+// helperNames are the names that containers of proxies and helpers have, as far as the tables
+// know: those that injectors give them, and those of the programs.
+func helperNames() ([]byte, error) {
+	var names []string
+	for _, m := range mesh.All() {
+		if m.Container != "" {
+			names = append(names, m.Container)
+		}
+	}
+	for _, h := range sidecar.All() {
+		names = append(names, h.Name)
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	b.WriteString("names:\n")
+	for _, name := range slices.Compact(names) {
+		b.WriteString("  - " + name + "\n")
+	}
+	return []byte(b.String()), nil
 }
 
 // helperPage is the table for readers.
