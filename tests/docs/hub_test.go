@@ -67,8 +67,12 @@ func requireMetadata(t *testing.T, m *helm.Metadata, image string) {
 
 	var images []struct{ Name, Image string }
 	require.NoError(t, yaml.UnmarshalStrict([]byte(m.Annotations["artifacthub.io/images"]), &images))
-	require.Len(t, images, 1)
-	require.Equal(t, image, images[0].Image)
+	if m.Name == "jobmesh-alerts" {
+		require.Empty(t, images) // nothing of it runs
+	} else {
+		require.Len(t, images, 1)
+		require.Equal(t, image, images[0].Image)
+	}
 	var links []struct{ Name, URL string }
 	require.NoError(t, yaml.UnmarshalStrict([]byte(m.Annotations["artifacthub.io/links"]), &links))
 	require.NotEmpty(t, links)
