@@ -1,12 +1,12 @@
 package lint
 
 // NotByLint says so of the rules of Elsewhere.
-const NotByLint = "Manifests do not show this, so jobmesh lint does not report it."
+const NotByLint = "Manifests do not show this, so jobmesh lint does not report it of files; of a cluster it does, with --cluster, where a cluster can show it."
 
 const kubelets = "kubectl get nodes -o custom-columns=NODE:.metadata.name,KUBELET:.status.nodeInfo.kubeletVersion"
 
-// elsewhere are the rules for what no manifest shows. Lint has no check for them: their
-// pages say who finds it, and how.
+// elsewhere are the rules for what no manifest shows. They have no check over one: their pages
+// say who finds it, and how; internal/survey finds most of them in a cluster.
 var elsewhere = []Rule{
 	{
 		ID: "JM103", Severity: Error,

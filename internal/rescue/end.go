@@ -102,12 +102,18 @@ func (e *Ender) step(ctx context.Context, pod *corev1.Pod, step Step) error {
 		return e.beside(ctx, pod, step)
 	}
 	row, _ := mesh.ByName(step.Row)
-	if needsAnswer(&row) {
-		if _, err := e.request(ctx, pod, "GET "+row.Ready[0], nil); err != nil {
+	if row.StopAfterAnswer {
+		if _, err := e.request(ctx, pod, "GET "+row.Ready[0]); err != nil {
 			return fmt.Errorf("it has not answered yet, and would not end if it were asked now: %w", err)
 		}
 	}
-	code, err := e.request(ctx, pod, step.Request, nil)
+	code, err := e.request(ctx, pod, step.Request)
+	if err != nil && row.Fallback.Stop != "" && ctx.Err() == nil {
+		// Nobody listens there; the port of the proxy's own is open all the same.
+		if again, other := e.request(ctx, pod, row.Fallback.Stop); other == nil {
+			code, err = again, nil
+		}
+	}
 	switch {
 	case err != nil:
 		return err
@@ -120,10 +126,6 @@ func (e *Ender) step(ctx context.Context, pod *corev1.Pod, step Step) error {
 	}
 	return nil
 }
-
-// needsAnswer tells whether a stop request that comes before the proxy has answered once
-// makes it one that nothing stops.
-func needsAnswer(row *mesh.Mesh) bool { return row.Name == "consul" }
 
 // ranOr is the error of a program that was run, with the last line that it said. A container
 // that is gone before the program's code is known is what was wanted.
@@ -141,7 +143,7 @@ func ranOr(step Step, said string, err error) error {
 
 // request sends a stop request from within the pod. A connection that ends without an answer
 // after the request was sent is how some proxies obey: the code is 0 then.
-func (e *Ender) request(ctx context.Context, pod *corev1.Pod, request string, header http.Header) (code int, err error) {
+func (e *Ender) request(ctx context.Context, pod *corev1.Pod, request string) (code int, err error) {
 	method, address, _ := strings.Cut(request, " ")
 	at, err := url.Parse(address)
 	if err != nil {
@@ -156,10 +158,10 @@ func (e *Ender) request(ctx context.Context, pod *corev1.Pod, request string, he
 		return 0, e.Cluster.ExplainDial(err)
 	}
 	defer conn.Close()
-	return exchange(ctx, conn, method, at, header)
+	return exchange(ctx, conn, method, at)
 }
 
-func exchange(ctx context.Context, conn net.Conn, method string, at *url.URL, header http.Header) (int, error) {
+func exchange(ctx context.Context, conn net.Conn, method string, at *url.URL) (int, error) {
 	end, ok := ctx.Deadline()
 	if ok {
 		if err := conn.SetDeadline(end); err != nil {
@@ -169,9 +171,6 @@ func exchange(ctx context.Context, conn net.Conn, method string, at *url.URL, he
 	r, err := http.NewRequestWithContext(ctx, method, at.String(), nil)
 	if err != nil {
 		return 0, err
-	}
-	for key, values := range header {
-		r.Header[key] = values
 	}
 	r.Close = true
 	if err := r.Write(conn); err != nil {

@@ -167,11 +167,19 @@ func (j *judge) done(p *running.Pod, job *batchv1.Job) (finding, bool) {
 	}
 	left := p.Left()
 	asked := slices.ContainsFunc(p.Work(), func(c running.Container) bool { return c.Asks })
+	// Kuma's control plane stops its proxy by itself.
+	elsewhere := !slices.ContainsFunc(left, func(c running.Container) bool {
+		row, _ := mesh.ByName(c.Mesh)
+		return row.StopElsewhere == ""
+	})
 	age := j.Now.Sub(at)
 	switch {
 	case len(left) == 0:
 		return finding{word: Running, reason: Working, since: at,
 			text: []string{fmt.Sprintf("The work of pod %s/%s has ended %s, and nothing keeps the pod: the kubelet is about to say so.", p.Namespace, p.Name, j.ago(at))}}, true
+	case elsewhere && age < Grace:
+		return finding{word: Running, reason: Working, since: at,
+			text: []string{fmt.Sprintf("The work of pod %s/%s has ended %s; of `%s` (%s) somebody else takes care.", p.Namespace, p.Name, j.ago(at), left[0].Name, left[0].Of)}}, true
 	case asked && age < Grace:
 		return finding{word: Running, reason: Working, since: at,
 			text: []string{fmt.Sprintf("The work of pod %s/%s has ended %s, and has asked `%s` to stop, which may take %s.", p.Namespace, p.Name, j.ago(at), left[0].Name, Grace)}}, true
