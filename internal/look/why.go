@@ -23,7 +23,7 @@ import (
 )
 
 // mostCustom bounds how many kinds beside those of Kubernetes a bare name is looked for in.
-const mostCustom = 6
+const mostCustom = 5
 
 // mostJobs bounds the Jobs of one object whose pods are asked for by name.
 const mostJobs = 50
@@ -308,6 +308,16 @@ func (l *looker) ofJobs(ctx context.Context) error {
 	}
 	if err != nil {
 		return l.cluster.Explain(err, "pods of Job "+l.ns+"/"+names[0], "why")
+	}
+	if len(pods) == 0 && slices.ContainsFunc(l.facts.Jobs, func(job batchv1.Job) bool { return job.Status.CompletionTime == nil }) {
+		// Older servers have another label, and who makes pods by hand may have none.
+		all, err := l.cluster.Pods(ctx, l.ns)
+		if err != nil {
+			return l.cluster.Explain(err, "pods in namespace "+l.ns, "why")
+		}
+		pods = slices.DeleteFunc(all, func(p corev1.Pod) bool {
+			return !slices.ContainsFunc(l.facts.Jobs, func(job batchv1.Job) bool { return owned(&p, job.UID) })
+		})
 	}
 	l.facts.Pods = pods
 	for _, job := range l.facts.Jobs {
