@@ -33,7 +33,15 @@ another kind, and that failure would show the internals of this chart.
   {{- if and (kindIs "string" $name) $name -}}
     {{- $_ := set $call "define" $name -}}
     {{- if not $call.errors -}}
-      {{- $_ := set $call "text" (include $name $context) -}}
+      {{- /* A body of spaces counts as none, so it replaces no define that is there (text/template,
+             IsEmptyTree). It is printed where there is none, which include alone would end with. */ -}}
+      {{- $missing := "\u2003\u2028" -}}
+      {{- $text := tpl (printf "{{ define %q }}%s{{ end }}{{ include %q . }}" $name $missing $name) $context -}}
+      {{- if eq $text $missing -}}
+        {{- include "jobmesh._errors.add" (list $call (printf "there is no define %q: is it spelled as in its {{ define }}?" $name)) -}}
+      {{- else -}}
+        {{- $_ := set $call "text" $text -}}
+      {{- end -}}
     {{- end -}}
   {{- else -}}
     {{- include "jobmesh._errors.add" (list $call (printf "the second item must be the name of a define, got %s" (ternary "an empty string" (include "jobmesh._errors.kind" $name) (kindIs "string" $name)))) -}}
