@@ -362,7 +362,7 @@ func TestHookNative(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			row := meshNamed(t, c.mesh)
-			require.Equal(t, c.native, row.IsNative(func(variable string) string {
+			require.Equal(t, c.native, row.IsNative(func(_, variable string) string {
 				for _, entry := range c.env {
 					if value, found := strings.CutPrefix(entry, variable+"="); found {
 						return value
