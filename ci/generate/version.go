@@ -17,14 +17,15 @@ const release = `[0-9]+\.[0-9]+\.[0-9]+(?:-[a-z]+\.[0-9]+)?(?:\+[a-z]+\.[0-9]+)?
 // named matches the version where a text names it in one of these ways:
 //
 //	jobmesh-wrap:1.2.3  jobmesh-1.2.3.tgz  jobmesh@v1.2.3  chart jobmesh 1.2.3
+//	jobmesh_1.2.3_linux_amd64.tar.gz  releases/download/v1.2.3  VERSION: "1.2.3"
 //	layout:1.2.3  rev: v1.2.3  git checkout v1.2.3  --version 1.2.3
 //	jobmesh.dev/injected: | and, in the next line of a diff, 1.2.3
 //	"version": "1.2.3"  "tags": [ and, in the next line, "1.2.3"
 //	name: jobmesh, and in the same or the next line version: 1.2.3
 var named = func() *regexp.Regexp {
 	const ours = `(?:jobmesh(?:-[a-z]+)*|cronjobs)`
-	return regexp.MustCompile(`((?:\b` + ours + `(?::|-| |@v)|\b(?:linkerd-await|layout|oci):|` +
-		`\bname: ` + ours + `(?:,|\n(?: *alias: \w+\n)?) *version: |injected: \|\n\+ *|"version": "|"tags": \[\n *"|\brev: v|\bcheckout v|--version ))` + release)
+	return regexp.MustCompile(`((?:\b` + ours + `(?::|-|_| |@v)|\b(?:linkerd-await|layout|oci):|` +
+		`\bname: ` + ours + `(?:,|\n(?: *alias: \w+\n)?) *version: |injected: \|\n\+ *|"version": "|"tags": \[\n *"|\brev: v|\bdownload/v|\bVERSION: "|\bcheckout v|--version ))` + release)
 }()
 
 // versions writes the version into a text that people write by hand, wherever it is
