@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -27,10 +28,15 @@ var kindOutputs = []output{
 // kindTemplates is what the templates of the chart know of kinds.
 func kindTemplates() ([]byte, error) {
 	type row struct {
-		Path     []string `json:"path"`
-		Inject   string   `json:"inject"`
-		Form     string   `json:"form"`
-		Optional bool     `json:"optional"`
+		Path        []string          `json:"path"`
+		Inject      string            `json:"inject"`
+		Form        string            `json:"form"`
+		Optional    bool              `json:"optional"`
+		Restart     string            `json:"restart,omitempty"`
+		RestartIn   map[string]string `json:"restartIn,omitempty"`
+		Owner       string            `json:"owner,omitempty"`
+		Fills       string            `json:"fills,omitempty"`
+		KillCommand string            `json:"killCommand,omitempty"`
 	}
 	treatments := map[kind.Treatment]string{kind.Always: "always", kind.Named: "named", kind.Hook: "hook"}
 	forms := map[kind.Form]string{kind.PodTemplate: "pod", kind.Argo: "argo"}
@@ -39,7 +45,10 @@ func kindTemplates() ([]byte, error) {
 		var rows []string
 		for _, t := range k.Templates {
 			if t.Inject != kind.Never {
-				rows = append(rows, inJSON(row{append([]string{}, t.Path...), treatments[t.Inject], forms[t.Form], t.Optional}))
+				rows = append(rows, inJSON(row{
+					append([]string{}, t.Path...), treatments[t.Inject], forms[t.Form], t.Optional,
+					t.Restart.Default, t.Restart.DefaultIn, t.Restart.Owner, t.Fills, t.KillCommand,
+				}))
 			}
 		}
 		if rows != nil {
@@ -55,9 +64,14 @@ fromJson is ten times faster than fromYaml.
             list, or every value of a map. A Pod is its own template.
   inject    always; named: where the value kinds names the kind; hook: where the object
             is a Helm hook
-  form      pod: it has metadata and spec; argo: it has one container, and the volumes
-            of a pod, but no pod spec
+  form      pod: it has metadata and spec; argo: it has containers or a script, and the
+            volumes of a pod, but no pod spec
   optional  objects of the kind may be without it
+  restart   the restartPolicy where nothing is said; restartIn, that of a version
+  owner     the key beside the template whose value takes the place of restartPolicy
+  fills     who writes a command into a container that has none
+  killCommand  with the name of a container behind it, the annotation that says how the
+            kind's controller ends that container
 */}}
 {{- define "jobmesh._kinds" -}}
 {
@@ -101,8 +115,8 @@ func kindPage() ([]byte, error) {
 	b.WriteString("# Kinds\n\n" +
 		"The kinds that jobmesh knows, and where their pod templates stand; `[]` stands for every\n" +
 		"item of a list, or every value of a mapping. What a List holds is treated as if it stood by\n" +
-		"itself. A kind that is not here passes through `jobmesh inject` unchanged, and `jobmesh\n" +
-		"lint` says nothing about it.\n\n" +
+		"itself. What is neither judged nor injected is named on stderr, also a pod template of a\n" +
+		"kind that is not here, and `jobmesh inject --strict` ends with 1 then.\n\n" +
 		"Containers beside the work are those that are no native sidecars: a classic proxy, a\n" +
 		"helper. Native sidecars are ended by the kubelet, whatever the kind.\n\n" +
 		"| kind | pod template | judged by lint | injected | `restartPolicy` | containers beside the work are ended |\n" +
@@ -120,8 +134,15 @@ func kindPage() ([]byte, error) {
 			case kind.Never:
 				treated = "no: " + t.Why
 			}
-			judged := map[kind.Pods]string{kind.End: "yes", kind.Serve: "no", kind.ByPolicy: "where `restartPolicy` is Never or OnFailure"}[t.Pods]
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", name, place(t), judged, treated, restarts(t.Restart), ended[t.Sidecars])
+			if t.Fills != "" {
+				treated += ", where the container has a command; else " + t.Fills + " writes one"
+			}
+			judged := map[kind.Pods]string{kind.End: "yes", kind.Serve: "no", kind.Unjudged: "no, which is said", kind.ByPolicy: "where `restartPolicy` is Never or OnFailure"}[t.Pods]
+			sidecars := ended[t.Sidecars]
+			if t.Pods == kind.Unjudged {
+				sidecars = ""
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", name, place(t), judged, treated, restarts(t.Restart), sidecars)
 		}
 	}
 	b.WriteString("\nWhere that is known from:\n\n")
@@ -141,12 +162,15 @@ func place(t kind.Template) string {
 	}
 	where := "`" + strings.ReplaceAll(strings.Join(t.Path, "."), "."+kind.Every, kind.Every) + "`"
 	if t.Form == kind.Argo {
-		return where + " with a `container`"
+		return where + " with a `container`, `script`, `containerSet`, `data` or `resource`"
 	}
 	return where
 }
 
 func restarts(r kind.Restart) string {
+	if r.Policies == nil && r.Default == "" {
+		return ""
+	}
 	if r.Policies == nil {
 		return "always " + r.Default
 	}
@@ -156,6 +180,9 @@ func restarts(r kind.Restart) string {
 	}
 	if r.Default != "" && len(r.Policies) > 1 {
 		text += "; " + r.Default + " where nothing is said"
+	}
+	for _, version := range slices.Sorted(maps.Keys(r.DefaultIn)) {
+		text += ", " + r.DefaultIn[version] + " in " + version
 	}
 	return text
 }

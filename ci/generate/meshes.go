@@ -31,6 +31,9 @@ type meshRow struct {
 	NativeKubelet     string         `json:"nativeKubelet,omitempty"`
 	OptOut            *meshMetadata  `json:"optOut,omitempty"`
 	SkipOutboundPorts string         `json:"skipOutboundPorts,omitempty"`
+	Container         string         `json:"container,omitempty"`
+	KillCommand       string         `json:"killCommand,omitempty"`
+	Redirects         bool           `json:"redirects"`
 	Hook              meshHook       `json:"hook"`
 }
 
@@ -72,6 +75,10 @@ ten times faster than fromYaml here.
                      nativeKubelet and newer.
   optOut             what keeps the proxy out.
   skipOutboundPorts  annotation with the ports that bypass the proxy.
+  container          the name of the proxy's container.
+  killCommand        a command in that container that ends the proxy, for Argo Workflows,
+                     whose executor needs one where there is no shell.
+  redirects          the traffic of every container goes through the proxy.
   hook               what mode hook asks: ready with a GET, and the stop request. A
                      token goes into the header where the variable is set. native is
                      a word of the shell and the pattern that it matches where the
@@ -124,7 +131,10 @@ func rowJSON(row meshRow) (string, error) {
 
 // chartRow is what the templates are told of a mesh.
 func chartRow(m mesh.Mesh) meshRow {
-	row := meshRow{Env: []meshVariable{}, SkipOutboundPorts: m.SkipPorts.Key}
+	row := meshRow{Env: []meshVariable{}, SkipOutboundPorts: m.SkipPorts.Key, KillCommand: m.KillCommand, Redirects: m.Redirects()}
+	if m.KillCommand != "" {
+		row.Container = m.Container
+	}
 	variable := func(name, annotation string) {
 		v := meshVariable{Name: name}
 		v.ValueFrom.FieldRef.FieldPath = "metadata.annotations['" + annotation + "']"

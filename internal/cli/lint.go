@@ -133,6 +133,7 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 		return err
 	}
 	run.doubts(streams, linter.Doubts())
+	run.notes(note(streams))
 	if list != nil && !changed("output") {
 		err = report.ResourceList(streams.Out, list, run.findings)
 	} else {
@@ -175,6 +176,12 @@ type lintRun struct {
 	failures []error
 	// read counts the Kubernetes objects.
 	read int
+	// passed are those of which nobody can say whether their pods end.
+	passed []passed
+	// seen are the objects that were read, by kind and name; named are those in which
+	// workflows have their templates.
+	seen  []string
+	named []named
 }
 
 func (l *lintRun) fail(file string, line int, err error) {
@@ -232,8 +239,57 @@ func (l *lintRun) document(ctx context.Context, linter *lint.Linter, d *manifest
 	for _, o := range d.Objects() {
 		l.summary.Objects++
 		l.findings = append(l.findings, linter.Check(o)...)
+		for _, why := range lint.Unjudged(o) {
+			l.passOver(o, why)
+		}
+		if o.KindOf() != nil {
+			l.seen = append(l.seen, o.Kind+"/"+o.Name)
+		}
+		for _, name := range o.Elsewhere() {
+			l.named = append(l.named, named{o.String(), name})
+		}
 	}
 	return ctx.Err()
+}
+
+// passOver remembers an object of which pods are made that nobody judges, for one line for
+// each kind and reason.
+func (l *lintRun) passOver(o manifest.Object, why string) {
+	kind := o.APIVersion + " " + o.Kind + " " + why
+	i := slices.IndexFunc(l.passed, func(p passed) bool { return p.kind == kind })
+	if i < 0 {
+		l.passed = append(l.passed, passed{kind: kind, first: o.String(), why: why})
+		return
+	}
+	l.passed[i].more++
+}
+
+// notes says what was not judged: kinds, and templates that are not among the manifests.
+func (l *lintRun) notes(note func(string)) {
+	for _, p := range l.passed {
+		note(p.String())
+	}
+	for _, n := range l.named {
+		if !slices.Contains(l.seen, n.template) {
+			note(fmt.Sprintf("%s: not judged: the templates of %s, which is not among the manifests", printable.Text(n.workflow), printable.Text(n.template)))
+		}
+	}
+}
+
+// A named is a template that a workflow names and that stands in another object.
+type named struct{ workflow, template string }
+
+// A passed is a kind of object that was passed over.
+type passed struct {
+	kind, first, why string
+	more             int
+}
+
+func (p passed) String() string {
+	if p.more > 0 {
+		return fmt.Sprintf("%s and %d more: not judged: %s", printable.Text(p.first), p.more, printable.Text(p.why))
+	}
+	return fmt.Sprintf("%s: not judged: %s", printable.Text(p.first), printable.Text(p.why))
 }
 
 func (l *lintRun) write(out io.Writer, format, version string, color bool) error {

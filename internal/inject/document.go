@@ -1,6 +1,10 @@
 package inject
 
-import "github.com/jobmesh/jobmesh/internal/manifest"
+import (
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+)
 
 // A unit is a document on its way through the steps of this package: restore takes out
 // what an earlier run has put in, newTask says what the chart is asked, render asks it,
@@ -83,6 +87,7 @@ func (in *Injector) prepare(u *unit) {
 	objects := d.Objects()
 	var tree any
 	for _, o := range objects {
+		u.passOver(o)
 		templates, treated := u.treats(o)
 		if !treated {
 			continue
@@ -98,8 +103,26 @@ func (in *Injector) prepare(u *unit) {
 			}
 		}
 		if t := u.newTask(o, templates, manifest.Lookup(tree, o.Path)); t != nil {
+			if note := byExecutor(templates, u.renderer.mode); note != "" {
+				u.note(o, Noted, note)
+			}
 			u.tasks = append(u.tasks, t)
 		}
+	}
+}
+
+// passOver notes what an object says of pods that nobody injects: a kind that is not known,
+// or a part of one that jobmesh leaves to others. Each reason once.
+func (u *unit) passOver(o manifest.Object) {
+	said := map[string]bool{}
+	for _, part := range o.Apart() {
+		if !said[part.Why] {
+			said[part.Why] = true
+			u.note(o, Skipped, part.Why+" ("+part.Path.String()+")")
+		}
+	}
+	if names := o.Elsewhere(); names != nil {
+		u.note(o, Noted, "the templates of "+strings.Join(names, ", ")+" have to be injected there")
 	}
 }
 

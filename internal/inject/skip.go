@@ -32,17 +32,41 @@ func skipReason(t manifest.PodTemplate, name, mode string, moves bool) string {
 	}
 	for _, m := range asked(name) {
 		for _, field := range podFields(m) {
-			n := manifest.Get(t.Node, "metadata", field, m.Inject.Key)
-			if n == nil {
+			value, said := t.Texts(field)[m.Inject.Key]
+			if !said {
 				continue
 			}
-			if value := manifest.Text(n); slices.Contains(m.Inject.No, value) {
+			if slices.Contains(m.Inject.No, value) {
 				return fmt.Sprintf("the pod template opts out by the %s %s: %s", strings.TrimSuffix(field, "s"), m.Inject.Key, value)
 			}
 			break // the first one decides
 		}
 	}
+	return filledLater(t, mode)
+}
+
+// filledLater returns the reason why a pod template whose containers get their command from
+// the controller of the kind is left alone, "" where there is a command to wrap.
+func filledLater(t manifest.PodTemplate, mode string) string {
+	if t.Row.Fills == "" || mode == "native" {
+		return ""
+	}
+	for _, c := range t.Containers() {
+		if !c.Init && len(manifest.Items(manifest.Get(c.Node, "command"))) == 0 {
+			return fmt.Sprintf("container %s has no command, and %s would write one over the wrapper: set the command, or mode=native", c.Name, t.Row.Fills)
+		}
+	}
 	return ""
+}
+
+// byExecutor is what is worth knowing of the pods of Argo Workflows: who ends the proxy
+// there. "" where nothing is wrapped.
+func byExecutor(templates []manifest.PodTemplate, mode string) string {
+	wrapped := slices.ContainsFunc(templates, func(t manifest.PodTemplate) bool { return t.Row.Sidecars == kind.Controller })
+	if !wrapped || mode != "wrap" && mode != "hook" {
+		return ""
+	}
+	return "its wrapper waits for the proxy and leaves the stop to Argo's executor, whose own container wait needs the network until the end"
 }
 
 // asked are the meshes that a pod may be in: all of them, or those that were named.

@@ -6,7 +6,7 @@
 //
 // Two things are not in the table. A List, in any of its forms, is taken for the objects in
 // it before anybody looks here. And a kind that is not in the table passes through injection
-// unchanged and is not judged.
+// unchanged and is not judged; where an object of it holds a pod template, that is said.
 package kind
 
 import "slices"
@@ -40,7 +40,10 @@ type Template struct {
 	// KillCommand is, with the name of a container behind it, the annotation that tells the
 	// controller with which command it ends that container. Empty where there is none.
 	KillCommand string
-	Inject      Treatment
+	// Fills says who writes a command into a container that has none, after injection and so
+	// over the wrapper. Empty where nobody does.
+	Fills  string
+	Inject Treatment
 	// Why says why a template with the treatment Never is left alone.
 	Why string
 }
@@ -51,9 +54,13 @@ type Form int
 const (
 	// PodTemplate has the fields metadata and spec.
 	PodTemplate Form = iota
-	// Argo is a template of a workflow: one container, with initContainers and volumes as a
-	// pod spec has them beside it. The workflow says the rest for all its templates.
+	// Argo is a template of a workflow: a container, a script, a set of containers, or work
+	// that the executor does itself, with initContainers and volumes as a pod spec has them
+	// beside it. The workflow says the rest for all its templates.
 	Argo
+	// Other is anything else from which a controller makes pods. Only that it is there is
+	// known.
+	Other
 )
 
 // Pods is whether pods are meant to end.
@@ -66,6 +73,8 @@ const (
 	Serve
 	// ByPolicy is for pods that end where their restartPolicy is Never or OnFailure.
 	ByPolicy
+	// Unjudged is for pods of which jobmesh cannot say whether they end. It says that.
+	Unjudged
 )
 
 // Restart is what decides whether the kubelet starts a container again that has ended.
@@ -73,11 +82,32 @@ type Restart struct {
 	// Policies are the values that the kind takes; others are refused. Nil where the author
 	// cannot say.
 	Policies []string
-	// Default applies where the author says nothing. Empty where that is refused.
-	Default string
+	// Default applies where the author says nothing. Empty where that is refused. DefaultIn
+	// has the versions of the group in which it is another.
+	Default   string
+	DefaultIn map[string]string
 	// Owner is the key beside the template whose value takes the place of restartPolicy in
 	// the pod spec. Empty where the pod spec decides.
 	Owner string
+}
+
+// In returns what applies in a version of the group where the author says nothing.
+func (r Restart) In(version string) string {
+	if other, ok := r.DefaultIn[version]; ok {
+		return other
+	}
+	return r.Default
+}
+
+// Policy returns the restartPolicy of the pods, of what the author says where it counts.
+func (r Restart) Policy(said, version string) string {
+	switch said {
+	case "":
+		return r.In(version)
+	case "ExitCode": // of Kubeflow: its operator starts a new pod after some codes
+		return "Never"
+	}
+	return said
 }
 
 // An Ender is who ends the containers beside the work when the work has ended. Native

@@ -100,7 +100,11 @@ func (r *reporter) addAs(severity Severity, at place, container string, words ..
 	for i := 0; i+1 < len(words); i += 2 {
 		pairs = append(pairs, "{"+words[i]+"}", words[i+1])
 	}
-	fix := r.pod.within(cmp.Or(r.fix, r.rule.Fix))
+	proxy := ""
+	if i := slices.Index(words, "proxy"); i >= 0 {
+		proxy = words[i+1]
+	}
+	fix := r.pod.within(cmp.Or(r.fix, r.rule.Fix), proxy)
 	if i := slices.Index(words, "annotation"); i < 0 || words[i+1] == "" {
 		fix = strings.ReplaceAll(fix, goNative, "")
 	}

@@ -14,7 +14,19 @@ import (
 )
 
 // wrapIt is the fix that works for every proxy that can be asked to stop.
-const wrapIt = "pipe the manifest through `jobmesh inject`, or use the library chart: the wrapper stops the proxy when the command has ended"
+const wrapIt = useWrapper + endsThere
+
+const useWrapper = "pipe the manifest through `jobmesh inject`, or use the library chart: "
+
+// executorWaits is what the wrapper does in the pods of Argo Workflows, and endsThere is what
+// it does elsewhere.
+const (
+	endsThere     = "the wrapper stops the proxy when the command has ended"
+	executorWaits = "the wrapper only waits for the proxy there, and Argo's executor ends it, after its own container `" + argoWait + "`"
+)
+
+// ownShutdown is the fix for several containers that need one proxy.
+const ownShutdown = "let one place own the shutdown: wrap all of them (containers: all) and take the calls out of their scripts; the last one out stops the proxy"
 
 // goNative opens a fix where the mesh and the cluster can have native sidecars, and is left
 // out elsewhere.
@@ -26,11 +38,38 @@ func annotate(key, value string) string {
 }
 
 // within leaves of a fix what can be done for this kind of object.
-func (p *pod) within(fix string) string {
+func (p *pod) within(fix, proxy string) string {
+	row := p.template.Row
+	if row.Sidecars == kind.Controller {
+		fix = p.underExecutor(fix, proxy)
+	}
+	if row.Fills != "" && slices.ContainsFunc(p.work(), func(c container) bool { return !c.command }) {
+		fix = strings.ReplaceAll(fix, wrapIt, "keep the proxy out of these pods; "+row.Fills+" writes their command, which leaves nothing to wrap")
+	}
+	if n := len(row.Path); n > 1 && !slices.Contains([]string{"spec", "jobTargetRef"}, row.Path[n-2]) {
+		fix = strings.ReplaceAll(fix, "on the Job to", "in the pod spec to")
+	}
 	if p.template.Row.Inject == kind.Never {
 		fix = strings.ReplaceAll(fix, "pipe the manifest through `jobmesh inject`, or use the library chart", "render the pod spec with the library chart (jobmesh.podSpec)")
 	}
 	return fix
+}
+
+// underExecutor says of a fix what holds in the pods of Argo Workflows, where the executor
+// ends the proxy, if it can, and needs it until then.
+func (p *pod) underExecutor(fix, proxy string) string {
+	fix = strings.ReplaceAll(fix, ownShutdown, "take the call out; "+wrapIt)
+	i := slices.IndexFunc(mesh.All(), func(m mesh.Mesh) bool { return m.Container == proxy })
+	if i < 0 {
+		return fix
+	}
+	switch m := mesh.All()[i]; {
+	case !m.Redirects():
+		return strings.ReplaceAll(fix, "`jobmesh inject`", "`jobmesh inject --set mesh="+m.Name+"`")
+	case !m.Shell && m.KillCommand == "":
+		return strings.ReplaceAll(fix, wrapIt, "keep the proxy out of these pods: Argo's executor cannot end it, and needs it until its own container `"+argoWait+"` has ended")
+	}
+	return strings.ReplaceAll(fix, endsThere, executorWaits)
 }
 
 // finish are the rules for Jobs that will not finish.
@@ -119,13 +158,17 @@ them fresh. A Job rarely needs the second one, which never ends.`,
 		Message: "container `{other}` loses the network when `{container}` has ended and stopped `{proxy}`",
 		Why: `All containers of a pod share one proxy. The first that stops it takes the network away from those that
 still work, and they fail at random. A script that stops it before its own work takes the network from itself.`,
-		Fix:   "let one place own the shutdown: wrap all of them (containers: all) and take the calls out of their scripts; the last one out stops the proxy",
+		Fix:   ownShutdown,
 		Links: []string{pages.URL("chart.md")},
 		check: func(p *pod, r *reporter) {
 			if p.stopsTooSoon(r) {
 				return
 			}
 			work := p.work()
+			if p.template.Row.Sidecars == kind.Controller {
+				p.takesNetwork(r)
+				return
+			}
 			if len(work) < 2 {
 				return
 			}
@@ -158,7 +201,7 @@ above it skips it too. The failing run, which somebody should hear of, is the on
 		check: func(p *pod, r *reporter) {
 			for _, x := range p.proxies {
 				best, by := p.ends(x.mesh)
-				if x.native.Yes || rowOf(x.mesh).Rule == "" || best.outcome != script.OnSuccess || p.hangsOn(x.name) {
+				if x.native.Yes || rowOf(x.mesh).Rule == "" || best.outcome != script.OnSuccess || p.hangsOn(x.name) || p.byExecutor(x) {
 					continue
 				}
 				r.saying(early(by[0])).add(p.commandOf(by[0]), by[0].Name, "proxy", x.name)
@@ -335,7 +378,7 @@ func (p *pod) hangsOn(proxy string) bool {
 // commandOf is where a container says what it runs: the word that holds the call,
 // where there is one.
 func (p *pod) commandOf(c container) place {
-	for _, field := range []string{"args", "command"} {
+	for _, field := range []string{"source", "args", "command"} {
 		list := c.place.get(field)
 		if list.node == nil {
 			continue

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jobmesh/jobmesh/internal/kind"
+	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/script"
 	"github.com/jobmesh/jobmesh/internal/sidecar"
@@ -184,10 +184,12 @@ func (p *pod) hangOf(x proxy, first container) (hang, bool) {
 			return hang{}, false
 		}
 	}
-	if row := p.template.Row; row.Sidecars == kind.Controller && (m.Shell || p.annotations[row.KillCommand+x.name] != "") {
-		// Argo's executor runs kill in the containers that it does not know; it needs a
-		// shell there, which Linkerd's proxy has not, or the command in an annotation.
-		return hang{}, false
+	if p.byExecutor(x) {
+		if !p.killRefused(x) {
+			return hang{}, false
+		}
+		at := container{Container: manifest.Container{Name: argoWait}, place: p.annotation(p.killCommand(x))}
+		return hang{rule: needs.Rule, proxy: x.name, container: at}, true
 	}
 	best, by := p.ends(x.mesh)
 	switch {

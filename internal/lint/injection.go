@@ -35,7 +35,7 @@ So what that is has to be known: from the manifest, or from the registry.`,
 			needed := slices.ContainsFunc(p.hangs, func(h hang) bool { return slices.Contains([]string{"JM101", "JM107", "JM108"}, h.rule) })
 			for _, c := range p.work() {
 				locked, _ := p.profile.Lock.Find(c.image)
-				if c.command || len(locked.Entrypoint)+len(locked.Cmd) > 0 {
+				if c.command || c.Executor || p.template.Row.Fills != "" || len(locked.Entrypoint)+len(locked.Cmd) > 0 {
 					continue
 				}
 				// Where one container is wrapped, the others were left alone on purpose.

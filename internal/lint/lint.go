@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -55,6 +56,18 @@ func (l *Linter) Check(o manifest.Object) []Finding {
 		}
 	}
 	return findings
+}
+
+// Unjudged says of an object that pods are made from it that Check does not judge, and why.
+// Empty where there are none.
+func Unjudged(o manifest.Object) []string {
+	var why []string
+	for _, part := range o.Apart() {
+		if !slices.Contains(why, part.Why) {
+			why = append(why, part.Why)
+		}
+	}
+	return why
 }
 
 // NamespaceOf returns what a manifest says about a namespace.

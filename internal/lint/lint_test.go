@@ -97,11 +97,12 @@ func TestFixesFit(t *testing.T) {
 	const pod = "{spec: {restartPolicy: Never, containers: [{name: a, image: b, command: [c]}]}}"
 	job := []byte("{apiVersion: batch/v1, kind: Job, metadata: {name: a}, spec: {template: " + pod + "}}")
 	volcano := []byte("{apiVersion: batch.volcano.sh/v1alpha1, kind: Job, metadata: {name: a}, spec: {tasks: [{template: " + pod + "}]}}")
+	ray := []byte("{apiVersion: ray.io/v1, kind: RayJob, metadata: {name: a}, spec: {submitterPodTemplate: {spec: {restartPolicy: Never, containers: [{name: a, image: b}]}}}}")
 	for _, c := range []struct {
 		text           []byte
 		kubernetes     int
 		native, inject bool
-	}{{job, 29, true, true}, {job, 28, false, true}, {volcano, 29, true, false}} {
+	}{{job, 29, true, true}, {job, 28, false, true}, {volcano, 29, true, true}, {ray, 29, true, false}} {
 		found := check(t, Profile{Mesh: "istio", Kubernetes: mesh.Version{Major: 1, Minor: c.kubernetes}}, c.text)
 		require.Len(t, found, 1)
 		require.Equal(t, "JM101", found[0].Rule.ID)

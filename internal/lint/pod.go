@@ -63,7 +63,7 @@ type proxy struct {
 func podsOf(o manifest.Object, profile *Profile, namespaces map[string]Namespace) []*pod {
 	var pods []*pod
 	for _, t := range o.PodTemplates() {
-		if t.Row.Pods == kind.Serve || t.Row.Pods == kind.ByPolicy && !t.EndsByPolicy() {
+		if t.Row.Pods == kind.Serve || t.Row.Pods == kind.Unjudged || t.Row.Pods == kind.ByPolicy && !t.EndsByPolicy() {
 			continue
 		}
 		p := newPod(o, t, profile, namespaces[o.Namespace])
@@ -85,14 +85,9 @@ func newPod(o manifest.Object, t manifest.PodTemplate, profile *Profile, ns Name
 	if n := len(t.Path); n > 0 && t.Path[n-1] == "template" {
 		p.job = p.root.get(t.Path[:n-1]...)
 	}
-	p.labels, p.annotations = manifest.Texts(p.meta.get("labels").node), manifest.Texts(p.meta.get("annotations").node)
-	if workflow, path := t.Workflow(); workflow != nil { // it says the same of all its pods, unless the template says something else
-		all := place{workflow, path}.get("podMetadata")
-		addMissing(p.labels, manifest.Texts(all.get("labels").node))
-		addMissing(p.annotations, manifest.Texts(all.get("annotations").node))
-	}
+	p.labels, p.annotations = t.Texts("labels"), t.Texts("annotations")
 	p.hostNetwork = t.HostNetwork()
-	p.restartPolicy = p.spec.get("restartPolicy").text()
+	p.restartPolicy = t.RestartPolicy()
 	p.windows = p.spec.get("os", "name").text() == "windows" ||
 		p.spec.get("nodeSelector", "kubernetes.io/os").text() == "windows"
 	for _, c := range t.Containers() {
@@ -120,8 +115,9 @@ func newContainer(c manifest.Container) container {
 	}
 	if readsAnnotations(c.Node) {
 		for _, m := range mesh.All() {
-			if variable := m.Variable(); variable != "" {
-				addMissing(read.env, map[string]string{variable: script.Unknown})
+			variable := m.Variable()
+			if _, set := read.env[variable]; variable != "" && !set {
+				read.env[variable] = script.Unknown
 			}
 		}
 	}
@@ -139,6 +135,9 @@ func newContainer(c manifest.Container) container {
 			read.command = read.command || field == "command"
 		}
 	}
+	if source := manifest.Get(c.Node, "source"); read.command && manifest.Text(source) != "" {
+		read.argv = withSource(read.argv, manifest.Text(source))
+	}
 	for _, w := range read.argv {
 		read.words = append(read.words, script.Expand(w, read.env))
 	}
@@ -154,14 +153,6 @@ func readsAnnotations(container *yaml.Node) bool {
 	return slices.ContainsFunc(manifest.Items(manifest.Get(container, "volumeMounts")), func(mount *yaml.Node) bool {
 		return manifest.Text(manifest.Get(mount, "name")) == podVolume
 	})
-}
-
-func addMissing(to, from map[string]string) {
-	for key, value := range from {
-		if _, ok := to[key]; !ok {
-			to[key] = value
-		}
-	}
 }
 
 // injector is what the injectors read of the pod.

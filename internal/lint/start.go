@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 	"github.com/jobmesh/jobmesh/internal/script"
@@ -27,7 +28,8 @@ the pod in Init. With restartPolicy Never nothing is counted against backoffLimi
 		Links: []string{"https://github.com/kubernetes/enhancements/blob/master/keps/sig-node/753-sidecar-containers/README.md", "https://github.com/SREGym/SREGym/pull/881"},
 		check: func(p *pod, r *reporter) {
 			x, ok := p.nativeProxy()
-			if ok && p.restartPolicy == "Never" && p.deadline().node == nil {
+			// A workflow of Argo may be given a deadline when it is submitted.
+			if ok && p.restartPolicy == "Never" && p.template.Row.Form != kind.Argo && p.deadline().node == nil {
 				r.add(p.job, "", "proxy", x.name)
 			}
 		},
@@ -113,6 +115,10 @@ traffic is redirected already, as with a CNI plugin, it goes nowhere.`,
 				if x.native.Yes || rowOf(x.mesh).User == 0 || p.excludesTraffic() {
 					continue
 				}
+				if at, ok := p.fetched(); ok {
+					r.add(at, argoInit, "proxy", x.name)
+					return
+				}
 				for _, c := range p.inits {
 					user := c.place.get("securityContext", "runAsUser").text()
 					if !c.Native && needsNetwork(c) && !isProxyUser(user) {
@@ -185,8 +191,14 @@ func (p *pod) nativeProxy() (proxy, bool) {
 	return p.proxies[i], true
 }
 
-// deadline is activeDeadlineSeconds of the Job, or of the pod.
+// deadline is activeDeadlineSeconds of the Job, of the object that makes the pods, or of the
+// pod.
 func (p *pod) deadline() place {
+	for _, path := range [][]any{{"spec"}, {"spec", "runPolicy"}} {
+		if at := p.root.get(path...).get("activeDeadlineSeconds"); at.node != nil {
+			return at
+		}
+	}
 	if at := p.job.get("activeDeadlineSeconds"); at.node != nil {
 		return at
 	}

@@ -1,6 +1,10 @@
 package manifest
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"go.yaml.in/yaml/v3"
 
 	"github.com/jobmesh/jobmesh/internal/kind"
@@ -23,8 +27,12 @@ type PodTemplate struct {
 	Item Path
 }
 
+// argoWork are the fields of a template of Argo that make a pod of it: one container, a
+// script in one, several containers, and two sorts of work that the executor does itself.
+var argoWork = []string{"container", "script", "containerSet", "data", "resource"}
+
 // PodTemplates returns the pod templates that an object has, as mappings; of Argo those
-// with a container. None for a kind that is not in the table.
+// of which it makes a pod. None for a kind that is not in the table.
 func (o Object) PodTemplates() []PodTemplate {
 	row := o.KindOf()
 	if row == nil {
@@ -49,7 +57,7 @@ func templates(into []PodTemplate, t PodTemplate, rest []string) []PodTemplate {
 	case t.Node == nil:
 		return into
 	case len(rest) == 0:
-		if t.Node.Kind == yaml.MappingNode && (t.Row.Form != kind.Argo || Get(t.Node, "container") != nil) {
+		if t.Node.Kind == yaml.MappingNode && (t.Row.Form != kind.Argo || t.argoField() != "") {
 			into = append(into, t)
 		}
 		return into
@@ -77,8 +85,37 @@ func (t PodTemplate) Workflow() (*yaml.Node, Path) {
 	if t.Row.Form != kind.Argo {
 		return nil, nil
 	}
-	path := t.Path[:len(t.Path)-2] // without the list of templates, and the place in it
+	path := t.Path[:slices.Index(t.Path, any("templates"))]
 	return Get(t.Object.Node, path...), path
+}
+
+// argoField is the field of a template of Argo that makes a pod of it, "" where none does.
+func (t PodTemplate) argoField() string {
+	for _, field := range argoWork {
+		if n := Get(t.Node, field); n != nil && n.Kind == yaml.MappingNode {
+			return field
+		}
+	}
+	return ""
+}
+
+// Metadata are the mappings that say what a field of the pods' metadata holds, such as
+// annotations, the one that wins first. A workflow of Argo has some for all its templates.
+func (t PodTemplate) Metadata(field string) []*yaml.Node {
+	nodes := []*yaml.Node{Get(t.Node, "metadata", field)}
+	if workflow, _ := t.Workflow(); workflow != nil {
+		nodes = append(nodes, Get(workflow, "templateDefaults", "metadata", field), Get(workflow, "podMetadata", field))
+	}
+	return nodes
+}
+
+// Texts are the labels or annotations of the pods, field by name.
+func (t PodTemplate) Texts(field string) map[string]string {
+	all := map[string]string{}
+	for _, n := range slices.Backward(t.Metadata(field)) {
+		maps.Copy(all, Texts(n))
+	}
+	return all
 }
 
 // Spec is the pod spec, nil where there is none. For Argo it is the template, which
@@ -98,6 +135,24 @@ func (t PodTemplate) HostNetwork() bool {
 		spec = workflow
 	}
 	return Text(Get(spec, "hostNetwork")) == "true"
+}
+
+// RestartPolicy is that of the pods: what counts of what the author says, or what the kind
+// makes of nothing. Empty where the API server refuses that.
+func (t PodTemplate) RestartPolicy() string {
+	spec, _ := t.Spec()
+	said := Text(Get(spec, "restartPolicy"))
+	if owner := t.Row.Restart.Owner; owner != "" {
+		said = Text(Get(t.Object.Node, t.Path[:len(t.Path)-1].Join(owner)...))
+	}
+	if t.Row.Form == kind.Argo {
+		said = ""
+	}
+	version := t.Object.APIVersion
+	if _, after, grouped := strings.Cut(version, "/"); grouped {
+		version = after
+	}
+	return t.Row.Restart.Policy(said, version)
 }
 
 // EndsByPolicy tells whether the kubelet leaves the pods ended when their containers have
@@ -122,7 +177,9 @@ func (t PodTemplate) Label(name string) *yaml.Node {
 type Container struct {
 	// Name is that in the spec; Argo calls its only container main.
 	Name string
-	Node *yaml.Node
+	// Executor says that Argo's own program does the work of the template in it.
+	Executor bool
+	Node     *yaml.Node
 	// Path leads to it from the object.
 	Path Path
 	// Init says that it is an init container; Native, that it is a sidecar of
@@ -149,12 +206,116 @@ func (t PodTemplate) Containers() []Container {
 	if t.Row.Form != kind.Argo {
 		return all
 	}
-	if n := Get(t.Node, "container"); n != nil && n.Kind == yaml.MappingNode {
-		name := Text(Get(n, "name"))
-		if name == "" {
-			name = "main"
+	return append(all, t.argoContainers()...)
+}
+
+// argoContainers are those in which a template of Argo does its work.
+func (t PodTemplate) argoContainers() []Container {
+	field := t.argoField()
+	n, path := Get(t.Node, field), t.Path.Join(field)
+	if field == "containerSet" {
+		var all []Container
+		for i, item := range Items(Get(n, "containers")) {
+			if item.Kind == yaml.MappingNode {
+				all = append(all, Container{Name: Text(Get(item, "name")), Node: item, Path: path.Join("containers", i)})
+			}
 		}
-		all = append(all, Container{Name: name, Node: n, Path: path.Join("container")})
+		return all
 	}
-	return all
+	name := Text(Get(n, "name"))
+	if name == "" || field != "container" && field != "script" {
+		name = "main"
+	}
+	return []Container{{Name: name, Node: n, Path: path, Executor: field == "data" || field == "resource"}}
+}
+
+// Apart returns the paths at which an object holds pods that jobmesh does not treat, each
+// with the reason. An object of a kind that is not in the table is searched for pod
+// templates; of the others the table says what is apart.
+func (o Object) Apart() []Part {
+	var parts []Part
+	switch {
+	case slices.Contains(kind.Patterns, o.Group()):
+		return nil
+	case o.KindOf() == nil:
+		for _, path := range podTemplatesIn(o.Node, nil) {
+			parts = append(parts, Part{path, "the kind " + o.Kind + " is not known, so its pods are neither judged nor injected"})
+		}
+		return parts
+	}
+	for _, t := range o.PodTemplates() {
+		if t.Row.Pods == kind.Unjudged {
+			parts = append(parts, Part{t.Path, t.Row.Why})
+		}
+	}
+	return parts
+}
+
+// A Part is something in an object that jobmesh does not treat, and why.
+type Part struct {
+	Path Path
+	Why  string
+}
+
+// podTemplatesIn finds what looks like a pod template: a mapping named template, with
+// containers in its spec.
+func podTemplatesIn(n *yaml.Node, at Path) []Path {
+	n = Resolve(n)
+	var found []Path
+	switch {
+	case n == nil:
+	case n.Kind == yaml.MappingNode:
+		Each(n, func(key, value *yaml.Node) {
+			if key.Value == "template" && len(Items(Get(value, "spec", "containers"))) > 0 {
+				found = append(found, at.Join(key.Value))
+				return
+			}
+			if value.Kind != yaml.AliasNode { // what an anchor holds is found where it stands
+				found = append(found, podTemplatesIn(value, at.Join(key.Value))...)
+			}
+		})
+	case n.Kind == yaml.SequenceNode:
+		for i, item := range n.Content {
+			if item.Kind != yaml.AliasNode {
+				found = append(found, podTemplatesIn(item, at.Join(i))...)
+			}
+		}
+	}
+	return found
+}
+
+// Elsewhere names the other objects that say what pods of a workflow of Argo are, as Kind/name:
+// one for all of it, or some for steps and tasks.
+func (o Object) Elsewhere() []string {
+	row := o.KindOf()
+	if row == nil || len(row.Templates) == 0 || row.Templates[0].Form != kind.Argo {
+		return nil
+	}
+	path := row.Templates[0].Path
+	n := o.Node
+	for _, step := range path[:slices.Index(path, "templates")] {
+		n = Get(n, step)
+	}
+	var names []string
+	add := func(ref *yaml.Node) {
+		of := "WorkflowTemplate/"
+		if Text(Get(ref, "clusterScope")) == "true" {
+			of = "ClusterWorkflowTemplate/"
+		}
+		if name := Text(Get(ref, "name")); name != "" && !slices.Contains(names, of+name) {
+			names = append(names, of+name)
+		}
+	}
+	add(Get(n, "workflowTemplateRef"))
+	for _, template := range Items(Get(n, "templates")) {
+		for _, group := range Items(Get(template, "steps")) {
+			for _, step := range Items(group) {
+				add(Get(step, "templateRef"))
+			}
+		}
+		for _, task := range Items(Get(template, "dag", "tasks")) {
+			add(Get(task, "templateRef"))
+		}
+	}
+	return names
 }

@@ -115,9 +115,12 @@ var table = []Mesh{
 		Container:    "linkerd-proxy",
 		Processes:    []string{"linkerd2-proxy", "linkerd-proxy"},
 		DeafPorts:    []string{"4140", "4143", "4190", "4191"},
-		Rule:         "JM101",
-		Domain:       "linkerd",
-		Prefixes:     []string{"config.linkerd.io/", "config.alpha.linkerd.io/", "config.beta.linkerd.io/"},
+		// Its image has no shell, but a program that asks it to stop when another one has
+		// ended: the only other one that is sure to be there is that program.
+		KillCommand: `["/usr/lib/linkerd/linkerd-await","--shutdown","--","/usr/lib/linkerd/linkerd-await","--version"]`,
+		Rule:        "JM101",
+		Domain:      "linkerd",
+		Prefixes:    []string{"config.linkerd.io/", "config.alpha.linkerd.io/", "config.beta.linkerd.io/"},
 		Words: []Word{{
 			Key: LinkerdWait, Annotation: true,
 			Alike: []string{"config.linkerd.io/proxy-wait-before-exit-seconds", "config.beta.linkerd.io/proxy-wait-before-exit-seconds"},

@@ -99,8 +99,10 @@ type Mesh struct {
 	// only the program, or only the path of Stop, may be meant for any of them.
 	Shared bool
 	// Shell says that its image has a shell and kill, which Argo Workflows needs to
-	// end it.
-	Shell bool
+	// end it. KillCommand is the command in its container that ends it, as a JSON list,
+	// where Argo has to be told one.
+	Shell       bool
+	KillCommand string
 
 	// Rule is the rule of jobmesh lint that says "this proxy outlives the Job". Empty
 	// where somebody else stops the proxy. WrittenRule is its place where the proxy is
@@ -325,6 +327,11 @@ func (m *Mesh) Variable() string {
 	}
 	return "JOBMESH_POD_" + strings.ToUpper(m.Name)
 }
+
+// Redirects reports whether the traffic of every container goes through the proxy, so that
+// no container has a network without it. A proxy that also gets into pods with the network
+// of their node cannot do that.
+func (m *Mesh) Redirects() bool { return m.Annotation != "" && !m.Inject.HostNetwork }
 
 // Injected reports whether an annotation's value says that a proxy was
 // injected. The downward API gives an empty value for an annotation that is

@@ -1,6 +1,8 @@
 {{/*
-Everything that can be wrong with a pod spec. Params: $call with settings and
-target; stores the containers to wrap as $call.containers, $call.longRunning where one of
+Everything that can be wrong with a pod spec. Params: $call with settings,
+target and, where the kind of the object knows them, restartPolicy, fills (who writes a
+command that is missing) and executor (somebody else ends the proxy, and needs it until
+then); stores the containers to wrap as $call.containers, $call.longRunning where one of
 the pod runs for as long as the pod, and what _mounts finds.
 */}}
 {{- define "jobmesh._check" -}}
@@ -49,8 +51,8 @@ the pod runs for as long as the pod, and what _mounts finds.
 {{- $containers := dict -}}
 {{- $names := list -}}
 {{- $ending := list "Never" "OnFailure" -}}
-{{- $policy := toString .target.restartPolicy -}}
-{{- $_ := set . "longRunning" false -}}
+{{- $policy := default .target.restartPolicy .restartPolicy | toString -}}
+{{- $_ := set . "longRunning" (default false .executor) -}}
 {{- range $i, $container := .target.containers -}}
   {{- $name := "" -}}
   {{- if kindIs "map" $container -}}
@@ -127,7 +129,9 @@ the pod runs for as long as the pod, and what _mounts finds.
     {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- if not $container.command -}}
+{{- if and $call.fills (not $container.command) -}}
+  {{- include "jobmesh._errors.add" (list $call (printf "container %q has no command, and %s would write one over the wrapper; set command" $name $call.fills)) -}}
+{{- else if not $container.command -}}
   {{- include "jobmesh._entrypoint" (list $call $container) -}}
 {{- end -}}
 {{- if $container.restartPolicyRules -}}

@@ -133,26 +133,49 @@ Params: (list $call ROW OBJECT NAME PLACE).
 {{- $found := dict "templates" list -}}
 {{- include "jobmesh._manifests.find" (list $found $row.path $object (index . 3)) -}}
 {{- $whole := $found.templates -}}
+{{- $_ := set $call "fills" $row.fills -}}
 {{- range $found.templates -}}
   {{- $_ := set $call "object" .name -}}
   {{- if eq $row.form "argo" -}}
-    {{- include "jobmesh._manifests.argo" (list $call .template (index $found "parent")) -}}
+    {{- include "jobmesh._manifests.argo" (list $call $row $object .template) -}}
   {{- else if kindIs "map" .template.spec -}}
+    {{- include "jobmesh._manifests.restart" (list $call $row $object .) -}}
     {{- include "jobmesh._manifests.inject" (list $call .template .template.spec) -}}
+    {{- $_ := unset $call "restartPolicy" -}}
   {{- else -}}
     {{- $whole = list -}}
   {{- end -}}
   {{- $_ := unset $call "object" -}}
 {{- end -}}
+{{- $_ := unset $call "fills" -}}
 {{- if not (or $whole $row.optional) -}}
   {{- include "jobmesh._errors.add" (list $call (printf "%s is a %s without %s" (last .) $object.kind (append $row.path "spec" | join "." | replace ".[]" "[]"))) -}}
 {{- end -}}
 {{- end -}}
 
 {{/*
-Collects what is at the end of a path in FOUND.templates, as dicts of template and
-name, and in FOUND.parent the map that holds the last list. Items of a list add
-their own name, values of a map their key. Params: (list FOUND PATH NODE NAME).
+Stores as $call.restartPolicy what restarts the pods of a template: what the author says,
+in the pod spec or beside the template, or what the kind makes of nothing. ExitCode is
+Kubeflow's, whose operator makes the pods with Never then.
+Params: (list $call ROW OBJECT FOUND), FOUND as of _manifests.find.
+*/}}
+{{- define "jobmesh._manifests.restart" -}}
+{{- $call := first . -}}
+{{- $row := index . 1 -}}
+{{- $version := get (index . 2) "apiVersion" | toString | base -}}
+{{- $found := last . -}}
+{{- $said := $found.template.spec.restartPolicy -}}
+{{- if $row.owner -}}
+  {{- $said = get $found.parent $row.owner -}}
+{{- end -}}
+{{- $default := get (default dict $row.restartIn) $version | default $row.restart -}}
+{{- $_ := set $call "restartPolicy" (default $default $said | default "" | toString | replace "ExitCode" "Never") -}}
+{{- end -}}
+
+{{/*
+Collects what is at the end of a path in FOUND.templates, as dicts of template, name,
+and parent, the innermost map around it. Items of a list add their own name, or their
+place where they have none, values of a map their key. Params: (list FOUND PATH NODE NAME).
 */}}
 {{- define "jobmesh._manifests.find" -}}
 {{- $found := first . -}}
@@ -161,12 +184,14 @@ their own name, values of a map their key. Params: (list FOUND PATH NODE NAME).
 {{- $name := last . -}}
 {{- if not $path -}}
   {{- if kindIs "map" $node -}}
-    {{- $_ := set $found "templates" (append $found.templates (dict "template" $node "name" $name)) -}}
+    {{- $_ := set $found "templates" (append $found.templates (dict "template" $node "name" $name "parent" $found.parent)) -}}
   {{- end -}}
 {{- else if eq (first $path) "[]" -}}
   {{- range $key, $item := ternary $node list (or (kindIs "slice" $node) (kindIs "map" $node)) -}}
     {{- if kindIs "map" $item -}}
       {{- include "jobmesh._manifests.find" (list $found (rest $path) $item (printf "%s, %v" $name (ternary $key $item.name (kindIs "string" $key)))) -}}
+    {{- else if kindIs "slice" $item -}}
+      {{- include "jobmesh._manifests.find" (list $found (rest $path) $item $name) -}}
     {{- end -}}
   {{- end -}}
 {{- else if kindIs "map" $node -}}
@@ -187,38 +212,109 @@ their own name, values of a map their key. Params: (list FOUND PATH NODE NAME).
 {{- end -}}
 
 {{/*
-Injects a template of Argo, in place; those without a container run no pod of ours.
-`containers` is not asked: there is one. Argo restarts no container.
-Params: (list $call TEMPLATE WORKFLOW_SPEC).
+Injects a template of Argo, in place; those of which no pod is made stay. `containers` is
+not asked: all that do the work are wrapped. Argo restarts no container, and its executor
+ends the proxy when the work has ended and its own container has reported that, through
+the proxy. So the wrapper waits alone, unless the proxy redirects nothing. Of a template
+whose work the executor does itself only the metadata change.
+Params: (list $call ROW OBJECT TEMPLATE).
 */}}
 {{- define "jobmesh._manifests.argo" -}}
 {{- $call := first . -}}
-{{- $template := index . 1 -}}
-{{- $workflow := last . -}}
+{{- $row := index . 1 -}}
+{{- $template := last . -}}
+{{- $workflow := index . 2 -}}
+{{- $above := true -}}
+{{- range $row.path -}}
+  {{- $above = and $above (ne . "templates") -}}
+  {{- if $above -}}
+    {{- $workflow = get $workflow . -}}
+  {{- end -}}
+{{- end -}}
+{{- $containers := list -}}
+{{- $unnamed := dict -}}
 {{- if kindIs "map" $template.container -}}
-  {{- $container := $template.container -}}
-  {{- $named := hasKey $container "name" -}}
+  {{- $unnamed = $template.container -}}
+{{- else if kindIs "map" $template.script -}}
+  {{- $unnamed = $template.script -}}
+{{- else if kindIs "map" $template.containerSet -}}
+  {{- $containers = $template.containerSet.containers -}}
+{{- end -}}
+{{- $named := hasKey $unnamed "name" -}}
+{{- /* Argo gives a script its source as an argument, so that CMD of the image does not count. */ -}}
+{{- $argued := or (not (kindIs "map" $template.script)) $unnamed.command $unnamed.args -}}
+{{- if $unnamed -}}
+  {{- $containers = list $unnamed -}}
   {{- if not $named -}}
     {{- /* What Argo calls it in the pod. */ -}}
-    {{- $_ := set $container "name" "main" -}}
+    {{- $_ := set $unnamed "name" "main" -}}
   {{- end -}}
-  {{- $spec := dict "restartPolicy" "Never" "containers" (list $container) "securityContext" (default $workflow.securityContext $template.securityContext) -}}
+  {{- if not $argued -}}
+    {{- $_ := set $unnamed "args" (list "source") -}}
+  {{- end -}}
+{{- end -}}
+{{- if $containers -}}
+  {{- $spec := dict "restartPolicy" "Never" "containers" $containers "securityContext" (default $workflow.securityContext $template.securityContext) -}}
   {{- $fields := dict "initContainers" $template "volumes" $template "imagePullSecrets" $workflow -}}
   {{- range $field, $from := $fields -}}
     {{- if hasKey $from $field -}}
       {{- $_ := set $spec $field (get $from $field) -}}
     {{- end -}}
   {{- end -}}
+  {{- $redirects := false -}}
+  {{- range $call.meshes -}}
+    {{- $redirects = or $redirects .redirects -}}
+  {{- end -}}
   {{- $_ := set $call "only" true -}}
-  {{- include "jobmesh._manifests.inject" (list $call $template $spec) -}}
+  {{- $_ := set $call "executor" $redirects -}}
+  {{- if $call.wraps -}}
+    {{- $_ := set $call "target" $spec -}}
+    {{- include "jobmesh._inject" $call -}}
+  {{- end -}}
   {{- $_ := unset $call "only" -}}
+  {{- $_ := unset $call "executor" -}}
   {{- range $field, $into := $fields -}}
     {{- if hasKey $spec $field -}}
       {{- $_ := set $into $field (get $spec $field) -}}
     {{- end -}}
   {{- end -}}
-  {{- if not $named -}}
-    {{- $_ := unset $container "name" -}}
+  {{- if and $unnamed (not $named) -}}
+    {{- $_ := unset $unnamed "name" -}}
+  {{- end -}}
+  {{- if not $argued -}}
+    {{- $_ := unset $unnamed "args" -}}
   {{- end -}}
 {{- end -}}
+{{- if or $containers (kindIs "map" $template.data) (kindIs "map" $template.resource) -}}
+  {{- include "jobmesh._manifests.argo.metadata" (list $call $row $workflow $template) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Adds to the metadata of a template of Argo: what the mesh has to know, and how the
+executor ends a proxy that has no shell. What the workflow says for all its templates
+counts as said here. Params: (list $call ROW WORKFLOW TEMPLATE).
+*/}}
+{{- define "jobmesh._manifests.argo.metadata" -}}
+{{- $call := first . -}}
+{{- $row := index . 1 -}}
+{{- $workflow := index . 2 -}}
+{{- $template := last . -}}
+{{- $inherited := list $workflow.podMetadata -}}
+{{- if kindIs "map" $workflow.templateDefaults -}}
+  {{- $inherited = append $inherited $workflow.templateDefaults.metadata -}}
+{{- end -}}
+{{- $kill := dict -}}
+{{- if $call.wraps -}}
+  {{- range $call.meshes -}}
+    {{- if .killCommand -}}
+      {{- $_ := set $kill (print $row.killCommand .container) .killCommand -}}
+    {{- end -}}
+  {{- end -}}
+{{- else -}}
+  {{- /* The mode has to hold, whatever the workflow says; a template wins over it. */ -}}
+  {{- $inherited = list -}}
+{{- end -}}
+{{- include "jobmesh._podMetadata.add" (dict "call" $call "template" $template "inherited" $inherited "annotations" $kill) -}}
+{{- $_ := set $call "changed" true -}}
 {{- end -}}

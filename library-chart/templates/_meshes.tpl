@@ -15,6 +15,10 @@ ten times faster than fromYaml here.
                      nativeKubelet and newer.
   optOut             what keeps the proxy out.
   skipOutboundPorts  annotation with the ports that bypass the proxy.
+  container          the name of the proxy's container.
+  killCommand        a command in that container that ends the proxy, for Argo Workflows,
+                     whose executor needs one where there is no shell.
+  redirects          the traffic of every container goes through the proxy.
   hook               what mode hook asks: ready with a GET, and the stop request. A
                      token goes into the header where the variable is set. native is
                      a word of the shell and the pattern that it matches where the
@@ -24,10 +28,12 @@ ten times faster than fromYaml here.
 {
   "alloydb-auth-proxy": {
     "env": [],
+    "redirects": false,
     "hook": {"ready": "http://127.0.0.1:9090/startup", "stop": "POST http://127.0.0.1:9091/quitquitquit"}
   },
   "cloud-sql-proxy": {
     "env": [],
+    "redirects": false,
     "hook": {"ready": "http://127.0.0.1:9090/startup", "stop": "POST http://127.0.0.1:9091/quitquitquit"}
   },
   "consul": {
@@ -37,6 +43,7 @@ ten times faster than fromYaml here.
     "nativeSince": "1.9",
     "optOut": {"annotations": {"consul.hashicorp.com/connect-inject": "false"}},
     "skipOutboundPorts": "consul.hashicorp.com/transparent-proxy-exclude-outbound-ports",
+    "redirects": true,
     "hook": {"ready": "http://127.0.0.1:19000/ready", "stop": "POST http://127.0.0.1:20600/graceful_shutdown"}
   },
   "dapr": {
@@ -44,10 +51,12 @@ ten times faster than fromYaml here.
     "native": {"annotations": {"dapr.io/enable-native-sidecar": "true"}},
     "nativeSince": "1.18",
     "optOut": {"annotations": {"dapr.io/enabled": "false"}},
+    "redirects": false,
     "hook": {"ready": "http://127.0.0.1:3500/v1.0/healthz/outbound", "stop": "POST http://127.0.0.1:3500/v1.0/shutdown", "tokenHeader": "dapr-api-token", "tokenVariable": "DAPR_API_TOKEN"}
   },
   "envoy": {
     "env": [],
+    "redirects": false,
     "hook": {"ready": "http://127.0.0.1:15000/ready", "stop": "POST http://127.0.0.1:15000/quitquitquit"}
   },
   "istio": {
@@ -58,6 +67,7 @@ ten times faster than fromYaml here.
     "nativeKubelet": "1.33",
     "optOut": {"annotations": {"sidecar.istio.io/inject": "false"}, "labels": {"sidecar.istio.io/inject": "false"}},
     "skipOutboundPorts": "traffic.sidecar.istio.io/excludeOutboundPorts",
+    "redirects": true,
     "hook": {"ready": "http://127.0.0.1:15021/healthz/ready", "stop": "POST http://127.0.0.1:15020/quitquitquit", "native": ["${JOBMESH_POD_ISTIO%%]*}", "*'\"initContainers\":['*'\"istio-proxy\"'*"]}
   },
   "kuma": {
@@ -66,6 +76,7 @@ ten times faster than fromYaml here.
     "nativeDefault": "2.14",
     "optOut": {"labels": {"kuma.io/sidecar-injection": "disabled"}},
     "skipOutboundPorts": "traffic.kuma.io/exclude-outbound-ports",
+    "redirects": true,
     "hook": {"ready": "http://127.0.0.1:9902/ready", "stop": "POST http://127.0.0.1:9901/quitquitquit"}
   },
   "linkerd": {
@@ -76,10 +87,14 @@ ten times faster than fromYaml here.
     "nativeDefault": "2.20",
     "optOut": {"annotations": {"linkerd.io/inject": "disabled"}},
     "skipOutboundPorts": "config.linkerd.io/skip-outbound-ports",
+    "container": "linkerd-proxy",
+    "killCommand": "[\"/usr/lib/linkerd/linkerd-await\",\"--shutdown\",\"--\",\"/usr/lib/linkerd/linkerd-await\",\"--version\"]",
+    "redirects": true,
     "hook": {"ready": "http://127.0.0.1:4191/ready", "stop": "POST http://127.0.0.1:4191/shutdown", "native": ["${JOBMESH_POD_LINKERD_NATIVE:-${JOBMESH_POD_LINKERD_NATIVE_BETA:-$JOBMESH_POD_LINKERD_NATIVE_ALPHA}}", "1 | t | T | true | TRUE | True"]}
   },
   "vault-agent": {
     "env": [],
+    "redirects": false,
     "hook": {"stop": "POST http://127.0.0.1:8200/agent/v1/quit"}
   }
 }

@@ -55,13 +55,29 @@ dict of "annotations" and "labels". Params: $call with settings, meshes and kept
 {{/*
 Adds it to a pod template. What the author has written stays, with one exception
 that cannot: a word that undoes the mode would leave a Job that hangs.
-Params: dict of call, template.
+Params: dict of call, template and, where there is more, annotations, which are added
+too, and inherited, a list of metadata that hold for the pod where the template does not
+say otherwise.
 */}}
 {{- define "jobmesh._podMetadata.add" -}}
 {{- $call := .call -}}
 {{- $template := .template -}}
+{{- $inherited := .inherited -}}
 {{- include "jobmesh._podMetadata" $call -}}
-{{- range $field, $entries := $call.kept.podMetadata -}}
+{{- $metadata := $call.kept.podMetadata -}}
+{{- if .annotations -}}
+  {{- $metadata = dict "annotations" (merge dict .annotations $metadata.annotations) "labels" $metadata.labels -}}
+{{- end -}}
+{{- range $field, $entries := $metadata -}}
+  {{- range $inherited -}}
+    {{- if kindIs "map" . -}}
+      {{- if get . $field | kindIs "map" -}}
+        {{- range $key, $_ := get . $field -}}
+          {{- $entries = omit $entries $key -}}
+        {{- end -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
   {{- if $entries -}}
     {{- $parent := $template -}}
     {{- range list "metadata" $field -}}

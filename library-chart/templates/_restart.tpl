@@ -11,12 +11,13 @@ Stores in $call, for the container that is handled now,
   stopWhen      the flag as it follows, "" for the default of the wrapper
   restartCodes  the flag as it follows from the rules, "" for none
 
-Params: (list $call CONTAINER), with settings, target, and longRunning in $call.
+Params: (list $call CONTAINER), with settings, target, longRunning and, where the kind of
+the object knows better than the pod spec, restartPolicy in $call.
 */}}
 {{- define "jobmesh._restart" -}}
 {{- $call := first . -}}
 {{- $container := last . -}}
-{{- $policy := default $call.target.restartPolicy $container.restartPolicy | toString -}}
+{{- $policy := default (default $call.target.restartPolicy $call.restartPolicy) $container.restartPolicy | toString -}}
 {{- $stopWhen := "never" -}}
 {{- $codes := "" -}}
 {{- if $call.longRunning -}}

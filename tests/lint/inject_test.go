@@ -29,7 +29,8 @@ func TestInjectedIsClean(t *testing.T) {
 		hangs := slices.ContainsFunc(found, func(id string) bool { return slices.Contains([]string{"JM101", "JM107", "JM108"}, id) })
 		// A container without a command cannot be wrapped, and a broken annotation
 		// stays broken.
-		if !hangs || slices.Contains(found, "JM501") || slices.Contains(found, "JM307") {
+		// KubeRay writes the command of its submitter.
+		if !hangs || filepath.Base(file) == "ray-job-submitter.yaml" || slices.Contains(found, "JM501") || slices.Contains(found, "JM307") {
 			continue
 		}
 		cured++

@@ -1,0 +1,86 @@
+package lint
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/kind"
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/script"
+)
+
+// What Argo Workflows puts into the pods of its templates: an init container that fetches
+// artifacts, and a container beside the work that waits for its end, saves artifacts and
+// reports to the API server. It ends the other containers when the work has ended.
+const (
+	argoInit = "init"
+	argoWait = "wait"
+)
+
+// byExecutor tells whether the controller of the kind ends a proxy when the work has ended.
+// Argo's executor runs kill in the containers that it does not know, for which it needs a
+// shell there, or else a command that an annotation names.
+func (p *pod) byExecutor(x proxy) bool {
+	m := rowOf(x.mesh)
+	return p.template.Row.Sidecars == kind.Controller && (m.Shell || p.annotations[p.killCommand(x)] != "")
+}
+
+// killCommand is the annotation that tells the controller with which command it ends a proxy.
+func (p *pod) killCommand(x proxy) string { return p.template.Row.KillCommand + x.name }
+
+// killRefused tells whether that command asks the proxy to stop, which the proxy refuses.
+func (p *pod) killRefused(x proxy) bool {
+	return strings.Contains(p.annotations[p.killCommand(x)], "shutdown") && p.refusesStop(x.mesh, rowOf(x.mesh).StopNeeds)
+}
+
+// takesNetwork reports a container of a workflow that stops the proxy while the executor's
+// own container still has to save artifacts and to report.
+func (p *pod) takesNetwork(r *reporter) {
+	if p.template.Row.Sidecars != kind.Controller {
+		return
+	}
+	for _, x := range p.proxies {
+		m := rowOf(x.mesh)
+		if x.native.Yes || m.Rule == "" || !m.Redirects() || p.hangsOn(x.name) {
+			continue
+		}
+		for _, c := range p.work() {
+			if o := p.stops(c, x.mesh).outcome; o == script.Always || o == script.OnSuccess {
+				r.add(c.place, c.Name, "other", argoWait, "proxy", x.name)
+				return
+			}
+		}
+	}
+}
+
+// fetched is the first input artifact that Argo's init container fetches over the network.
+// The text of a raw one stands in the template.
+func (p *pod) fetched() (at place, ok bool) {
+	artifacts := p.spec.get("inputs", "artifacts")
+	if p.template.Row.Form != kind.Argo {
+		return at, false
+	}
+	for i := range manifest.Items(artifacts.node) {
+		if at := artifacts.get(i); at.node != nil && at.get("raw").node == nil {
+			return at, true
+		}
+	}
+	return at, false
+}
+
+var shells = []string{"sh", "bash", "dash", "ash", "zsh", "ksh"}
+
+// withSource is the command line of a script of Argo with its source, as if the shell were
+// given it as an argument; Argo gives it a file. Of other interpreters nothing is read.
+func withSource(argv []string, source string) []string {
+	for i, word := range slices.Backward(argv) {
+		if slices.Contains(shells, path.Base(word)) {
+			return append(slices.Clone(argv), "-c", source)
+		}
+		if i == 0 || !strings.HasPrefix(word, "-") {
+			break
+		}
+	}
+	return argv
+}
