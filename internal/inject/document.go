@@ -102,6 +102,10 @@ func (in *Injector) prepare(u *unit) {
 				return
 			}
 		}
+		tree = words(tree, o)
+		if note := liveNote(o); note != "" {
+			u.note(o, Noted, note)
+		}
 		if t := u.newTask(o, templates, manifest.Lookup(tree, o.Path)); t != nil {
 			if note := byExecutor(templates, u.renderer.mode); note != "" {
 				u.note(o, Noted, note)

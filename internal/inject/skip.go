@@ -31,18 +31,38 @@ func skipReason(t manifest.PodTemplate, name, mode string, moves bool) string {
 		return ""
 	}
 	for _, m := range asked(name) {
-		for _, field := range podFields(m) {
-			value, said := t.Texts(field)[m.Inject.Key]
-			if !said {
-				continue
-			}
-			if slices.Contains(m.Inject.No, value) {
-				return fmt.Sprintf("the pod template opts out by the %s %s: %s", strings.TrimSuffix(field, "s"), m.Inject.Key, value)
-			}
-			break // the first one decides
+		field, value, out := optOut(t, m)
+		if !out {
+			continue
 		}
+		reason := fmt.Sprintf("the pod template opts out by the %s %s: %s", strings.TrimSuffix(field, "s"), m.Inject.Key, value)
+		if other := meshWithout(t); name == "auto" && other != "" {
+			reason += "; where it is in another mesh, --set mesh=" + other + " treats it"
+		}
+		return reason
 	}
 	return filledLater(t, mode)
+}
+
+// optOut is where a pod template says that it is not in a mesh.
+func optOut(t manifest.PodTemplate, m mesh.Mesh) (field, value string, out bool) {
+	for _, field := range podFields(m) {
+		if value, said := t.Texts(field)[m.Inject.Key]; said {
+			return field, value, slices.Contains(m.Inject.No, value) // the first one decides
+		}
+	}
+	return "", "", false
+}
+
+// meshWithout is the first mesh that a pod template does not opt out of, "" where there is
+// none.
+func meshWithout(t manifest.PodTemplate) string {
+	for _, m := range asked("auto") {
+		if _, _, out := optOut(t, m); !out && !m.Inject.WhenAsked {
+			return m.Name
+		}
+	}
+	return ""
 }
 
 // filledLater returns the reason why a pod template whose containers get their command from

@@ -16,14 +16,14 @@ func TestSkipReason(t *testing.T) {
 	const alone = "hostNetwork: true, where no mesh puts a proxy into this pod"
 	for _, c := range []struct{ metadata, spec, mesh, mode, want string }{
 		{"", "", "auto", "wrap", ""},
-		{`annotations: {linkerd.io/inject: disabled}`, "", "auto", "wrap", "the pod template opts out by the annotation linkerd.io/inject: disabled"},
+		{`annotations: {linkerd.io/inject: disabled}`, "", "auto", "wrap", "the pod template opts out by the annotation linkerd.io/inject: disabled; where it is in another mesh, --set mesh=istio treats it"},
 		{`annotations: {linkerd.io/inject: disabled}`, "", "linkerd", "native", "the pod template opts out by the annotation linkerd.io/inject: disabled"},
 		{`annotations: {linkerd.io/inject: disabled}`, "", "istio", "wrap", ""},
 		{`annotations: {linkerd.io/inject: disabled}`, "", "auto", "optOut", ""},
 		{`annotations: {linkerd.io/inject: enabled}`, "", "auto", "wrap", ""},
-		{`annotations: {sidecar.istio.io/inject: "false"}`, "", "auto", "wrap", "the pod template opts out by the annotation sidecar.istio.io/inject: false"},
+		{`annotations: {sidecar.istio.io/inject: "false"}`, "", "auto", "wrap", "the pod template opts out by the annotation sidecar.istio.io/inject: false; where it is in another mesh, --set mesh=linkerd treats it"},
 		{`annotations: {sidecar.istio.io/inject: "false"}, labels: {sidecar.istio.io/inject: "true"}`, "", "auto", "wrap", ""},
-		{`annotations: {sidecar.istio.io/inject: "true"}, labels: {sidecar.istio.io/inject: "false"}`, "", "auto", "wrap", "the pod template opts out by the label sidecar.istio.io/inject: false"},
+		{`annotations: {sidecar.istio.io/inject: "true"}, labels: {sidecar.istio.io/inject: "false"}`, "", "auto", "wrap", "the pod template opts out by the label sidecar.istio.io/inject: false; where it is in another mesh, --set mesh=linkerd treats it"},
 		{`labels: {linkerd.io/inject: disabled}`, "", "auto", "wrap", ""},
 		{"", "hostNetwork: true", "auto", "optOut", alone},
 		{"", "hostNetwork: false", "auto", "wrap", ""},

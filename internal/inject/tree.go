@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	yaml3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
@@ -24,13 +25,32 @@ func meaning(d *manifest.Document) (any, error) {
 	text := d.AsJSON()
 	if !d.JSON {
 		var err error
-		if text, err = yaml.YAMLToJSON(manifest.WithoutMark(d.Text)); err != nil {
+		if text, err = yaml.YAMLToJSON(manifest.ForParser(d.Text)); err != nil {
 			return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 		}
 	}
 	var tree any
 	err := json.Unmarshal(text, &tree)
 	return tree, err
+}
+
+// words returns the tree with the words of commands as strings. Those that YAML takes for a
+// boolean or a number, as in command: [true], are shown to the chart as they are written,
+// and stay so in the text.
+func words(tree any, o manifest.Object) any {
+	for _, t := range o.PodTemplates() {
+		for _, c := range t.Containers() {
+			for _, field := range []string{"command", "args"} {
+				for i, n := range manifest.Items(manifest.Get(c.Node, field)) {
+					path := o.Path.Join(c.Path...).Join(field, i)
+					if _, isString := manifest.Lookup(tree, path).(string); !isString && n.Kind == yaml3.ScalarNode && n.Tag != "!!null" {
+						tree = with(tree, path, n.Value)
+					}
+				}
+			}
+		}
+	}
+	return tree
 }
 
 // with returns a tree that has another value at a path.

@@ -23,7 +23,7 @@ func (u *unit) finish(renderings []rendering) {
 	var ends []int // where the changes of each task end
 	for i, t := range u.tasks {
 		for _, mistake := range renderings[i].mistakes {
-			u.mistake(t.object, errors.New(mistake))
+			u.mistake(t.object, errors.New(naming(t.object, mistake)))
 		}
 		if renderings[i].mistakes != nil {
 			continue

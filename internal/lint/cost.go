@@ -30,9 +30,10 @@ activeDeadlineSeconds ends it.`,
 		ID: "JM602", Severity: Warning,
 		Title:   "one more stuck pod each schedule",
 		Message: "one more stuck pod each schedule: the Job will hang ({rule}), and concurrencyPolicy is {policy}",
-		Why:     `With Allow, which is the default, each run starts beside those that hang. With Replace each run kills the one before.`,
-		Fix:     "fix {rule}; an activeDeadlineSeconds on the jobTemplate ends what hangs for another reason",
-		Links:   []string{"https://github.com/SREGym/SREGym/pull/814"},
+		Why: `With Allow, which is the default, each run starts beside those that hang. With Replace there is one pod at
+most, since each run ends the one before: that hides the hang, and this rule does not report it.`,
+		Fix:   "fix {rule}; an activeDeadlineSeconds on the jobTemplate ends what hangs for another reason",
+		Links: []string{"https://github.com/SREGym/SREGym/pull/814"},
 		check: func(p *pod, r *reporter) {
 			at := p.root.get("spec", "concurrencyPolicy")
 			rule := p.hanging()
@@ -50,10 +51,11 @@ activeDeadlineSeconds ends it.`,
 		Fix:     "fix {rule}",
 		Links:   []string{"https://github.com/cert-manager/cert-manager/pull/4414", "https://github.com/prometheus-community/helm-charts/issues/479", "https://github.com/argoproj/argo-cd/issues/27407"},
 		check: func(p *pod, r *reporter) {
-			for _, hook := range []struct{ key, name string }{{helmHook, "Helm hook"}, {argoHook, "Argo CD hook"}} {
-				at := p.root.get("metadata", "annotations", hook.key)
+			for _, key := range []string{helmHook, argoHook} {
+				at := p.root.get("metadata", "annotations", key)
 				if rule := p.hanging(); rule != "" && at.text() != "" && at.text() != "Skip" {
-					r.add(at, "", "hook", hook.name, "rule", rule)
+					waits, hook := waitsForHook(key, at.text())
+					r.saying(waits+": this {hook} will hang ({rule})", "").add(at, "", "hook", hook, "rule", rule)
 					return
 				}
 			}
@@ -133,6 +135,19 @@ its start; one that stops the proxy itself makes the kubelet start that again.`,
 			}
 		},
 	},
+}
+
+// waitsForHook says what waits for a hook, and what the hook is called.
+func waitsForHook(key, value string) (waits, hook string) {
+	if key == argoHook {
+		return "the sync will not end", "Argo CD hook"
+	}
+	for event := range strings.SplitSeq(value, ",") {
+		if !strings.HasPrefix(strings.TrimSpace(event), "test") {
+			return "the release will time out", "Helm hook"
+		}
+	}
+	return "`helm test` will time out", "test"
 }
 
 // hanging is the rule by which the Job will hang, one that nobody has suppressed; ""

@@ -108,6 +108,9 @@ func (r *reporter) addAs(severity Severity, at place, container string, words ..
 	if i := slices.Index(words, "annotation"); i < 0 || words[i+1] == "" {
 		fix = strings.ReplaceAll(fix, goNative, "")
 	}
+	if i := slices.Index(words, "optOut"); i < 0 || words[i+1] == "" {
+		fix = strings.ReplaceAll(fix, stayOut, "")
+	}
 	fill := strings.NewReplacer(pairs...)
 	o := r.pod.object
 	line, column := r.pod.position(at)

@@ -1,7 +1,9 @@
 package lint
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -52,6 +54,10 @@ func (p *pod) within(fix, proxy string) string {
 	if p.template.Row.Inject == kind.Never {
 		fix = strings.ReplaceAll(fix, "pipe the manifest through `jobmesh inject`, or use the library chart", "render the pod spec with the library chart (jobmesh.podSpec)")
 	}
+	// Unless it is told the mesh, inject leaves a pod that opts out of another one.
+	if x, classic := p.classicProxy(); classic && p.optedOut() {
+		fix = strings.ReplaceAll(fix, "`jobmesh inject`", "`jobmesh inject --set mesh="+x.mesh+"`")
+	}
 	return fix
 }
 
@@ -72,6 +78,32 @@ func (p *pod) underExecutor(fix, proxy string) string {
 	return strings.ReplaceAll(fix, endsThere, executorWaits)
 }
 
+// classicProxy is the first proxy that is an ordinary container.
+func (p *pod) classicProxy() (proxy, bool) {
+	i := slices.IndexFunc(p.proxies, func(x proxy) bool { return !x.native.Yes })
+	if i < 0 {
+		return proxy{}, false
+	}
+	return p.proxies[i], true
+}
+
+// stayOut is the fix for Jobs that need no proxy.
+const stayOut = "; where the work only talks to the API server, keep the proxy out ({optOut})"
+
+// optOutOf is what keeps the proxy of a container's name out of a pod, in words to paste.
+func optOutOf(proxy string) string {
+	for _, m := range mesh.All() {
+		if m.Container == proxy && len(m.Inject.OptOut) > 0 && !m.Inject.WhenAsked {
+			level := "annotation"
+			if m.Inject.OptOut[0] == mesh.PodLabel {
+				level = "label"
+			}
+			return level + " " + m.Inject.Key + ": " + strconv.Quote(m.Inject.No[0])
+		}
+	}
+	return ""
+}
+
 // finish are the rules for Jobs that will not finish.
 var finish = []Rule{
 	{
@@ -80,7 +112,7 @@ var finish = []Rule{
 		Message: "proxy `{proxy}` will outlive container `{container}`; the Job stays active{note}",
 		Why: `A Job is complete when all ordinary containers of its pod have ended. The proxy of a mesh is one of
 them unless it is a native sidecar, and it serves until it is told to stop. Nothing in this pod tells it.`,
-		Fix: goNative + wrapIt,
+		Fix: goNative + wrapIt + stayOut,
 		Links: []string{
 			"https://github.com/linkerd/linkerd2/issues/7425", "https://github.com/istio/istio/issues/6324",
 			"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/",
@@ -201,13 +233,36 @@ above it skips it too. The failing run, which somebody should hear of, is the on
 		check: func(p *pod, r *reporter) {
 			for _, x := range p.proxies {
 				best, by := p.ends(x.mesh)
-				if x.native.Yes || rowOf(x.mesh).Rule == "" || best.outcome != script.OnSuccess || p.hangsOn(x.name) || p.byExecutor(x) {
+				row := rowOf(x.mesh)
+				if x.native.Yes || row.Rule == "" || best.outcome != script.OnSuccess || p.hangsOn(x.name) && !p.hangsBy(row.StopNeeds.Rule) || p.byExecutor(x) {
 					continue
 				}
 				r.saying(early(by[0])).add(p.commandOf(by[0]), by[0].Name, "proxy", x.name)
 				return
 			}
 			p.successOnlyUnmeshed(r)
+		},
+	},
+	{
+		ID: "JM114", Severity: Error,
+		Title:   "a container is started again whenever it ends",
+		Message: "container `{container}` is started again whenever it ends (restartPolicy {policy}): the Job stays active",
+		Why: `A pod is over when its ordinary containers have ended and nobody starts them again. restartPolicy: Always makes
+a native sidecar of an init container; on an ordinary one, which Kubernetes takes since 1.35, it has no end. For a Pod
+it is the default, also for one that is a hook or a test.`,
+		Fix:   "write restartPolicy: Never, or, for a sidecar, move the container to initContainers",
+		Links: []string{"https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy", "https://helm.sh/docs/topics/chart_tests/"},
+		check: func(p *pod, r *reporter) {
+			for _, c := range p.apps {
+				if at := c.place.get("restartPolicy"); at.text() == "Always" {
+					r.add(at, c.Name, "policy", "Always")
+					return
+				}
+			}
+			if p.object.Kind == "Pod" && p.restartPolicy != "Never" && p.restartPolicy != "OnFailure" && len(p.apps) > 0 {
+				policy := cmp.Or(p.restartPolicy, "Always, the default")
+				r.add(p.spec.get("restartPolicy"), p.apps[0].Name, "policy", policy)
+			}
 		},
 	},
 	{
@@ -348,7 +403,7 @@ func outlives(rule string) func(*pod, *reporter) {
 			if rule == "JM102" {
 				at = p.commandOf(h.container)
 			}
-			r.add(at, h.container.Name, "proxy", h.proxy, "note", h.note, "annotation", p.nativeFix(h.proxy))
+			r.add(at, h.container.Name, "proxy", h.proxy, "note", h.note, "annotation", p.nativeFix(h.proxy), "optOut", optOutOf(h.proxy))
 			return
 		}
 	}
@@ -373,6 +428,11 @@ func (p *pod) nativeFix(proxy string) string {
 // hangsOn tells whether the pod hangs because of a proxy.
 func (p *pod) hangsOn(proxy string) bool {
 	return slices.ContainsFunc(p.hangs, func(h hang) bool { return h.proxy == proxy })
+}
+
+// hangsBy tells whether the pod hangs, as a rule says.
+func (p *pod) hangsBy(rule string) bool {
+	return slices.ContainsFunc(p.hangs, func(h hang) bool { return h.rule == rule })
 }
 
 // commandOf is where a container says what it runs: the word that holds the call,

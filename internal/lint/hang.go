@@ -295,9 +295,7 @@ func (p *pod) askedAt(h *sidecar.Helper) bool {
 // mayRunOn tells whether a container of the work may run on when the object has succeeded:
 // a bare pod is somebody's own, and a success policy or a daemon ends the rest.
 func (p *pod) mayRunOn() bool {
-	annotations := p.root.get("metadata", "annotations")
-	hook := annotations.get(helmHook).text() + annotations.get(argoHook).text()
-	return p.object.Kind == "Pod" && hook == "" || p.job.get("successPolicy").node != nil ||
+	return p.object.Kind == "Pod" && !isHook(p.object) || p.job.get("successPolicy").node != nil ||
 		p.root.get("spec", "successPolicy").node != nil || p.spec.get("daemon").text() == "true"
 }
 

@@ -63,7 +63,7 @@ type proxy struct {
 func podsOf(o manifest.Object, profile *Profile, namespaces map[string]Namespace) []*pod {
 	var pods []*pod
 	for _, t := range o.PodTemplates() {
-		if t.Row.Pods == kind.Serve || t.Row.Pods == kind.Unjudged || t.Row.Pods == kind.ByPolicy && !t.EndsByPolicy() {
+		if t.Row.Pods == kind.Serve || t.Row.Pods == kind.Unjudged || t.Row.Pods == kind.ByPolicy && !t.EndsByPolicy() && !isHook(o) {
 			continue
 		}
 		p := newPod(o, t, profile, namespaces[o.Namespace])
@@ -71,6 +71,12 @@ func podsOf(o manifest.Object, profile *Profile, namespaces map[string]Namespace
 		pods = append(pods, p)
 	}
 	return pods
+}
+
+// isHook tells whether Helm or Argo CD waits for an object to end.
+func isHook(o manifest.Object) bool {
+	annotations := manifest.Get(o.Node, "metadata", "annotations")
+	return manifest.Text(manifest.Get(annotations, helmHook)) != "" || !slices.Contains([]string{"", "Skip"}, manifest.Text(manifest.Get(annotations, argoHook)))
 }
 
 func newPod(o manifest.Object, t manifest.PodTemplate, profile *Profile, ns Namespace) *pod {

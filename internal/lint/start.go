@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/kind"
+	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 	"github.com/jobmesh/jobmesh/internal/script"
@@ -109,8 +110,9 @@ linkerd inject refuses the whole stream that holds one.`,
 		Why: `A classic proxy starts after all init containers. What they send is not in the mesh, and where the
 traffic is redirected already, as with a CNI plugin, it goes nowhere.`,
 		Fix:   "use a native sidecar, which starts first, or exclude the port (skip-outbound-ports, excludeOutboundPorts) or the proxy's user id",
-		Links: []string{"https://linkerd.io/2-edge/features/native-sidecars/", "https://istio.io/latest/docs/setup/additional-setup/cni/"},
+		Links: []string{"https://linkerd.io/2-edge/features/native-sidecars/", "https://istio.io/latest/docs/setup/additional-setup/cni/", "https://github.com/GoogleCloudPlatform/gcs-fuse-csi-driver/issues/53"},
 		check: func(p *pod, r *reporter) {
+			p.mountsTooEarly(r)
 			for _, x := range p.proxies {
 				if x.native.Yes || rowOf(x.mesh).User == 0 || p.excludesTraffic() {
 					continue
@@ -174,6 +176,38 @@ container is dropped: the proxy is an ordinary init container then, and the pod 
 			}
 		},
 	},
+}
+
+// What GKE mounts buckets with, and where the program asks for its credentials.
+const (
+	gcsfuseAnnotation = "gke-gcsfuse/volumes"
+	gcsfuseDriver     = "gcsfuse.csi.storage.gke.io"
+	metadataServer    = "169.254.169.254"
+)
+
+// mountsTooEarly reports the sidecar of GKE's gcsfuse beside a classic istio-proxy: it asks
+// the metadata server before the proxy is up, through which all traffic is redirected.
+func (p *pod) mountsTooEarly(r *reporter) {
+	x, meshed := p.proxyOf("istio")
+	asked := p.annotation(gcsfuseAnnotation)
+	volumes := p.spec.get("volumes")
+	mounts := slices.ContainsFunc(manifest.Items(volumes.node), func(n *yamlNode) bool {
+		return manifest.Text(manifest.Get(n, "csi", "driver")) == gcsfuseDriver
+	})
+	if !meshed || x.native.Yes || asked.text() != "true" && !mounts {
+		return
+	}
+	for _, name := range rowOf("istio").SkipNetworks {
+		if value := p.annotations[name]; strings.Contains(value, metadataServer) || value == "*" {
+			return
+		}
+	}
+	if asked.node == nil {
+		asked = volumes
+	}
+	r.saying("the sidecar of gcsfuse asks the metadata server ("+metadataServer+") before `{proxy}` is up, which that traffic is redirected to",
+		"use a native sidecar, which starts first, or annotate the pod template with traffic.sidecar.istio.io/excludeOutboundIPRanges: "+metadataServer+"/32").
+		add(asked, "", "proxy", x.name)
 }
 
 // needsNetwork tells whether an init container is of no use without a network: by what it

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"unicode/utf8"
 
@@ -31,6 +32,20 @@ func WithoutMark(text []byte) []byte {
 		return text
 	}
 	return slices.Concat(text[:at], text[at+len(byteOrderMark):])
+}
+
+// version matches the directive of YAML 1.2, before anything else of a document. The parser
+// knows 1.1 only, and reads both alike.
+var version = regexp.MustCompile(`\A((?:[ \t]*(?:#[^\n]*)?\r?\n|%[^Y][^\n]*\n)*%YAML[ \t]+1\.)[2-9]([ \t\r\n])`)
+
+// ForParser returns the text of a document as the parser takes it: without its byte order
+// mark, and of the version of YAML that it knows. All else stays where it is.
+func ForParser(text []byte) []byte {
+	text = WithoutMark(text)
+	if !bytes.Contains(text, []byte("%YAML")) {
+		return text
+	}
+	return version.ReplaceAll(text, []byte("${1}1${2}"))
 }
 
 // OffsetOf returns where a node of the document begins in Text, in bytes: at its

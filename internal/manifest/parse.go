@@ -34,7 +34,7 @@ func (d *Document) parse() {
 		d.fail(d.Line, "is not UTF-8")
 		return
 	}
-	text = WithoutMark(text)
+	text = ForParser(text)
 	escaped := false
 	if d.JSON {
 		text, escaped = withoutForeignEscapes(text)

@@ -108,7 +108,7 @@ func (t *text) indent(n *yaml.Node) int {
 // of a block sequence, the item of a flow sequence.
 func (t *text) start(n *yaml.Node, i int) int {
 	if n.Kind == yaml.MappingNode {
-		return t.OffsetOf(n.Content[2*i])
+		return t.keyStart(n, t.OffsetOf(n.Content[2*i]))
 	}
 	if isFlow(n) {
 		return t.OffsetOf(n.Content[i])
@@ -117,6 +117,19 @@ func (t *text) start(n *yaml.Node, i int) int {
 		return t.content(n)
 	}
 	return t.skip(t.end(n.Content[i-1], t.indent(n)))
+}
+
+// keyStart returns where a key begins: at its question mark, where it has one.
+func (t *text) keyStart(n *yaml.Node, at int) int {
+	if isFlow(n) {
+		return at
+	}
+	line := bytes.LastIndexByte(t.Text[:at], '\n') + 1
+	before := bytes.TrimRight(t.Text[line:at], " \t")
+	if len(before) > 0 && before[len(before)-1] == '?' && line+len(before) < at && (len(before) == 1 || isBlank(before[len(before)-2])) {
+		return line + len(before) - 1
+	}
+	return at
 }
 
 // childEnd returns where child i of a collection ends.

@@ -53,6 +53,11 @@ func TestApply(t *testing.T) {
 		{"JSON on many", "{\n\t\"a\": [\n\t\t\"c\"\n\t]\n}\n", "{\n\t\"a\": [\n\t\t\"--\",\n\t\t\"c\"\n\t],\n\t\"d\": {\n\t\t\"e\": 1\n\t}\n}\n", []Change{front([]any{"--"}, "a"), key("d", object{"e": 1.0})}},
 		{"a text of several lines", "a:\n  b: 1\n", "a:\n  b: 1\n  c: |\n    x y\n      z\n    # w\n", []Change{key("c", "x y\n  z\n# w\n", "a")}},
 		{"words that YAML would take for something else", "a: 1\n", "a: 1\nb:\n  - \"no\"\n  - \"1\"\n  - \"\"\n  - 16Mi\n  - a/b:1@c\n  - \"a: b\"\n  - \"\\u007f\"\n", []Change{key("b", []any{"no", "1", "", "16Mi", "a/b:1@c", "a: b", "\x7f"})}},
+		{"behind a line of blanks", "a:\n  b: 1\n        \nc: d\n", "a:\n  b: 1\n        \n  e: |\n    x\n    y\nc: d\n", []Change{key("e", "x\ny\n", "a")}},
+		{"keys with a question mark", "? a\n: ? b\n  : 1\n? c\n: - d\n", "? a\n: ? b\n  : 1\n  e: f\n? c\n: - g\n  - d\nh: i\n", []Change{key("e", "f", "a"), front([]any{"g"}, "c"), key("h", "i")}},
+		{"YAML 1.2", "# first\n%YAML 1.2\n---\na: 1\n", "# first\n%YAML 1.2\n---\na: 1\nb: c\n", []Change{key("b", "c")}},
+		{"much in an empty list", "a:\n- b: []\n", "a:\n- b: [{name: " + strings.Repeat("x", 50) + "},\n    {name: " + strings.Repeat("y", 50) + "}]\n", []Change{back([]any{object{"name": strings.Repeat("x", 50)}, object{"name": strings.Repeat("y", 50)}}, "a", 0, "b")}},
+		{"much where there is nothing", "a:\n  b:\n  c: d\n", "a:\n  b:\n    - name: " + strings.Repeat("x", 50) + "\n    - name: " + strings.Repeat("y", 50) + "\n  c: d\n", []Change{back([]any{object{"name": strings.Repeat("x", 50)}, object{"name": strings.Repeat("y", 50)}}, "a", "b")}},
 		{"wide characters", "ä: {ö: [ü]}\nß: 1\n", "ä: {ö: [--, ü]}\nß: 1\nb: c\n", []Change{front([]any{"--"}, "ä", "ö"), key("b", "c")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -31,11 +31,11 @@ func (w *writer) addPair(m *yaml.Node, path manifest.Path, key string, value any
 		if key == "metadata" {
 			before = 0
 		}
-		w.addFlow(m, s, before, len(path), func(pretty bool, pad, unit string) string {
+		w.addFlow(m, s, before, len(path), func(pretty bool, pad, unit string) []string {
 			if pretty {
-				return s.word(key, true) + s.colon + s.pretty(value, pad, unit)
+				return []string{s.word(key, true) + s.colon + s.pretty(value, pad, unit)}
 			}
-			return s.flowPair(key, value)
+			return []string{s.flowPair(key, value)}
 		})
 		return
 	}
@@ -55,7 +55,23 @@ func (w *writer) addPair(m *yaml.Node, path manifest.Path, key string, value any
 // append adds text behind the last line of a block collection.
 func (w *writer) append(n *yaml.Node, s style, added string, indent, depth int) {
 	at := w.text.lineEnd(w.text.childEnd(n, children(n)-1, indent))
-	w.edit(at, at, s.newline+spaces(indent)+added, depth)
+	w.edit(w.behindBlanks(at), w.behindBlanks(at), s.newline+spaces(indent)+added, depth)
+}
+
+// behindBlanks moves the end of a line down over lines of nothing but blanks, as Helm leaves
+// them. Below a block scalar that is added they would belong to it.
+func (w *writer) behindBlanks(at int) int {
+	end := at
+	for line := w.text.nextLine(at); line < len(w.text.Text); line = w.text.nextLine(w.text.lineEnd(line)) {
+		stop := w.text.lineEnd(line)
+		if len(bytes.TrimSpace(w.text.Text[line:stop])) > 0 || stop >= len(w.text.Text) {
+			break
+		}
+		if stop > line {
+			end = stop
+		}
+	}
+	return end
 }
 
 // addItems adds items to a list: in front of an item, or at the end where it is -1.
@@ -65,7 +81,7 @@ func (w *writer) addItems(l *yaml.Node, path manifest.Path, before int, items []
 		s.quote = quoteOf(l.Content[0])
 	}
 	if isFlow(l) {
-		w.addFlow(l, s, before, len(path), func(pretty bool, pad, unit string) string {
+		w.addFlow(l, s, before, len(path), func(pretty bool, pad, unit string) []string {
 			texts := make([]string, len(items))
 			for i, item := range items {
 				texts[i] = s.flow(item)
@@ -73,10 +89,7 @@ func (w *writer) addItems(l *yaml.Node, path manifest.Path, before int, items []
 					texts[i] = s.pretty(item, pad, unit)
 				}
 			}
-			if pretty {
-				return strings.Join(texts, ","+s.newline+pad)
-			}
-			return strings.Join(texts, s.comma)
+			return texts
 		})
 		return
 	}
@@ -111,11 +124,12 @@ func (w *writer) aboveComments(at, indent int) int {
 }
 
 // addFlow adds to a flow collection. write writes what is added; with pretty, over
-// several lines, the way of JSON.
-func (w *writer) addFlow(n *yaml.Node, s style, before, depth int, write func(pretty bool, pad, unit string) string) {
+// several lines, the way of JSON. What would make a long line longer is put on lines of its
+// own.
+func (w *writer) addFlow(n *yaml.Node, s style, before, depth int, write func(pretty bool, pad, unit string) []string) {
 	opening := w.text.content(n)
 	if len(n.Content) == 0 {
-		added := write(false, "", "")
+		added := w.broken(s, opening, write(false, "", ""))
 		if w.added[n]++; w.added[n] > 1 {
 			added = s.comma + added
 		}
@@ -133,13 +147,31 @@ func (w *writer) addFlow(n *yaml.Node, s style, before, depth int, write func(pr
 	} else {
 		pad, ownLine = "", false
 	}
-	added := write(ownLine && s.json, pad, unit)
+	parts := write(ownLine && s.json, pad, unit)
+	added := strings.Join(parts, separator)
+	if !ownLine {
+		added = w.broken(s, opening, parts)
+	}
 	if before >= 0 {
 		w.edit(start, start, added+separator, depth)
 		return
 	}
 	end := w.text.childEnd(n, children(n)-1, -1)
 	w.edit(end, end, separator+added, depth)
+}
+
+// maxLine is from how many bytes on what is added in a flow collection takes several lines.
+const maxLine = 80
+
+// broken puts the parts of a flow collection on one line, or, where that would be long, each
+// on its own. JSON without line breaks stays without.
+func (w *writer) broken(s style, opening int, parts []string) string {
+	line := strings.Join(parts, s.comma)
+	if s.json || len(line) <= maxLine || len(parts) < 2 {
+		return line
+	}
+	outer, _ := w.linePrefix(opening)
+	return strings.Join(parts, ","+s.newline+outer+spaces(4))
 }
 
 // linePrefix returns the white space that begins the line of an offset, and whether
@@ -159,10 +191,24 @@ func (w *writer) replace(a action, value any) {
 	from := w.text.OffsetOf(a.node)
 	to := w.text.end(a.node, -1)
 	written := s.flow(value)
+	if block, fits := w.below(a, s, from, to, value); fits {
+		w.edit(from, to, block, len(a.path))
+		return
+	}
 	if from == to && from > 0 && !isBlank(w.text.Text[from-1]) {
 		written = " " + written
 	}
 	w.edit(from, to, written, len(a.path))
+}
+
+// below writes a value that is long on lines below its key, where nothing stands behind the
+// colon.
+func (w *writer) below(a action, s style, from, to int, value any) (string, bool) {
+	if w.first || s.json || from != to || isFlow(a.parent) || len(s.flow(value)) <= maxLine ||
+		len(bytes.TrimSpace(w.text.Text[from:w.text.lineEnd(from)])) > 0 {
+		return "", false
+	}
+	return s.below(value, w.text.indent(a.parent), s.step, s.list), true
 }
 
 // style looks at how the surroundings of a path are written.
