@@ -30,6 +30,8 @@ type lintOptions struct {
 	list    bool
 	empty   bool
 	live    liveOptions
+	fix     bool
+	diff    bool
 }
 
 func newLint(version string, streams Streams) *cobra.Command {
@@ -54,10 +56,15 @@ its functionConfig describes the cluster with the keys of jobmesh.yaml.
 The annotation jobmesh.dev/ignore-JM101: "the reason" on an object or on its pod
 template silences a rule there.
 
+With --fix words in the wrong place, or in the wrong spelling, are put right in the
+files, and wrappers that native sidecars make needless are taken out; all other bytes
+stay. --diff prints that, instead of the findings, and writes nothing.
+
 Exit code 1 means findings at or above --fail-on.`,
 		Example: `  helm template . | jobmesh lint --mesh linkerd --mesh-version 2.19
   jobmesh lint --mesh istio --mesh-version 1.29 --kube-version 1.35 --output sarif manifests/ > lint.sarif
   jobmesh lint --cluster -A
+  jobmesh lint --mesh linkerd --diff manifests/
   jobmesh lint --explain JM101`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runLint(cmd.Context(), streams, version, o, cmd.Flags().Changed, args)
@@ -70,6 +77,8 @@ Exit code 1 means findings at or above --fail-on.`,
 	flags.StringVar(&o.failOn, "fail-on", "error", "least severity of a finding that gives exit code 1: "+strings.Join(lint.Severities(), ", "))
 	flags.StringVar(&o.explain, "explain", "", "print the page of a rule, such as JM101, and nothing else")
 	flags.BoolVar(&o.list, "list-rules", false, "print the rules, and nothing else")
+	flags.BoolVar(&o.fix, "fix", false, "put right in the files what has one mechanical fix, and report the rest")
+	flags.BoolVar(&o.diff, "diff", false, "print what --fix would change as a unified diff, and write nothing")
 	allowEmpty(cmd, &o.empty)
 	var ids []string
 	for _, r := range slices.Concat(lint.Rules(), lint.Elsewhere()) {
@@ -129,14 +138,21 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 		note(streams)(presumed)
 	}
 	linter := lint.New(profile, run.namespaces(files))
+	if o.fix || o.diff {
+		if err := run.mend(ctx, streams, o, lint.New(profile, run.namespaces(files)), files); err != nil {
+			return err
+		}
+	}
 	if err := run.check(ctx, linter, files); err != nil {
 		return err
 	}
 	run.doubts(streams, linter.Doubts())
 	run.notes(note(streams))
-	if list != nil && !changed("output") {
+	switch {
+	case o.diff: // which is all that is printed
+	case list != nil && !changed("output"):
 		err = report.ResourceList(streams.Out, list, run.findings)
-	} else {
+	default:
 		err = run.write(streams.Out, o.output.format, version, color)
 	}
 	if err != nil {

@@ -93,7 +93,7 @@ its start; one that stops the proxy itself makes the kubelet start that again.`,
 			for _, c := range p.apps {
 				w := c.reading.Wrapper
 				if w != nil && (p.wrapperStops(*w, x.mesh).outcome != script.Never || w.Waits && waitsFor(c) == x.mesh) {
-					r.add(p.commandOf(c), c.Name, "wrapper", w.Name, "by", x.native.By)
+					r.mending(unwrapped(c)...).add(p.commandOf(c), c.Name, "wrapper", w.Name, "by", x.native.By)
 					return
 				}
 			}

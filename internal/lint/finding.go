@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
 // An Object names what a finding is about.
@@ -31,6 +32,8 @@ type Finding struct {
 	Line, Column int
 	Message      string
 	Fix          string
+	// Mends put it right in the text, in this order. None where that takes a person.
+	Mends []patch.Mend
 	// Observed is set where a cluster shows it, and not a manifest.
 	Observed bool
 }
@@ -80,6 +83,7 @@ type reporter struct {
 	into *[]Finding
 	// message and fix stand in the place of those of the rule where they are not empty.
 	message, fix string
+	mends        []patch.Mend
 }
 
 // saying reports with other words than those of the rule.
@@ -120,7 +124,17 @@ func (r *reporter) addAs(severity Severity, at place, container string, words ..
 		Container: container, FieldPath: o.Path.Join(at.path...).String(),
 		File: o.Document.File, Line: line, Column: column,
 		Message: fill.Replace(r.pod.called(cmp.Or(r.message, r.rule.Message))), Fix: fill.Replace(fix),
+		Mends: below(o.Path, r.mends),
 	})
+}
+
+// below puts the path of an object before those of mends.
+func below(object manifest.Path, mends []patch.Mend) []patch.Mend {
+	all := slices.Clone(mends)
+	for i := range all {
+		all[i].Path = object.Join(all[i].Path...)
+	}
+	return all
 }
 
 // position is that of a place, or of the nearest thing around it that is there.

@@ -11,6 +11,8 @@ import (
 
 type yamlNode = yaml.Node
 
+const yamlMapping = yaml.MappingNode
+
 // Prefix is that of the annotations that suppress a rule, on the object or on the
 // pod template: the id follows, and the value is the reason.
 const Prefix = "jobmesh.dev/ignore-"

@@ -9,6 +9,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
 // placeRules are the rules for what is said in the wrong place, or in words that the
@@ -38,7 +39,8 @@ What stands on the Job, on the CronJob, on its jobTemplate or inside the pod spe
 			for _, level := range p.levels() {
 				level.each(func(key, _ *yamlNode, at place) {
 					if right, ok := meant(key.Value); ok {
-						r.add(place{key, at.path}, "", "key", key.Value, "meant", right)
+						r.mending(patch.Mend{Kind: patch.Rename, Path: parent(at), Key: key.Value, Text: right}).
+							add(place{key, at.path}, "", "key", key.Value, "meant", right)
 					}
 				})
 			}
@@ -59,7 +61,8 @@ like: Istio takes "False" for on, Linkerd takes "true" for no.`,
 					if !ok || w.Understood(value.Value) || value.Kind != yaml.ScalarNode || notString(value) || level.labels && !w.Label || !level.labels && !w.Annotation {
 						return
 					}
-					r.add(place{value, at.path}, "", "key", key.Value, "value", strconv.Quote(value.Value), "taken", w.Other, "exact", exactWords(w))
+					r.mending(respelled(w, value.Value, parent(at))...).
+						add(place{value, at.path}, "", "key", key.Value, "value", strconv.Quote(value.Value), "taken", w.Other, "exact", exactWords(w))
 				})
 			}
 		},
@@ -116,9 +119,9 @@ config.beta.linkerd.io since 2.19, config.linkerd.io since 2.20. An older releas
 			switch {
 			case len(set) == 0 || right == "":
 			case len(readable) == 0:
-				r.add(p.annotation(set[0]), "", "version", v.String(), "does", "does not read", "key", set[0], "right", right)
+				r.mending(p.renamed(set[0], right)).add(p.annotation(set[0]), "", "version", v.String(), "does", "does not read", "key", set[0], "right", right)
 			case right == names[0].Name && !slices.Contains(set, right):
-				r.add(p.annotation(set[0]), "", "version", v.String(), "does", "still reads the deprecated", "key", set[0], "right", right)
+				r.mending(p.renamed(set[0], right)).add(p.annotation(set[0]), "", "version", v.String(), "does", "still reads the deprecated", "key", set[0], "right", right)
 			}
 		},
 	},
@@ -156,7 +159,8 @@ in the YAML that Kubernetes reads.`,
 			for _, level := range p.levels() {
 				level.each(func(key, value *yamlNode, at place) {
 					if kind := typeOf(value); kind != "string" && kind != "" {
-						r.add(place{value, at.path}, "", "key", key.Value, "value", value.Value, "type", kind)
+						r.mending(patch.Mend{Kind: patch.Rewrite, Path: parent(at), Key: key.Value, Text: value.Value}).
+							add(place{value, at.path}, "", "key", key.Value, "value", value.Value, "type", kind)
 					}
 				})
 			}
@@ -230,7 +234,8 @@ func misplaced(p *pod, r *reporter) {
 			if asLabel || known && !w.Annotation {
 				field = "labels"
 			}
-			r.add(place{key, at.path}, "", "key", key.Value, "right", p.meta.path.Join(field).String())
+			r.mending(p.moved(at, key.Value, said, field)...).
+				add(place{key, at.path}, "", "key", key.Value, "right", p.meta.path.Join(field).String())
 		})
 	}
 }

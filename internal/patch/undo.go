@@ -246,11 +246,7 @@ type Addition struct {
 // Revert returns the text of a document without what was added to it. It is not parsed
 // again.
 func Revert(d *manifest.Document, additions []Addition) ([]byte, error) {
-	r := &reverter{
-		writer: writer{text: newText(d), added: map[*yaml.Node]int{}},
-		gone:   map[*yaml.Node]map[int]bool{},
-		seen:   map[*yaml.Node]bool{},
-	}
+	r := newReverter(d)
 	for _, addition := range additions {
 		root := &trie{}
 		for _, u := range addition.Undos {
@@ -295,6 +291,14 @@ type reverter struct {
 	gone  map[*yaml.Node]map[int]bool // children of collections
 	order []*yaml.Node
 	seen  map[*yaml.Node]bool // values that were put back
+}
+
+func newReverter(d *manifest.Document) *reverter {
+	return &reverter{
+		writer: writer{text: newText(d), added: map[*yaml.Node]int{}},
+		gone:   map[*yaml.Node]map[int]bool{},
+		seen:   map[*yaml.Node]bool{},
+	}
 }
 
 func (r *reverter) drop(parent *yaml.Node, i int) {

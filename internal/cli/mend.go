@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/rogpeppe/go-internal/diff"
+
+	library "github.com/jobmesh/jobmesh"
+	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/inject"
+	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/patch"
+)
+
+// maxMends bounds how often a document is put right: one mistake may stand behind another,
+// as a misspelt key in the wrong place.
+const maxMends = 1000
+
+// unneeded is the rule of a wrapper that a native sidecar makes needless.
+const unneeded = "JM605"
+
+// A mender puts right what has one mechanical fix.
+type mender struct {
+	linter *lint.Linter
+	out    io.Writer // for differences; nil to write the files
+}
+
+// mend puts files right, or shows how it would, and returns how many mistakes that were.
+// What cannot be read is left to the check that follows.
+func (m *mender) mend(ctx context.Context, files []string) (int, error) {
+	total := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		fixed, count, err := m.stream(ctx, file, text)
+		if err != nil {
+			return total, err
+		}
+		if bytes.Equal(text, fixed) {
+			continue
+		}
+		total += count
+		if m.out == nil {
+			err = overwrite(file, fixed)
+		} else {
+			_, err = m.out.Write(diff.Diff(file, text, file, fixed))
+		}
+		if err != nil {
+			return total, fault.New(fault.LocalIO, err)
+		}
+	}
+	return total, nil
+}
+
+// stream returns a stream as it is when put right, and how many mistakes it had; as it was
+// where a document of it cannot be read.
+func (m *mender) stream(ctx context.Context, file string, text []byte) (fixed []byte, count int, err error) {
+	var out bytes.Buffer
+	unread := false
+	err = manifest.Scan(file, bytes.NewReader(text), func(d *manifest.Document) error {
+		if d.Err != nil {
+			unread = true
+			return nil
+		}
+		mended, n, err := m.document(ctx, d)
+		count += n
+		out.Write(mended)
+		return errors.Join(err, ctx.Err())
+	})
+	if err != nil || unread {
+		return text, 0, err
+	}
+	return out.Bytes(), count, nil
+}
+
+// document puts one document right. What cannot be changed without changing something else
+// is left.
+func (m *mender) document(ctx context.Context, d *manifest.Document) (text []byte, count int, err error) {
+	left := map[string]bool{}
+	for range maxMends {
+		next, did := m.once(d, left)
+		if !did {
+			break
+		}
+		d = next
+		count++
+	}
+	text, n, err := m.uninjected(ctx, d)
+	return text, count + n, err
+}
+
+// once makes the mends of the first finding that has some and is not in left, which takes
+// up those that could not be made. What is spelled wrong comes before what is moved: only
+// then it is clear where it belongs.
+func (m *mender) once(d *manifest.Document, left map[string]bool) (*manifest.Document, bool) {
+	var found []lint.Finding
+	for _, o := range d.Objects() {
+		found = append(found, m.linter.Check(o)...)
+	}
+	slices.SortStableFunc(found, func(a, b lint.Finding) int { return len(a.Mends) - len(b.Mends) })
+	for _, f := range found {
+		id := f.Rule.ID + " " + f.FieldPath
+		if len(f.Mends) == 0 || left[id] {
+			continue
+		}
+		if next, err := patch.Mended(d, f.Mends); err == nil {
+			return next, true
+		}
+		left[id] = true
+	}
+	return d, false
+}
+
+// uninjected takes out of a document what jobmesh inject has put in, where no object in it
+// needs that any more.
+func (m *mender) uninjected(ctx context.Context, d *manifest.Document) ([]byte, int, error) {
+	count := 0
+	for _, o := range d.Objects() {
+		if manifest.Get(o.Node, "metadata", "annotations", inject.Record) == nil {
+			continue
+		}
+		if !slices.ContainsFunc(m.linter.Check(o), func(f lint.Finding) bool { return f.Rule.ID == unneeded }) {
+			return d.Text, 0, nil
+		}
+		count++
+	}
+	if count == 0 {
+		return d.Text, 0, nil
+	}
+	injector, err := inject.New(inject.Options{Library: library.LibraryChart, Uninject: true})
+	if err != nil {
+		return nil, 0, err
+	}
+	var out bytes.Buffer
+	result, err := injector.Run(ctx, []string{manifest.Stdin}, bytes.NewReader(d.Text), &out)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(result.Mistakes) > 0 {
+		return d.Text, 0, nil // somebody has changed what was put in
+	}
+	return out.Bytes(), count, nil
+}
+
+// overwrite puts another text in the place of that of a file, at once.
+func overwrite(file string, text []byte) error {
+	file, err := filepath.EvalSymlinks(file)
+	if err != nil {
+		return err
+	}
+	stat, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	next, err := os.CreateTemp(filepath.Dir(file), ".jobmesh-*")
+	if err != nil {
+		return err
+	}
+	_, err = next.Write(text)
+	err = errors.Join(err, next.Chmod(stat.Mode().Perm()), next.Close())
+	if err == nil {
+		err = os.Rename(next.Name(), file)
+	}
+	if err != nil {
+		_ = os.Remove(next.Name()) // what failed is said
+	}
+	return err
+}
+
+// mendable refuses what cannot be written back.
+func (l *lintRun) mendable(flag string, files []string) error {
+	for _, file := range files {
+		if _, held := l.held[file]; held {
+			name := file
+			if name == manifest.Stdin {
+				name = "stdin"
+			}
+			return fault.New(fault.Usage, fmt.Errorf("--%s: %s is no file that could be changed", flag, name), "jobmesh lint --"+flag+" manifests/")
+		}
+	}
+	return nil
+}
+
+// mend does what --fix and --diff ask for.
+func (l *lintRun) mend(ctx context.Context, streams Streams, o lintOptions, linter *lint.Linter, files []string) error {
+	m, flag, done := &mender{linter: linter}, "fix", "put right"
+	if o.diff {
+		m.out, flag, done = streams.Out, "diff", "to put right with --fix"
+	}
+	if err := l.mendable(flag, files); err != nil {
+		return err
+	}
+	fixed, err := m.mend(ctx, files)
+	if fixed > 0 {
+		note(streams)(plural(fixed, "mistake") + " " + done)
+	}
+	return err
+}
