@@ -68,6 +68,7 @@ func TestShapes(t *testing.T) {
 					once, result := run(t, in, text)
 					require.Empty(t, result.Mistakes)
 					require.NotEqual(t, text, once)
+					requireOnlyAdds(t, text, once)
 					twice, _ := run(t, in, once)
 					require.Equal(t, once, twice)
 					back, result := run(t, out, once)
@@ -102,7 +103,7 @@ func TestImageDigest(t *testing.T) {
 }
 
 // FuzzInject shows for arbitrary streams that nothing panics, that what comes out is
-// injected once, and that it is restored to the byte.
+// injected once, means what it meant and more, and is restored to the byte.
 func FuzzInject(f *testing.F) {
 	for _, shape := range shapes(f) {
 		f.Add(shape)
@@ -120,6 +121,7 @@ func FuzzInject(f *testing.F) {
 			}
 			return
 		}
+		requireOnlyAdds(t, text, once)
 		twice, result := run(t, in, once)
 		require.Empty(t, result.Mistakes)
 		require.Equal(t, once, twice)
