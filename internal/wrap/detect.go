@@ -9,8 +9,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
-// candidates are the proxies that can be told by a port. One that has no readiness
-// check, or none of its own, is not among them.
+// candidates are the proxies of the table, without those that cannot be told from
+// another one by their ports.
 func candidates(pod *pod) ([]proxy, error) {
 	var all []proxy
 	for _, m := range mesh.All() {
@@ -106,7 +106,6 @@ func overlap(a, b []string) bool {
 // nameOthers tells of proxies that answer and that nobody stops, where the wrapper has
 // chosen by itself which there are: each of them would keep the pod.
 func (r *run) nameOthers() {
-	const limit = 250 * time.Millisecond
 	if !r.plan.auto || len(r.plan.proxies) == 0 || r.ending != 0 {
 		return
 	}
@@ -122,7 +121,7 @@ func (r *run) nameOthers() {
 		if p.native || slices.Contains(minded, p.name) || isPartOf(p.name, minded) {
 			continue
 		}
-		if _, there := p.isThere(limit, r.interrupted); there {
+		if _, there := p.isThere(probeLimit, r.interrupted); there {
 			r.logEvent(event{severity: warning, name: "proxy-not-stopped",
 				text: p.name + " answers too, and is not stopped: this pod will not end after the command",
 				hint: "name all of them, as in --mesh " + strings.Join(append(slices.Clone(minded), p.name), ",")})

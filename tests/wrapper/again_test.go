@@ -121,7 +121,7 @@ func TestStopNow(t *testing.T) {
 	assert.Contains(t, r.stderr, "linkerd took the stop after")
 
 	stays := startProxy(t, "127.0.0.1:3500", 0, func(p *proxy) { p.stays = true })
-	r = command(t, "stop", "--mesh=dapr", "--stop-timeout=200ms").run()
+	r = command(t, "stop", "--mesh=dapr", "--stop-timeout=3s").run()
 	assert.Equal(t, 0, r.code, "it took the stop, and drains: %s", r.stderr)
 	assert.Equal(t, 1, stays.stops())
 

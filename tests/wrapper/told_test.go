@@ -148,7 +148,7 @@ func TestAPageOfMetricsIsNoProxy(t *testing.T) {
 	go func() { _ = metrics.ListenAndServe() }()
 	t.Cleanup(func() { _ = metrics.Close() })
 	dapr := startProxyLater(t, "127.0.0.1:3500", 300*time.Millisecond)
-	r := command(t, "--", "sh", "-c", "exit 3").run()
+	r := command(t, "--detect-timeout="+beyond, "--", "sh", "-c", "exit 3").run()
 	assert.Equal(t, 3, r.code, r.stderr)
 	assert.Contains(t, r.stderr, "dapr found after")
 	assert.Equal(t, 1, dapr().stops(), r.stderr)
@@ -226,8 +226,8 @@ func TestIstioWithoutItsPort(t *testing.T) {
 // A stop request that comes before Envoy answers makes consul-dataplane unstoppable.
 func TestConsulIsNotStoppedTooEarly(t *testing.T) {
 	lifecycle := startProxy(t, "127.0.0.1:20600", 0)
-	w := command(t, "--mesh=consul", "--", "true").start().untilSignal(syscall.SIGTERM)
-	time.Sleep(50 * time.Millisecond) // it looks in vain
+	startProxy(t, "127.0.0.1:4191", 0)
+	w := command(t, "--mesh=linkerd,consul", "--", "true").start().until("linkerd ready after")
 	w.signal(syscall.SIGTERM)
 	r := w.wait()
 	assert.Equal(t, 143, r.code, r.stderr)
