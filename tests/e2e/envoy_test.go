@@ -105,15 +105,14 @@ func TestStopProcess(t *testing.T) {
 }
 
 // A database that takes its time, in a pod of its own. The command waits for it after Envoy is ready, where an init
-// container would wait without Envoy. There is no DNS in the cluster: the name is in the Job's hosts file.
+// container would wait without Envoy. The name is that of a Service.
 func TestWaitFor(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
-	address := s.startDatabase(t)
+	s.startDatabase(t)
 
 	flags := []string{besideEnvoy, "--wait-for=tcp://database:5432"}
 	job := s.plainJob("depends", s.wrapped("main", flags, shell("echo started; wget -q -O - http://database:5432/")...), s.envoyWithAdmin())
-	job.Spec.Template.Spec.HostAliases = []corev1.HostAlias{{IP: address, Hostnames: []string{"database"}}}
 	s.create(t, job)
 	pod := s.podWhen(t, "depends", "its containers run", func(pod *corev1.Pod) bool {
 		return container(pod, "main").State.Running != nil && container(pod, envoy.Program).State.Running != nil
@@ -134,22 +133,26 @@ func TestWaitFor(t *testing.T) {
 // databaseOpens is the file that the database waits for.
 const databaseOpens = scratchDir + "/opens"
 
-// startDatabase starts a pod that will listen when databaseOpens is there, and returns its address.
-func (s space) startDatabase(t *testing.T) string {
+// startDatabase starts a pod that will listen when databaseOpens is there, and the Service "database" before it.
+func (s space) startDatabase(t *testing.T) {
 	t.Helper()
 	script := fmt.Sprintf("until test -e %s; do sleep 0.1; done; echo one row > /scratch/index.html; exec httpd -f -p 5432 -h /scratch", databaseOpens)
 	spec := s.plainJob("", s.unwrapped("database", shell(script)...)).Spec.Template.Spec
 	now := int64(1) // it is process 1 and does not listen to TERM
 	spec.TerminationGracePeriodSeconds = &now
-	pods := s.client.CoreV1().Pods(s.name)
-	_, err := pods.Create(s.ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "database"}, Spec: spec}, metav1.CreateOptions{})
+	labels := map[string]string{"app": "database"}
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "database"},
+		Spec:       corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{{Port: 5432}}},
+	}
+	_, err := s.client.CoreV1().Services(s.name).Create(s.ctx, service, metav1.CreateOptions{})
 	require.NoError(t, err)
-	var address string
+	pods := s.client.CoreV1().Pods(s.name)
+	_, err = pods.Create(s.ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "database", Labels: labels}, Spec: spec}, metav1.CreateOptions{})
+	require.NoError(t, err)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		pod, err := pods.Get(context.WithoutCancel(s.ctx), "database", metav1.GetOptions{})
 		require.NoError(c, err)
 		require.NotNil(c, container(pod, "database").State.Running)
-		address = pod.Status.PodIP
 	}, jobLimit, 100*time.Millisecond)
-	return address
 }

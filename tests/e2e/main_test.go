@@ -99,15 +99,16 @@ func runInSandbox(ctx context.Context, m *testing.M, given settings.Settings) (i
 		given.Logs = filepath.Join(sandboxDir, "logs")
 	}
 	given.Kubeconfig, err = cluster.Start(ctx, cluster.Options{
-		Programs:     found,
-		Dir:          filepath.Join(sandboxDir, "cluster"),
-		Logs:         given.Logs,
-		Cgroup:       sandbox.Cgroup(),
-		NodeName:     sandbox.Hostname,
-		NodeIP:       sandbox.NodeIP,
-		Registry:     given.Registry,
-		SandboxImage: images.pause.Name(),
-		Progress:     os.Stderr,
+		Programs:       found,
+		Dir:            filepath.Join(sandboxDir, "cluster"),
+		Logs:           given.Logs,
+		Cgroup:         sandbox.Cgroup(),
+		NodeName:       sandbox.Hostname,
+		NodeIP:         sandbox.NodeIP,
+		ServiceNetwork: sandbox.ServiceNetwork,
+		Registry:       given.Registry,
+		SandboxImage:   images.pause.Name(),
+		Progress:       os.Stderr,
 	})
 	if err != nil {
 		return 0, err

@@ -1,5 +1,5 @@
-// Package cluster starts a real Kubernetes with one node: etcd, API server, controller manager, scheduler, containerd
-// and kubelet. It expects to be alone in the namespaces of package sandbox, whose end is also the cluster's: fixed
+// Package cluster starts a real Kubernetes with one node: etcd, API server, controller manager, scheduler, containerd,
+// kubelet and kube-proxy, with DNS for the names of Services. It expects to be alone in the namespaces of package sandbox, whose end is also the cluster's: fixed
 // ports on loopback, all files below one folder, nothing to stop by hand.
 package cluster
 
@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/jobmesh/jobmesh/tests/e2e/cluster/dns"
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
 )
 
@@ -25,15 +26,18 @@ const startLimit = 5 * time.Minute
 
 // Options say what the cluster is made of and where it lives.
 type Options struct {
-	Programs     programs.Dirs
-	Dir          string // for all files; short, as the names of sockets below it are limited
-	Logs         string // folder for what the servers say
-	Cgroup       string // control group for the pods
-	NodeName     string
-	NodeIP       string // not a loopback address
-	Registry     string // HOST:PORT of the registry with the images, plain HTTP
-	SandboxImage string // the image that holds a pod's namespaces open
-	Progress     io.Writer
+	Programs programs.Dirs
+	Dir      string // for all files; short, as the names of sockets below it are limited
+	Logs     string // folder for what the servers say
+	Cgroup   string // control group for the pods
+	NodeName string
+	NodeIP   string // not a loopback address
+	// ServiceNetwork has the addresses of Services. The node needs a route to it: Linux asks for one before it asks the
+	// rules of kube-proxy.
+	ServiceNetwork string
+	Registry       string // HOST:PORT of the registry with the images, plain HTTP
+	SandboxImage   string // the image that holds a pod's namespaces open
+	Progress       io.Writer
 }
 
 // Start brings the cluster up and returns the kubeconfig file of an administrator. When the node is ready and pods can
@@ -57,8 +61,8 @@ func Start(ctx context.Context, o Options) (kubeconfig string, err error) {
 		until  func(context.Context) error
 		reason string
 	}{
-		{[]command{etcd(o), apiServer(files), containerd(o)}, api.answers, "API server"},
-		{[]command{controllerManager(files), scheduler(files), kubelet(o, files)}, api.nodeReady, "node"},
+		{[]command{etcd(o), apiServer(o, files), containerd(o)}, api.answers, "API server"},
+		{[]command{controllerManager(files), scheduler(files), kubelet(o, files), kubeProxy(o)}, api.nodeReady, "node"},
 		{nil, api.podsAllowed, "service account"},
 	} {
 		for _, c := range stage.start {
@@ -72,6 +76,9 @@ func Start(ctx context.Context, o Options) (kubeconfig string, err error) {
 		fmt.Fprintf(o.Progress, "e2e: %s ready after %s\n", stage.reason, time.Since(start).Round(100*time.Millisecond))
 	}
 	go servers.watch()
+	if err := dns.Serve(context.WithoutCancel(ctx), o.NodeIP, api.client); err != nil {
+		return "", fmt.Errorf("cluster: DNS: %w", err)
+	}
 	return files.kubeconfig, nil
 }
 
@@ -91,12 +98,10 @@ func containerd(o Options) command {
 	return command{"containerd", []string{"--config=" + filepath.Join(o.Dir, "containerd.toml")}}
 }
 
-func apiServer(f files) command {
+func apiServer(o Options, f files) command {
 	return command{"kube-apiserver", []string{
 		"--etcd-servers=" + etcdURL,
-		"--bind-address=127.0.0.1",
-		"--advertise-address=127.0.0.1",
-		"--endpoint-reconciler-type=none", // it refuses to publish a loopback address
+		"--advertise-address=" + o.NodeIP, // where pods reach it, behind the Service "kubernetes"
 		"--tls-cert-file=" + f.certificate,
 		"--tls-private-key-file=" + f.key,
 		"--token-auth-file=" + f.tokens,
@@ -104,7 +109,7 @@ func apiServer(f files) command {
 		"--service-account-issuer=" + apiServerURL,
 		"--service-account-key-file=" + f.serviceAccountKey,
 		"--service-account-signing-key-file=" + f.serviceAccountKey,
-		"--service-cluster-ip-range=203.0.113.0/24",
+		"--service-cluster-ip-range=" + o.ServiceNetwork,
 		"--kubelet-preferred-address-types=InternalIP", // the node's name does not resolve
 	}}
 }
@@ -137,4 +142,8 @@ func kubelet(o Options, f files) command {
 		"--hostname-override=" + o.NodeName,
 		"--node-ip=" + o.NodeIP,
 	}}
+}
+
+func kubeProxy(o Options) command {
+	return command{"kube-proxy", []string{"--config=" + filepath.Join(o.Dir, "kube-proxy.yaml")}}
 }

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/client-go/util/cert"
 	"k8s.io/client-go/util/keyutil"
 
+	"github.com/jobmesh/jobmesh/tests/e2e/cluster/dns"
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
 )
 
@@ -36,7 +38,7 @@ func writeFiles(o Options) (files, error) {
 	if err := writeConfigs(o); err != nil {
 		return files{}, err
 	}
-	return writeCredentials(o.Dir)
+	return writeCredentials(o)
 }
 
 func writeConfigs(o Options) error {
@@ -46,8 +48,8 @@ func writeConfigs(o Options) error {
 	}
 	values := struct {
 		Options
-		Runc, CNIPlugins string
-	}{o, runc, programs.CNIPlugins}
+		Runc, CNIPlugins, Domain string
+	}{o, runc, programs.CNIPlugins, dns.Domain}
 	templates, err := template.ParseFS(config, "config/*")
 	if err != nil {
 		return err
@@ -56,6 +58,7 @@ func writeConfigs(o Options) error {
 		"containerd.toml":  "containerd.toml",
 		"hosts.toml":       path.Join("certs.d", o.Registry, "hosts.toml"),
 		"kubelet.yaml":     "kubelet.yaml",
+		"kube-proxy.yaml":  "kube-proxy.yaml",
 		"network.conflist": path.Join("cni", "network.conflist"),
 	} {
 		if err := render(templates.Lookup(from), filepath.Join(o.Dir, to), values); err != nil {
@@ -82,7 +85,8 @@ func render(t *template.Template, to string, values any) error {
 
 // writeCredentials makes a certificate for the API server, a key for service accounts and one token, an
 // administrator's, that all clients share.
-func writeCredentials(dir string) (files, error) {
+func writeCredentials(o Options) (files, error) {
+	dir := o.Dir
 	f := files{
 		certificate:       filepath.Join(dir, "api-server.crt"),
 		key:               filepath.Join(dir, "api-server.key"),
@@ -90,7 +94,11 @@ func writeCredentials(dir string) (files, error) {
 		tokens:            filepath.Join(dir, "tokens.csv"),
 		kubeconfig:        filepath.Join(dir, "kubeconfig"),
 	}
-	certificate, key, err := cert.GenerateSelfSignedCertKey("kubernetes", []net.IP{net.IPv4(127, 0, 0, 1)}, nil)
+	addresses, err := apiServerAddresses(o)
+	if err != nil {
+		return files{}, err
+	}
+	certificate, key, err := cert.GenerateSelfSignedCertKey("kubernetes", addresses, apiServerNames)
 	if err != nil {
 		return files{}, err
 	}
@@ -115,4 +123,17 @@ func writeCredentials(dir string) (files, error) {
 	kubeconfig.Contexts["e2e"] = &clientcmdapi.Context{Cluster: "e2e", AuthInfo: "admin"}
 	kubeconfig.CurrentContext = "e2e"
 	return f, clientcmd.WriteToFile(*kubeconfig, f.kubeconfig)
+}
+
+// apiServerNames are those by which pods know the API server.
+var apiServerNames = []string{"kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + dns.Domain}
+
+// apiServerAddresses are where it is reached: by the servers beside it, by the node's address, and by that of the Service
+// "kubernetes", which is the first of the Services' network.
+func apiServerAddresses(o Options) ([]net.IP, error) {
+	services, err := netip.ParsePrefix(o.ServiceNetwork)
+	if err != nil {
+		return nil, fmt.Errorf("network of Services: %w", err)
+	}
+	return []net.IP{net.IPv4(127, 0, 0, 1), net.ParseIP(o.NodeIP), services.Masked().Addr().Next().AsSlice()}, nil
 }

@@ -108,8 +108,8 @@ func beInit() (code int, err error) {
 	if err := unix.Sethostname([]byte(Hostname)); err != nil {
 		return 0, fmt.Errorf("host name: %w", err)
 	}
-	if err := loopbackUp(); err != nil {
-		return 0, fmt.Errorf("loopback: %w", err)
+	if err := networkUp(); err != nil {
+		return 0, fmt.Errorf("network: %w", err)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -200,7 +200,9 @@ func shieldKernel() error {
 	return nil
 }
 
-func loopbackUp() error {
+// networkUp makes the network that a node of a cluster is in. Linux looks for a route before it looks at rules that
+// translate addresses, so one for Services is there, although no device has them.
+func networkUp() error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return err
@@ -212,5 +214,16 @@ func loopbackUp() error {
 	if err != nil {
 		return err
 	}
-	return netlink.AddrAdd(lo, address)
+	if err := netlink.AddrAdd(lo, address); err != nil {
+		return err
+	}
+	services, err := netlink.ParseIPNet(ServiceNetwork)
+	if err != nil {
+		return err
+	}
+	route := netlink.Route{LinkIndex: lo.Attrs().Index, Dst: services, Src: address.IP, Scope: netlink.SCOPE_LINK}
+	if err := netlink.RouteAdd(&route); err != nil {
+		return fmt.Errorf("route to %s: %w", services, err)
+	}
+	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
 }

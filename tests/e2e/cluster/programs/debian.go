@@ -18,6 +18,7 @@ var debianPackages = []debianPackage{
 	{"libseccomp-dev", "/usr/include/seccomp.h"},            //
 	{"pkg-config", "/usr/bin/pkg-config"},                   //
 	{"containernetworking-plugins", CNIPlugins + "/bridge"}, // to run pods
+	{"nftables", "nft"},                                     // to run kube-proxy
 	{"busybox-static", Busybox},                             // to put a shell into images
 	{"python3-pip", "pip3"},                                 // to fetch Envoy
 }
