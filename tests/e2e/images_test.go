@@ -19,13 +19,14 @@ import (
 
 // testImages are the images made for the tests.
 type testImages struct {
-	pause   name.Tag // holds a pod's namespaces open, in a cluster of our own
-	proxy   name.Tag // stands in for the meshes' proxies
-	envoy   name.Tag // a real Envoy
-	shell   name.Tag // what the Jobs run
-	await   name.Tag // a shell, with the wrapper where linkerd-await would be
-	carrier name.Tag // a shell, with the wrapper in it
-	task    name.Tag // starts taskConfig
+	pause     name.Tag // holds a pod's namespaces open, in a cluster of our own
+	proxy     name.Tag // stands in for the meshes' proxies
+	envoy     name.Tag // a real Envoy
+	pgbouncer name.Tag // a real PgBouncer
+	shell     name.Tag // what the Jobs run
+	await     name.Tag // a shell, with the wrapper where linkerd-await would be
+	carrier   name.Tag // a shell, with the wrapper in it
+	task      name.Tag // starts taskConfig
 }
 
 // pushImages compiles the programs into dir, makes images of them, of Envoy and of the wrapper in dist, and puts those into
@@ -40,6 +41,7 @@ func pushImages(ctx context.Context, given settings.Settings, dir string) (testI
 		{"pause", ofProgram(ctx, "pause", dir), &pushed.pause},
 		{"proxy", ofProgram(ctx, "proxy", dir), &pushed.proxy},
 		{"envoy", ofEnvoy(ctx), &pushed.envoy},
+		{"pgbouncer", ofPgBouncer, &pushed.pgbouncer},
 		{"shell", ofShell, &pushed.shell},
 		{"await", ofWrapper(given.Dist, "linkerd-await"), &pushed.await},
 		{"carrier", ofWrapper(given.Dist, "jobmesh-wrap"), &pushed.carrier},
@@ -70,6 +72,11 @@ func ofEnvoy(ctx context.Context) func() (v1.Image, error) {
 		}
 		return image.OfDynamicProgram(program, envoy.Program, map[string]string{envoyBootstrap: envoy.Bootstrap})
 	}
+}
+
+// ofPgBouncer makes an image of Debian's.
+func ofPgBouncer() (v1.Image, error) {
+	return image.OfDynamicProgram(programs.PgBouncer, "pgbouncer", map[string]string{pgbouncerConfigFile: pgbouncerConfig})
 }
 
 // taskConfig is what an image starts by itself: a command that needs Linkerd's proxy, with a dollar sign that the kubelet

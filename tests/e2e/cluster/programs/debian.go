@@ -19,6 +19,7 @@ var debianPackages = []debianPackage{
 	{"pkg-config", "/usr/bin/pkg-config"},                   //
 	{"containernetworking-plugins", CNIPlugins + "/bridge"}, // to run pods
 	{"nftables", "nft"},                                     // to run kube-proxy
+	{"pgbouncer", PgBouncer},                                // to run beside a Job
 	{"busybox-static", Busybox},                             // to put a shell into images
 	{"python3-pip", "pip3"},                                 // to fetch Envoy
 }
@@ -38,6 +39,7 @@ func (p debianPackage) installed() bool {
 const (
 	CNIPlugins = "/usr/lib/cni"
 	Busybox    = "/bin/busybox"
+	PgBouncer  = "/usr/sbin/pgbouncer"
 )
 
 // InstallPackages installs the Debian packages that are missing. It needs root.
@@ -58,7 +60,8 @@ func InstallPackages(ctx context.Context, progress io.Writer) error {
 		append([]string{"install", "-q", "-y", "--no-install-recommends"}, missing...),
 	} {
 		apt := exec.CommandContext(ctx, "apt-get", arguments...)
-		apt.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		// A service that comes with a package is not started: systemctl then does what it does in a chroot.
+		apt.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "SYSTEMD_OFFLINE=1")
 		if output, err := apt.CombinedOutput(); err != nil {
 			return fmt.Errorf("debian packages %s: apt-get %s: %w%s", names, arguments[0], err, lastLine(output))
 		}
