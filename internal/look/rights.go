@@ -28,7 +28,7 @@ var Rights = map[string][]Right{
 	},
 	"lint": {
 		{"batch", []string{"jobs", "cronjobs"}, []string{"list"}, "templates"},
-		{"", []string{"pods"}, []string{"list"}, "what is stuck, and which meshes there are"},
+		{"", []string{"pods"}, []string{"list", "watch"}, "what is stuck, and which meshes there are; watch lets the server stream them"},
 		{"", []string{"nodes"}, []string{"list"}, "the oldest kubelet"},
 		{"", []string{"namespaces"}, []string{"list"}, "in which of them a mesh is on"},
 		{"", []string{"resourcequotas"}, []string{"list"}, "quotas that want what a container does not say"},
