@@ -21,6 +21,7 @@ type command struct {
 type servers struct {
 	options Options
 	failed  chan error
+	running []*exec.Cmd
 }
 
 // pollEvery is how often a starting cluster is looked at.
@@ -49,12 +50,21 @@ func (s *servers) start(c command) error {
 	if err := server.Start(); err != nil {
 		return errors.Join(err, log.Close())
 	}
+	s.running = append(s.running, server)
 	go func() {
 		server.Wait()
 		log.Close()
 		s.failed <- fmt.Errorf("%s ended: %s\n%s", c.program, server.ProcessState, tail(log.Name()))
 	}()
 	return nil
+}
+
+// stop ends them all, the last one first, and waits for that.
+func (s *servers) stop() {
+	for i := len(s.running) - 1; i >= 0; i-- {
+		s.running[i].Process.Kill() // its data is thrown away
+		<-s.failed
+	}
 }
 
 // watch tells of every server that fails from now on.

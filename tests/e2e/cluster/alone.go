@@ -1,0 +1,57 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// auditPolicy has every request written down once, without its content.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules: [{level: Metadata}]
+`
+
+// StartAPI brings up etcd and the API server alone, on their ports of loopback, for tests that only read and write
+// objects: no pod is ever started. Every request is written to the file audit, as JSON, one a line. stop ends both.
+func StartAPI(ctx context.Context, o Options, audit string) (kubeconfig string, stop func(), err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("not ready after %s", startLimit))
+	defer cancel()
+	for _, dir := range []string{o.Dir, o.Logs} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", nil, err
+		}
+	}
+	files, err := writeCredentials(o.Dir)
+	if err != nil {
+		return "", nil, err
+	}
+	policy := filepath.Join(o.Dir, "audit.yaml")
+	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+		return "", nil, err
+	}
+	server := apiServer(files)
+	server.arguments = append(server.arguments, "--audit-policy-file="+policy, "--audit-log-path="+audit,
+		"--disable-admission-plugins=ServiceAccount") // nobody makes the accounts that it wants
+	api, err := connect(files.kubeconfig)
+	if err != nil {
+		return "", nil, err
+	}
+	servers := newServers(o)
+	for _, c := range []command{etcd(o), server} {
+		if err := servers.start(c); err != nil {
+			servers.stop()
+			return "", nil, fmt.Errorf("cluster: %w", err)
+		}
+	}
+	began := time.Now()
+	if err := servers.wait(ctx, api.answers); err != nil {
+		servers.stop()
+		return "", nil, fmt.Errorf("cluster: API server: %w", err)
+	}
+	fmt.Fprintf(o.Progress, "e2e: API server ready after %s\n", time.Since(began).Round(100*time.Millisecond))
+	return files.kubeconfig, servers.stop, nil
+}

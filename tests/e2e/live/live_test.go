@@ -1,0 +1,223 @@
+// Package live tests the verbs that read clusters against a real API server without a kubelet: objects with a status
+// that is made up, requests counted in the audit log, rights as roles give them. It wants bin/jobmesh (make build).
+package live
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/yaml"
+
+	"github.com/jobmesh/jobmesh/tests/e2e/cluster"
+	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
+)
+
+// How many of each there are beside those that are asked about. ci/bench measures with more.
+var (
+	pods     = flag.Int("pods", 300, "pods of 8 KB")
+	cronJobs = flag.Int("cronjobs", 50, "CronJobs")
+	nodes    = flag.Int("nodes", 0, "nodes")
+)
+
+func TestLive(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	found, err := programs.Provide(ctx, "../cluster", os.Stderr)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	audit := filepath.Join(dir, "audit.log")
+	kubeconfig, stop, err := cluster.StartAPI(ctx, cluster.Options{
+		Programs: found, Dir: filepath.Join(dir, "cluster"), Logs: filepath.Join(dir, "logs"), Progress: os.Stderr,
+	}, audit)
+	require.NoError(t, err)
+	defer stop()
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	require.NoError(t, err)
+	config.QPS, config.Burst = 500, 500
+	client, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	load(ctx, t, client)
+
+	t.Run("why, a kind and a name", func(t *testing.T) {
+		code, out, requests := run(t, kubeconfig, audit, "why", "-n", "prod", "job/migrate", "-o", "json")
+		require.Equal(t, 1, code, out)
+		var verdict struct{ Verdict, Reason string }
+		require.NoError(t, json.Unmarshal([]byte(out), &verdict))
+		require.Equal(t, "stuck beside-proxy", verdict.Verdict+" "+verdict.Reason)
+		require.LessOrEqual(t, len(requests), 6, requests)
+	})
+	t.Run("why, a name", func(t *testing.T) {
+		code, out, requests := run(t, kubeconfig, audit, "why", "-n", "prod", "migrate")
+		require.Equal(t, 1, code, out)
+		require.Contains(t, out, "Node old-1 turns")
+		require.LessOrEqual(t, len(requests), 14, requests)
+	})
+	t.Run("lint --cluster", func(t *testing.T) {
+		code, out, requests := run(t, kubeconfig, audit, "lint", "--cluster", "-A", "-o", "json")
+		require.Equal(t, 1, code, out)
+		require.Equal(t, 1, strings.Count(out, `"rule": "JM113"`))
+		lists := 0
+		for _, r := range requests {
+			if strings.HasPrefix(r, "list ") || strings.HasPrefix(r, "watch ") {
+				lists++
+			}
+		}
+		require.Equal(t, 6, lists, requests)
+		require.Contains(t, strings.Join(requests, "\n"), "sendInitialEvents=true", "pods are streamed")
+	})
+	t.Run("kubectl, for comparison", func(t *testing.T) {
+		file, err := found.Find("kubectl")
+		require.NoError(t, err)
+		program := exec.Command(file, "get", "pods", "-A", "--no-headers", "--kubeconfig", kubeconfig)
+		began := time.Now()
+		out, err := program.Output()
+		require.NoError(t, err)
+		require.Equal(t, *pods+1, bytes.Count(out, []byte("\n")))
+		t.Logf("kubectl get pods -A: %s", cost(time.Since(began), program.ProcessState))
+	})
+	t.Run("rescue shows, and changes nothing", func(t *testing.T) {
+		code, out, requests := run(t, kubeconfig, audit, "rescue", "-n", "prod")
+		require.Equal(t, 1, code, out)
+		require.Contains(t, out, "end  prod/migrate-x")
+		require.Len(t, requests, 1)
+	})
+	for _, verb := range []string{"why", "lint", "rescue"} {
+		t.Run("the role of "+verb, func(t *testing.T) {
+			bind(ctx, t, client, verb)
+			arguments := map[string][]string{
+				"why": {"why", "-n", "prod", "migrate"}, "lint": {"lint", "--cluster", "-A"}, "rescue": {"rescue", "-n", "prod", "migrate"},
+			}[verb]
+			asked := func() (int, string) {
+				code, out, _ := run(t, kubeconfig, audit, append(arguments, "--as", "only-"+verb)...)
+				return code, out
+			}
+			require.Eventually(t, func() bool { code, _ := asked(); return code == 1 }, time.Minute, 200*time.Millisecond, "the role is in force after a moment")
+			_, out := asked()
+			require.NotContains(t, out, "may not be read")
+			code, _, _ := run(t, kubeconfig, audit, append(arguments, "--as", "nobody")...)
+			require.Equal(t, 6, code)
+		})
+	}
+}
+
+// run runs jobmesh, and returns the requests that it has made as the API server has them.
+func run(t *testing.T, kubeconfig, audit string, arguments ...string) (code int, out string, requests []string) {
+	t.Helper()
+	before, err := os.ReadFile(audit)
+	require.NoError(t, err)
+	program := exec.Command("../../../bin/jobmesh", append(arguments, "--kubeconfig", kubeconfig)...)
+	began := time.Now()
+	text, err := program.CombinedOutput()
+	t.Logf("%s: %s", strings.Join(arguments, " "), cost(time.Since(began), program.ProcessState))
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		require.NoError(t, err)
+	}
+	out = string(text)
+	if i := strings.Index(out, "{\n"); i > 0 && strings.Contains(strings.Join(arguments, " "), "json") {
+		out = out[i:] // notes come before the data
+	}
+	if i := strings.LastIndex(out, "\n}\n"); i > 0 {
+		out = out[:i+3]
+	}
+	after, err := os.ReadFile(audit)
+	require.NoError(t, err)
+	for _, line := range bytes.Split(bytes.TrimSpace(after[len(before):]), []byte("\n")) {
+		var event struct{ Verb, RequestURI, UserAgent string }
+		if json.Unmarshal(line, &event) == nil && event.UserAgent == "jobmesh" {
+			requests = append(requests, event.Verb+" "+event.RequestURI)
+		}
+	}
+	return code, out, requests
+}
+
+// cost is what a program took.
+func cost(took time.Duration, state *os.ProcessState) string {
+	text := took.Round(time.Millisecond).String()
+	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+		text += fmt.Sprintf(", %d MB", usage.Maxrss/1024)
+	}
+	return text
+}
+
+// bind gives a user the role that jobmesh rbac prints.
+func bind(ctx context.Context, t *testing.T, client kubernetes.Interface, verb string) {
+	t.Helper()
+	text, err := exec.Command("../../../bin/jobmesh", "rbac", verb).Output()
+	require.NoError(t, err)
+	var role rbacv1.ClusterRole
+	require.NoError(t, yaml.UnmarshalStrict(text, &role))
+	_, err = client.RbacV1().ClusterRoles().Create(ctx, &role, metav1.CreateOptions{})
+	require.NoError(t, err)
+	_, err = client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "only-" + verb}},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+}
+
+// load writes a cluster: an old node, a Job that is stuck, and much that is not.
+func load(ctx context.Context, t *testing.T, client kubernetes.Interface) {
+	t.Helper()
+	do := func(_ any, err error) { t.Helper(); require.NoError(t, err) }
+	create := metav1.CreateOptions{}
+	do(client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "prod", Labels: map[string]string{"istio-injection": "enabled"}}}, create))
+	for name, kubelet := range map[string]string{"old-1": "v1.32.4", "new-1": "v1.37.2"} {
+		node, err := client.CoreV1().Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}, create)
+		require.NoError(t, err)
+		node.Status.NodeInfo.KubeletVersion = kubelet
+		do(client.CoreV1().Nodes().UpdateStatus(ctx, node, metav1.UpdateOptions{}))
+	}
+	work := corev1.PodTemplateSpec{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "a", Image: "a", Command: []string{"a"}}}}}
+	job, err := client.BatchV1().Jobs("prod").Create(ctx, &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "migrate"}, Spec: batchv1.JobSpec{Template: work}}, create)
+	require.NoError(t, err)
+	yes, now := true, metav1.Now()
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Name: "migrate-x", Labels: map[string]string{batchv1.JobNameLabel: "migrate"}, Annotations: map[string]string{"sidecar.istio.io/status": "{}"},
+		OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "migrate", UID: job.UID, Controller: &yes}},
+	}, Spec: *work.Spec.DeepCopy()}
+	pod.Spec.NodeName = "old-1"
+	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "istio-proxy", Image: "istio/proxyv2:1.29.1"})
+	pod, err = client.CoreV1().Pods("prod").Create(ctx, pod, create)
+	require.NoError(t, err)
+	pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{
+		{Name: "a", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{FinishedAt: now}}},
+		{Name: "istio-proxy", Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}}},
+	}}
+	do(client.CoreV1().Pods("prod").UpdateStatus(ctx, pod, metav1.UpdateOptions{}))
+	for i := range *nodes {
+		do(client.CoreV1().Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("n-%d", i)}}, create))
+	}
+	filler := strings.Repeat("x", 7500)
+	for i := range *cronJobs {
+		do(client.BatchV1().CronJobs("default").Create(ctx, &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("c-%d", i)}, Spec: batchv1.CronJobSpec{
+			Schedule: "0 3 * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: work}},
+		}}, create))
+	}
+	for i := range *pods {
+		do(client.CoreV1().Pods("default").Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+			Name: fmt.Sprintf("web-%d", i), Annotations: map[string]string{"filler": filler},
+		}, Spec: corev1.PodSpec{
+			NodeName: "new-1", Containers: []corev1.Container{{Name: "a", Image: "a"}},
+		}}, create))
+	}
+}
