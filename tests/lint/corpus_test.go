@@ -59,6 +59,7 @@ func TestOwnChartsAreClean(t *testing.T) {
 		"native.yaml":                      {"linkerd"},
 		"nightly-report-settings.yaml":     {"linkerd"},
 		"shell-hook.yaml":                  {"istio"},
+		"sidecars.yaml":                    {"linkerd"},
 		"umbrella.yaml":                    {"linkerd"},
 		"nightly-report-disabled.yaml":     {}, // injection is off: the Job as its author wrote it
 		"database-migration-disabled.yaml": {},
