@@ -93,15 +93,15 @@ func flagSchema(all []wrapflags.Setting) []jsonMember {
 		var schema string
 		switch {
 		case s.Repeatable:
-			schema = fmt.Sprintf(`{"type": "array", "items": {"type": "string", "pattern": %q}}`, pattern)
+			schema = fmt.Sprintf(`{"type": ["array", "null"], "items": {"type": "string", "pattern": %q}}`, pattern)
 		case s.Value == "":
-			schema = `{"type": "boolean"}`
+			schema = `{"type": ["boolean", "null"]}`
 		case choices(s) != nil:
-			schema = fmt.Sprintf(`{"enum": ["%s"]}`, strings.Join(choices(s), `", "`))
+			schema = fmt.Sprintf(`{"enum": ["%s", null]}`, strings.Join(choices(s), `", "`))
 		case s.Value == "DURATION":
-			schema = fmt.Sprintf(`{"type": "string", "pattern": %q}`, pattern)
+			schema = fmt.Sprintf(`{"type": ["string", "null"], "pattern": %q}`, pattern)
 		default:
-			schema = fmt.Sprintf(`{"type": "string", "pattern": %q}`, "^$|"+pattern)
+			schema = fmt.Sprintf(`{"type": ["string", "null"], "pattern": %q}`, "^$|"+pattern)
 		}
 		list = append(list, jsonMember{s.Key(), json.RawMessage(schema)})
 	}

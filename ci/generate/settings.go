@@ -98,7 +98,7 @@ func (s settingSchema) kind() string {
 	case s.Properties != nil || bytes.HasPrefix(s.AdditionalProperties, []byte("{")):
 		return "merged map"
 	}
-	return map[string]string{"boolean": "bool", "string": "string", "array": "slice", "object": "map"}[fmt.Sprint(s.Type)]
+	return map[string]string{"boolean": "bool", "string": "string", "array": "slice", "object": "map"}[strings.TrimSuffix(strings.Trim(fmt.Sprint(s.Type), "[]"), " null")]
 }
 
 // members are those of a JSON object, in their order.

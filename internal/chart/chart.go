@@ -104,7 +104,9 @@ func pack(c *helm.Chart, pin Pin, modified time.Time) (Archive, error) {
 	reference := pin.reference(c.Values)
 	files, err := edited(c.Raw, map[string]edit{
 		"values.yaml": pin.apply,
-		"Chart.yaml":  func(text []byte) ([]byte, error) { return listImage(text, reference), nil },
+		// The templates have the defaults too, for values that are null.
+		"templates/_settings_tables.tpl": pin.apply,
+		"Chart.yaml":                     func(text []byte) ([]byte, error) { return listImage(text, reference), nil },
 	})
 	if err != nil {
 		return Archive{}, err

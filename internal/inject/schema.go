@@ -65,7 +65,7 @@ func (s schema) settings(prefix string) []Setting {
 			continue
 		}
 		setting := Setting{Name: prefix + name}
-		if p.Type == "boolean" {
+		if strings.Contains(fmt.Sprint(p.Type), "boolean") {
 			setting.Words = []string{"true", "false"}
 		}
 		words := p.Enum
@@ -73,7 +73,7 @@ func (s schema) settings(prefix string) []Setting {
 			words = p.AnyOf[0].Enum // the others take what is made of these words
 		}
 		for _, word := range words {
-			if word != "" {
+			if word != "" && word != nil {
 				setting.Words = append(setting.Words, fmt.Sprint(word))
 			}
 		}
@@ -91,7 +91,7 @@ func (o Options) from() string { return cmp.Or(o.From, "values") }
 var (
 	schemaLine = regexp.MustCompile(`(?m)^\s*- at '(.*?)': (.*)$`)
 	additional = regexp.MustCompile(`^additional properties (.*) not allowed$`)
-	wrongType  = regexp.MustCompile(`^got (\w+), want (\w+)$`)
+	wrongType  = regexp.MustCompile(`^got (\w+), want (?:null or )?(\w+)(?: or null)?$`)
 	mismatch   = regexp.MustCompile(`^'(.*)' does not match pattern '.*'$`)
 	quoted     = regexp.MustCompile(`'([^']*)'`)
 )

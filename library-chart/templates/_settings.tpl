@@ -2,7 +2,8 @@
 The settings of a call: the values of the library in this chart, then
 global.jobmesh, then the settings given with the call; the last one wins. image,
 wrapper, annotations and entrypoints are merged key by key, everything else is
-replaced, and null removes. Stored as $call.settings, with $call.enabled, $call.wraps
+replaced. null is as if the key were not written: Helm 3 takes such a key out of the values
+and Helm 4 does not, so the defaults stand in these templates too. Stored as $call.settings, with $call.enabled, $call.wraps
 (the mode changes the command), $call.moves (containers become native sidecars),
 $call.startsFirst (no proxy starts after them), $call.meshes (the rows of the table that apply) and
 $call.kept: a dict for what follows from the settings alone.
@@ -49,19 +50,24 @@ value that somebody changes between two calls is not missed.
 {{/* Params: dict of call, root, keys (of the dependencies that are this library), library (root context of the last), global. */}}
 {{- define "jobmesh._settings.resolve" -}}
 {{- $call := .call -}}
-{{- $sources := list (dict "from" .library.Values) -}}
+{{- if not (hasKey .library "defaults") -}}
+  {{- $_ := set .library "defaults" (include "jobmesh._settings.defaults" . | fromYaml | toJson) -}}
+{{- end -}}
+{{- $defaults := fromJson .library.defaults -}}
+{{- /* Helm merges values of this kind key by key, and leaves nulls or takes them out. */ -}}
+{{- $sources := list (dict "from" .library.Values "fill" true) -}}
 {{- if gt (len .keys) 1 -}}
   {{- include "jobmesh._errors.add" (list $call (printf "more than one dependency of this chart is jobmesh (%s)" (join ", " .keys))) -}}
 {{- else if not .keys -}}
-  {{- /* Another chart of the release brought these templates, so Helm has merged no defaults here. */ -}}
-  {{- $sources = list (dict "from" (include "jobmesh._settings.defaults" . | fromYaml)) (dict "from" .root.Values.jobmesh "name" "values of jobmesh") -}}
+  {{- /* Another chart of the release brought these templates. */ -}}
+  {{- $sources = list (dict "from" .root.Values.jobmesh "name" "values of jobmesh" "fill" true) -}}
 {{- end -}}
 {{- with .global.imageRegistry -}}
   {{- $sources = append $sources (dict "from" (dict "image" (dict "registry" .)) "prefix" "global.imageRegistry: ") -}}
 {{- end -}}
 {{- $sources = append $sources (dict "from" .global.jobmesh "name" "global.jobmesh" "prefix" "global.jobmesh." "strict" true) -}}
 {{- $sources = append $sources (dict "from" $call.options "strict" true) -}}
-{{- $settings := dict -}}
+{{- $settings := $defaults -}}
 {{- $kinds := include "jobmesh._settings.kinds" . | fromJson -}}
 {{- range $sources -}}
   {{- if kindIs "map" .from -}}
@@ -70,10 +76,11 @@ value that somebody changes between two calls is not missed.
     {{- include "jobmesh._errors.add" (list $call (printf "%s must be a map, got %s" .name (include "jobmesh._errors.kind" .from))) -}}
   {{- end -}}
 {{- end -}}
-{{- /* Values of an older version of this chart, or a null, may lack what no pod can do without. */ -}}
-{{- range list "mode" "mesh" "delivery" "mountPath" "wrapperPath" "image" -}}
+{{- /* No pod can do without these. */ -}}
+{{- $defaults = fromJson .library.defaults -}}
+{{- range list "mode" "mesh" "delivery" "mountPath" "wrapperPath" -}}
   {{- if not (get $settings .) -}}
-    {{- $_ := set $settings . (get (include "jobmesh._settings.defaults" $call | fromYaml) .) -}}
+    {{- $_ := set $settings . (get $defaults .) -}}
   {{- end -}}
 {{- end -}}
 {{- $_ := set $settings "mountPath" (clean $settings.mountPath) -}}
@@ -109,10 +116,15 @@ microsecond, and this runs for every Job.
   {{- end -}}
   {{- $want := or (get $kinds $name) $any -}}
   {{- $kind := kindOf $value -}}
-  {{- if eq $kind $want -}}
+  {{- if and (eq $kind "map") (eq $want "map") -}}
+    {{- $copy := deepCopy $value -}}
+    {{- $under := get $into $key -}}
+    {{- include "jobmesh._settings.fill" (list $copy (ternary $under dict (and (not (empty $source.fill)) (kindIs "map" $under)))) -}}
+    {{- $_ := set $into $key $copy -}}
+  {{- else if eq $kind $want -}}
     {{- $_ := set $into $key $value -}}
   {{- else if eq $kind "invalid" -}}
-    {{- $_ := unset $into $key -}}
+    {{- /* As if it were not written. */ -}}
   {{- else if and (eq $kind "map") (eq $want "merged map") -}}
     {{- if not (get $into $key) -}}
       {{- $_ := set $into $key dict -}}
@@ -128,6 +140,23 @@ microsecond, and this runs for every Job.
     {{- include "jobmesh._errors.add" (list $call (printf "%s must be %s, got %s" (print $prefix $name) $want (include "jobmesh._errors.value" $value))) -}}
   {{- else if $source.strict -}}
     {{- include "jobmesh._errors.add" (list $call (printf "unknown setting %q" (print $prefix $name))) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Gives a map the keys of another one that it lacks, or has with null. Params: (list MAP OTHER). */}}
+{{- define "jobmesh._settings.fill" -}}
+{{- $map := first . -}}
+{{- range $key, $value := last . -}}
+  {{- if or (not (hasKey $map $key)) (kindIs "invalid" (get $map $key)) -}}
+    {{- $_ := set $map $key $value -}}
+  {{- else if and (kindIs "map" $value) (kindIs "map" (get $map $key)) -}}
+    {{- include "jobmesh._settings.fill" (list (get $map $key) $value) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $key, $value := $map -}}
+  {{- if kindIs "invalid" $value -}}
+    {{- $_ := unset $map $key -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
