@@ -27,8 +27,7 @@ type Moving struct {
 	Without string
 }
 
-// A Move is what MoveItem has done, as it is undone. Everything is counted in whole lines,
-// but for Gap.
+// A Move is what MoveItem has done, as it is undone.
 type Move struct {
 	Mapping  Pointer
 	From, To string
@@ -38,8 +37,8 @@ type Move struct {
 	Gap int
 	// Name is that of the item.
 	Name string
-	// Above counts the lines of comments above it. Skip and Skipped say where the lines of
-	// the field begin that stayed behind, and how many they are.
+	// Above counts the lines of comments above it. Skip and Skipped say where in Text the
+	// field is that stayed behind, and how many bytes it has.
 	Above, Skip, Skipped int
 	// New is set where To was not there.
 	New bool
@@ -123,12 +122,12 @@ func (w *writer) moveLines(mapping, list *yaml.Node, m Moving, done *Move) ([]by
 // item with the separator in front of it, or behind it where it is the first one.
 func (w *writer) moveWords(mapping, list *yaml.Node, m Moving, done *Move) ([]byte, error) {
 	t := w.text
-	if _, value := manifest.Field(list.Content[m.Index], m.Without); value != nil {
-		return nil, fmt.Errorf("%s of %q cannot be taken out where it stands", m.Without, done.Name)
-	}
 	from, to := w.words(list, m.Index)
 	done.Text = string(t.Text[from:to])
-	item := string(t.Text[t.start(list, m.Index):t.childEnd(list, m.Index, -1)])
+	if err := done.skip(w, list.Content[m.Index], from, m.Without); err != nil {
+		return nil, err
+	}
+	item := strings.Trim(done.kept(), separators)
 	s := style{json: t.JSON, colon: ": ", comma: ", "}
 	if t.JSON {
 		w.jsonStyle(&s)
@@ -163,12 +162,16 @@ func (w *writer) moveWords(mapping, list *yaml.Node, m Moving, done *Move) ([]by
 	return slices.Concat(t.Text[:from], t.Text[to:at], []byte(added), t.Text[at:]), nil
 }
 
-// words returns an item of a list between brackets, with a separator.
+// separators stand between what is between brackets.
+const separators = ", \t\r\n"
+
+// words returns an item of a list between brackets, or a field of such a mapping, with a
+// separator.
 func (w *writer) words(list *yaml.Node, i int) (from, to int) {
 	switch {
 	case i > 0:
 		return w.text.childEnd(list, i-1, -1), w.text.childEnd(list, i, -1)
-	case len(list.Content) > 1:
+	case children(list) > 1:
 		return w.text.start(list, 0), w.text.start(list, 1)
 	}
 	return w.text.start(list, 0), w.text.childEnd(list, 0, -1)
@@ -260,7 +263,7 @@ func (m Move) addedWords(w *writer, mapping, key, list *yaml.Node, i int) (from,
 		}
 		from, to = t.OffsetOf(key), t.OffsetOf(next)
 	}
-	return from, to, strings.Trim(m.Text, ", \t\r\n") == item
+	return from, to, strings.Trim(m.kept(), separators) == item
 }
 
 // mapping is the mapping that has both lists, nil where it is no longer there.
@@ -275,11 +278,10 @@ func (m Move) mapping(d *manifest.Document, object manifest.Path) *yaml.Node {
 	return manifest.Resolve(n)
 }
 
-// moved is what is put into the other list: the lines that were taken out, without those of
-// the field that stays behind, and without blank lines at the end.
+// moved is what is put into the other list: the lines that were taken out, without the field
+// that stays behind, and without blank lines at the end.
 func (m Move) moved() string {
-	lines := slices.Collect(strings.Lines(m.Text))
-	lines = slices.Delete(lines, m.Skip, m.Skip+m.Skipped)
+	lines := slices.Collect(strings.Lines(m.kept()))
 	for len(lines) > 0 && strings.TrimSpace(lines[len(lines)-1]) == "" {
 		lines = lines[:len(lines)-1]
 	}
@@ -290,22 +292,28 @@ func (m Move) moved() string {
 	return text
 }
 
-// skip notes where the lines of a field of the item are, in the text that begins at from.
+// kept is what was taken out, without the field that stays behind.
+func (m Move) kept() string { return m.Text[:m.Skip] + m.Text[m.Skip+m.Skipped:] }
+
+// skip notes where a field of the item is, in the text that begins at from.
 func (m *Move) skip(w *writer, item *yaml.Node, from int, field string) error {
 	key, value := manifest.Field(item, field)
 	if value == nil {
 		return nil
 	}
-	if item.Kind != yaml.MappingNode || isFlow(item) {
+	i := slices.Index(item.Content, key) / 2
+	if item.Kind != yaml.MappingNode || i < 0 {
 		return fmt.Errorf("%s of %q cannot be taken out where it stands", field, m.Name)
 	}
-	start := w.lineStart(w.text.OffsetOf(key))
-	if strings.TrimSpace(string(w.text.Text[start:w.text.OffsetOf(key)])) != "" {
-		return fmt.Errorf("%s of %q is its first field, and cannot be taken out there; write its name first", field, m.Name)
+	start, end := w.words(item, i)
+	if !isFlow(item) {
+		start = w.lineStart(w.text.OffsetOf(key))
+		if strings.TrimSpace(string(w.text.Text[start:w.text.OffsetOf(key)])) != "" {
+			return fmt.Errorf("%s of %q is its first field, and cannot be taken out there; write its name first", field, m.Name)
+		}
+		end = min(w.text.nextLine(w.text.lineEnd(w.text.end(value, w.text.indent(item)))), len(w.text.Text))
 	}
-	end := w.text.nextLine(w.text.lineEnd(w.text.end(value, w.text.indent(item))))
-	m.Skip = strings.Count(string(w.text.Text[from:start]), "\n")
-	m.Skipped = len(slices.Collect(strings.Lines(string(w.text.Text[start:min(end, len(w.text.Text))]))))
+	m.Skip, m.Skipped = start-from, end-start
 	return nil
 }
 
@@ -468,7 +476,7 @@ func ParseMove(line string) (Move, bool) {
 		*into = n
 	}
 	text, err := strconv.Unquote(words[10])
-	if lines := strings.Count(text, "\n") + 1; err != nil || m.Skip+m.Skipped > lines || m.Above > lines {
+	if err != nil || m.Skip+m.Skipped > len(text) || m.Above > strings.Count(text, "\n")+1 {
 		return Move{}, false
 	}
 	m.Text = text

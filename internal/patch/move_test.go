@@ -52,6 +52,14 @@ func TestMoveItem(t *testing.T) {
 			"spec:\n  containers: [{name: db, port: 0x10} , {name: main}]\n",
 			"spec:\n  initContainers: [{name: db, port: 0x10}]\n  containers: [{name: main}]\n",
 		},
+		"between brackets, without a field that stays behind": {
+			"spec:\n  containers: [{name: main}, {name: db, rules: [a], port: 1}]\n",
+			"spec:\n  initContainers: [{name: db, port: 1}]\n  containers: [{name: main}]\n",
+		},
+		"an item between brackets, without a field that stays behind": {
+			"spec:\n  containers:\n  - {name: main}\n  - {rules: [a], name: db}\n",
+			"spec:\n  initContainers:\n  - {name: db}\n  containers:\n  - {name: main}\n",
+		},
 		"between brackets, into others": {
 			"spec: {containers: [{name: main},{name: db}], initContainers: []}\n",
 			"spec: {containers: [{name: main}], initContainers: [{name: db}]}\n",
@@ -88,7 +96,6 @@ func TestMoveItemRefused(t *testing.T) {
 		"a: &a\n- name: main\n- name: db\nspec:\n  containers: *a\n":                                         "spec.containers is an alias, so that nothing can be moved out of it; write it out",
 		"spec:\n  initContainers: [{name: w}]\n  containers:\n  - name: main\n  - name: db\n":                "spec.initContainers is not written as a list with each item on lines of its own, so that it cannot be moved with its comments; write it so",
 		"spec:\n  containers:\n  - name: main\n  - rules: []\n    name: db\n":                                `rules of "db" is its first field, and cannot be taken out there; write its name first`,
-		"spec:\n  containers: [{name: main}, {name: db, rules: []}]\n":                                       `rules of "db" cannot be taken out where it stands`,
 		"spec:\n  containers:\n  - name: main\n  - name: db\n    args:\n    - |\n      without a line break": `"db" cannot be moved to initContainers without changing something else`,
 	} {
 		d := manifest.Parse("f", 1, []byte(text))
