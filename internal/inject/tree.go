@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -82,11 +83,48 @@ func with(tree any, path manifest.Path, value any) any {
 // again: the characters that Helm's toYaml loses are hidden.
 func oneLine(tree any) string {
 	text, err := json.Marshal(tree)
+	hidden := hide(string(text))
+	if err == nil && long.Match(text) {
+		text, err = json.Marshal(hideLong(tree))
+		hidden = string(text)
+	}
 	if err != nil {
 		panic(err) // it came from JSON
 	}
-	return strings.ReplaceAll(hide(string(text)), "\ufeff", `\ufeff`)
+	return strings.ReplaceAll(hidden, "\ufeff", `\ufeff`)
 }
+
+// long matches texts that may hold numbers which the chart refuses, because Helm would round
+// them. Here the text of the user has them, and nothing is rounded.
+var long = regexp.MustCompile(`[0-9]{16}|[0-9]e\+`)
+
+// hideLong puts strings in the place of numbers of 2^53 and above, and hides what hide does.
+func hideLong(tree any) any {
+	switch tree := tree.(type) {
+	case float64:
+		if math.Abs(tree) >= 1<<53 {
+			return string(mark) + longMark + strconv.FormatFloat(tree, 'g', -1, 64)
+		}
+	case string:
+		return hide(tree)
+	case map[string]any:
+		hidden := make(map[string]any, len(tree))
+		for key, value := range tree {
+			hidden[hide(key)] = hideLong(value)
+		}
+		return hidden
+	case []any:
+		hidden := make([]any, len(tree))
+		for i, value := range tree {
+			hidden[i] = hideLong(value)
+		}
+		return hidden
+	}
+	return tree
+}
+
+// longMark stands behind the mark of a hidden number.
+const longMark = "n"
 
 // mark begins what stands for a hidden character: the mark, and the character as four
 // hexadecimal digits. It is for private use, and hidden itself where somebody uses it.
@@ -127,6 +165,11 @@ func showEscaped(text string) string {
 func showAll(tree any) any {
 	switch tree := tree.(type) {
 	case string:
+		if number, isLong := strings.CutPrefix(tree, string(mark)+longMark); isLong {
+			if f, err := strconv.ParseFloat(number, 64); err == nil {
+				return f
+			}
+		}
 		return show(tree)
 	case map[string]any:
 		shown := make(map[string]any, len(tree))

@@ -1,7 +1,9 @@
 {{/*
 Prints a value as YAML. Helm's toYaml prints nothing at all where a string holds one of
 the characters below, and a blank for U+0085. A Job would be gone, or run something else,
-and nobody told. So each such string is a mistake, and nothing is printed then.
+and nobody told. So each such string is a mistake, and nothing is printed then. The same
+goes for integers of 2^53 and above, which Helm has taken for numbers with a fraction and
+rounded when it read them.
 
 Params: (list $call VALUE PATH). PATH says where the value is; "" says nothing.
 */}}
@@ -9,11 +11,17 @@ Params: (list $call VALUE PATH). PATH says where the value is; "" says nothing.
 {{- $call := first . -}}
 {{- $value := index . 1 -}}
 {{- $text := toYaml $value -}}
-{{- /* JSON has U+0085 as it is; it costs little beside YAML. */ -}}
-{{- if and $text (not (contains "\u0085" (toJson $value))) -}}
+{{- $before := len (default list $call.errors) -}}
+{{- /* JSON has U+0085 as it is; it costs little beside YAML. Few texts have numbers of 16 digits. */ -}}
+{{- $suspect := or (contains "\u0085" (toJson $value)) (regexMatch "[0-9]{16}|[0-9]e[+]" $text) -}}
+{{- if or $suspect (not $text) -}}
+  {{- include "jobmesh._print.find" . -}}
+{{- end -}}
+{{- if gt (len (default list $call.errors)) $before -}}
+  {{- /* Nothing is printed. */ -}}
+{{- else if $text -}}
   {{- $text -}}
 {{- else -}}
-  {{- include "jobmesh._print.find" . -}}
   {{- if not $call.errors -}}
     {{- include "jobmesh._errors.add" (list $call (printf "%s holds a value that Helm's toYaml cannot print, such as an infinite number" (default "the result" (last .)))) -}}
   {{- end -}}
@@ -45,6 +53,10 @@ Params: those of jobmesh._print.
   {{- end -}}
 {{- else if kindIs "string" $value -}}
   {{- include "jobmesh._print.string" . -}}
+{{- else if has (kindOf $value) (list "float64" "int64" "int") -}}
+  {{- if or (ge (float64 $value) 9007199254740992.0) (le (float64 $value) -9007199254740992.0) -}}
+    {{- include "jobmesh._errors.add" (list $call (printf "%s is the number %.0f or one near it, and Helm cannot tell which; write it as a string, or a smaller number" $path (float64 $value))) -}}
+  {{- end -}}
 {{- end -}}
 {{- end -}}
 
