@@ -43,11 +43,11 @@ func TestAFlagIsOneRow(t *testing.T) {
 		kinds[m.name] = read.kind()
 	}
 	require.Equal(t, map[string]string{
-		"oneUrl":      `{"type": "string", "pattern": "^$|^a\\.<$"}`,
-		"twoMany":     `{"type": "array", "items": {"type": "string", "pattern": "^a\\.<$"}}`,
-		"three":       `{"enum": ["x", "y"]}`,
-		"fourTimeout": `{"type": "string", "pattern": "^a\\.<$"}`,
-		"five":        `{"type": "boolean"}`,
+		"oneUrl":      `{"type": ["string", "null"], "pattern": "^$|^a\\.<$"}`,
+		"twoMany":     `{"type": ["array", "null"], "items": {"type": "string", "pattern": "^a\\.<$"}}`,
+		"three":       `{"enum": ["x", "y", null]}`,
+		"fourTimeout": `{"type": ["string", "null"], "pattern": "^a\\.<$"}`,
+		"five":        `{"type": ["boolean", "null"]}`,
 	}, schema)
 	require.Equal(t, map[string]string{
 		"oneUrl": "string", "twoMany": "slice", "three": "|x|y|", "fourTimeout": "string", "five": "bool",
