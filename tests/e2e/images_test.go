@@ -23,6 +23,8 @@ type testImages struct {
 	proxy     name.Tag // stands in for the meshes' proxies
 	envoy     name.Tag // a real Envoy
 	pgbouncer name.Tag // a real PgBouncer
+	cloudSQL  name.Tag // a real cloud-sql-proxy
+	alloyDB   name.Tag // a real alloydb-auth-proxy
 	shell     name.Tag // what the Jobs run
 	await     name.Tag // a shell, with the wrapper where linkerd-await would be
 	carrier   name.Tag // a shell, with the wrapper in it
@@ -42,6 +44,8 @@ func pushImages(ctx context.Context, given settings.Settings, dir string) (testI
 		{"proxy", ofProgram(ctx, "proxy", dir), &pushed.proxy},
 		{"envoy", ofEnvoy(ctx), &pushed.envoy},
 		{"pgbouncer", ofPgBouncer, &pushed.pgbouncer},
+		{"cloud-sql", ofHelper(ctx, programs.CloudSQLProxy), &pushed.cloudSQL},
+		{"alloydb", ofHelper(ctx, programs.AlloyDBAuthProxy), &pushed.alloyDB},
 		{"shell", ofShell, &pushed.shell},
 		{"await", ofWrapper(given.Dist, "linkerd-await"), &pushed.await},
 		{"carrier", ofWrapper(given.Dist, "jobmesh-wrap"), &pushed.carrier},
@@ -77,6 +81,21 @@ func ofEnvoy(ctx context.Context) func() (v1.Image, error) {
 // ofPgBouncer makes an image of Debian's.
 func ofPgBouncer() (v1.Image, error) {
 	return image.OfDynamicProgram(programs.PgBouncer, "pgbouncer", map[string]string{pgbouncerConfigFile: pgbouncerConfig})
+}
+
+// ofHelper makes an image of a program in the cache, which is its entrypoint.
+func ofHelper(ctx context.Context, name string) func() (v1.Image, error) {
+	return func() (v1.Image, error) {
+		built, err := programs.ProvideHelpers(ctx, "helpers", os.Stderr)
+		if err != nil {
+			return nil, err
+		}
+		program, err := built.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		return image.OfProgram(program, name)
+	}
 }
 
 // taskConfig is what an image starts by itself: a command that needs Linkerd's proxy, with a dollar sign that the kubelet

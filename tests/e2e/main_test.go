@@ -73,6 +73,9 @@ func enterSandbox(ctx context.Context) (int, error) {
 	if _, err := programs.Provide(ctx, "cluster", os.Stderr); err != nil {
 		return 0, err
 	}
+	if _, err := programs.ProvideHelpers(ctx, "helpers", os.Stderr); err != nil {
+		return 0, err
+	}
 	if _, err := envoy.Provide(ctx, os.Stderr); err != nil {
 		return 0, err
 	}

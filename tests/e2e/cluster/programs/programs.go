@@ -1,4 +1,4 @@
-// Package programs provides the programs of the test cluster. They are compiled from Go modules that pin them, once:
+// Package programs provides the programs of the test cluster, and proxies that run in it. They are compiled from Go modules that pin them, once:
 // the results are kept in the user's cache, under a key made of everything that goes into them, so that a change of
 // version never meets a stale program.
 package programs
@@ -66,6 +66,18 @@ var sources = []source{
 	},
 }
 
+// helpers are proxies that people put beside a Job to reach a database.
+var helpers = []source{
+	{name: CloudSQLProxy, dir: CloudSQLProxy, module: "github.com/GoogleCloudPlatform/cloud-sql-proxy/v2", cgo: "0"},
+	{name: AlloyDBAuthProxy, dir: AlloyDBAuthProxy, module: "github.com/GoogleCloudPlatform/alloydb-auth-proxy", cgo: "0"},
+}
+
+// The names of the helpers' programs.
+const (
+	CloudSQLProxy    = "cloud-sql-proxy"
+	AlloyDBAuthProxy = "alloydb-auth-proxy"
+)
+
 // Dirs are the folders that hold the programs, for PATH.
 type Dirs []string
 
@@ -89,9 +101,18 @@ func isExecutable(file string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// Provide returns the folders of the programs pinned below root, building what the cache does not have. It tells on
-// progress what it is at, since a first build takes minutes.
+// Provide returns the folders of the cluster's programs, which are pinned below root, building what the cache does not
+// have. It tells on progress what it is at, since a first build takes minutes.
 func Provide(ctx context.Context, root string, progress io.Writer) (Dirs, error) {
+	return provide(ctx, root, sources, progress)
+}
+
+// ProvideHelpers does the same for the proxies that run beside the Jobs.
+func ProvideHelpers(ctx context.Context, root string, progress io.Writer) (Dirs, error) {
+	return provide(ctx, root, helpers, progress)
+}
+
+func provide(ctx context.Context, root string, sources []source, progress io.Writer) (Dirs, error) {
 	kept, err := cache.OfUser()
 	if err != nil {
 		return nil, err

@@ -114,14 +114,16 @@ func TestMissingProgram(t *testing.T) {
 	assert.EqualError(t, err, "kubelet: not among the programs in /nowhere, /neither")
 }
 
-// The modules of this repository have what the table says of them.
+// The modules of this repository have what the tables say of them.
 func TestSources(t *testing.T) {
-	for _, s := range sources {
-		t.Run(s.name, func(t *testing.T) {
-			recipe, err := s.recipe(filepath.Join("..", s.dir))
-			require.NoError(t, err)
-			assert.Regexp(t, `^v\d+\.\d+\.\d+$`, recipe.version)
-			assert.Contains(t, recipe.arguments[len(recipe.arguments)-1], s.module, "a package of the module is built")
-		})
+	for root, sources := range map[string][]source{"..": sources, "../../helpers": helpers} {
+		for _, s := range sources {
+			t.Run(s.name, func(t *testing.T) {
+				recipe, err := s.recipe(filepath.Join(root, s.dir))
+				require.NoError(t, err)
+				assert.Regexp(t, `^v\d+\.\d+\.\d+$`, recipe.version)
+				assert.Contains(t, recipe.arguments[len(recipe.arguments)-1], s.module, "a package of the module is built")
+			})
+		}
 	}
 }
