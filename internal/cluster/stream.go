@@ -82,10 +82,12 @@ func isOld(err error) bool {
 type forwarded struct {
 	connection httpstream.Connection
 	data       httpstream.Stream
-	wrong      chan error // what the kubelet says of it, once
-	once       sync.Once
-	stop       *time.Timer
-	mutex      sync.Mutex
+	// told is closed when the kubelet has said all that it says of it, and wrong is that.
+	told  chan struct{}
+	wrong error
+	once  sync.Once
+	stop  *time.Timer
+	mutex sync.Mutex
 }
 
 func open(connection httpstream.Connection, port uint16) (net.Conn, error) {
@@ -103,36 +105,50 @@ func open(connection httpstream.Connection, port uint16) (net.Conn, error) {
 	if err != nil {
 		return nil, errors.Join(err, connection.Close())
 	}
-	f := &forwarded{connection: connection, data: data, wrong: make(chan error, 1)}
+	f := &forwarded{connection: connection, data: data, told: make(chan struct{})}
 	go func() {
 		text, err := io.ReadAll(io.LimitReader(said, mostSaid))
-		switch {
-		case err == nil && len(text) > 0:
-			f.wrong <- fmt.Errorf("port %d: %s", port, bytes.TrimSpace(text))
+		if err == nil && len(text) > 0 {
+			f.wrong = fmt.Errorf("port %d: %s", port, bytes.TrimSpace(text))
+		}
+		close(f.told)
+		if f.wrong != nil {
 			_ = f.Close() // nothing comes any more
-		default:
-			close(f.wrong)
 		}
 	}()
 	return f, nil
+}
+
+// because is why the connection has ended: what the kubelet says, where it says anything. The
+// two streams end in any order.
+func (f *forwarded) because(err error) error {
+	select {
+	case <-f.told:
+		if f.wrong != nil {
+			return f.wrong
+		}
+	case <-time.After(time.Second):
+	}
+	return err
 }
 
 // Read reads from the pod. Where the port did not answer, the error says why.
 func (f *forwarded) Read(p []byte) (int, error) {
 	n, err := f.data.Read(p)
 	if err != nil && n == 0 {
-		select {
-		case wrong := <-f.wrong:
-			if wrong != nil {
-				return 0, wrong
-			}
-		case <-time.After(time.Second): // the two streams end in any order
-		}
+		err = f.because(err)
 	}
 	return n, err
 }
 
-func (f *forwarded) Write(p []byte) (int, error) { return f.data.Write(p) }
+// Write writes to the pod. Its errors are as those of Read.
+func (f *forwarded) Write(p []byte) (int, error) {
+	n, err := f.data.Write(p)
+	if err != nil {
+		err = f.because(err)
+	}
+	return n, err
+}
 
 // Close ends the connection, and the one that carries it.
 func (f *forwarded) Close() error {
