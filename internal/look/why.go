@@ -369,7 +369,7 @@ func (l *looker) ofPod(ctx context.Context, p *corev1.Pod) error {
 		return nil
 	}
 	if len(p.OwnerReferences) == 0 && p.Spec.RestartPolicy == corev1.RestartPolicyAlways {
-		return fault.New(fault.Usage, fmt.Errorf("Pod %s/%s: it is meant to run until somebody deletes it (restartPolicy: Always)", p.Namespace, p.Name), "ask about a Job, or about a pod that ends")
+		return fault.New(fault.Usage, fmt.Errorf("the Pod %s/%s is meant to run until somebody deletes it (restartPolicy: Always)", p.Namespace, p.Name), "ask about a Job, or about a pod that ends")
 	}
 	return nil
 }

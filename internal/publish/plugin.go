@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	pluginType = "application/vnd.helm.plugin.v1+json"
+	pluginType string = "application/vnd.helm.plugin.v1+json"
 	// pluginLayer is the media type of both files of a plugin. Helm 4 takes one of a tar
 	// archive for either, and no other.
 	pluginLayer types.MediaType = "application/vnd.oci.image.layer.v1.tar"
-	titleKey                    = "org.opencontainers.image.title"
+	titleKey    string          = "org.opencontainers.image.title"
 )
 
 // Plugin returns the plugin of Helm as a registry will have it, one tag for each platform:
