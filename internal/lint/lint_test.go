@@ -145,7 +145,9 @@ func TestFixesAreRead(t *testing.T) {
 		require.Equal(t, c.word != "", strings.Contains(found[0].Fix, "native sidecar"), found[0].Fix)
 		if c.word != "" {
 			require.Contains(t, found[0].Fix, c.word+`: "true"`)
-			require.Empty(t, judge(asked+c.word+`: "true"`), "the fix helps")
+			for _, f := range judge(asked + c.word + `: "true"`) {
+				require.NotEqual(t, Error, f.Severity, "the fix helps: %s", f.Message)
+			}
 		}
 	}
 }

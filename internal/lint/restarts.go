@@ -1,0 +1,117 @@
+package lint
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/script"
+)
+
+const restartRules = "https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/5307-container-restart-policy"
+
+// restarts are the rules for containers that the kubelet starts again in the same pod, by a
+// restartPolicy or rules of their own, and for sidecars that others do not wait for.
+var restarts = []Rule{
+	{
+		ID: "JM115", Severity: Error,
+		Title:   "the proxy is stopped before the container is started again",
+		Message: "container `{container}` stops `{proxy}` and may be started again after that ({why}); it has no network then",
+		Why: `A container with restartPolicyRules, or a restartPolicy of its own, is started again in the same pod. A classic
+proxy that was stopped when it ended does not come back, and the second run waits for it, or fails.`,
+		Fix:   "do not stop the proxy on the codes after which the container is started again: jobmesh-wrap takes them as --restart-codes, and `jobmesh inject` writes them",
+		Links: []string{restartRules},
+		check: func(p *pod, r *reporter) {
+			for _, x := range p.proxies {
+				if x.native.Yes || p.hangsOn(x.name) {
+					continue
+				}
+				for _, c := range p.work() {
+					if why := p.startedAgain(c); why != "" && p.stops(c, x.mesh).outcome == script.Always {
+						r.add(c.place, c.Name, "proxy", x.name, "why", why)
+						return
+					}
+				}
+			}
+		},
+	},
+	{
+		ID: "JM209", Severity: Warning,
+		Title:   "RestartAllContainers gives nobody time to end",
+		Message: "a rule of container `{container}` restarts all containers at once: {what} ends without its grace period",
+		Why: `The action RestartAllContainers (Kubernetes 1.36) ends every container of the pod at once. Neither
+terminationGracePeriodSeconds nor a preStop hook counts, so connections are cut and what is not written is lost.`,
+		Fix:   "use the action Restart, which starts that container again alone, or see to it that every container may be killed at any time",
+		Links: []string{"https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/5532-restart-all-containers-on-container-exits"},
+		check: func(p *pod, r *reporter) {
+			what := ""
+			for _, c := range slices.Concat(p.apps, p.inits) {
+				if c.place.get("lifecycle", "preStop").node != nil {
+					what = "`" + c.Name + "`"
+				}
+			}
+			if len(p.proxies) > 0 {
+				what = "`" + p.proxies[0].name + "`"
+			}
+			for _, c := range slices.Concat(p.inits, p.apps) {
+				rules := c.place.get("restartPolicyRules")
+				for i := range manifest.Items(rules.node) {
+					if at := rules.get(i, "action"); at.text() == "RestartAllContainers" && what != "" {
+						r.add(at, c.Name, "what", what)
+						return
+					}
+				}
+			}
+		},
+	},
+	{
+		ID: "JM210", Severity: Warning,
+		Title:   "nobody waits for the native sidecar",
+		Message: "native sidecar `{proxy}` has no startupProbe: container `{container}` starts before it is ready",
+		Why: `The kubelet starts what comes after a native sidecar as soon as that has started, or, where it has a
+startupProbe, as soon as that has succeeded. Without one the first calls of the command may fail. Dapr's injector
+writes none.`,
+		Fix:   "give the sidecar a startupProbe, or wrap the command, which waits for the proxy: `jobmesh inject`",
+		Links: []string{"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/", "https://github.com/dapr/dapr/blob/v1.18.1/pkg/injector/patcher/sidecar.go"},
+		check: func(p *pod, r *reporter) {
+			work := p.work()
+			if len(work) == 0 || slices.ContainsFunc(work, func(c container) bool {
+				return c.reading.Wrapper != nil && c.reading.Wrapper.Waits || len(c.reading.WaitsFor) > 0
+			}) {
+				return
+			}
+			for _, c := range p.inits {
+				if c.Native && c.place.get("startupProbe").node == nil && (isProxyContainer(c.Name) || p.servesOthers(c)) {
+					r.add(c.place, work[0].Name, "proxy", c.Name)
+					return
+				}
+			}
+			if x, ok := p.proxyOf("dapr"); ok && x.native.Yes && !x.written {
+				r.add(work[0].place, work[0].Name, "proxy", x.name)
+			}
+		},
+	},
+}
+
+// servesOthers tells whether a container runs a helper that is a proxy for the others.
+func (p *pod) servesOthers(c container) bool {
+	h := p.helperOf(c)
+	return h != nil && h.Mesh != ""
+}
+
+// startedAgain says why the kubelet may start a container again in the same pod although it
+// stops the proxy when it ends, "" where it does not.
+func (p *pod) startedAgain(c container) string {
+	wrapped := c.reading.Wrapper != nil
+	if c.place.get("restartPolicyRules").node != nil && !slices.ContainsFunc(c.argv, func(w string) bool { return strings.HasPrefix(w, "--restart-codes") }) {
+		return "restartPolicyRules"
+	}
+	after := c.reading.Outcome
+	if wrapped {
+		after = c.reading.Wrapper.Stops
+	}
+	if c.place.get("restartPolicy").text() == "OnFailure" && after == script.Always {
+		return "restartPolicy: OnFailure"
+	}
+	return ""
+}
