@@ -25,7 +25,7 @@ func StartAPI(ctx context.Context, o Options, audit string) (kubeconfig string, 
 			return "", nil, err
 		}
 	}
-	files, err := writeCredentials(o.Dir)
+	files, err := writeCredentials(o.Dir, loopback)
 	if err != nil {
 		return "", nil, err
 	}
@@ -33,8 +33,12 @@ func StartAPI(ctx context.Context, o Options, audit string) (kubeconfig string, 
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return "", nil, err
 	}
-	server := apiServer(files)
-	server.arguments = append(server.arguments, "--audit-policy-file="+policy, "--audit-log-path="+audit,
+	server := apiServer(files,
+		"--bind-address=127.0.0.1",
+		"--advertise-address=127.0.0.1",
+		"--endpoint-reconciler-type=none", // it refuses to publish a loopback address
+		"--service-cluster-ip-range=203.0.113.0/24",
+		"--audit-policy-file="+policy, "--audit-log-path="+audit,
 		"--disable-admission-plugins=ServiceAccount") // nobody makes the accounts that it wants
 	api, err := connect(files.kubeconfig)
 	if err != nil {

@@ -61,7 +61,7 @@ func Start(ctx context.Context, o Options) (kubeconfig string, err error) {
 		until  func(context.Context) error
 		reason string
 	}{
-		{[]command{etcd(o), apiServer(o, files), containerd(o)}, api.answers, "API server"},
+		{[]command{etcd(o), reachableAPIServer(o, files), containerd(o)}, api.answers, "API server"},
 		{[]command{controllerManager(files), scheduler(files), kubelet(o, files), kubeProxy(o)}, api.nodeReady, "node"},
 		{nil, api.podsAllowed, "service account"},
 	} {
@@ -98,10 +98,14 @@ func containerd(o Options) command {
 	return command{"containerd", []string{"--config=" + filepath.Join(o.Dir, "containerd.toml")}}
 }
 
-func apiServer(o Options, f files) command {
-	return command{"kube-apiserver", []string{
+// reachableAPIServer is one that pods reach, behind the Service "kubernetes".
+func reachableAPIServer(o Options, f files) command {
+	return apiServer(f, "--advertise-address="+o.NodeIP, "--service-cluster-ip-range="+o.ServiceNetwork)
+}
+
+func apiServer(f files, where ...string) command {
+	return command{"kube-apiserver", append([]string{
 		"--etcd-servers=" + etcdURL,
-		"--advertise-address=" + o.NodeIP, // where pods reach it, behind the Service "kubernetes"
 		"--tls-cert-file=" + f.certificate,
 		"--tls-private-key-file=" + f.key,
 		"--token-auth-file=" + f.tokens,
@@ -109,9 +113,8 @@ func apiServer(o Options, f files) command {
 		"--service-account-issuer=" + apiServerURL,
 		"--service-account-key-file=" + f.serviceAccountKey,
 		"--service-account-signing-key-file=" + f.serviceAccountKey,
-		"--service-cluster-ip-range=" + o.ServiceNetwork,
 		"--kubelet-preferred-address-types=InternalIP", // the node's name does not resolve
-	}}
+	}, where...)}
 }
 
 func controllerManager(f files) command {

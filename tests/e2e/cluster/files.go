@@ -38,7 +38,11 @@ func writeFiles(o Options) (files, error) {
 	if err := writeConfigs(o); err != nil {
 		return files{}, err
 	}
-	return writeCredentials(o)
+	addresses, err := apiServerAddresses(o)
+	if err != nil {
+		return files{}, err
+	}
+	return writeCredentials(o.Dir, addresses)
 }
 
 func writeConfigs(o Options) error {
@@ -84,19 +88,14 @@ func render(t *template.Template, to string, values any) error {
 }
 
 // writeCredentials makes a certificate for the API server, a key for service accounts and one token, an
-// administrator's, that all clients share.
-func writeCredentials(o Options) (files, error) {
-	dir := o.Dir
+// administrator's, that all clients share. The addresses are those of the API server.
+func writeCredentials(dir string, addresses []net.IP) (files, error) {
 	f := files{
 		certificate:       filepath.Join(dir, "api-server.crt"),
 		key:               filepath.Join(dir, "api-server.key"),
 		serviceAccountKey: filepath.Join(dir, "service-account.key"),
 		tokens:            filepath.Join(dir, "tokens.csv"),
 		kubeconfig:        filepath.Join(dir, "kubeconfig"),
-	}
-	addresses, err := apiServerAddresses(o)
-	if err != nil {
-		return files{}, err
 	}
 	certificate, key, err := cert.GenerateSelfSignedCertKey("kubernetes", addresses, apiServerNames)
 	if err != nil {
@@ -128,6 +127,9 @@ func writeCredentials(o Options) (files, error) {
 // apiServerNames are those by which pods know the API server.
 var apiServerNames = []string{"kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + dns.Domain}
 
+// loopback is where the servers beside the API server reach it.
+var loopback = []net.IP{net.IPv4(127, 0, 0, 1)}
+
 // apiServerAddresses are where it is reached: by the servers beside it, by the node's address, and by that of the Service
 // "kubernetes", which is the first of the Services' network.
 func apiServerAddresses(o Options) ([]net.IP, error) {
@@ -135,5 +137,5 @@ func apiServerAddresses(o Options) ([]net.IP, error) {
 	if err != nil {
 		return nil, fmt.Errorf("network of Services: %w", err)
 	}
-	return []net.IP{net.IPv4(127, 0, 0, 1), net.ParseIP(o.NodeIP), services.Masked().Addr().Next().AsSlice()}, nil
+	return append(loopback, net.ParseIP(o.NodeIP), services.Masked().Addr().Next().AsSlice()), nil
 }
