@@ -192,7 +192,7 @@ type lintRun struct {
 	failures []error
 	// read counts the Kubernetes objects.
 	read int
-	// passed are those of which nobody can say whether their pods end.
+	// passed are those of which nobody can say whether their pods end, or where.
 	passed []passed
 	// seen are the objects that were read, by kind and name; named are those in which
 	// workflows have their templates.
@@ -256,8 +256,9 @@ func (l *lintRun) document(ctx context.Context, linter *lint.Linter, d *manifest
 		l.summary.Objects++
 		l.findings = append(l.findings, linter.Check(o)...)
 		for _, why := range lint.Unjudged(o) {
-			l.passOver(o, why)
+			l.passOver(o, "not judged: "+why)
 		}
+		l.leftTo(o, "the cluster that is judged is the one that --mesh, --kube-version and the other flags describe")
 		if o.KindOf() != nil {
 			l.seen = append(l.seen, o.Kind+"/"+o.Name)
 		}
@@ -268,8 +269,16 @@ func (l *lintRun) document(ctx context.Context, linter *lint.Linter, d *manifest
 	return ctx.Err()
 }
 
-// passOver remembers an object of which pods are made that nobody judges, for one line for
-// each kind and reason.
+// leftTo remembers an object that is run by somebody else than its own controller. judged says
+// for which cluster it is judged all the same.
+func (l *lintRun) leftTo(o manifest.Object, judged string) {
+	if by := lint.ManagedBy(o); by != "" {
+		l.passOver(o, "left to "+by+" (managedBy), which may run it in another cluster: "+judged)
+	}
+}
+
+// passOver remembers an object whose pods are not judged, or not for certain, for one line
+// for each kind and reason.
 func (l *lintRun) passOver(o manifest.Object, why string) {
 	kind := o.APIVersion + " " + o.Kind + " " + why
 	i := slices.IndexFunc(l.passed, func(p passed) bool { return p.kind == kind })
@@ -280,7 +289,7 @@ func (l *lintRun) passOver(o manifest.Object, why string) {
 	l.passed[i].more++
 }
 
-// notes says what was not judged: kinds, and templates that are not among the manifests.
+// notes says what was not judged, or not for certain: kinds, what others run, and templates that are not among the manifests.
 func (l *lintRun) notes(note func(string)) {
 	for _, p := range l.passed {
 		note(p.String())
@@ -295,7 +304,7 @@ func (l *lintRun) notes(note func(string)) {
 // A named is a template that a workflow names and that stands in another object.
 type named struct{ workflow, template string }
 
-// A passed is a kind of object that was passed over.
+// A passed is a kind of object of which something has to be said beside the findings.
 type passed struct {
 	kind, first, why string
 	more             int
@@ -303,9 +312,9 @@ type passed struct {
 
 func (p passed) String() string {
 	if p.more > 0 {
-		return fmt.Sprintf("%s and %d more: not judged: %s", printable.Text(p.first), p.more, printable.Text(p.why))
+		return fmt.Sprintf("%s and %d more: %s", printable.Text(p.first), p.more, printable.Text(p.why))
 	}
-	return fmt.Sprintf("%s: not judged: %s", printable.Text(p.first), printable.Text(p.why))
+	return fmt.Sprintf("%s: %s", printable.Text(p.first), printable.Text(p.why))
 }
 
 func (l *lintRun) write(out io.Writer, format, version string, color bool) error {

@@ -29,6 +29,9 @@ func onlyLive() []string { return append(cluster.Names(), "write-profile") }
 // onlyFiles are the flags that say what a cluster says itself.
 var onlyFiles = []string{"mesh", "mesh-version", "native", "kube-version", "min-kubelet", "post-renderer", "config"}
 
+// writing are the flags for what is changed in files.
+var writing = []string{"fix", "diff"}
+
 func (o *liveOptions) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&o.on, "cluster", false, "judge the Jobs of a cluster instead of files")
@@ -57,6 +60,12 @@ func (o lintOptions) runLive(ctx context.Context, streams Streams, version strin
 			return fault.New(fault.Usage, fmt.Errorf("--%s: with --cluster the cluster says that itself", name), "leave it out")
 		}
 	}
+	for _, name := range writing {
+		if changed(name) {
+			return fault.New(fault.Usage, fmt.Errorf("--%s: with --cluster lint only reads, and there are no files to put right", name),
+				"jobmesh lint --"+name+" FILE")
+		}
+	}
 	_, failOn, err := o.profile.load(o.failOn, changed, nil)
 	if err != nil {
 		return err
@@ -78,10 +87,15 @@ func (o lintOptions) runLive(ctx context.Context, streams Streams, version strin
 			return err
 		}
 	}
-	run := &lintRun{findings: survey.Judge(facts), summary: report.Summary{Objects: len(facts.CronJobs) + len(facts.Jobs) + len(facts.Others) + len(facts.Pods)}}
+	findings, managed := survey.Judge(facts)
+	run := &lintRun{findings: findings, summary: report.Summary{Objects: len(facts.CronJobs) + len(facts.Jobs) + len(facts.Others) + len(facts.Pods)}}
 	for _, f := range run.findings {
 		run.summary.Count(f)
 	}
+	for _, o := range managed {
+		run.leftTo(o, "the cluster that is judged is this one; --context names another")
+	}
+	run.notes(note(streams))
 	if err := run.write(streams.Out, o.output.format, version, colored(streams.Out)); err != nil {
 		return err
 	}

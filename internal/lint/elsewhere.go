@@ -54,12 +54,19 @@ curl -X ` + rowOf("linkerd").Stop,
 	{
 		ID: "JM207", Severity: Warning,
 		Title: "a kubelet that forgets a container beside a sidecar",
-		Why: `After a restart of a kubelet 1.35 without the fix, a container beside a sidecar with a startup probe is not started
-again, and with restartPolicy OnFailure the Job waits for it.`,
-		Look:  "A kubelet of an early 1.35.",
+		Why: `Two faults of kubelets leave a Job waiting beside a native sidecar that has a startup probe. Up to 1.34 the kubelet
+may stop to probe a sidecar that fails at its first start, in a pod with restartPolicy Never: it starts the sidecar again,
+never learns that it is ready, and the work does not start. Patch releases of 1.33 and 1.34 from November 2025 on have the
+fix; for 1.32 it was proposed and not merged. With restartPolicy OnFailure the kubelet goes on probing. After a restart of a
+kubelet 1.35 without the fix, a container that has failed is not started again, and with restartPolicy OnFailure the Job
+waits for it.`,
+		Look:  "A kubelet of 1.34 or older, or of an early 1.35.",
 		Shell: kubelets,
-		Fix:   "upgrade the nodes to a patch release that has the fix",
-		Links: []string{"https://github.com/kubernetes/kubernetes/pull/137885"},
+		Fix:   "upgrade the nodes to a release that has the fix; until then delete the pod that waits, so that the Job makes another",
+		Links: []string{
+			"https://github.com/kubernetes/kubernetes/issues/132826", "https://github.com/kubernetes/kubernetes/pull/134802",
+			"https://github.com/kubernetes/kubernetes/pull/137885",
+		},
 	},
 	{
 		ID: "JM503", Severity: Error,

@@ -113,19 +113,23 @@ server drops the field or refuses the pod.`,
 		ID: "JM508", Severity: Error,
 		Title:   "the wrapper is mounted noexec",
 		Message: "container `{container}` mounts {path} with noexec: the wrapper in it cannot be executed",
-		Why: `bindMountOptions (Kubernetes 1.37) can forbid to execute files of a mount. The wrapper is such a file, and the
-container fails with "permission denied".`,
+		Why: `bindMountOptions (alpha in Kubernetes 1.37) can forbid to execute files of a mount. The wrapper is such a file:
+the container fails with "permission denied", or jobmesh-wrap install refuses to copy the wrapper there. A policy of the
+cluster may add the option to the emptyDirs of every pod, and a node may keep them on a file system that is mounted so.
+No manifest shows that, so lint cannot report it; the log of ` + installName + ` says then that the folder is mounted noexec.`,
 		Fix:   "exempt this mount, or use delivery: imageVolume, which the options do not apply to",
 		Links: []string{"https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/5855-noexec-emptyDir"},
 		check: func(p *pod, r *reporter) {
-			for _, c := range p.apps {
+			for _, c := range slices.Concat(p.inits, p.apps) {
 				mounts := c.place.get("volumeMounts")
 				for i := range manifest.Items(mounts.node) {
 					m := mounts.get(i)
 					where := m.get("mountPath").text()
 					options := m.get("bindMountOptions")
 					has := slices.ContainsFunc(manifest.Items(options.node), func(n *yamlNode) bool { return manifest.Text(n) == "noexec" })
-					if has && len(c.argv) > 0 && path.Base(c.argv[0]) == wrapperBinary && path.Dir(c.argv[0]) == path.Clean(where) {
+					runs := len(c.argv) > 0 && path.Base(c.argv[0]) == wrapperBinary && path.Dir(c.argv[0]) == path.Clean(where)
+					installs := c.Name == installName && m.get("name").text() == volumeName
+					if has && (runs || installs) {
 						r.add(options, c.Name, "path", where)
 					}
 				}

@@ -72,6 +72,31 @@ func Unjudged(o manifest.Object) []string {
 	return why
 }
 
+// The controllers that the field managedBy names: that of Kubernetes itself for Jobs, and the
+// one that runs objects of any kind in another cluster.
+const (
+	jobController = "kubernetes.io/job-controller"
+	multiKueue    = "kueue.x-k8s.io/multikueue"
+)
+
+// ManagedBy is who runs an object in the place of its own controller, by the field managedBy.
+// Whoever it is may make the pods in another cluster, so that a verdict holds for the cluster
+// that was judged, and not for certain for that one. It is empty where nobody does. Source:
+// https://github.com/kubernetes/enhancements/tree/master/keps/sig-apps/4368-support-managed-by-for-batch-jobs
+func ManagedBy(o manifest.Object) string {
+	if o.KindOf() == nil {
+		return ""
+	}
+	for _, path := range [][]any{{"managedBy"}, {"jobTemplate", "spec", "managedBy"}, {"runPolicy", "managedBy"}} {
+		by := manifest.Text(manifest.Get(manifest.Get(o.Node, "spec"), path...))
+		// The other kinds take the name of their own controller too, each another one.
+		if by == multiKueue || o.Group() == "batch" && by != "" && by != jobController {
+			return by
+		}
+	}
+	return ""
+}
+
 // NamespaceOf returns what a manifest says about a namespace.
 func NamespaceOf(o manifest.Object) (name string, ns Namespace, ok bool) {
 	if o.Kind != "Namespace" || o.Group() != "" {

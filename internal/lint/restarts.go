@@ -2,10 +2,11 @@ package lint
 
 import (
 	"slices"
-	"strings"
+	"strconv"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/script"
+	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
 const restartRules = "https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/5307-container-restart-policy"
@@ -18,7 +19,8 @@ var restarts = []Rule{
 		Title:   "the proxy is stopped before the container is started again",
 		Message: "container `{container}` stops `{proxy}` and may be started again after that ({why}); it has no network then",
 		Why: `A container with restartPolicyRules, or a restartPolicy of its own, is started again in the same pod. A classic
-proxy that was stopped when it ended does not come back, and the second run waits for it, or fails.`,
+proxy that was stopped when it ended does not come back, and the second run waits for it, or fails. Where the wrapper was
+told --restart-codes, the finding names the first code that is missing there.`,
 		Fix:   "do not stop the proxy on the codes after which the container is started again: jobmesh-wrap takes them as --restart-codes, and `jobmesh inject` writes them",
 		Links: []string{restartRules},
 		check: func(p *pod, r *reporter) {
@@ -99,18 +101,45 @@ func (p *pod) servesOthers(c container) bool {
 	return h != nil && h.Mesh != ""
 }
 
+// exitCodes is how many exit codes a container can have on Linux: 0 to 255.
+const exitCodes = 256
+
 // startedAgain says why the kubelet may start a container again in the same pod although it
-// stops the proxy when it ends, "" where it does not.
+// stops the proxy when it ends, and after which exit code. It is "" where there is no such code.
 func (p *pod) startedAgain(c container) string {
-	wrapped := c.reading.Wrapper != nil
-	if c.place.get("restartPolicyRules").node != nil && !slices.ContainsFunc(c.argv, func(w string) bool { return strings.HasPrefix(w, "--restart-codes") }) {
-		return "restartPolicyRules"
+	if c.place.get("restartPolicyRules").node == nil && c.place.get("restartPolicy").node == nil {
+		return ""
 	}
-	after := c.reading.Outcome
-	if wrapped {
-		after = c.reading.Wrapper.Stops
+	stops, keeps := c.reading.Outcome, wrapflags.Codes{}
+	if w := c.reading.Wrapper; w != nil {
+		stops, keeps = w.Stops, w.Keeps
 	}
-	if c.place.get("restartPolicy").text() == "OnFailure" && after == script.Always {
+	for code := range exitCodes {
+		if stops == script.OnSuccess && code > 0 {
+			break
+		}
+		if why := c.againAfter(code); why != "" && !keeps.Has(code) {
+			return why + ", exit code " + strconv.Itoa(code)
+		}
+	}
+	return ""
+}
+
+// againAfter says what of the container's own starts it again after an exit code: its rules,
+// or else its restartPolicy. It is "" where nothing does.
+func (c container) againAfter(code int) string {
+	rules := c.place.get("restartPolicyRules")
+	for i := range manifest.Items(rules.node) {
+		values, listed := rules.get(i, "exitCodes", "values"), false
+		for _, v := range manifest.Items(values.node) {
+			listed = listed || manifest.Text(v) == strconv.Itoa(code)
+		}
+		switch operator := rules.get(i, "exitCodes", "operator").text(); {
+		case operator == "In" && listed, operator == "NotIn" && !listed && values.node != nil:
+			return "restartPolicyRules" // both actions of a rule start it again
+		}
+	}
+	if c.place.get("restartPolicy").text() == "OnFailure" && code > 0 {
 		return "restartPolicy: OnFailure"
 	}
 	return ""

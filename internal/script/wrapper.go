@@ -32,6 +32,9 @@ type Wrapper struct {
 	Name string
 	// Stops is when it stops the proxies that it minds, which the next four say.
 	Stops Outcome
+	// Keeps are the exit codes of its command after which it stops nothing, because the
+	// container is started again: every code where they are not known here.
+	Keeps wrapflags.Codes
 	// Meshes are those whose proxy it minds, by name.
 	Meshes []string
 	// Looks is set where it minds the first proxy that it finds at a known port,
@@ -132,6 +135,10 @@ func (w *Wrapper) jobmeshWrap(args []string, env wrapflags.Lookup) (runs bool, e
 	o := &call.Options
 	w.Command = call.Command
 	w.Stops = outcomes[o.StopWhen]
+	w.Keeps = o.RestartCodes
+	if !o.Knows("restart-codes") {
+		w.Keeps = wrapflags.Codes{But: true}
+	}
 	w.Coordinated = o.StateDir != "" || !o.Knows("state-dir")
 	w.Bound = o.ReadyTimeout
 	row, named := mesh.ByName(first(o.Meshes))

@@ -1,8 +1,10 @@
 package survey
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +33,7 @@ func (s *survey) pods() {
 			continue // the API server has it; nobody has written it
 		}
 		s.forgotten(&read)
+		s.unprobed(&read)
 		v, err := why.Judge(why.Facts{
 			Object: lint.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}, Pods: s.Pods[i : i+1], Nodes: s.Nodes,
 			Namespaces: s.Namespaces, Now: s.Now, Program: "jobmesh",
@@ -71,6 +74,11 @@ func (s *survey) suspicious(p *corev1.Pod) bool {
 	if ended(p.Status.ContainerStatuses) {
 		return true
 	}
+	if slices.ContainsFunc(p.Status.InitContainerStatuses, func(c corev1.ContainerStatus) bool {
+		return c.RestartCount > 0 && c.State.Running != nil && (c.Started == nil || !*c.Started)
+	}) {
+		return true
+	}
 	return slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool {
 		return c.RestartPolicy == nil && slices.ContainsFunc(mesh.All(), func(m mesh.Mesh) bool { return m.Container != "" && m.Container == c.Name })
 	})
@@ -109,6 +117,36 @@ func (s *survey) forgotten(p *running.Pod) {
 					c.Name, p.Name, c.Code, why.Ago(s.Now.Sub(c.Since)), p.Spec.NodeName), ruleFix("JM207")))
 		}
 	}
+}
+
+// unprobed finds a native sidecar that a kubelet up to 1.34 has started again and has not
+// probed since: it has run for longer than a startup probe may fail, and is neither taken for
+// started nor ended.
+func (s *survey) unprobed(p *running.Pod) {
+	i := slices.IndexFunc(s.Nodes, func(n why.Node) bool { return n.Name == p.Spec.NodeName })
+	if i < 0 || !s.Nodes[i].Kubelet.Known() || !s.Nodes[i].Kubelet.Before(1, 35) || p.Spec.RestartPolicy != corev1.RestartPolicyNever {
+		return
+	}
+	work := p.Work()
+	for _, c := range p.Containers {
+		if c.Role != running.Native || c.State != running.Running || c.Started || c.Restarts == 0 || c.Spec().StartupProbe == nil || len(work) == 0 {
+			continue
+		}
+		if since := s.Now.Sub(c.Since); since > longestStart(c.Spec().StartupProbe) {
+			s.add(lint.Observe("JM207", s.editable(lint.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}, controllerOf(p)), c.Name,
+				fmt.Sprintf("`%s` of pod %s was started again %s, and the kubelet of %s seems to have stopped its startup probe: `%s` never starts",
+					c.Name, p.Name, why.Ago(since), p.Spec.NodeName, work[0].Name), ruleFix("JM207")))
+			return
+		}
+	}
+}
+
+// longestStart is how long a startup probe may fail until the kubelet ends the container, and
+// some time. What is 0 has its default: 10 s, 3 times, 1 s.
+func longestStart(p *corev1.Probe) time.Duration {
+	once := int64(cmp.Or(p.PeriodSeconds, 10)) + int64(cmp.Or(p.TimeoutSeconds, 1))
+	seconds := int64(p.InitialDelaySeconds) + once*int64(cmp.Or(p.FailureThreshold, 3))
+	return time.Duration(min(seconds, math.MaxInt32))*time.Second + longestBackoff
 }
 
 // causes names what turned native sidecars off, once, where something is in the way of it.

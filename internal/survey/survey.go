@@ -112,8 +112,9 @@ func (f *Facts) Main() string {
 	return main
 }
 
-// Judge returns the findings, by namespace and object.
-func Judge(f Facts) []lint.Finding {
+// Judge returns the findings, by namespace and object, and the objects that others run than
+// their own controllers, maybe in another cluster: those are judged for this one too.
+func Judge(f Facts) (found []lint.Finding, managed []manifest.Object) {
 	s := &survey{Facts: f, installations: f.Installations(), main: f.Main(), linters: map[string]*lint.Linter{}, stuck: map[lint.Object]*stuck{}}
 	s.owners()
 	s.templates()
@@ -123,7 +124,7 @@ func Judge(f Facts) []lint.Finding {
 		return cmp.Or(strings.Compare(a.Object.Namespace, b.Object.Namespace), strings.Compare(a.Object.Kind, b.Object.Kind),
 			strings.Compare(a.Object.Name, b.Object.Name), strings.Compare(a.Rule.ID, b.Rule.ID))
 	})
-	return s.found
+	return s.found, s.managed
 }
 
 type survey struct {
@@ -134,6 +135,7 @@ type survey struct {
 	owner         map[types.UID]owned
 	stuck         map[lint.Object]*stuck
 	found         []lint.Finding
+	managed       []manifest.Object
 	// classic are the meshes of which a proxy keeps something, or will.
 	classic map[string]bool
 }
@@ -286,6 +288,9 @@ func (s *survey) template(o metav1.Object, content any) (hangs bool) {
 		if f.Rule.Hangs() {
 			s.blame(linter, read)
 		}
+	}
+	if lint.ManagedBy(read) != "" {
+		s.managed = append(s.managed, read)
 	}
 	s.quota(read)
 	s.identity(read)

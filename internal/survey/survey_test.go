@@ -84,7 +84,9 @@ func TestJudge(t *testing.T) {
 				}
 			}
 			var got []string
-			for _, f := range survey.Judge(facts(t, string(text))) {
+			findings, managed := survey.Judge(facts(t, string(text)))
+			require.Empty(t, managed)
+			for _, f := range findings {
 				got = append(got, f.Rule.ID+" "+strings.Trim(f.Object.Kind+"/"+f.Object.Namespace+"/"+f.Object.Name, "/"))
 				require.NotContains(t, f.Message, "%!")
 				require.NotEmpty(t, f.Fix)
@@ -93,4 +95,17 @@ func TestJudge(t *testing.T) {
 			require.Equal(t, wanted, got)
 		})
 	}
+}
+
+// A Job that another controller runs is judged for this cluster, and named.
+func TestManagedElsewhere(t *testing.T) {
+	const text = `kind: Job
+metadata: {name: %s, namespace: prod}
+spec: {managedBy: %s, template: {spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}]}}}`
+	far := strings.NewReplacer("%s, namespace", "far, namespace", "%s, template", "kueue.x-k8s.io/multikueue, template").Replace(text)
+	here := strings.NewReplacer("%s, namespace", "here, namespace", "%s, template", batchv1.JobControllerName+", template").Replace(text)
+	_, managed := survey.Judge(facts(t, far+"\n---\n"+here))
+	require.Len(t, managed, 1)
+	require.Equal(t, "far", managed[0].Name)
+	require.Equal(t, "kueue.x-k8s.io/multikueue", lint.ManagedBy(managed[0]))
 }
