@@ -97,7 +97,9 @@ func publish(t *testing.T, prefix, from string) (image, chart, stderr string) {
 	t.Helper()
 	stdout, stderr := run(t, "", fromEnv(t, "JOBMESH", "bin", "jobmesh"), "publish", prefix, "--from", from)
 	lines := strings.Fields(stdout)
-	require.Len(t, lines, 3)
+	charts, err := filepath.Glob(filepath.Join(from, "charts", "*.tgz"))
+	require.NoError(t, err)
+	require.Len(t, lines, 1+len(charts), "the image and all charts")
 	return lines[0], lines[1], stderr
 }
 

@@ -107,7 +107,7 @@ func (s Settings) CheckFiles() error {
 
 // Archive is the packaged library chart.
 func (s Settings) Archive() (string, error) {
-	pattern := filepath.Join(s.Dist, "charts", "jobmesh-*.tgz")
+	pattern := filepath.Join(s.Dist, "charts", "jobmesh-[0-9]*.tgz")
 	found, err := filepath.Glob(pattern)
 	if err != nil {
 		return "", err
