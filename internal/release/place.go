@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -210,6 +211,8 @@ func (r *Reading) child(ctx context.Context, d v1.Descriptor) (c Child, platform
 	c.unpack(name)
 	if !r.keep {
 		c.Layer.Bytes = nil
+		// The runtime would collect this layer while the next one comes in, and hold both.
+		runtime.GC()
 	}
 	platform = Platform{Platform: name, Content: described(c.Manifest), Config: described(c.Config), Layer: described(c.Layer)}
 	var config v1.ConfigFile
