@@ -41,7 +41,7 @@ func TestEveryRegistryWithEveryReader(t *testing.T) {
 				f.forget()
 				again, _, stderr := publish(t, prefix, dist)
 				assert.Equal(t, image, again)
-				assert.Equal(t, "already published: nothing to do\n", stderr)
+				assert.True(t, strings.HasPrefix(stderr, "already published: nothing to do\n"), stderr)
 				assert.Zero(t, f.sent("PUT", "POST", "PATCH", "DELETE"), "nothing is sent")
 			})
 			t.Run("every digest of the list", func(t *testing.T) { everyDigest(t, prefix, built) })
