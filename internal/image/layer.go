@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// maxUnpacked bounds what a layer may unpack to, in bytes: nearly twice
+	// maxUnpacked bounds what a layer may unpack to, in bytes: a third more than
 	// the largest program that is built here, the command line.
 	maxUnpacked = 80 << 20
 	// maxEntries bounds how many entries a layer may have. Ours have two or three.

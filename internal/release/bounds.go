@@ -26,7 +26,7 @@ const (
 	maxDocument = 2 << 20
 	// maxPlatforms is more than Go knows for Linux.
 	maxPlatforms = 32
-	// maxLayer is for one packed layer, in bytes, three times the largest that is built
+	// maxLayer is for one packed layer, in bytes, more than twice the largest that is built
 	// here. One layer is held at a time.
 	maxLayer = 48 << 20
 	// maxBytes is for all that is read of one image, in bytes and packed, but for the
