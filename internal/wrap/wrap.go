@@ -22,6 +22,7 @@ package wrap
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -171,6 +172,7 @@ func (r *run) wrap(command []string) int {
 		}
 	}
 	if !r.handsOver() {
+		runtime.UnlockOSThread()
 		r.signals.takeAll() // now, while the proxy starts, and not once it is ready
 	}
 	ready := r.waitReady()
