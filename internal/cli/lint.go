@@ -134,9 +134,6 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	if err != nil {
 		return err
 	}
-	if presumed := profile.Presumed(); presumed != "" {
-		note(streams)(presumed)
-	}
 	linter := lint.New(profile, run.namespaces(files))
 	if o.fix || o.diff {
 		if err := run.mend(ctx, streams, o, lint.New(profile, run.namespaces(files)), files); err != nil {
@@ -145,6 +142,9 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	}
 	if err := run.check(ctx, linter, files); err != nil {
 		return err
+	}
+	if presumed := profile.Presumed(); presumed != "" && run.read > 0 {
+		note(streams)(presumed)
 	}
 	run.doubts(streams, linter.Doubts())
 	run.notes(note(streams))
