@@ -2,6 +2,7 @@ package wrap
 
 import (
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,7 @@ type child struct {
 // runCommand starts the command, passes signals on to it and reaps every child that ends,
 // until the command itself has ended. It returns the exit code that stands for its end.
 func (r *run) runCommand(path string, argv, env []string) (code int, failed *startError) {
+	runtime.UnlockOSThread() // this process stays, and needs its first thread no more
 	becomeReaper()
 	r.signals.takeAll()
 	start := time.Now()

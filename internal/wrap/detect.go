@@ -57,10 +57,11 @@ func (r *run) detect() error {
 }
 
 // isThere reports whether a proxy answers: one that is not ready yet says 503, and
-// anything else is some other server on that port.
+// anything else is some other server on that port. All its URLs have the limit together.
 func (p *proxy) isThere(limit time.Duration, interrupted func() bool) (answer, bool) {
+	patience := sock.For(limit, interrupted)
 	for i := range p.detect {
-		ready, got := p.isReady(&p.detect[i], sock.For(limit, interrupted))
+		ready, got := p.isReady(&p.detect[i], patience)
 		if ready || got.err == nil && got.status == 503 {
 			return got, true
 		}
@@ -103,6 +104,10 @@ func overlap(a, b []string) bool {
 	return slices.ContainsFunc(a, func(x string) bool { return slices.Contains(b, x) })
 }
 
+// othersLimit bounds the whole look at the proxies that nobody has named: the command and
+// the end of the pod wait for it.
+const othersLimit = 200 * time.Millisecond
+
 // nameOthers tells of proxies that answer and that nobody stops, where the wrapper has
 // chosen by itself which there are: each of them would keep the pod.
 func (r *run) nameOthers() {
@@ -117,11 +122,14 @@ func (r *run) nameOthers() {
 	if err != nil {
 		return // a fault that only a proxy has which is not in this pod
 	}
+	deadline := time.Now().Add(othersLimit)
 	for _, p := range all {
 		if p.native || slices.Contains(minded, p.name) || isPartOf(p.name, minded) {
 			continue
 		}
-		if _, there := p.isThere(probeLimit, r.interrupted); there {
+		// Each gets half of what is left, so that a server which never answers takes away
+		// no more than that from the next.
+		if _, there := p.isThere(time.Until(deadline)/2, r.interrupted); there {
 			r.logEvent(event{severity: warning, name: "proxy-not-stopped",
 				text: p.name + " answers too, and is not stopped: this pod will not end after the command",
 				hint: "name all of them, as in --mesh " + strings.Join(append(slices.Clone(minded), p.name), ",")})

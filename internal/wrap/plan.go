@@ -252,6 +252,10 @@ func checks(m *mesh.Mesh, urls ...string) ([]check, error) {
 // stoppable reports whether the proxy is the wrapper's to stop.
 func (p *proxy) stoppable() bool { return len(p.stop) > 0 || p.stopProcess != "" }
 
+// mayProveNative reports whether the proxy, once it is asked, may turn out to be a native
+// sidecar that is not the wrapper's to stop.
+func (x proxy) mayProveNative() bool { return x.nativeVersion && x.stopSwitch != nil }
+
 // stops reports whether the wrapper has anything to do after the command.
 func (p *plan) stops(o *wrapflags.Options) bool {
 	return o.StopWhen != wrapflags.StopNever && slices.ContainsFunc(p.proxies, func(x proxy) bool { return x.stoppable() })

@@ -46,8 +46,7 @@ func (r *run) probe() int {
 	return printOut(probeTable(seen))
 }
 
-// probeLimit bounds one request of the verbs probe and stop, and of a look at the proxies
-// that nobody has named.
+// probeLimit bounds one request of the verbs probe and stop.
 const probeLimit = 500 * time.Millisecond
 
 // look asks one proxy whether it is there and ready.

@@ -40,6 +40,8 @@ type signalQueue struct {
 	// signal for which a channel has no room, and this one must not be lost behind
 	// others: one SIGCHLD that waits stands for all of them.
 	children chan os.Signal
+	// all is set once all signals go to the queue.
+	all bool
 }
 
 // takeSignals makes the signals that end the wait go to the queue, from now on.
@@ -53,8 +55,12 @@ func takeSignals() *signalQueue {
 }
 
 // takeAll makes the others go there too. The first call costs half a millisecond, which a
-// wrapper that hands over to the command does not have to spend.
+// wrapper that hands over to the command does not have to spend; a second one does nothing.
 func (q *signalQueue) takeAll() {
+	if q.all {
+		return
+	}
+	q.all = true
 	signal.Notify(q.arrived, forwarded()...)
 	signal.Notify(q.children, syscall.SIGCHLD)
 }

@@ -23,6 +23,7 @@ package wrap
 import (
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -172,7 +173,9 @@ func (r *run) wrap(command []string) int {
 		}
 	}
 	if !r.handsOver() {
-		runtime.UnlockOSThread()
+		if !slices.ContainsFunc(r.plan.proxies, proxy.mayProveNative) {
+			runtime.UnlockOSThread()
+		}
 		r.signals.takeAll() // now, while the proxy starts, and not once it is ready
 	}
 	ready := r.waitReady()
@@ -203,6 +206,9 @@ func (r *run) command(argv []string) int {
 	if failed == nil && r.handsOver() {
 		if r.opts.StopWhen != wrapflags.StopNever {
 			r.nameOthers()
+		}
+		if r.interrupted() {
+			return codeSignal + int(r.ending)
 		}
 		r.logEvent(event{severity: info, name: "command-exec", text: "nothing to do after the command: handing over to it"})
 		if r.ending = r.signals.giveUp(); r.ending != 0 {

@@ -2,6 +2,7 @@ package wrapper
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -260,6 +261,73 @@ func TestAutoNamesTheOthers(t *testing.T) {
 		assert.NotContains(t, r.stderr, "answers too", flag)
 	}
 	assert.Zero(t, sql.stops())
+}
+
+// listenMutely takes connections and never answers. A function that is given is called at
+// each connection.
+func listenMutely(t *testing.T, addr string, taken func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", addr)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer func() { _ = c.Close() }()
+			if taken != nil {
+				taken()
+			}
+		}
+	}()
+}
+
+// A signal that arrives during the look at the others is not lost: the command is not
+// started, or, where it was by then, it gets the signal itself.
+func TestSignalDuringTheLookAtTheOthers(t *testing.T) {
+	startProxy(t, "127.0.0.1:15021", 0)
+	looked := make(chan struct{}, 100)
+	listenMutely(t, "127.0.0.1:3500", func() { looked <- struct{}{} })
+	for range 5 {
+		started := filepath.Join(t.TempDir(), "started")
+		w := command(t, "--", "sh", "-c", "touch "+started+"; exec sleep 1000").
+			env(`JOBMESH_POD_ISTIO={"initContainers":["istio-proxy"]}`).start()
+		<-looked
+		w.signal(syscall.SIGTERM)
+		r := w.wait()
+		assert.Equal(t, 143, r.code, r.stderr)
+		if !strings.Contains(r.stderr, "handing over to it") {
+			assert.NoFileExists(t, started)
+		}
+	}
+}
+
+// Servers that never answer, at ports of proxies that nobody has named, delay the command
+// and the end for a moment that all of them share.
+func TestMuteServersDelayLittle(t *testing.T) {
+	for _, port := range []string{"3500", "4191", "9090", "9901", "9902", "19000"} {
+		listenMutely(t, "127.0.0.1:"+port, nil)
+	}
+	startProxy(t, "127.0.0.1:15021", 0)
+	startProxy(t, "127.0.0.1:15020", 0)
+	const eachInTurn = 6 * 500 * time.Millisecond
+	for _, said := range []string{"{}", `{"initContainers":["istio-proxy"]}`} {
+		r := command(t, "--stop-timeout=1s", "--", "sh", "-c", "exit 3").env("JOBMESH_POD_ISTIO=" + said).run()
+		assert.Equal(t, 3, r.code, r.stderr)
+		assert.Less(t, r.took, eachInTurn, r.stderr)
+	}
+}
+
+// One of them does not hide a proxy that answers.
+func TestMuteServerHidesNobody(t *testing.T) {
+	listenMutely(t, "127.0.0.1:4191", nil)
+	startProxy(t, "127.0.0.1:15021", 0)
+	startProxy(t, "127.0.0.1:3500", 0)
+	r := command(t, "--", "true").env(`JOBMESH_POD_ISTIO={"initContainers":["istio-proxy"]}`).run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	assert.Contains(t, r.stderr, "dapr answers too")
 }
 
 // probe looks where auto looks: an agent whose Envoy is not up yet is no Envoy by itself.
