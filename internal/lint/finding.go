@@ -38,14 +38,14 @@ type Finding struct {
 	Observed bool
 }
 
-// Observe is a finding about an object that a cluster shows. An id that no rule has is a
-// mistake of the program.
+// Observe is a finding about an object that a cluster shows. Without a fix it has that of its
+// rule. An id that no rule has is a mistake of the program.
 func Observe(id string, o Object, container, message, fix string) Finding {
 	rule, err := ByID(id)
 	if err != nil {
 		panic(err)
 	}
-	return Finding{Rule: rule, Severity: rule.Severity, Object: o, Container: container, Message: message, Fix: fix, Observed: true}
+	return Finding{Rule: rule, Severity: rule.Severity, Object: o, Container: container, Message: message, Fix: cmp.Or(fix, rule.Fix), Observed: true}
 }
 
 // Sort puts findings in the order of the files as they were read, then by place

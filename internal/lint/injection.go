@@ -16,10 +16,12 @@ const (
 	imageVolume   = "jobmesh-image"
 	stateVolume   = "jobmesh-state"
 	podVolume     = "jobmesh-pod"
-	installName   = "jobmesh-install"
 	mountPath     = "/jobmesh"
 	wrapperBinary = "jobmesh-wrap"
 )
+
+// InstallName is the init container that injection adds.
+const InstallName = "jobmesh-install"
 
 // injection are the rules for what injection is asked for and cannot do.
 var injection = []Rule{
@@ -116,7 +118,7 @@ server drops the field or refuses the pod.`,
 		Why: `bindMountOptions (alpha in Kubernetes 1.37) can forbid to execute files of a mount. The wrapper is such a file:
 the container fails with "permission denied", or jobmesh-wrap install refuses to copy the wrapper there. A policy of the
 cluster may add the option to the emptyDirs of every pod, and a node may keep them on a file system that is mounted so.
-No manifest shows that, so lint cannot report it; the log of ` + installName + ` says then that the folder is mounted noexec.`,
+No manifest shows that, so lint cannot report it; the log of ` + InstallName + ` says then that the folder is mounted noexec.`,
 		Fix:   "exempt this mount, or use delivery: imageVolume, which the options do not apply to",
 		Links: []string{"https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/5855-noexec-emptyDir"},
 		check: func(p *pod, r *reporter) {
@@ -128,7 +130,7 @@ No manifest shows that, so lint cannot report it; the log of ` + installName + `
 					options := m.get("bindMountOptions")
 					has := slices.ContainsFunc(manifest.Items(options.node), func(n *yamlNode) bool { return manifest.Text(n) == "noexec" })
 					runs := len(c.argv) > 0 && path.Base(c.argv[0]) == wrapperBinary && path.Dir(c.argv[0]) == path.Clean(where)
-					installs := c.Name == installName && m.get("name").text() == volumeName
+					installs := c.Name == InstallName && m.get("name").text() == volumeName
 					if has && (runs || installs) {
 						r.add(options, c.Name, "path", where)
 					}
@@ -187,7 +189,7 @@ func short(digest string) string {
 
 // installed tells whether something of jobmesh is in the pod already.
 func (p *pod) installed() bool {
-	return slices.ContainsFunc(p.inits, func(c container) bool { return c.Name == installName && ourInstall(c) }) || p.wrapped()
+	return slices.ContainsFunc(p.inits, func(c container) bool { return c.Name == InstallName && ourInstall(c) }) || p.wrapped()
 }
 
 // ourInstall recognises the init container that brings the wrapper.
@@ -212,7 +214,7 @@ func taken(p *pod, r *reporter) {
 		}
 	}
 	for _, c := range p.inits {
-		if c.Name == installName && !ourInstall(c) {
+		if c.Name == InstallName && !ourInstall(c) {
 			r.add(c.place, c.Name, "what", "init container `"+c.Name+"`")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
@@ -72,12 +73,9 @@ func Unjudged(o manifest.Object) []string {
 	return why
 }
 
-// The controllers that the field managedBy names: that of Kubernetes itself for Jobs, and the
-// one that runs objects of any kind in another cluster.
-const (
-	jobController = "kubernetes.io/job-controller"
-	multiKueue    = "kueue.x-k8s.io/multikueue"
-)
+// multiKueue is the controller in the field managedBy that runs objects of any kind in another
+// cluster.
+const multiKueue = "kueue.x-k8s.io/multikueue"
 
 // ManagedBy is who runs an object in the place of its own controller, by the field managedBy.
 // Whoever it is may make the pods in another cluster, so that a verdict holds for the cluster
@@ -90,7 +88,7 @@ func ManagedBy(o manifest.Object) string {
 	for _, path := range [][]any{{"managedBy"}, {"jobTemplate", "spec", "managedBy"}, {"runPolicy", "managedBy"}} {
 		by := manifest.Text(manifest.Get(manifest.Get(o.Node, "spec"), path...))
 		// The other kinds take the name of their own controller too, each another one.
-		if by == multiKueue || o.Group() == "batch" && by != "" && by != jobController {
+		if by == multiKueue || o.Group() == "batch" && by != "" && by != batchv1.JobControllerName {
 			return by
 		}
 	}

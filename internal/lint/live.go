@@ -19,6 +19,9 @@ type Part struct {
 	Mesh string
 	// Helper is the row of the helper that it is, nil where it is none.
 	Helper *sidecar.Helper
+	// Serves is set for a helper that takes the request that ends it, or of which that cannot
+	// be told.
+	Serves bool
 	// Work is set where the Job is over when it has ended.
 	Work bool
 	// Wrapped is set where our wrapper, or another one, runs the command of the container.
@@ -49,6 +52,7 @@ func (l *Linter) Parts(o manifest.Object) []Part {
 		if part.Work {
 			part.Helper = nil // nothing else is in the pod that could be the work
 		}
+		part.Serves = part.Helper != nil && c.serves(part.Helper)
 		part.Asks = part.Work && p.asks(c)
 		parts = append(parts, part)
 	}

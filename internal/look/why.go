@@ -275,9 +275,7 @@ func recent(jobs []batchv1.Job) []batchv1.Job {
 	slices.SortFunc(jobs, func(a, b batchv1.Job) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
 	over := 0
 	jobs = slices.DeleteFunc(jobs, func(job batchv1.Job) bool {
-		if job.Status.CompletionTime == nil && !slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
-			return (c.Type == batchv1.JobFailed || c.Type == batchv1.JobComplete) && c.Status == corev1.ConditionTrue
-		}) {
+		if !running.Over(&job) {
 			return false
 		}
 		over++
@@ -309,7 +307,7 @@ func (l *looker) ofJobs(ctx context.Context) error {
 	if err != nil {
 		return l.cluster.Explain(err, "pods of Job "+l.ns+"/"+names[0], "why")
 	}
-	if len(pods) == 0 && slices.ContainsFunc(l.facts.Jobs, func(job batchv1.Job) bool { return job.Status.CompletionTime == nil }) {
+	if len(pods) == 0 && slices.ContainsFunc(l.facts.Jobs, func(job batchv1.Job) bool { return !running.Over(&job) }) {
 		// Older servers have another label, and who makes pods by hand may have none.
 		all, err := l.cluster.Pods(ctx, l.ns)
 		if err != nil {
@@ -321,7 +319,7 @@ func (l *looker) ofJobs(ctx context.Context) error {
 	}
 	l.facts.Pods = pods
 	for _, job := range l.facts.Jobs {
-		if job.Status.CompletionTime == nil && !slices.ContainsFunc(pods, func(p corev1.Pod) bool { return owned(&p, job.UID) }) {
+		if !running.Over(&job) && !slices.ContainsFunc(pods, func(p corev1.Pod) bool { return owned(&p, job.UID) }) {
 			l.events(ctx, job.Name)
 			return nil // one is enough to tell of
 		}

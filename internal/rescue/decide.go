@@ -121,10 +121,13 @@ func leave(p *running.Pod, o Options) string {
 	}
 	_, at := p.Done()
 	age := o.Now.Sub(at)
-	switch {
-	case age < o.OlderThan:
+	if age < o.OlderThan {
 		return "its work ended " + why.Ago(age)
-	case age < why.Grace && slices.ContainsFunc(p.Work(), func(c running.Container) bool { return c.Asks }):
+	}
+	switch p.Ending(o.Now) {
+	case running.Elsewhere:
+		return "its work ended " + why.Ago(age) + ", and somebody else takes care of what is left"
+	case running.Asked:
 		return "its work ended " + why.Ago(age) + ", and has asked what is left to stop"
 	}
 	return ""
@@ -148,6 +151,9 @@ func unfinished(p *running.Pod) string {
 	return "it has no container that does work"
 }
 
+// bySignalHint is for what ends with 0 on a signal.
+const bySignalHint = "--via ephemeral or --via exec sends it a signal"
+
 // stepOf says how a container is ended, or why it is not.
 func stepOf(p *running.Pod, c *running.Container, via Via) (step Step, refusal string) {
 	if c.State != running.Running {
@@ -170,23 +176,44 @@ func stepOf(p *running.Pod, c *running.Container, via Via) (step Step, refusal s
 		if row.StopElsewhere != "" {
 			return step, "takes no stop request from outside: " + row.StopElsewhere
 		}
+		needs := unserved(c)
 		_, _, refusal := signal(c)
-		if refusal == "" {
-			refusal = "has no stop request; --via ephemeral or --via exec sends it a signal"
+		switch {
+		case needs != "" && refusal != "":
+			return step, "takes its stop request only with " + needs + ", and " + refusal
+		case needs != "":
+			return step, "takes its stop request only with " + needs + "; " + bySignalHint
+		case refusal != "":
+			return step, refusal
 		}
-		return step, refusal
+		return step, "has no stop request; " + bySignalHint
 	}
 	step.Request = request
 	return step, ""
 }
 
-// requestOf is the stop request of a container after which its program ends with 0.
+// unserved is what a container lacks to take the stop request after which its program ends with
+// 0; empty where it lacks nothing, or has no such request.
+func unserved(c *running.Container) string {
+	if c.Helper == nil || c.Role == running.Proxy || c.Serves {
+		return ""
+	}
+	for _, e := range c.Helper.Ends {
+		if e.Code == 0 && c.Helper.StopRequest(e) != "" {
+			return e.Needs
+		}
+	}
+	return ""
+}
+
+// requestOf is the stop request of a container after which its program ends with 0, empty where
+// there is none that it takes.
 func requestOf(c *running.Container, row *mesh.Mesh) string {
 	if c.Helper == nil || c.Role == running.Proxy {
 		return row.Stop
 	}
 	for _, e := range c.Helper.Ends {
-		if request := c.Helper.StopRequest(e); request != "" && e.Code == 0 {
+		if request := c.Helper.StopRequest(e); request != "" && e.Code == 0 && (e.Needs == "" || c.Serves) {
 			return request
 		}
 	}

@@ -68,10 +68,19 @@ func TestDecide(t *testing.T) {
 		"Istio by exec":                   {pod: stuck(istio, nil), via: rescue.Exec, action: rescue.End, does: "pilot-agent request POST quitquitquit"},
 		"Istio by an ephemeral container": {pod: stuck(istio, nil), via: rescue.Ephemeral, action: rescue.End, does: "stop --mesh istio"},
 		"Linkerd by exec":                 {pod: stuck(corev1.Container{Name: "linkerd-proxy", Image: "x"}, nil), via: rescue.Exec, action: rescue.Refuse, why: "is in no table"},
-		"a helper with a request":         {pod: stuck(helper("cloud-sql-proxy:2.27.0"), nil), action: rescue.End, does: "POST http://127.0.0.1:9091/quitquitquit"},
-		"a helper without one":            {pod: stuck(helper("fluent-bit:3"), nil), action: rescue.Refuse, why: "has no stop request; --via ephemeral or --via exec sends it a signal"},
-		"a helper by a signal":            {pod: stuck(helper("fluent-bit:3"), nil), via: rescue.Exec, action: rescue.End, does: "kill -TERM 1"},
-		"one that ends with 0 on another": {pod: stuck(helper("pgbouncer"), nil), via: rescue.Exec, action: rescue.End, does: "kill -INT 1"},
+		"a helper that is not asked to serve its request": {pod: stuck(helper("cloud-sql-proxy:2.27.0"), nil), action: rescue.Refuse,
+			why: "takes its stop request only with --quitquitquit, and ends with 143 on TERM"},
+		"one that would end with 0 on a signal": {pod: stuck(helper("cloud-sql-proxy:2.27.0", "--exit-zero-on-sigterm"), nil), action: rescue.Refuse,
+			why: "takes its stop request only with --quitquitquit; --via ephemeral or --via exec sends it a signal"},
+		"the same from beside, for want of the request": {pod: stuck(helper("cloud-sql-proxy:2.27.0", "--exit-zero-on-sigterm"), withUser), via: rescue.Ephemeral, action: rescue.End,
+			does: "stop --stop-process cloud-sql-proxy=TERM"},
+		"a request by a variable": {pod: stuck(corev1.Container{Name: "helper", Image: "cloud-sql-proxy:2.27.0", Env: []corev1.EnvVar{{Name: "CSQL_PROXY_QUITQUITQUIT", Value: "true"}}}, nil),
+			action: rescue.End, does: "POST http://127.0.0.1:9091/quitquitquit"},
+		"a request by a file that nobody sees": {pod: stuck(helper("cloud-sql-proxy:2.27.0", "--config-file=/a"), nil), action: rescue.End, does: "POST http://127.0.0.1:9091/quitquitquit"},
+		"a helper with a request":              {pod: stuck(helper("cloud-sql-proxy:2.27.0", "--quitquitquit"), nil), action: rescue.End, does: "POST http://127.0.0.1:9091/quitquitquit"},
+		"a helper without one":                 {pod: stuck(helper("fluent-bit:3"), nil), action: rescue.Refuse, why: "has no stop request; --via ephemeral or --via exec sends it a signal"},
+		"a helper by a signal":                 {pod: stuck(helper("fluent-bit:3"), nil), via: rescue.Exec, action: rescue.End, does: "kill -TERM 1"},
+		"one that ends with 0 on another":      {pod: stuck(helper("pgbouncer"), nil), via: rescue.Exec, action: rescue.End, does: "kill -INT 1"},
 		"a signal that would fail the pod": {pod: stuck(helper("cloud-sql-proxy:2.27.0"), nil), via: rescue.Exec, action: rescue.Refuse,
 			why: "ends with 143 on TERM: the pod would fail and its Job run again"},
 		"a flag that makes it end with 0": {pod: stuck(helper("cloud-sql-proxy:2.27.0", "--exit-zero-on-sigterm"), nil), via: rescue.Exec, action: rescue.End, does: "kill -TERM 1"},
@@ -100,7 +109,11 @@ func TestDecide(t *testing.T) {
 			p.Spec.Containers[0].Command = []string{"jobmesh-wrap", "--", "work"}
 			p.Status.ContainerStatuses[0].State.Terminated.FinishedAt = metav1.NewTime(now.Add(-3 * time.Second))
 		}), action: rescue.Skip, why: "has asked what is left to stop"},
-		"a container that nobody knows": {pod: stuck(corev1.Container{Name: "other", Image: "example.com/other"}, nil), action: rescue.Skip, why: "`other` still works"},
+		"what its control plane may stop yet": {pod: stuck(corev1.Container{Name: "kuma-sidecar", Image: "x"}, func(p *corev1.Pod) {
+			p.Status.ContainerStatuses[0].State.Terminated.FinishedAt = metav1.NewTime(now.Add(-3 * time.Second))
+		}), action: rescue.Skip, why: "somebody else takes care of what is left"},
+		"what its control plane has not stopped": {pod: stuck(corev1.Container{Name: "kuma-sidecar", Image: "x"}, nil), action: rescue.End},
+		"a container that nobody knows":          {pod: stuck(corev1.Container{Name: "other", Image: "example.com/other"}, nil), action: rescue.Skip, why: "`other` still works"},
 		"one of two that cannot be ended": {pod: stuck(istio, func(p *corev1.Pod) {
 			p.Spec.Containers = append(p.Spec.Containers, helper("promtail"))
 			p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, runs("helper"))

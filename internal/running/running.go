@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/jobmesh/jobmesh/internal/lint"
@@ -53,6 +54,9 @@ type Container struct {
 	Mesh string
 	// Helper is its row in internal/sidecar, nil where there is none.
 	Helper *sidecar.Helper
+	// Serves is set for a helper that takes the request that ends it, or of which that cannot
+	// be told.
+	Serves bool
 	// Wrapped says that a wrapper runs its command, Asks that the command asks what runs
 	// beside it to stop.
 	Wrapped, Asks bool
@@ -152,7 +156,7 @@ func judged(pod *corev1.Pod) *corev1.Pod {
 func Judged(pod *corev1.Pod) (manifest.Object, error) { return Object(judged(pod)) }
 
 func (p *Pod) add(spec *corev1.Container, part lint.Part, statuses []corev1.ContainerStatus, init bool) {
-	c := Container{Name: spec.Name, Mesh: part.Mesh, Helper: part.Helper, Wrapped: part.Wrapped, Asks: part.Asks, spec: spec}
+	c := Container{Name: spec.Name, Mesh: part.Mesh, Helper: part.Helper, Serves: part.Serves, Wrapped: part.Wrapped, Asks: part.Asks, spec: spec}
 	row, _ := mesh.ByName(part.Mesh)
 	switch {
 	case init && spec.RestartPolicy != nil && *spec.RestartPolicy == corev1.ContainerRestartPolicyAlways:
@@ -284,6 +288,49 @@ func (p *Pod) Done() (done bool, at time.Time) {
 		}
 	}
 	return len(work) > 0, at
+}
+
+// Grace is how long what was asked to stop may take: Linkerd's proxy drains for up to two
+// minutes (config.linkerd.io/shutdown-grace-period).
+const Grace = 130 * time.Second
+
+// Care is who still takes care of what is left in a pod whose work has ended.
+type Care string
+
+// The cares.
+const (
+	// Nobody does: what is left runs on.
+	Nobody Care = ""
+	// Asked is where the work has asked what is left to stop, and it may drain.
+	Asked Care = "asked"
+	// Elsewhere is where something outside of the pod stops it, as Kuma's control plane does.
+	Elsewhere Care = "elsewhere"
+)
+
+// Ending tells whether what is left in a pod whose work has ended may still be ending. Grace
+// after the work it may not.
+func (p *Pod) Ending(now time.Time) Care {
+	_, at := p.Done()
+	elsewhere := !slices.ContainsFunc(p.Left(), func(c Container) bool {
+		row, _ := mesh.ByName(c.Mesh)
+		return row.StopElsewhere == ""
+	})
+	switch {
+	case now.Sub(at) >= Grace:
+		return Nobody
+	case elsewhere:
+		return Elsewhere
+	case slices.ContainsFunc(p.Work(), func(c Container) bool { return c.Asks }):
+		return Asked
+	}
+	return Nobody
+}
+
+// Over tells whether a Job is complete or has failed.
+func Over(job *batchv1.Job) bool {
+	return job.Status.CompletionTime != nil || slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return (c.Type == batchv1.JobFailed || c.Type == batchv1.JobComplete) && c.Status == corev1.ConditionTrue
+	})
 }
 
 // Failed are the containers of the work that have ended with another code than 0.

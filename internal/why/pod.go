@@ -139,7 +139,7 @@ func (j *judge) endlessInit(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 			continue
 		}
 		message := fmt.Sprintf("`%s` (%s) is an ordinary init container that never ends: a webhook has taken restartPolicy: Always from it", c.Name, c.Of)
-		found := lint.Observe("JM110", objectOf(p), c.Name, message, ruleFix("JM110"))
+		found := lint.Observe("JM110", objectOf(p), c.Name, message, "")
 		return finding{word: Stuck, reason: BesideProxy, since: c.Since, lint: []lint.Finding{found},
 			text: []string{fmt.Sprintf("Pod %s/%s has been stuck in Init%s: %s.", p.Namespace, p.Name, j.lasts(c.Since), message)},
 			fix:  []string{"kubectl get mutatingwebhookconfigurations", found.Fix}}, true
@@ -151,14 +151,6 @@ func objectOf(p *running.Pod) lint.Object {
 	return lint.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}
 }
 
-func ruleFix(id string) string {
-	rule, err := lint.ByID(id)
-	if err != nil {
-		return ""
-	}
-	return rule.Fix
-}
-
 // done is a pod whose work has ended, and that has not.
 func (j *judge) done(p *running.Pod, job *batchv1.Job) (finding, bool) {
 	done, at := p.Done()
@@ -166,23 +158,17 @@ func (j *judge) done(p *running.Pod, job *batchv1.Job) (finding, bool) {
 		return finding{}, false
 	}
 	left := p.Left()
-	asked := slices.ContainsFunc(p.Work(), func(c running.Container) bool { return c.Asks })
-	// Kuma's control plane stops its proxy by itself.
-	elsewhere := !slices.ContainsFunc(left, func(c running.Container) bool {
-		row, _ := mesh.ByName(c.Mesh)
-		return row.StopElsewhere == ""
-	})
-	age := j.Now.Sub(at)
-	switch {
-	case len(left) == 0:
+	if len(left) == 0 {
 		return finding{word: Running, reason: Working, since: at,
 			text: []string{fmt.Sprintf("The work of pod %s/%s has ended %s, and nothing keeps the pod: the kubelet is about to say so.", p.Namespace, p.Name, j.ago(at))}}, true
-	case elsewhere && age < Grace:
+	}
+	switch p.Ending(j.Now) {
+	case running.Elsewhere:
 		return finding{word: Running, reason: Working, since: at,
 			text: []string{fmt.Sprintf("The work of pod %s/%s has ended %s; of `%s` (%s) somebody else takes care.", p.Namespace, p.Name, j.ago(at), left[0].Name, left[0].Of)}}, true
-	case asked && age < Grace:
+	case running.Asked:
 		return finding{word: Running, reason: Working, since: at,
-			text: []string{fmt.Sprintf("The work of pod %s/%s has ended %s, and has asked `%s` to stop, which may take %s.", p.Namespace, p.Name, j.ago(at), left[0].Name, Grace)}}, true
+			text: []string{fmt.Sprintf("The work of pod %s/%s has ended %s, and has asked `%s` to stop, which may take %s.", p.Namespace, p.Name, j.ago(at), left[0].Name, running.Grace)}}, true
 	}
 	return j.stuck(p, job, left, at), true
 }
@@ -221,7 +207,7 @@ func (j *judge) stuck(p *running.Pod, job *batchv1.Job, left []running.Container
 		f.text = append(f.text, fmt.Sprintf("Its activeDeadlineSeconds of %d will end the pod as failed.", limit))
 	}
 	f.lint = append([]lint.Finding{lint.Observe("JM113", objectOf(p), first.Name,
-		fmt.Sprintf("the work ended %s, and `%s` keeps the pod", j.ago(at), first.Name), ruleFix("JM113"))}, j.forecastOf(p)...)
+		fmt.Sprintf("the work ended %s, and `%s` keeps the pod", j.ago(at), first.Name), "")}, j.forecastOf(p)...)
 	f.fix = append(f.fix, j.rescue(p, job))
 	f.fix = append(f.fix, byHand(p, &first)...)
 	f.fix = append(f.fix, fixesOf(f.lint[1:])...)
