@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -103,14 +104,32 @@ func (z zone) answer(t *testing.T, query []byte, truncate bool) []byte {
 	return message
 }
 
+// servers opens one port of both protocols on 127.0.0.1, and of UDP on
+// 127.0.0.2, where nobody will answer. A port that is free for one of them may
+// be taken for another by any program of the machine, and then it tries again.
+func servers(t *testing.T) (udp net.PacketConn, tcp net.Listener, silent net.PacketConn) {
+	t.Helper()
+	for {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		require.NoError(t, err)
+		port := udp.LocalAddr().(*net.UDPAddr).Port
+		silent, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.2:%d", port))
+		if err == nil {
+			if tcp, err = net.Listen("tcp", udp.LocalAddr().String()); err == nil {
+				return udp, tcp, silent
+			}
+			_ = silent.Close()
+		}
+		_ = udp.Close()
+		require.ErrorIs(t, err, syscall.EADDRINUSE)
+	}
+}
+
 // serve answers over UDP, with "big..." names cut off, and over TCP.
 func (z zone) serve(t *testing.T) *Resolver {
 	t.Helper()
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	require.NoError(t, err)
-	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = udp.Close(); _ = tcp.Close() })
+	udp, tcp, silent := servers(t)
+	t.Cleanup(func() { _ = udp.Close(); _ = tcp.Close(); _ = silent.Close() })
 	go func() {
 		buffer := make([]byte, 512)
 		for {
@@ -192,9 +211,6 @@ func TestLookup(t *testing.T) {
 // The first server is silent; the second one knows.
 func TestSecondServer(t *testing.T) {
 	r := zone{"db.shop.svc.cluster.local": {"10.0.0.5"}}.serve(t)
-	silent, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.2:%d", r.port))
-	require.NoError(t, err)
-	defer func() { _ = silent.Close() }()
 	require.NoError(t, os.WriteFile(r.conf, []byte("nameserver 127.0.0.2\nnameserver 127.0.0.1\nsearch shop.svc.cluster.local\noptions ndots:5 timeout:1\n"), 0o600))
 	found, err := r.Lookup("db", sock.For(10*time.Second, nil))
 	require.NoError(t, err)
