@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/script"
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
@@ -33,6 +35,13 @@ type probeRow struct {
 	Moved []string `json:"moved,omitempty"`
 }
 
+// helperWords is what is the same for all helpers.
+type helperWords struct {
+	Shells []string `json:"shells"`
+	Once   []string `json:"once"`
+	Yes    []string `json:"yes"`
+}
+
 const helperTemplateText = `{{/*
 The helpers, a row each, of which the first that fits a container is meant. JSON, because
 fromJson is ten times faster than fromYaml.
@@ -51,6 +60,14 @@ fromJson is ten times faster than fromYaml.
 {{- define "jobmesh._helpers" -}}
 %s
 {{- end -}}
+
+{{/*
+What is the same for all helpers: shells whose scripts are looked into, arguments with which
+every program says something and ends, and words that say yes in a variable. JSON.
+*/}}
+{{- define "jobmesh._helpers.words" -}}
+%s
+{{- end -}}
 `
 
 // helperTemplate is the table of helpers that the chart's templates read.
@@ -61,15 +78,26 @@ func helperTemplate() ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", h.Name, err)
 		}
-		var b bytes.Buffer
-		encoder := json.NewEncoder(&b)
-		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(row); err != nil {
+		line, err := jsonLine(row)
+		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, "  "+strings.TrimSpace(b.String()))
+		rows = append(rows, "  "+line)
 	}
-	return fmt.Appendf(nil, helperTemplateText, "[\n"+strings.Join(rows, ",\n")+"\n]"), nil
+	words, err := jsonLine(helperWords{Shells: script.Shells(), Once: sidecar.OnceForAll(), Yes: mesh.TruthyWords()})
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, helperTemplateText, "[\n"+strings.Join(rows, ",\n")+"\n]", words), nil
+}
+
+// jsonLine is a value as JSON in one line, with <, > and & as they are.
+func jsonLine(value any) (string, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return strings.TrimSpace(b.String()), err
 }
 
 func helperRowOf(h *sidecar.Helper) (helperRow, error) {

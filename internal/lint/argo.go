@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -69,13 +68,11 @@ func (p *pod) fetched() (at place, ok bool) {
 	return at, false
 }
 
-var shells = []string{"sh", "bash", "dash", "ash", "zsh", "ksh"}
-
 // withSource is the command line of a script of Argo with its source, as if the shell were
 // given it as an argument; Argo gives it a file. Of other interpreters nothing is read.
 func withSource(argv []string, source string) []string {
 	for i, word := range slices.Backward(argv) {
-		if slices.Contains(shells, path.Base(word)) {
+		if script.IsShell(word) {
 			return append(slices.Clone(argv), "-c", source)
 		}
 		if i == 0 || !strings.HasPrefix(word, "-") {

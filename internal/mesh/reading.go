@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,6 +25,11 @@ const (
 	ButFalse
 )
 
+var truthyWords = []string{"y", "yes", "true", "on", "1"}
+
+// TruthyWords are the words that Truthy takes for yes, in small letters.
+func TruthyWords() []string { return slices.Clone(truthyWords) }
+
 // Bool reads a flag. known is false for a value that the mesh does not understand.
 func (r Reading) Bool(value string) (yes, known bool) {
 	switch r {
@@ -31,11 +37,7 @@ func (r Reading) Bool(value string) (yes, known bool) {
 		yes, err := strconv.ParseBool(value)
 		return yes, err == nil
 	case Truthy:
-		switch strings.ToLower(value) {
-		case "y", "yes", "true", "on", "1":
-			return true, true
-		}
-		return false, true
+		return slices.Contains(truthyWords, strings.ToLower(value)), true
 	case ButFalse:
 		return value != "false", value != "" // Istio's template takes an empty value for absent
 	}

@@ -165,10 +165,16 @@ type shellFlags struct {
 
 var shells = []string{"sh", "bash", "ash", "dash", "zsh", "ksh"}
 
+// Shells are the names of the shells whose command lines and scripts are read.
+func Shells() []string { return slices.Clone(shells) }
+
+// IsShell tells whether a word of a command line is the program of such a shell.
+func IsShell(word string) bool { return slices.Contains(shells, path.Base(word)) }
+
 // shellScript finds the script in a shell's command line: the text after -c and
 // the parameters from $1 on.
 func shellScript(argv []string) (text string, params []string, flags shellFlags, ok bool) {
-	if len(argv) == 0 || !slices.Contains(shells, path.Base(argv[0])) {
+	if len(argv) == 0 || !IsShell(argv[0]) {
 		return "", nil, flags, false
 	}
 	for i := 1; i < len(argv); i++ {

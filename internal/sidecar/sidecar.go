@@ -38,8 +38,8 @@ type Helper struct {
 	Mesh        string
 	OnlyProcess bool
 	// Once are arguments with which it does its work once, or checks something, and ends:
-	// words, one or several in a row; --version and --help go for all helpers. OnceVariables
-	// are the variables that say the same.
+	// words, one or several in a row; OnceForAll go for all helpers. OnceVariables are the
+	// variables that say the same.
 	Once, OnceVariables []string
 	// Ends are the ways to end it, the best one first. None where none is known to work.
 	Ends []Ending
@@ -141,6 +141,9 @@ func FindIn(rows []Helper, image string, programs, argv []string) *Helper {
 	return nil
 }
 
+// OnceForAll are arguments with which every helper says something and ends.
+func OnceForAll() []string { return []string{"--version", "--help"} }
+
 // EndsItself tells whether the program, with these words of command and args and these
 // variables, ends when it has done something once. A script may start it several times:
 // each of these has to end.
@@ -152,7 +155,7 @@ func (h *Helper) EndsItself(argv []string, env map[string]string) bool {
 		return true
 	}
 	return !slices.ContainsFunc(h.arguments(argv), func(arguments string) bool {
-		return !slices.ContainsFunc(append([]string{"--version", "--help"}, h.Once...), func(words string) bool { return has(arguments, words) })
+		return !slices.ContainsFunc(append(OnceForAll(), h.Once...), func(words string) bool { return has(arguments, words) })
 	})
 }
 

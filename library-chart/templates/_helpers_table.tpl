@@ -50,3 +50,11 @@ fromJson is ten times faster than fromYaml.
   {"name":"gcsfuse","image":"(^|/)(gcs-fuse-csi-driver-sidecar-mounter(:[^/]*)?)$","program":"(^|[;&|(\\n]|exec )\\s*([^\\s;&|]*/)?(gcs-fuse-csi-driver-sidecar-mounter)([\\s;&|)]|$)"}
 ]
 {{- end -}}
+
+{{/*
+What is the same for all helpers: shells whose scripts are looked into, arguments with which
+every program says something and ends, and words that say yes in a variable. JSON.
+*/}}
+{{- define "jobmesh._helpers.words" -}}
+{"shells":["sh","bash","ash","dash","zsh","ksh"],"once":["--version","--help"],"yes":["y","yes","true","on","1"]}
+{{- end -}}

@@ -73,19 +73,74 @@ Params: $call with settings and target, which is changed in place; stores
     yes
   {{- end -}}
 {{- else -}}
-  {{- $helper := include "jobmesh._sidecars.helper" (list $call $container) | fromJson -}}
-  {{- $line := include "jobmesh._sidecars.line" $container -}}
-  {{- $once := false -}}
-  {{- range concat (list "--version" "--help") (default list $helper.once) -}}
-    {{- $once = or $once (contains (printf " %s " .) $line) -}}
+  {{- $helper := include "jobmesh._sidecars.helper" . | fromJson -}}
+  {{- if not $helper -}}
+    {{- /* Nobody knows it. */ -}}
+  {{- else if has (toString $container.name) (kindIs "slice" $call.settings.containers | ternary $call.settings.containers list) -}}
+    {{- /* It does the work. */ -}}
+  {{- else if not (include "jobmesh._sidecars.once" (list $call $container $helper)) -}}
+    yes
   {{- end -}}
-  {{- range ternary $container.env list (kindIs "slice" $container.env) -}}
-    {{- if and (kindIs "map" .) $helper.onceVariables -}}
-      {{- $once = or $once (and (has .name $helper.onceVariables) (has (toString .value | lower) (list "1" "t" "true" "y" "yes" "on"))) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Reads the tables of helpers once in a call: rows as $call.kept.helpers, and what is the same
+for all of them as $call.kept.words. Params: $call.
+*/}}
+{{- define "jobmesh._sidecars.tables" -}}
+{{- if not (hasKey .kept "helpers") -}}
+  {{- $_ := set .kept "helpers" (include "jobmesh._helpers" . | fromJsonArray) -}}
+  {{- $_ := set .kept "words" (include "jobmesh._helpers.words" . | fromJson) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Prints something if the program of a helper ends when it has done something once. A script
+may start it several times, and then each of these has to end.
+Params: (list $call CONTAINER HELPER).
+*/}}
+{{- define "jobmesh._sidecars.once" -}}
+{{- $call := first . -}}
+{{- $container := index . 1 -}}
+{{- $helper := last . -}}
+{{- include "jobmesh._sidecars.tables" $call -}}
+{{- $given := list -}}
+{{- range regexSplit "[;&|\n]" (include "jobmesh._sidecars.text" $container) -1 -}}
+  {{- $started := false -}}
+  {{- $arguments := list -}}
+  {{- range regexReplaceAll "\\s+" . " " | splitList " " -}}
+    {{- if $started -}}
+      {{- $arguments = append $arguments . -}}
+    {{- else -}}
+      {{- $started = regexMatch $helper.program (base .) -}}
     {{- end -}}
   {{- end -}}
-  {{- if and $helper (not $once) (not (has (toString $container.name) (kindIs "slice" $call.settings.containers | ternary $call.settings.containers list))) -}}
-    yes
+  {{- if $started -}}
+    {{- $given = append $given (join " " $arguments) -}}
+  {{- end -}}
+{{- end -}}
+{{- if not $given -}}
+  {{- /* The image starts it. */ -}}
+  {{- $given = list (include "jobmesh._sidecars.text" $container) -}}
+{{- end -}}
+{{- $endless := false -}}
+{{- range $given -}}
+  {{- $line := include "jobmesh._sidecars.line" . -}}
+  {{- $once := false -}}
+  {{- range concat $call.kept.words.once (default list $helper.once) -}}
+    {{- $once = or $once (contains (printf " %s " .) $line) -}}
+  {{- end -}}
+  {{- $endless = or $endless (not $once) -}}
+{{- end -}}
+{{- if not $endless -}}
+  yes
+{{- end -}}
+{{- range ternary $container.env list (kindIs "slice" $container.env) -}}
+  {{- if and (kindIs "map" .) $helper.onceVariables -}}
+    {{- if and (has .name $helper.onceVariables) (has (toString .value | lower) $call.kept.words.yes) -}}
+      yes
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -231,7 +286,7 @@ in KEEP nothing is changed.
 {{- define "jobmesh._sidecars.given" -}}
 {{- $container := first . -}}
 {{- $helper := index . 1 -}}
-{{- $line := include "jobmesh._sidecars.line" $container -}}
+{{- $line := include "jobmesh._sidecars.text" $container | include "jobmesh._sidecars.line" -}}
 {{- range $flag := last . | default list -}}
   {{- if contains (printf " %s " $flag) $line -}}
     yes
@@ -246,11 +301,18 @@ in KEEP nothing is changed.
 {{- end -}}
 {{- end -}}
 
-{{/* Prints command and args of a container in one line, with blanks around all words, also those with a value behind a =. */}}
+{{/* Prints the words of command and args of a container. */}}
+{{- define "jobmesh._sidecars.text" -}}
+{{- concat (ternary .command list (kindIs "slice" .command)) (ternary .args list (kindIs "slice" .args)) | join " " -}}
+{{- end -}}
+
+{{/*
+Prints words of a command line with one blank around each. --flag=value becomes --flag value,
+and --flag=true becomes --flag; --flag=false is no word that anybody looks for.
+*/}}
 {{- define "jobmesh._sidecars.line" -}}
-{{- $words := concat (ternary .command list (kindIs "slice" .command)) (ternary .args list (kindIs "slice" .args)) -}}
-{{- $line := join " " $words | replace "=true " " " | replace "=" " " -}}
-{{- print " " (regexReplaceAll "[\\s]+" $line " ") " " -}}
+{{- $line := print " " (regexReplaceAll "\\s+" (toString .) " ") " " -}}
+{{- $line | replace "=true " " " | replace "=false " ":false " | replace "=" " " -}}
 {{- end -}}
 
 {{/*
@@ -261,20 +323,18 @@ script in a file of the image. Params: (list $call CONTAINER).
 {{- define "jobmesh._sidecars.helper" -}}
 {{- $call := first . -}}
 {{- $container := last . -}}
-{{- if not (hasKey $call.kept "helpers") -}}
-  {{- $_ := set $call.kept "helpers" (include "jobmesh._helpers" . | fromJsonArray) -}}
-{{- end -}}
+{{- include "jobmesh._sidecars.tables" $call -}}
 {{- $image := toString $container.image | lower | splitList "@" | first -}}
 {{- $command := ternary $container.command list (kindIs "slice" $container.command) -}}
 {{- $started := "" -}}
 {{- if $command -}}
   {{- $started = first $command | toString | base -}}
-  {{- if and (has $started (list "sh" "bash" "ash" "dash")) (gt (len $command) 1) -}}
+  {{- if and (has $started $call.kept.words.shells) (gt (len $command) 1) -}}
     {{- $started = concat $command (ternary $container.args list (kindIs "slice" $container.args)) | last | toString -}}
   {{- end -}}
 {{- end -}}
 {{- $hidden := or (not $command) (hasSuffix ".sh" $started) -}}
-{{- $line := include "jobmesh._sidecars.line" $container -}}
+{{- $line := include "jobmesh._sidecars.text" $container | include "jobmesh._sidecars.line" -}}
 {{- $found := dict -}}
 {{- range $call.kept.helpers -}}
   {{- if not $found -}}
