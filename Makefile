@@ -61,9 +61,13 @@ generate: ## write all that is derived from another file of this repository agai
 release: build bin/goreleaser ## write archives of the CLI for all platforms, their checksums, bills of materials and provenance into release/, signed where SIGN_KEY names a key; publishes nothing
 	JOBMESH_COMMIT=$(COMMIT) REGISTRY=$(REGISTRY) go run ./ci/pack
 
+.PHONY: site
+site: ## make a site of the documentation, with search, in site/
+	ci/site
+
 .PHONY: clean
 clean: ## remove what the other targets made in this folder
-	rm -rf bin dist release
+	rm -rf bin dist release site
 
 .PHONY: bin/jobmesh
 bin/jobmesh:

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/jobmesh/jobmesh/ci/contents"
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
@@ -34,13 +35,15 @@ func outputs() []output {
 		whole("docs/cli.md", "internal/cli", cliPage),
 		whole("docs/tested.md", "the files that pin what the tests run", testedPage),
 		whole("docs/image.schema.json", "internal/image", func() ([]byte, error) { return image.Schema, nil }),
-	}, rulePages())
+	}, rulePages(), []output{
+		whole(contents.Index, contents.File, contentsPage), // has the headings of pages above
+	})
 }
 
 func main() {
 	check := flag.Bool("check", false, "fail if a file is not what the sources say")
 	flag.Parse()
-	if err := errors.Join(settle(".", outputs(), *check), strayRules()); err != nil {
+	if err := errors.Join(settle(".", outputs(), *check), strayRules(), unlistedPages()); err != nil {
 		fmt.Fprintf(os.Stderr, "generate: %v\nhint: make generate\n", err)
 		os.Exit(1)
 	}

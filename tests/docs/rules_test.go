@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/ci/contents"
 )
 
 // TestSteps: every block is decided on, or the page is refused.
@@ -105,25 +108,34 @@ func allPages(t *testing.T) map[string]string {
 		paths, err := filepath.Glob(filepath.Join(sources, folder, "*.md"))
 		require.NoError(t, err)
 		for _, path := range paths {
-			all[path] = read(path)
+			name, err := filepath.Rel(sources, path)
+			require.NoError(t, err)
+			all[filepath.ToSlash(name)] = read(path)
 		}
 	}
 	return all
 }
 
-// TestLinks: a link to a file of the repository leads to one, and so does the reason why
-// a block is not run. The index of the documentation has every page.
+// TestLinks: a link to a file of the repository leads to one, and to a heading that it has;
+// so does the reason why a block is not run lead to a file.
 func TestLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	link := regexp.MustCompile("(?s)`[^`]*`|\\]\\(([^)#:\\s]*)(#[^)\\s]*)?\\)")
 	path := regexp.MustCompile(`\.?\b(?:tests|charts|ci|images)/[\w./-]*\w`)
-	linked := map[string]bool{}
-	for name, text := range pages(t) {
-		for _, m := range link.FindAllStringSubmatch(text, -1) {
-			target := filepath.Join(filepath.Dir(name), m[1])
-			_, err := os.Stat(filepath.Join(sources, target))
-			require.NoError(t, err, "%s links to %s", name, m[1])
-			if name == "docs/README.md" {
-				linked[target] = true
+	for name, text := range allPages(t) {
+		for part, fenced := range contents.Parts(text) {
+			if fenced {
+				continue
+			}
+			for _, m := range link.FindAllStringSubmatch(part, -1) {
+				target := filepath.Join(sources, name)
+				if m[1] != "" {
+					target = filepath.Join(filepath.Dir(target), filepath.FromSlash(m[1]))
+				}
+				info, err := os.Stat(target)
+				if !assert.NoError(t, err, "%s links to %s", name, m[1]) || m[2] == "" || info.IsDir() {
+					continue
+				}
+				assert.True(t, contents.Anchors(read(target))[m[2][1:]], "%s links to %s%s, which is no heading there", name, m[1], m[2])
 			}
 		}
 		for _, b := range blocks(text) {
@@ -132,12 +144,5 @@ func TestLinks(t *testing.T) {
 				require.NoError(t, err, "%s, line %d", name, b.line)
 			}
 		}
-	}
-	all, err := filepath.Glob(filepath.Join(sources, "docs", "*.md"))
-	require.NoError(t, err)
-	for _, page := range all {
-		name, err := filepath.Rel(sources, page)
-		require.NoError(t, err)
-		require.True(t, linked[name] || name == filepath.Join("docs", "README.md"), "docs/README.md does not link to %s", name)
 	}
 }

@@ -1,0 +1,120 @@
+// Command pages lays out the Markdown of this repository for Sphinx, which makes the site
+// of it (ci/site). The pages stay as they are, at the paths that they have here, so that
+// the address of a page is its path. What changes:
+//
+//   - A README.md is the index of its folder, and the one at the root the first page.
+//   - A link to a page of the site leads to that page; one to another file of the
+//     repository leads to where the sources of this version are published.
+//   - Files that pages link to and that are no pages, such as JSON schemas, stay files.
+//   - The order of docs/contents.yaml becomes the contents beside each page.
+//   - Each heading keeps the anchor that it has on GitHub.
+//
+// Usage, at the root of the repository:
+//
+//	go run ./ci/pages DIR
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/ci/contents"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: pages DIR")
+		os.Exit(2)
+	}
+	if err := lay(".", os.Args[1]); err != nil {
+		fmt.Fprintf(os.Stderr, "pages: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// lay writes the sources of the site into dir.
+func lay(root, dir string) error {
+	chapters, err := contents.Read(root)
+	if err != nil {
+		return err
+	}
+	index := contents.Page{Path: contents.Index, Title: "All pages", Says: "every page of the documentation, by chapter"}
+	s := site{root: root, pages: map[string]string{}}
+	all := append(contents.All(chapters), index)
+	for _, page := range all {
+		s.pages[page.Path] = address(page.Path)
+	}
+	for _, page := range all {
+		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(page.Path)))
+		if err != nil {
+			return err
+		}
+		markdown, err := s.page(page, string(text))
+		if err != nil {
+			return fmt.Errorf("%s: %w", page.Path, err)
+		}
+		if page.Path == "README.md" {
+			markdown += trees(chapters)
+		}
+		if page.Below != nil {
+			markdown += tree("", page.Below, path.Dir(page.Path))
+		}
+		if err := write(dir, address(page.Path), markdown); err != nil {
+			return err
+		}
+	}
+	return s.copyFiles(dir)
+}
+
+// address is the path in the site of a page, before Sphinx turns .md into .html.
+func address(page string) string {
+	if path.Base(page) == "README.md" {
+		return path.Join(path.Dir(page), "index.md")
+	}
+	return page
+}
+
+// trees are the contents of the site, a chapter each.
+func trees(chapters []contents.Chapter) string {
+	var b strings.Builder
+	for _, chapter := range chapters {
+		b.WriteString(tree(chapter.Title, chapter.Pages, "."))
+	}
+	return b.String()
+}
+
+// tree is a hidden list of pages: Sphinx shows it beside the text.
+func tree(caption string, pages []contents.Page, folder string) string {
+	var b strings.Builder
+	b.WriteString("\n```{toctree}\n:hidden:\n")
+	if caption != "" {
+		b.WriteString(":caption: " + caption + "\n")
+	}
+	b.WriteString("\n")
+	for _, page := range pages {
+		name := strings.TrimSuffix(address(page.Path), ".md")
+		if name == "index" {
+			name = "self" // what Sphinx calls the page that has the list
+		} else if folder != "." {
+			name = strings.TrimPrefix(name, folder+"/")
+		}
+		fmt.Fprintf(&b, "%s <%s>\n", page.Title, name)
+	}
+	b.WriteString("```\n")
+	return b.String()
+}
+
+func write(dir, name, text string) error {
+	file := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s: two pages would be there (%v)", name, err)
+	}
+	return os.WriteFile(file, []byte(text), 0o644)
+}
