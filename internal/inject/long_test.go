@@ -1,19 +1,21 @@
 package inject
 
 import (
-	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// TestLongNumbers: what the chart is shown in the place of a number that Helm would round
-// comes back as that number, whatever strings stand beside it.
+// TestLongNumbers: a number that Helm would round in a chart does not keep an object from
+// being injected, and stays as it is written.
 func TestLongNumbers(t *testing.T) {
-	const text = `{"a":[9007199254740992,-9007199254740994,1e+21,"9007199254740993"],"\uf8e5n1":"\uf8e5n9007199254740992","c":"\u0085"}`
-	var tree, shown any
-	require.NoError(t, json.Unmarshal([]byte(text), &tree))
-	require.NoError(t, json.Unmarshal([]byte(oneLine(tree)), &shown))
-	require.IsType(t, "", shown.(map[string]any)["a"].([]any)[0])
-	require.Equal(t, tree, showAll(shown))
+	const numbers = "numbers: [9007199254740993, -9007199254740995, 1e+21, 18446744073709551615, \"9007199254740993\"]\n"
+	text := shapes(t)["block.yaml"] + numbers
+	once, result := run(t, injector(t, map[string]any{}, false), text)
+	require.Empty(t, result.Mistakes)
+	require.Contains(t, once, "jobmesh-install")
+	require.Contains(t, once, numbers)
+	back, result := run(t, injector(t, map[string]any{}, true), once)
+	require.Empty(t, result.Mistakes)
+	require.Equal(t, text, back)
 }

@@ -14,7 +14,7 @@ import (
 type task struct {
 	object manifest.Object
 	before any    // the object as Kubernetes reads it
-	asked  string // what the chart is shown, as JSON on one line
+	asked  string // what the chart is shown, as JSON
 	// hidden are the parts of the object that the chart is not shown, because their pods
 	// are left as they are, by their path as text.
 	hidden map[string]part
@@ -108,7 +108,7 @@ func (u *unit) newTask(o manifest.Object, templates []manifest.PodTemplate, befo
 		}
 		show = with(show, manifest.Path{"metadata"}, merge(metadata, map[string]any{"annotations": merge(annotations, map[string]any{hook: "test"})}))
 	}
-	t.asked = oneLine(show)
+	t.asked = asJSON(show)
 	return t
 }
 
