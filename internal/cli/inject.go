@@ -215,7 +215,7 @@ func reportMistakes(streams Streams, mistakes []inject.Mistake) error {
 	if code == 0 {
 		code = fault.LocalIO
 	}
-	return fault.New(code, fmt.Errorf("inject: %s; nothing was written", count(len(mistakes), "mistake")), hintsFor(mistakes)...)
+	return fault.New(code, fmt.Errorf("inject: %s; nothing was written", plural(len(mistakes), "mistake")), hintsFor(mistakes)...)
 }
 
 // injectHints are things to try, by what a mistake says.
@@ -243,13 +243,6 @@ func mistakeText(m inject.Mistake) string {
 		return sentence(m.Err)
 	}
 	return fmt.Sprintf("%s (%s:%d)", m, printable.Text(m.File), m.Line)
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // reportNotes writes the notes, and returns how many objects were left as they are.

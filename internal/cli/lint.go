@@ -134,12 +134,13 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	if err != nil {
 		return err
 	}
-	linter := lint.New(profile, run.namespaces(files))
+	namespaces := run.namespaces(files)
 	if o.fix || o.diff {
-		if err := run.mend(ctx, streams, o, lint.New(profile, run.namespaces(files)), files); err != nil {
+		if err := run.mend(ctx, streams, o, lint.New(profile, namespaces), files); err != nil {
 			return err
 		}
 	}
+	linter := lint.New(profile, namespaces) // without the doubts of before
 	if err := run.check(ctx, linter, files); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/patch"
+	"github.com/jobmesh/jobmesh/internal/replace"
 )
 
 // maxMends bounds how often a document is put right: one mistake may stand behind another,
@@ -152,29 +153,13 @@ func (m *mender) uninjected(ctx context.Context, d *manifest.Document) ([]byte, 
 	return out.Bytes(), count, nil
 }
 
-// overwrite puts another text in the place of that of a file, at once.
+// overwrite puts another text in the place of that of a file, at once. A link stays one.
 func overwrite(file string, text []byte) error {
 	file, err := filepath.EvalSymlinks(file)
 	if err != nil {
 		return err
 	}
-	stat, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	next, err := os.CreateTemp(filepath.Dir(file), ".jobmesh-*")
-	if err != nil {
-		return err
-	}
-	_, err = next.Write(text)
-	err = errors.Join(err, next.Chmod(stat.Mode().Perm()), next.Close())
-	if err == nil {
-		err = os.Rename(next.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(next.Name()) // what failed is said
-	}
-	return err
+	return replace.File(file, text, 0o644) // the mode of a file that is there stays
 }
 
 // mendable refuses what cannot be written back.
