@@ -4,12 +4,15 @@ package alerts
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,31 +32,51 @@ type rule struct {
 	Annotations map[string]string
 }
 
-// rules renders the chart with a helper of somebody's own.
+// rules are those of the chart with a helper of somebody's own.
 func rules(t *testing.T) []rule {
 	t.Helper()
+	found, err := rendered()
+	require.NoError(t, err)
+	return found
+}
+
+// rendered renders the chart, once.
+var rendered = sync.OnceValues(func() ([]rule, error) {
 	helm := os.Getenv("JOBMESH_HELM3")
 	if helm == "" {
 		helm = filepath.Join("..", "..", "bin", "helm3")
 	}
 	// A copy, since Helm puts the library chart into the folder.
-	dir := t.TempDir()
-	require.NoError(t, os.CopyFS(filepath.Join(dir, "charts", "alerts"), os.DirFS("../../charts/alerts")))
-	require.NoError(t, os.CopyFS(filepath.Join(dir, "library-chart"), os.DirFS("../../library-chart")))
+	dir, err := os.MkdirTemp("", "jobmesh-alerts-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // a temporary folder
 	chart := filepath.Join(dir, "charts", "alerts")
-	out, err := exec.Command(helm, "dependency", "update", "--skip-refresh", chart).CombinedOutput()
-	require.NoError(t, err, string(out))
-	out, err = exec.Command(helm, "template", "x", chart, "--set", "helpers={my-agent}").Output()
-	require.NoError(t, err)
-	var rendered struct {
+	if err := errors.Join(os.CopyFS(chart, os.DirFS("../../charts/alerts")),
+		os.CopyFS(filepath.Join(dir, "library-chart"), os.DirFS("../../library-chart"))); err != nil {
+		return nil, err
+	}
+	if out, err := exec.Command(helm, "dependency", "update", "--skip-refresh", chart).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	out, err := exec.Command(helm, "template", "x", chart, "--set", "helpers={my-agent}").Output()
+	if err != nil {
+		return nil, err
+	}
+	var found struct {
 		Spec struct {
 			Groups []struct{ Rules []rule }
 		}
 	}
-	require.NoError(t, yaml.Unmarshal(out, &rendered))
-	require.Len(t, rendered.Spec.Groups, 1)
-	return rendered.Spec.Groups[0].Rules
-}
+	if err := yaml.Unmarshal(out, &found); err != nil {
+		return nil, err
+	}
+	if n := len(found.Spec.Groups); n != 1 {
+		return nil, fmt.Errorf("the chart has %d groups of rules", n)
+	}
+	return found.Spec.Groups[0].Rules, nil
+})
 
 // A case is what kube-state-metrics says, minute by minute, and the alerts that fire then.
 type alertCase struct {

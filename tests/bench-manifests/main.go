@@ -17,6 +17,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/jobmesh/jobmesh/internal/lint"
 )
 
 // target is what 1,000 Jobs may take.
@@ -78,7 +80,7 @@ func fastest(program, input string, jobs, runs int) (measurement, error) {
 			return best, fmt.Errorf("%s inject: %w: %s", program, err, stderr.String())
 		}
 		// Measured is what was meant to be.
-		if got := strings.Count(stdout.String(), "name: jobmesh-install\n"); got != jobs {
+		if got := strings.Count(stdout.String(), "name: "+lint.InstallName+"\n"); got != jobs {
 			return best, fmt.Errorf("%s inject: %d of %d Jobs were injected", program, got, jobs)
 		}
 		if best.time == 0 || took < best.time {

@@ -25,6 +25,8 @@ import (
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 	"sigs.k8s.io/yaml"
+
+	"github.com/jobmesh/jobmesh/internal/lint"
 )
 
 const root = "../.."
@@ -228,7 +230,7 @@ func TestRestricted(t *testing.T) {
 					require.Empty(t, refused(t, &template.ObjectMeta, &template.Spec), o.name)
 				}
 				for _, c := range template.Spec.InitContainers {
-					if c.Name == "jobmesh-install" {
+					if c.Name == lint.InstallName {
 						installed++
 						alone := &corev1.PodSpec{Containers: []corev1.Container{c}, Volumes: template.Spec.Volumes}
 						require.Empty(t, refused(t, &metav1.ObjectMeta{}, alone), o.name)

@@ -16,7 +16,7 @@ rules: [{level: Metadata}]
 `
 
 // StartAPI brings up etcd and the API server alone, on their ports of loopback, for tests that only read and write
-// objects: no pod is ever started. Every request is written to the file audit, as JSON, one a line. stop ends both.
+// objects: no pod is ever started. Of the network only the ServiceNetwork is asked for. Every request is written to the file audit, as JSON, one a line. stop ends both.
 func StartAPI(ctx context.Context, o Options, audit string) (kubeconfig string, stop func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("not ready after %s", startLimit))
 	defer cancel()
@@ -37,7 +37,7 @@ func StartAPI(ctx context.Context, o Options, audit string) (kubeconfig string, 
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
 		"--endpoint-reconciler-type=none", // it refuses to publish a loopback address
-		"--service-cluster-ip-range=203.0.113.0/24",
+		"--service-cluster-ip-range="+o.ServiceNetwork,
 		"--audit-policy-file="+policy, "--audit-log-path="+audit,
 		"--disable-admission-plugins=ServiceAccount") // nobody makes the accounts that it wants
 	api, err := connect(files.kubeconfig)

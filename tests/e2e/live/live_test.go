@@ -28,6 +28,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster"
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
+	"github.com/jobmesh/jobmesh/tests/e2e/sandbox"
 )
 
 // How many of each there are beside those that are asked about. ci/bench measures with more.
@@ -45,7 +46,7 @@ func TestLive(t *testing.T) {
 	dir := t.TempDir()
 	audit := filepath.Join(dir, "audit.log")
 	kubeconfig, stop, err := cluster.StartAPI(ctx, cluster.Options{
-		Programs: found, Dir: filepath.Join(dir, "cluster"), Logs: filepath.Join(dir, "logs"), Progress: os.Stderr,
+		Programs: found, Dir: filepath.Join(dir, "cluster"), Logs: filepath.Join(dir, "logs"), Progress: os.Stderr, ServiceNetwork: sandbox.ServiceNetwork,
 	}, audit)
 	require.NoError(t, err)
 	defer stop()
@@ -57,7 +58,7 @@ func TestLive(t *testing.T) {
 	load(ctx, t, client)
 
 	t.Run("why, a kind and a name", func(t *testing.T) {
-		code, out, requests := run(t, kubeconfig, audit, "why", "-n", "prod", "job/migrate", "-o", "json")
+		code, out, _, requests := run(t, kubeconfig, audit, "why", "-n", "prod", "job/migrate", "-o", "json")
 		require.Equal(t, 1, code, out)
 		var verdict struct{ Verdict, Reason string }
 		require.NoError(t, json.Unmarshal([]byte(out), &verdict))
@@ -65,13 +66,13 @@ func TestLive(t *testing.T) {
 		require.LessOrEqual(t, len(requests), 6, requests)
 	})
 	t.Run("why, a name", func(t *testing.T) {
-		code, out, requests := run(t, kubeconfig, audit, "why", "-n", "prod", "migrate")
+		code, out, _, requests := run(t, kubeconfig, audit, "why", "-n", "prod", "migrate")
 		require.Equal(t, 1, code, out)
 		require.Contains(t, out, "Node old-1 turns")
 		require.LessOrEqual(t, len(requests), 14, requests)
 	})
 	t.Run("lint --cluster", func(t *testing.T) {
-		code, out, requests := run(t, kubeconfig, audit, "lint", "--cluster", "-A", "-o", "json")
+		code, out, _, requests := run(t, kubeconfig, audit, "lint", "--cluster", "-A", "-o", "json")
 		require.Equal(t, 1, code, out)
 		require.Equal(t, 1, strings.Count(out, `"rule": "JM113"`))
 		lists := 0
@@ -94,7 +95,7 @@ func TestLive(t *testing.T) {
 		t.Logf("kubectl get pods -A: %s", cost(time.Since(began), program.ProcessState))
 	})
 	t.Run("rescue shows, and changes nothing", func(t *testing.T) {
-		code, out, requests := run(t, kubeconfig, audit, "rescue", "-n", "prod")
+		code, out, _, requests := run(t, kubeconfig, audit, "rescue", "-n", "prod")
 		require.Equal(t, 1, code, out)
 		require.Contains(t, out, "end  prod/migrate-x")
 		require.Len(t, requests, 1)
@@ -106,39 +107,36 @@ func TestLive(t *testing.T) {
 				"why": {"why", "-n", "prod", "migrate"}, "lint": {"lint", "--cluster", "-A"}, "rescue": {"rescue", "-n", "prod", "migrate"},
 			}[verb]
 			asked := func() (int, string) {
-				code, out, _ := run(t, kubeconfig, audit, append(arguments, "--as", "only-"+verb)...)
-				return code, out
+				code, _, notes, _ := run(t, kubeconfig, audit, append(arguments, "--as", "only-"+verb)...)
+				return code, notes
 			}
 			require.Eventually(t, func() bool { code, _ := asked(); return code == 1 }, time.Minute, 200*time.Millisecond, "the role is in force after a moment")
-			_, out := asked()
-			require.NotContains(t, out, "may not be read")
-			code, _, _ := run(t, kubeconfig, audit, append(arguments, "--as", "nobody")...)
+			_, notes := asked()
+			require.NotContains(t, notes, "may not be read")
+			code, _, _, _ := run(t, kubeconfig, audit, append(arguments, "--as", "nobody")...)
 			require.Equal(t, 6, code)
 		})
 	}
 }
 
-// run runs jobmesh, and returns the requests that it has made as the API server has them.
-func run(t *testing.T, kubeconfig, audit string, arguments ...string) (code int, out string, requests []string) {
+// run runs jobmesh, and returns what it writes to stdout and to stderr, and the requests that it has made as the API server
+// has them.
+func run(t *testing.T, kubeconfig, audit string, arguments ...string) (code int, out, notes string, requests []string) {
 	t.Helper()
 	before, err := os.ReadFile(audit)
 	require.NoError(t, err)
 	program := exec.Command("../../../bin/jobmesh", append(arguments, "--kubeconfig", kubeconfig)...)
 	began := time.Now()
-	text, err := program.CombinedOutput()
+	var said bytes.Buffer
+	program.Stderr = &said
+	text, err := program.Output()
 	t.Logf("%s: %s", strings.Join(arguments, " "), cost(time.Since(began), program.ProcessState))
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		code = exit.ExitCode()
 	} else {
 		require.NoError(t, err)
 	}
-	out = string(text)
-	if i := strings.Index(out, "{\n"); i > 0 && strings.Contains(strings.Join(arguments, " "), "json") {
-		out = out[i:] // notes come before the data
-	}
-	if i := strings.LastIndex(out, "\n}\n"); i > 0 {
-		out = out[:i+3]
-	}
+	t.Log(said.String())
 	after, err := os.ReadFile(audit)
 	require.NoError(t, err)
 	for _, line := range bytes.Split(bytes.TrimSpace(after[len(before):]), []byte("\n")) {
@@ -147,7 +145,7 @@ func run(t *testing.T, kubeconfig, audit string, arguments ...string) (code int,
 			requests = append(requests, event.Verb+" "+event.RequestURI)
 		}
 	}
-	return code, out, requests
+	return code, string(text), said.String(), requests
 }
 
 // cost is what a program took.
