@@ -88,12 +88,15 @@ func ManagedBy(o manifest.Object) string {
 	for _, path := range [][]any{{"managedBy"}, {"jobTemplate", "spec", "managedBy"}, {"runPolicy", "managedBy"}} {
 		by := manifest.Text(manifest.Get(manifest.Get(o.Node, "spec"), path...))
 		// The other kinds take the name of their own controller too, each another one.
-		if by == multiKueue || o.Group() == "batch" && by != "" && by != batchv1.JobControllerName {
+		if by == multiKueue || o.Group() == "batch" && Foreign(by) {
 			return by
 		}
 	}
 	return ""
 }
+
+// Foreign tells whether the field managedBy of a Job names somebody else than the Job controller.
+func Foreign(by string) bool { return by != "" && by != batchv1.JobControllerName }
 
 // NamespaceOf returns what a manifest says about a namespace.
 func NamespaceOf(o manifest.Object) (name string, ns Namespace, ok bool) {

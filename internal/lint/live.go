@@ -39,7 +39,7 @@ func (l *Linter) Parts(o manifest.Object) []Part {
 		return nil
 	}
 	p := pods[0]
-	work := p.work()
+	work, besides := p.work(), p.besides()
 	var parts []Part
 	for _, c := range slices.Concat(p.inits, p.apps) {
 		part := Part{Name: c.Name, Init: c.Init, Native: c.Native, Helper: p.helperOf(c), Wrapped: c.reading.Wrapper != nil}
@@ -53,7 +53,7 @@ func (l *Linter) Parts(o manifest.Object) []Part {
 			part.Helper = nil // nothing else is in the pod that could be the work
 		}
 		part.Serves = part.Helper != nil && c.serves(part.Helper)
-		part.Asks = part.Work && p.asks(c)
+		part.Asks = part.Work && p.asks(c, besides)
 		parts = append(parts, part)
 	}
 	return parts
@@ -72,18 +72,23 @@ func (l *Linter) Proxies(o manifest.Object) []string {
 	return names
 }
 
-// asks tells whether a container asks anything in its pod to stop.
-func (p *pod) asks(c container) bool {
+// besides are the rows, of internal/mesh and of internal/sidecar, of what is beside the work.
+func (p *pod) besides() []string {
 	var names []string
 	for _, x := range p.proxies {
 		names = append(names, x.mesh)
 	}
-	for _, other := range p.apps {
-		if h := p.helperOf(other); h != nil {
+	for _, c := range p.apps {
+		if h := p.helperOf(c); h != nil {
 			names = append(names, h.Mesh, h.Name)
 		}
 	}
-	return slices.ContainsFunc(names, func(name string) bool { return name != "" && p.stops(c, name).outcome != script.Never })
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
+}
+
+// asks tells whether a container asks any of these to stop.
+func (p *pod) asks(c container, besides []string) bool {
+	return slices.ContainsFunc(besides, func(name string) bool { return p.stops(c, name).outcome != script.Never })
 }
 
 // Hangs tells whether a rule says that the Job stays active when its work has ended.

@@ -182,8 +182,8 @@ func (p *Pod) add(spec *corev1.Container, part lint.Part, statuses []corev1.Cont
 	}
 	if c.State == Ended {
 		c.Again, c.ByRule, c.Cleared = again(p.Spec.RestartPolicy, spec, c.Code, init)
-		if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
-			c.Again, c.Cleared = false, false // nothing is started in it any more
+		if HasEnded(p.Pod) {
+			c.Again, c.Cleared = false, false
 		}
 	}
 	p.Containers = append(p.Containers, c)
@@ -324,6 +324,11 @@ func (p *Pod) Ending(now time.Time) Care {
 		return Asked
 	}
 	return Nobody
+}
+
+// HasEnded tells whether a pod has succeeded or failed: nothing is started in it any more.
+func HasEnded(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
 
 // Over tells whether a Job is complete or has failed.

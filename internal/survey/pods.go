@@ -23,22 +23,22 @@ const longestBackoff = 6 * time.Minute
 
 // pods judges what runs.
 func (s *survey) pods() {
+	// What a pod is there for, it says itself: no mesh is presumed.
+	linter := lint.New(lint.Profile{}, s.Namespaces)
+	facts := why.Facts{Nodes: s.Nodes, Namespaces: s.Namespaces, Now: s.Now, Program: "jobmesh"}
 	for i := range s.Pods {
 		p := &s.Pods[i]
 		if !s.suspicious(p) {
 			continue
 		}
-		read, err := running.Read(p, s.linter(p.Namespace))
+		read, err := running.Read(p, linter)
 		if err != nil {
 			continue // the API server has it; nobody has written it
 		}
 		s.forgotten(&read)
 		s.unprobed(&read)
-		v, err := why.Judge(why.Facts{
-			Object: lint.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}, Pods: s.Pods[i : i+1], Nodes: s.Nodes,
-			Namespaces: s.Namespaces, Now: s.Now, Program: "jobmesh",
-		})
-		if err != nil || v.Verdict != why.Stuck {
+		v := why.JudgePod(facts, linter, &read)
+		if v.Verdict != why.Stuck {
 			continue
 		}
 		for _, f := range v.Findings {

@@ -24,6 +24,8 @@ type Facts struct {
 	// Jobs are the Jobs of the object, itself where it is one. Pods are theirs, and its own.
 	Jobs []batchv1.Job
 	Pods []corev1.Pod
+	// Owner is the Job of a pod that was asked about by itself, nil where it has none.
+	Owner *batchv1.Job
 	// Template is the object as lint reads it, for what has no pods. Its Node is nil where it
 	// was not read.
 	Template manifest.Object

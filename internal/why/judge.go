@@ -30,6 +30,14 @@ func Judge(f Facts) (Verdict, error) {
 	return found.verdict(f.Object), nil
 }
 
+// JudgePod gives the verdict over one pod that was read already. Of the facts it needs those that
+// are not about Jobs and pods.
+func JudgePod(f Facts, linter *lint.Linter, p *running.Pod) Verdict {
+	found := (&judge{Facts: f, linter: linter}).judged(p, nil)
+	found.pod = p
+	return found.verdict(objectOf(p))
+}
+
 type judge struct {
 	Facts
 	linter *lint.Linter
@@ -240,7 +248,7 @@ func (j *judge) jobSuspended(job *batchv1.Job, name string) finding {
 
 // jobWithoutPods judges a Job that has no pod that runs: pods that were tried may be there.
 func (j *judge) jobWithoutPods(job *batchv1.Job, name string, tried int) finding {
-	if by := job.Spec.ManagedBy; by != nil && *by != "" && *by != batchv1.JobControllerName {
+	if by := job.Spec.ManagedBy; by != nil && lint.Foreign(*by) {
 		return finding{word: Running, reason: Working, since: started(job),
 			text: []string{fmt.Sprintf("%s is run by %s, in another cluster perhaps: what it does is not seen here.", name, *by)}}
 	}

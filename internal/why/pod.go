@@ -203,7 +203,7 @@ func (j *judge) stuck(p *running.Pod, job *batchv1.Job, left []running.Container
 	}
 	f.text = append(f.text, upper(strings.Join(still, ", "))+": nothing ends it, and the pod stays until it has ended.")
 	f.text = append(f.text, j.classic(p, &first)...)
-	if limit := deadline(p, job); limit > 0 {
+	if limit := j.deadline(p, job); limit > 0 {
 		f.text = append(f.text, fmt.Sprintf("Its activeDeadlineSeconds of %d will end the pod as failed.", limit))
 	}
 	f.lint = append([]lint.Finding{lint.Observe("JM113", objectOf(p), first.Name,
@@ -263,7 +263,11 @@ func (j *judge) forecastOf(p *running.Pod) []lint.Finding {
 	return hanging(linter.Check(o))
 }
 
-func deadline(p *running.Pod, job *batchv1.Job) int64 {
+// deadline is that of the Job, or of the pod, in seconds; 0 where there is none.
+func (j *judge) deadline(p *running.Pod, job *batchv1.Job) int64 {
+	if job == nil {
+		job = j.Owner
+	}
 	switch {
 	case job != nil && job.Spec.ActiveDeadlineSeconds != nil:
 		return *job.Spec.ActiveDeadlineSeconds
@@ -281,13 +285,9 @@ func (j *judge) restarted(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 		always := spec.RestartPolicy != nil && *spec.RestartPolicy == corev1.ContainerRestartPolicyAlways
 		switch {
 		case always && (c.State == running.Ended || c.LastKnown):
-			return finding{word: Stuck, reason: RestartedByRules, since: c.Since,
-				text: []string{upper(name) + " has restartPolicy: Always of its own: it was started again after it had ended, and the Job never ends."},
-				fix:  []string{"take restartPolicy off the container, or make it an init container, where it is a native sidecar"}}, true
+			return endless(Stuck, p, &c, upper(name)+" has restartPolicy: Always of its own: it was started again after it had ended, and the Job never ends"), true
 		case always:
-			return finding{word: WillHang, reason: RestartedByRules, since: c.Since,
-				text: []string{upper(name) + " has restartPolicy: Always of its own: it is started again whenever it ends, and the Job never ends."},
-				fix:  []string{"take restartPolicy off the container, or make it an init container, where it is a native sidecar"}}, true
+			return endless(WillHang, p, &c, upper(name)+" has restartPolicy: Always of its own: it is started again whenever it ends, and the Job never ends"), true
 		case c.State == running.Ended && c.ByRule:
 			return finding{word: Running, reason: RestartedByRules, since: c.Since,
 				text: []string{fmt.Sprintf("%s ended %s, and a rule of its own starts it again (%d times so far).", upper(name), howEnded(&c), c.Restarts)}}, true
@@ -297,6 +297,12 @@ func (j *judge) restarted(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 		}
 	}
 	return finding{}, false
+}
+
+// endless is a container that starts again whatever it ends with.
+func endless(word Word, p *running.Pod, c *running.Container, message string) finding {
+	found := lint.Observe("JM114", objectOf(p), c.Name, message, "")
+	return finding{word: word, reason: RestartedByRules, since: c.Since, text: []string{message + "."}, fix: []string{found.Fix}, lint: []lint.Finding{found}}
 }
 
 // waitsForProxy is work that has not begun because the proxy is not ready.
@@ -343,7 +349,7 @@ func (j *judge) hangs(p *running.Pod, job *batchv1.Job) (finding, bool) {
 		fmt.Sprintf("Pod %s/%s works, and will not end when its work has: %s.", p.Namespace, p.Name, what),
 	}
 	f.text = append(f.text, j.classic(p, &left[0])...)
-	if limit := deadline(p, job); limit > 0 {
+	if limit := j.deadline(p, job); limit > 0 {
 		f.reason = DeadlineAhead
 		f.text = append(f.text, fmt.Sprintf("Its activeDeadlineSeconds of %d will end it as failed, although the work may have succeeded.", limit))
 	}
