@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -67,11 +69,29 @@ func programOf(l linked) string {
 	return "jobmesh"
 }
 
+// completionLimit is how long a shell waits for names: a cluster that does not answer, or a
+// program for credentials that asks somebody, must not hold up the line that is typed.
+const completionLimit = 2 * time.Second
+
 // completeObjects offers the names of Jobs and CronJobs, and kinds.
 func completeObjects(ctx context.Context, flags *cluster.Flags, word string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(ctx, completionLimit)
+	defer cancel()
+	offered := make(chan []string, 1)
+	go func() { offered <- namesOf(ctx, flags, word) }() // a program for credentials takes no context
+	select {
+	case names := <-offered:
+		return names, cobra.ShellCompDirectiveNoFileComp
+	case <-ctx.Done():
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// namesOf are the names that begin with a word, none where they cannot be read.
+func namesOf(ctx context.Context, flags *cluster.Flags, word string) []string {
 	c, err := flags.Connect()
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+		return nil
 	}
 	typed, _, kinds := strings.Cut(word, "/")
 	var names []string
@@ -85,13 +105,9 @@ func completeObjects(ctx context.Context, flags *cluster.Flags, word string) ([]
 			names = append(names, j.Name, "cronjob/"+j.Name)
 		}
 	}
-	var offered []string
-	for _, name := range names {
-		if strings.HasPrefix(name, word) && strings.Contains(name, "/") == kinds {
-			offered = append(offered, name)
-		}
-	}
-	return offered, cobra.ShellCompDirectiveNoFileComp
+	return slices.DeleteFunc(names, func(name string) bool {
+		return !strings.HasPrefix(name, word) || strings.Contains(name, "/") != kinds
+	})
 }
 
 func runWhy(ctx context.Context, streams Streams, o whyOptions, text string) error {

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"strings"
 
+	apidiscovery "k8s.io/api/apidiscovery/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 )
 
@@ -131,15 +135,14 @@ func (c *Cluster) Quotas(ctx context.Context, namespace string) ([]corev1.Resour
 }
 
 // EachPod shows every pod of a namespace, of all where it is empty, to visit. Where the server
-// streams lists from its memory (sendInitialEvents, on by default since 1.34), there is only
-// one in memory at a time; elsewhere it is a list. again is called where visit is called for
-// pods that it has seen already.
-func (c *Cluster) EachPod(ctx context.Context, namespace string, visit func(*corev1.Pod), again func()) error {
-	done, err := c.streamPods(ctx, namespace, visit)
-	if done || ctx.Err() != nil {
-		return err
+// streams lists from its memory (sendInitialEvents, on by default since 1.34), they come one by
+// one; elsewhere, and where a stream breaks off, as one list. Before the list restart is called:
+// visit may have seen some of its pods already.
+func (c *Cluster) EachPod(ctx context.Context, namespace string, visit func(*corev1.Pod), restart func()) error {
+	if c.streamPods(ctx, namespace, visit) {
+		return nil
 	}
-	again()
+	restart()
 	list, err := c.core.CoreV1().Pods(namespace).List(ctx, fromCache)
 	if err != nil {
 		return err
@@ -152,7 +155,7 @@ func (c *Cluster) EachPod(ctx context.Context, namespace string, visit func(*cor
 }
 
 // streamPods is false where the server, or a right, does not let it.
-func (c *Cluster) streamPods(ctx context.Context, namespace string, visit func(*corev1.Pod)) (done bool, err error) {
+func (c *Cluster) streamPods(ctx context.Context, namespace string, visit func(*corev1.Pod)) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	yes := true
@@ -160,29 +163,32 @@ func (c *Cluster) streamPods(ctx context.Context, namespace string, visit func(*
 		SendInitialEvents: &yes, AllowWatchBookmarks: true, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
 	})
 	if err != nil {
-		return false, nil
+		return false
 	}
 	defer events.Stop()
 	for event := range events.ResultChan() {
 		pod, ok := event.Object.(*corev1.Pod)
 		switch {
 		case !ok:
-			return false, nil
+			return false
 		case event.Type == watch.Bookmark && pod.Annotations[metav1.InitialEventsAnnotationKey] == "true":
-			return true, nil
+			return true
 		case event.Type == watch.Added:
 			pod.ManagedFields = nil
 			visit(pod)
 		}
 	}
-	return false, nil
+	return false
 }
 
 // A Resource is where objects of a kind are read.
 type Resource struct{ Group, Version, Kind string }
 
 // Plural is the name in the URL. It holds for all kinds in the table of kinds.
-func (r Resource) Plural() string { return strings.ToLower(r.Kind) + "s" }
+func (r Resource) Plural() string {
+	plural, _ := meta.UnsafeGuessKindToResource(schema.GroupVersionKind{Kind: r.Kind})
+	return plural.Resource
+}
 
 // GroupVersion is the version of an API group that the server likes best, empty where it does
 // not have the group.
@@ -195,17 +201,60 @@ func (c *Cluster) GroupVersion(ctx context.Context, group string) (string, error
 	return found.PreferredVersion.Version, err
 }
 
-// GroupVersions are the API groups of the server, with the version that it likes best.
-func (c *Cluster) GroupVersions(ctx context.Context) (map[string]string, error) {
-	var found metav1.APIGroupList
-	if err := c.raw(ctx, "/apis", &found); err != nil {
-		return nil, err
+// aggregated asks for all kinds in one answer, of a server that has that: 1.27 and newer. Others
+// answer with the names of their groups.
+const aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList," +
+	"application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
+
+// Kinds are those that a server has beside pods and other kinds of the core group.
+type Kinds struct {
+	// versions has a version for each kind; groups one for each group, where no more is known.
+	versions map[schema.GroupKind]string
+	groups   map[string]string
+}
+
+// Version is the one in which a server has a kind, empty where it does not have it. Of a server
+// before 1.27 only the groups are known, and a kind may still be missing.
+func (k Kinds) Version(group, kind string) string {
+	if k.versions == nil {
+		return k.groups[group]
 	}
-	versions := map[string]string{}
-	for _, g := range found.Groups {
-		versions[g.Name] = g.PreferredVersion.Version
+	return k.versions[schema.GroupKind{Group: group, Kind: kind}]
+}
+
+// Kinds asks, in one request, for the kinds of the server: each in the version that it likes best
+// of those that have the kind.
+func (c *Cluster) Kinds(ctx context.Context) (Kinds, error) {
+	var found struct {
+		Groups []metav1.APIGroup                `json:"groups"` // of old servers
+		Items  []apidiscovery.APIGroupDiscovery `json:"items"`
 	}
-	return versions, nil
+	if err := c.rawAs(ctx, aggregated, "/apis", &found); err != nil {
+		return Kinds{}, err
+	}
+	var kinds Kinds
+	if found.Items == nil {
+		kinds.groups = map[string]string{}
+		for _, g := range found.Groups {
+			kinds.groups[g.Name] = g.PreferredVersion.Version
+		}
+		return kinds, nil
+	}
+	kinds.versions = map[schema.GroupKind]string{}
+	for _, g := range found.Items {
+		for _, v := range g.Versions { // the preferred one comes first
+			for _, r := range v.Resources {
+				if r.ResponseKind == nil {
+					continue
+				}
+				of := schema.GroupKind{Group: g.Name, Kind: r.ResponseKind.Kind}
+				if kinds.versions[of] == "" {
+					kinds.versions[of] = v.Version
+				}
+			}
+		}
+	}
+	return kinds, nil
 }
 
 // ServerVersion is what the API server says of itself, as in v1.37.2.
@@ -251,7 +300,11 @@ func path(r Resource, namespace string) string {
 
 // raw reads JSON.
 func (c *Cluster) raw(ctx context.Context, path string, into any) error {
-	text, err := c.core.Discovery().RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").Do(ctx).Raw()
+	return c.rawAs(ctx, runtime.ContentTypeJSON, path, into)
+}
+
+func (c *Cluster) rawAs(ctx context.Context, accept, path string, into any) error {
+	text, err := c.core.Discovery().RESTClient().Get().AbsPath(path).SetHeader("Accept", accept).Do(ctx).Raw()
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,10 @@ package look
 
 import (
 	"slices"
-	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/jobmesh/jobmesh/internal/cluster"
 )
 
 // A Right is what a verb asks of a cluster.
@@ -61,18 +62,26 @@ func RoleOf(verb string, rights []Right) rbacv1.ClusterRole {
 
 // Custom are the rights over the kinds of others that a verb reads where a cluster has them.
 func Custom(verb string) []Right {
-	verbs := map[string][]string{"why": {"get"}, "lint": {"list"}}[verb]
+	var resources []cluster.Resource
+	var does string
+	switch verb {
+	case "why":
+		does = "get"
+		for _, row := range Judged() {
+			if !builtIn(row) {
+				resources = append(resources, cluster.Resource{Group: row.Group, Kind: row.Kind})
+			}
+		}
+	case "lint":
+		does, resources = "list", custom()
+	}
 	var rights []Right
-	for _, row := range Judged() {
-		if builtIn(row) || verbs == nil {
+	for _, r := range resources {
+		if i := slices.IndexFunc(rights, func(known Right) bool { return known.Group == r.Group }); i >= 0 {
+			rights[i].Resources = append(rights[i].Resources, r.Plural())
 			continue
 		}
-		plural := strings.ToLower(row.Kind) + "s"
-		if i := slices.IndexFunc(rights, func(r Right) bool { return r.Group == row.Group }); i >= 0 {
-			rights[i].Resources = append(rights[i].Resources, plural)
-			continue
-		}
-		rights = append(rights, Right{row.Group, []string{plural}, verbs, "the kinds of " + row.Group})
+		rights = append(rights, Right{r.Group, []string{r.Plural()}, []string{does}, "the kinds of " + r.Group})
 	}
 	return rights
 }

@@ -13,14 +13,15 @@ import (
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/running"
 	"github.com/jobmesh/jobmesh/internal/survey"
 	"github.com/jobmesh/jobmesh/internal/why"
 )
 
 // identities are the kinds with which a mesh wants an identity.
 var identities = []cluster.Resource{
-	{Group: "security.istio.io", Kind: "AuthorizationPolicie"}, // with the s of its plural
-	{Group: "policy.linkerd.io", Kind: "AuthorizationPolicie"},
+	{Group: "security.istio.io", Kind: "AuthorizationPolicy"},
+	{Group: "policy.linkerd.io", Kind: "AuthorizationPolicy"},
 }
 
 // Survey reads what is needed to judge all Jobs of the namespace of the cluster, or of all:
@@ -55,8 +56,7 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 	add("pods", "what is stuck, and which meshes there are, is not known", func(ctx context.Context) error {
 		return c.EachPod(ctx, ns, func(p *corev1.Pod) {
 			facts.Proxies = append(facts.Proxies, survey.ProxiesOf(p)...)
-			ended := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
-			if p.Spec.RestartPolicy != corev1.RestartPolicyAlways && !ended {
+			if p.Spec.RestartPolicy != corev1.RestartPolicyAlways && !running.HasEnded(p) {
 				facts.Pods = append(facts.Pods, *p)
 			}
 		}, func() { facts.Proxies, facts.Pods = nil, nil })
@@ -86,12 +86,12 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 		return err
 	})
 	var version string
-	var groups map[string]string
+	var kinds cluster.Kinds
 	group.Go(func() (err error) {
 		if version, err = c.ServerVersion(groupCtx); err != nil && !cluster.IsDenied(err) {
 			return c.Explain(err, "version of the server", "lint")
 		}
-		if groups, err = c.GroupVersions(groupCtx); err != nil && !cluster.IsDenied(err) {
+		if kinds, err = c.Kinds(groupCtx); err != nil && !cluster.IsDenied(err) {
 			return c.Explain(err, "kinds of the server", "lint")
 		}
 		return nil
@@ -104,7 +104,7 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 	}
 	facts.Server, _ = mesh.ParseVersion(version) // unknown where it says something else
 	others, otherCtx := errgroup.WithContext(ctx)
-	for _, r := range custom(groups) {
+	for _, r := range present(kinds) {
 		others.Go(func() error {
 			return try(r.Plural(), "they are not judged", func() error {
 				found, err := c.Objects(otherCtx, r, ns)
@@ -128,20 +128,26 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 	return facts, notes, nil
 }
 
-// custom are the kinds that a cluster has beside its own.
-func custom(groups map[string]string) []cluster.Resource {
+// custom are the kinds that are read beside those that every cluster has.
+func custom() []cluster.Resource {
 	var all []cluster.Resource
 	for i := range kind.Table {
-		if row := &kind.Table[i]; !builtIn(row) && ends(row) && groups[row.Group] != "" {
-			all = append(all, cluster.Resource{Group: row.Group, Version: groups[row.Group], Kind: row.Kind})
+		if row := &kind.Table[i]; !builtIn(row) && ends(row) {
+			all = append(all, cluster.Resource{Group: row.Group, Kind: row.Kind})
 		}
 	}
-	for _, r := range identities {
-		if r.Version = groups[r.Group]; r.Version != "" {
-			all = append(all, r)
+	return append(all, identities...)
+}
+
+// present are those of them that a cluster has.
+func present(kinds cluster.Kinds) []cluster.Resource {
+	var found []cluster.Resource
+	for _, r := range custom() {
+		if r.Version = kinds.Version(r.Group, r.Kind); r.Version != "" {
+			found = append(found, r)
 		}
 	}
-	return all
+	return found
 }
 
 func keep(facts *survey.Facts, r cluster.Resource, found []unstructured.Unstructured) {

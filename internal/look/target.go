@@ -4,6 +4,7 @@ package look
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -35,13 +36,9 @@ func Judged() []*kind.Kind {
 	return rows
 }
 
+// ends tells whether any pods of a kind are meant to end, as far as the table says it.
 func ends(k *kind.Kind) bool {
-	for _, t := range k.Templates {
-		if t.Pods != kind.Serve {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(k.Templates, func(t kind.Template) bool { return t.Pods == kind.End || t.Pods == kind.ByPolicy })
 }
 
 // Words are the names of those kinds as people type them.
@@ -88,7 +85,7 @@ func byWord(text string) (*kind.Kind, error) {
 		wanted = long
 	}
 	plain, group, grouped := strings.Cut(wanted, ".")
-	var server *kind.Kind
+	var other *kind.Kind
 	for i := range kind.Table {
 		k := &kind.Table[i]
 		singular := strings.ToLower(k.Kind)
@@ -98,14 +95,25 @@ func byWord(text string) (*kind.Kind, error) {
 		if ends(k) {
 			return k, nil
 		}
-		server = k
+		other = k
 	}
-	if server != nil {
-		return nil, fault.New(fault.Usage, fmt.Errorf("%s: its pods are meant to run until somebody deletes them", server.Kind), "ask about one of "+strings.Join(Words(), ", "))
+	if other != nil {
+		return nil, notAsked(other)
 	}
 	hints := []string{"the kinds are " + strings.Join(Words(), ", ")}
 	if near, ok := nearest.Guess(wanted, Words()); ok {
 		hints = append([]string{"did you mean " + near + "?"}, hints...)
 	}
 	return nil, fault.New(fault.Usage, fmt.Errorf("kind %q is unknown", text), hints...)
+}
+
+// notAsked says why a kind cannot be asked about.
+func notAsked(k *kind.Kind) error {
+	hint := "ask about one of " + strings.Join(Words(), ", ")
+	for _, t := range k.Templates {
+		if t.Pods == kind.Unjudged {
+			return fault.New(fault.Usage, fmt.Errorf("%s: whether its pods end cannot be said: %s", k.Kind, t.Why), "ask about one of its pods: pod/NAME", hint)
+		}
+	}
+	return fault.New(fault.Usage, fmt.Errorf("%s: its pods are meant to run until somebody deletes them", k.Kind), hint)
 }

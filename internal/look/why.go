@@ -122,7 +122,7 @@ func (l *looker) find(ctx context.Context, t Target) (object, error) {
 		o, err := l.get(ctx, t.Row, version, t.Name)
 		return o, l.cluster.Explain(err, what, "why")
 	}
-	found, errs := l.search(ctx, t.Name)
+	found, left, errs := l.search(ctx, t.Name)
 	found = withoutOwned(found)
 	switch {
 	case len(found) > 1:
@@ -147,53 +147,43 @@ func (l *looker) find(ctx context.Context, t Target) (object, error) {
 			}
 		}
 	}
-	return object{}, fault.New(fault.Usage, fmt.Errorf("%s: there is no such Job, CronJob, Pod or other object that makes pods", what),
-		"-n names another namespace", "kubectl get jobs,cronjobs,pods -n "+l.ns)
+	hints := []string{"-n names another namespace", "kubectl get jobs,cronjobs,pods -n " + l.ns}
+	if len(left) > 0 {
+		hints = append([]string{"nobody has looked among " + strings.Join(left, ", ") + ": jobmesh why " + left[0] + "/" + t.Name}, hints...)
+	}
+	return object{}, fault.New(fault.Usage, fmt.Errorf("%s: there is no such Job, CronJob, Pod or other object that makes pods", what), hints...)
 }
 
-// search looks for a name in all kinds at once. What is not there is no error.
-func (l *looker) search(ctx context.Context, name string) (found []object, errs []error) {
-	versions := map[string]string{}
-	var custom []*kind.Kind
+// search looks for a name in all kinds at once. What is not there is no error. left are the
+// kinds, as people type them, that would have been too many.
+func (l *looker) search(ctx context.Context, name string) (found []object, left []string, errs []error) {
 	var wait sync.WaitGroup
 	results := make([]struct {
 		object object
 		err    error
-	}, len(kind.Table))
-	at := func(row *kind.Kind) int {
-		return slices.IndexFunc(kind.Table, func(k kind.Kind) bool { return k.Group == row.Group && k.Kind == row.Kind })
+	}, len(Judged()))
+	read := func(i int, row *kind.Kind, version string) {
+		wait.Go(func() { results[i].object, results[i].err = l.get(ctx, row, version, name) })
 	}
-	read := func(row *kind.Kind) {
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
-			r := &results[at(row)]
-			r.object, r.err = l.get(ctx, row, versions[row.Group], name)
-		}()
-	}
-	for _, row := range Judged() {
+	for i, row := range Judged() {
 		if builtIn(row) {
-			read(row)
-		} else {
-			custom = append(custom, row)
+			read(i, row, "")
 		}
 	}
-	groups, err := l.cluster.GroupVersions(ctx)
-	wait.Wait()
+	kinds, err := l.cluster.Kinds(ctx)
 	if err != nil && !cluster.IsDenied(err) {
 		errs = append(errs, err)
 	}
 	asked := 0
-	for _, row := range custom {
-		if groups[row.Group] != "" && asked < mostCustom {
+	for i, row := range Judged() {
+		version := kinds.Version(row.Group, row.Kind)
+		switch {
+		case builtIn(row), version == "":
+		case asked == mostCustom:
+			left = append(left, word(row))
+		default:
 			asked++
-			versions[row.Group] = groups[row.Group]
-		}
-	}
-	for _, row := range custom {
-		if asked > 0 && versions[row.Group] != "" {
-			asked--
-			read(row)
+			read(i, row, version)
 		}
 	}
 	wait.Wait()
@@ -207,7 +197,7 @@ func (l *looker) search(ctx context.Context, name string) (found []object, errs 
 			found = append(found, r.object)
 		}
 	}
-	return found, errs
+	return found, left, errs
 }
 
 // withoutOwned leaves out what another one of them has made: a RayJob and its Job, which
@@ -362,7 +352,7 @@ func (l *looker) ofPod(ctx context.Context, p *corev1.Pod) error {
 		case err != nil:
 			return l.cluster.Explain(err, "Job "+p.Namespace+"/"+owner.Name, "why")
 		case job.UID == owner.UID:
-			l.facts.Jobs = nil // the question is about this pod alone
+			l.facts.Owner = job
 		}
 		return nil
 	}
