@@ -3,8 +3,10 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -71,12 +73,13 @@ the pod would fail, and its Job run again.
 Each pod is read again right before. It never deletes one: its Job would start the work
 again. It is safe to repeat, and beside another rescue.
 
-Exit code 1 means that something was shown and not done, refused, or failed.`,
+Exit code 1 means that something was shown and not done, refused, failed, or was asked
+to stop and still drains.`,
 		Example: `  kubectl jobmesh rescue
   kubectl jobmesh rescue -n prod migrate --yes
   jobmesh rescue -A --older-than 10m --yes -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runRescue(cmd.Context(), streams, o, cmp.Or(o.image, imageOf(l)), cmd.CommandPath(), args)
+			return runRescue(cmd.Context(), streams, o, l, cmd.CommandPath(), args)
 		},
 		ValidArgsFunction: func(cmd *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
 			return completeObjects(cmd.Context(), o.cluster, word)
@@ -93,15 +96,24 @@ Exit code 1 means that something was shown and not done, refused, or failed.`,
 	return cmd
 }
 
-// imageOf is the image of the wrapper that the program was linked with, empty for none.
-func imageOf(l linked) string {
-	if l.imageRepository == "" || l.imageDigest == "" {
-		return ""
+// wrapper is the image for --via ephemeral: the one that was named, or that which inject would
+// write. It is empty where no digest is known.
+func (o rescueOptions) wrapper(l linked) (string, error) {
+	if o.image != "" || rescue.Via(o.via) != rescue.Ephemeral {
+		return o.image, nil
 	}
-	return l.imageRepository + "@" + l.imageDigest
+	file, err := readSettings("")
+	if err != nil {
+		return "", err
+	}
+	image, err := wrapperImage(l, file)
+	if err != nil || image.Repository == "" || image.Digest == "" {
+		return "", err
+	}
+	return path.Join(image.Registry, image.Repository) + at(image.Digest), nil
 }
 
-func runRescue(ctx context.Context, streams Streams, o rescueOptions, image, program string, args []string) error {
+func runRescue(ctx context.Context, streams Streams, o rescueOptions, l linked, program string, args []string) error {
 	if err := o.output.check(); err != nil {
 		return err
 	}
@@ -118,6 +130,10 @@ func runRescue(ctx context.Context, streams Streams, o rescueOptions, image, pro
 			return err
 		}
 		targets = append(targets, t)
+	}
+	image, err := o.wrapper(l)
+	if err != nil {
+		return err
 	}
 	c, err := o.cluster.Connect()
 	if err != nil {
@@ -145,7 +161,7 @@ func runRescue(ctx context.Context, streams Streams, o rescueOptions, image, pro
 	if err != nil {
 		return err
 	}
-	return verdictOf(streams, result, o.yes, strings.Join(append([]string{program}, args...), " "))
+	return rescueVerdict(streams, result, o.yes, strings.Join(append([]string{program}, args...), " "))
 }
 
 // planned decides over all pods, in the order of their names.
@@ -222,9 +238,9 @@ func printRescue(out io.Writer, r rescueResult, all bool) error {
 	return w.Flush()
 }
 
-// verdictOf is the exit code.
-func verdictOf(streams Streams, r rescueResult, did bool, again string) error {
-	var shown, refused, failed, ended, denied int
+// rescueVerdict is the exit code. again is the command that was typed.
+func rescueVerdict(streams Streams, r rescueResult, did bool, again string) error {
+	var shown, refused, failed, asked, ended, denied int
 	for _, p := range r.Pods {
 		switch {
 		case p.Action == rescue.Refuse:
@@ -236,6 +252,8 @@ func verdictOf(streams Streams, r rescueResult, did bool, again string) error {
 			if fault.Code(p.err) == fault.Auth {
 				denied++
 			}
+		case p.Result == rescue.Asked:
+			asked++
 		case p.Action == rescue.End:
 			ended++
 		}
@@ -246,10 +264,14 @@ func verdictOf(streams Streams, r rescueResult, did bool, again string) error {
 		return fault.New(fault.Findings, fmt.Errorf("%s, %d can be ended, %d refused", pods, shown, refused), again+" --yes ends what can be")
 	case shown > 0:
 		return fault.New(fault.Findings, fmt.Errorf("%s, %d can be ended", pods, shown), again+" --yes does it")
-	case failed > 0 && denied == failed && ended == 0:
+	case failed > 0 && denied == failed && ended+asked == 0:
 		return fault.New(fault.Auth, fmt.Errorf("%s, %d may not be ended", pods, failed), "jobmesh rbac rescue prints the rights that this needs")
-	case failed+refused > 0:
-		return fault.New(fault.Findings, fmt.Errorf("%s, %d ended, %d refused, %d failed", pods, ended, refused, failed))
+	case failed+refused+asked > 0:
+		counts := []string{pods, fmt.Sprintf("%d ended", ended), fmt.Sprintf("%d refused", refused), fmt.Sprintf("%d failed", failed)}
+		if asked > 0 {
+			counts = slices.Insert(counts, 2, fmt.Sprintf("%d asked and not ended yet", asked))
+		}
+		return fault.New(fault.Findings, errors.New(strings.Join(counts, ", ")))
 	}
 	if ended == 0 {
 		streams.say("jobmesh: %s, none has to be ended", pods)

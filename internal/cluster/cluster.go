@@ -13,7 +13,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -42,7 +41,6 @@ const (
 type Flags struct {
 	config *genericclioptions.ConfigFlags
 	all    bool
-	scoped bool
 }
 
 // NewFlags returns flags that nobody has set.
@@ -67,7 +65,7 @@ func (f *Flags) Register(flags *pflag.FlagSet, scoped bool) {
 			flags.AddFlag(flag)
 		}
 	})
-	if f.scoped = scoped; scoped {
+	if scoped {
 		flags.BoolVarP(&f.all, "all-namespaces", "A", false, "in all namespaces")
 	}
 }
@@ -92,16 +90,12 @@ func Names() []string {
 	return names
 }
 
-// AllNamespaces tells whether all namespaces were asked for.
-func (f *Flags) AllNamespaces() bool { return f.all }
-
 // A Cluster is a connection to one. It is made without asking anything.
 type Cluster struct {
 	core      kubernetes.Interface
 	config    *rest.Config
 	namespace string
-	// asker counts the requests and knows the clock of the server.
-	asker *asker
+	clock     *clock
 }
 
 // Connect finds the cluster.
@@ -121,7 +115,7 @@ func (f *Flags) Connect() (*Cluster, error) {
 	if err != nil {
 		return nil, f.explainConfig(err, loader)
 	}
-	c := &Cluster{namespace: namespace, asker: &asker{}}
+	c := &Cluster{namespace: namespace, clock: &clock{}}
 	if f.all {
 		c.namespace = ""
 	}
@@ -130,96 +124,68 @@ func (f *Flags) Connect() (*Cluster, error) {
 	config.WarningHandler = rest.NoWarnings{}
 	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
 	c.config = rest.CopyConfig(config) // without what is wrapped around it here: streams take none of it
-	config.Wrap(c.asker.around)
+	config.Wrap(c.clock.around)
 	if c.core, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, f.explainConfig(err, loader)
 	}
 	return c, nil
 }
 
-// contexts are the names of the contexts that there are.
-func contexts(loader clientcmd.ClientConfig) []string {
-	raw, err := loader.RawConfig()
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for name := range raw.Contexts {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // Namespace is the one that was asked for, empty for all.
 func (c *Cluster) Namespace() string { return c.namespace }
 
-// Requests is how many requests were sent.
-func (c *Cluster) Requests() int { return c.asker.count() }
-
 // Now is the time by the clock of the server, to a second: ages are differences of times
 // that it wrote, and the clock here may be off.
-func (c *Cluster) Now() time.Time { return c.asker.now() }
+func (c *Cluster) Now() time.Time { return c.clock.now() }
 
 // ClockOff is how far the clock here is before that of the server, 0 for less than a minute.
 func (c *Cluster) ClockOff() time.Duration {
-	if off := c.asker.behind(); off.Abs() >= time.Minute {
+	if off := c.clock.behind(); off.Abs() >= time.Minute {
 		return -off
 	}
 	return 0
 }
 
-// asker stands around the transport.
-type asker struct {
+// A clock stands around the transport, and knows the time of the server.
+type clock struct {
 	mutex sync.Mutex
-	sent  int
 	// late is what has to be added to the clock here; known once the server has said it.
 	late  time.Duration
 	known bool
 }
 
-func (a *asker) around(next http.RoundTripper) http.RoundTripper { return &counted{a, next} }
+func (c *clock) around(next http.RoundTripper) http.RoundTripper { return &timed{c, next} }
 
-type counted struct {
-	asker *asker
+type timed struct {
+	clock *clock
 	next  http.RoundTripper
 }
 
-func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t *timed) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
-	response, err := c.next.RoundTrip(r)
-	c.asker.mutex.Lock()
-	defer c.asker.mutex.Unlock()
-	c.asker.sent++
-	if err != nil || c.asker.known {
+	response, err := t.next.RoundTrip(r)
+	t.clock.mutex.Lock()
+	defer t.clock.mutex.Unlock()
+	if err != nil || t.clock.known {
 		return response, err
 	}
 	if said, wrong := http.ParseTime(response.Header.Get("Date")); wrong == nil {
 		// The header has whole seconds, and was written between began and now.
-		c.asker.late, c.asker.known = said.Add(time.Second/2).Sub(began.Add(time.Since(began)/2)), true
+		t.clock.late, t.clock.known = said.Add(time.Second/2).Sub(began.Add(time.Since(began)/2)), true
 	}
 	return response, err
 }
 
-func (a *asker) count() int {
-	a.mutex.Lock()
-	defer a.mutex.Unlock()
-	return a.sent
+func (c *clock) behind() time.Duration {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.late
 }
 
-func (a *asker) behind() time.Duration {
-	a.mutex.Lock()
-	defer a.mutex.Unlock()
-	return a.late
-}
-
-func (a *asker) now() time.Time {
-	late := a.behind()
+func (c *clock) now() time.Time {
+	late := c.behind()
 	if late.Abs() < 2*time.Second {
 		late = 0 // as exact as the header is
 	}
 	return time.Now().Add(late)
 }
-
-// joined writes a list as people do.
-func joined(words []string) string { return strings.Join(words, ", ") }

@@ -1,13 +1,16 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,22 +23,8 @@ import (
 
 // explainConfig says what is wrong with the kubeconfig.
 func (f *Flags) explainConfig(err error, loader clientcmd.ClientConfig) error {
-	name := *f.config.Context
-	if clientcmd.IsContextNotFound(err) || strings.Contains(err.Error(), "does not exist") && name != "" {
-		known := contexts(loader)
-		if name == "" {
-			if raw, wrong := loader.RawConfig(); wrong == nil {
-				name = raw.CurrentContext
-			}
-		}
-		var hints []string
-		if near, ok := nearest.Guess(name, known); ok {
-			hints = append(hints, "did you mean --context "+near+"?")
-		}
-		if len(known) > 0 {
-			hints = append(hints, "the contexts are "+printable.Text(joined(known)))
-		}
-		return fault.New(fault.Usage, fmt.Errorf("context %q is not in the kubeconfig", name), append(hints, "kubectl config get-contexts")...)
+	if wrong := f.unknownName(loader); wrong != nil {
+		return wrong
 	}
 	var missing *fs.PathError
 	switch {
@@ -46,6 +35,36 @@ func (f *Flags) explainConfig(err error, loader clientcmd.ClientConfig) error {
 			"export KUBECONFIG=FILE, or --kubeconfig FILE", "kubectl config view shows what kubectl reads")
 	}
 	return fault.New(fault.Usage, fmt.Errorf("kubeconfig: %s", oneLine(err)), "kubectl config view shows what kubectl reads")
+}
+
+// unknownName finds a name that was asked for, or is the current one, and that is not in the
+// kubeconfig.
+func (f *Flags) unknownName(loader clientcmd.ClientConfig) error {
+	raw, err := loader.RawConfig()
+	if err != nil {
+		return nil
+	}
+	for _, asked := range []struct {
+		flag, name, list string
+		known            []string
+	}{
+		{"context", cmp.Or(*f.config.Context, raw.CurrentContext), "get-contexts", slices.Sorted(maps.Keys(raw.Contexts))},
+		{"cluster", *f.config.ClusterName, "get-clusters", slices.Sorted(maps.Keys(raw.Clusters))},
+		{"user", *f.config.AuthInfoName, "get-users", slices.Sorted(maps.Keys(raw.AuthInfos))},
+	} {
+		if asked.name == "" || slices.Contains(asked.known, asked.name) || asked.flag == "context" && len(asked.known) == 0 && *f.config.Context == "" {
+			continue
+		}
+		var hints []string
+		if near, ok := nearest.Guess(asked.name, asked.known); ok {
+			hints = append(hints, "did you mean --"+asked.flag+" "+near+"?")
+		}
+		if len(asked.known) > 0 {
+			hints = append(hints, "the "+asked.flag+"s are "+printable.Text(strings.Join(asked.known, ", ")))
+		}
+		return fault.New(fault.Usage, fmt.Errorf("%s %q is not in the kubeconfig", asked.flag, asked.name), append(hints, "kubectl config "+asked.list)...)
+	}
+	return nil
 }
 
 // Explain makes one sentence of an error of the API, with the exit code that it deserves.
@@ -125,12 +144,11 @@ func oneLine(err error) string {
 
 // ExplainDial says in a few words why a port of a pod cannot be reached.
 func (c *Cluster) ExplainDial(err error) error {
-	text := oneLine(inner(err))
 	switch {
 	case isTimeout(err):
 		return fault.New(fault.Registry, errors.New("the port-forward does not come about in time"))
-	case IsDenied(err) || strings.Contains(text, "orbidden"):
+	case IsDenied(err):
 		return fault.New(fault.Auth, errors.New("port-forward is not allowed (create pods/portforward)"), "jobmesh rbac rescue prints the rights that this needs")
 	}
-	return errors.New(text)
+	return errors.New(oneLine(inner(err)))
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	//lint:ignore SA1019 the dialers of client-go still fail with the errors of this package
 	"k8s.io/apimachinery/pkg/util/httpstream"
@@ -21,6 +22,8 @@ import (
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/client-go/util/exec"
+	"k8s.io/client-go/util/retry"
 	streaming "k8s.io/streaming/pkg/httpstream"
 )
 
@@ -36,12 +39,13 @@ func (c *Cluster) sub(namespace, pod, name string) *url.URL {
 // others could use meanwhile. It needs the right to create pods/portforward.
 func (c *Cluster) Dial(ctx context.Context, namespace, pod string, port uint16) (net.Conn, error) {
 	at := c.sub(namespace, pod, "portforward")
-	transport, upgrader, err := spdy.RoundTripperFor(c.config)
+	config, refused := c.streaming()
+	transport, upgrader, err := spdy.RoundTripperFor(config)
 	if err != nil {
 		return nil, err
 	}
 	old := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, at)
-	tunnel, err := portforward.NewSPDYOverWebsocketDialer(at, c.config)
+	tunnel, err := portforward.NewSPDYOverWebsocketDialer(at, config)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +58,7 @@ func (c *Cluster) Dial(ctx context.Context, namespace, pod string, port uint16) 
 	go func() {
 		stream, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
 		if err != nil {
-			done <- dialed{nil, err}
+			done <- dialed{nil, refused.or(err)}
 			return
 		}
 		conn, err := open(stream, port)
@@ -185,11 +189,12 @@ func (f *forwarded) SetWriteDeadline(t time.Time) error { return f.SetDeadline(t
 func (c *Cluster) Run(ctx context.Context, namespace, pod, container string, command []string) (string, error) {
 	at := c.core.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").VersionedParams(
 		&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec).URL()
-	socket, err := remotecommand.NewWebSocketExecutor(c.config, http.MethodGet, at.String())
+	config, refused := c.streaming()
+	socket, err := remotecommand.NewWebSocketExecutor(config, http.MethodGet, at.String())
 	if err != nil {
 		return "", err
 	}
-	old, err := remotecommand.NewSPDYExecutor(c.config, http.MethodPost, at)
+	old, err := remotecommand.NewSPDYExecutor(config, http.MethodPost, at)
 	if err != nil {
 		return "", err
 	}
@@ -199,7 +204,7 @@ func (c *Cluster) Run(ctx context.Context, namespace, pod, container string, com
 	}
 	var said bounded
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &said, Stderr: &said})
-	return said.String(), err
+	return said.String(), refused.or(err)
 }
 
 // bounded keeps the beginning of what is written.
@@ -221,11 +226,35 @@ func (b *bounded) String() string {
 	return string(b.text)
 }
 
-// AddEphemeral adds a container to a pod that runs. It stays in the pod's spec. It needs the
-// right to update pods/ephemeralcontainers.
-func (c *Cluster) AddEphemeral(ctx context.Context, pod *corev1.Pod, container corev1.EphemeralContainer) error {
-	changed := pod.DeepCopy()
-	changed.Spec.EphemeralContainers = append(changed.Spec.EphemeralContainers, container)
-	_, err := c.core.CoreV1().Pods(pod.Namespace).UpdateEphemeralContainers(ctx, pod.Name, changed, metav1.UpdateOptions{})
-	return err
+// ExitCode is the code with which a program of Run has ended; exited is false where the error
+// says something else.
+func ExitCode(err error) (code int, exited bool) {
+	var ended exec.CodeExitError
+	exited = errors.As(err, &ended)
+	return ended.Code, exited
+}
+
+// AddEphemeral adds a container to a pod that runs, with a number behind the name. It stays in
+// the pod's spec. Where the pod has been changed since it was read, as by the container before
+// this one, it is read again. It needs the right to update pods/ephemeralcontainers.
+func (c *Cluster) AddEphemeral(ctx context.Context, pod *corev1.Pod, name string, container corev1.EphemeralContainer) error {
+	pods, uid := c.core.CoreV1().Pods(pod.Namespace), pod.UID
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		changed := pod.DeepCopy()
+		container.Name = fmt.Sprintf("%s-%d", name, len(changed.Spec.EphemeralContainers)+1)
+		changed.Spec.EphemeralContainers = append(changed.Spec.EphemeralContainers, container)
+		_, err := pods.UpdateEphemeralContainers(ctx, pod.Name, changed, metav1.UpdateOptions{})
+		if !apierrors.IsConflict(err) {
+			return err
+		}
+		again, unread := pods.Get(ctx, pod.Name, metav1.GetOptions{})
+		switch {
+		case unread != nil:
+			return unread
+		case again.UID != uid:
+			return apierrors.NewNotFound(corev1.Resource("pods"), pod.Name) // another one has its name
+		}
+		pod = again
+		return err
+	})
 }

@@ -106,7 +106,7 @@ func Decide(p *running.Pod, o Options) Plan {
 // where it is.
 func leave(p *running.Pod, o Options) string {
 	switch {
-	case p.Status.Phase == corev1.PodSucceeded, p.Status.Phase == corev1.PodFailed:
+	case running.HasEnded(p.Pod):
 		return "it has ended"
 	case p.DeletionTimestamp != nil:
 		return "it is being deleted"

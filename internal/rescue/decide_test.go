@@ -2,6 +2,7 @@ package rescue_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,26 +141,47 @@ func willRun(p *corev1.Pod, c corev1.Container, s *corev1.ContainerStatus) bool 
 	if s == nil || s.State.Terminated == nil {
 		return true
 	}
-	code := s.State.Terminated.ExitCode
-	for _, r := range c.RestartPolicyRules {
-		found := false
-		for _, v := range r.ExitCodes.Values {
-			found = found || v == code
-		}
-		if found == (r.ExitCodes.Operator == corev1.ContainerRestartRuleOnExitCodesOpIn) {
-			return true
-		}
+	if _, found := rule(c, s.State.Terminated.ExitCode); found {
+		return true
 	}
 	policy := string(p.Spec.RestartPolicy)
 	if c.RestartPolicy != nil {
 		policy = string(*c.RestartPolicy)
 	}
-	return policy == "Always" || policy == "OnFailure" && code != 0
+	return policy == "Always" || policy == "OnFailure" && s.State.Terminated.ExitCode != 0
+}
+
+// rule is the action of the first rule of a container that is for an exit code.
+func rule(c corev1.Container, code int32) (action corev1.ContainerRestartRuleAction, found bool) {
+	for _, r := range c.RestartPolicyRules {
+		if slices.Contains(r.ExitCodes.Values, code) == (r.ExitCodes.Operator == corev1.ContainerRestartRuleOnExitCodesOpIn) {
+			return r.Action, true
+		}
+	}
+	return "", false
+}
+
+// all tells whether the end of a container starts all of them again, itself too.
+func all(c corev1.Container, s *corev1.ContainerStatus) bool {
+	if s == nil || s.State.Terminated == nil {
+		return false
+	}
+	action, _ := rule(c, s.State.Terminated.ExitCode)
+	return action == corev1.ContainerRestartRuleActionRestartAllContainers
+}
+
+func statusOf(p *corev1.Pod, name string) *corev1.ContainerStatus {
+	for i := range p.Status.ContainerStatuses {
+		if s := &p.Status.ContainerStatuses[i]; s.Name == name {
+			return s
+		}
+	}
+	return nil
 }
 
 // Nobody who works, or will work again, is ever touched, whatever the pod is made of.
 func TestNoneThatWorksIsTouched(t *testing.T) {
-	random := rand.New(rand.NewPCG(18, 26))
+	random, linter := rand.New(rand.NewPCG(18, 26)), lint.New(lint.Profile{}, nil)
 	pick := func(n int) bool { return random.IntN(n) == 0 }
 	policies := []corev1.ContainerRestartPolicy{corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure, corev1.ContainerRestartPolicyAlways}
 	actions := []corev1.ContainerRestartRuleAction{corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleActionRestartAllContainers}
@@ -168,7 +190,16 @@ func TestNoneThatWorksIsTouched(t *testing.T) {
 		{Name: "istio-proxy", Image: "istio/proxyv2"}, {Name: "linkerd-proxy", Image: "linkerd/proxy"}, {Name: "daprd", Image: "daprd"},
 		{Name: "db", Image: "cloud-sql-proxy"}, {Name: "logs", Image: "fluent-bit"},
 	}
-	touched := 0
+	rules := func() (all []corev1.ContainerRestartRule) {
+		for range random.IntN(3) {
+			all = append(all, corev1.ContainerRestartRule{
+				Action:    actions[random.IntN(2)],
+				ExitCodes: &corev1.ContainerRestartRuleOnExitCodes{Operator: operators[random.IntN(2)], Values: []int32{int32(random.IntN(3))}},
+			})
+		}
+		return all
+	}
+	touched, cleared := 0, 0
 	for i := range 3000 {
 		p := &corev1.Pod{}
 		p.Name, p.Namespace = "p", "prod"
@@ -179,12 +210,7 @@ func TestNoneThatWorksIsTouched(t *testing.T) {
 			c := corev1.Container{Name: "work" + string(rune('a'+j)), Image: "example.com/work", Command: []string{"work"}}
 			if pick(3) {
 				c.RestartPolicy = &policies[random.IntN(3)]
-				for range random.IntN(3) {
-					c.RestartPolicyRules = append(c.RestartPolicyRules, corev1.ContainerRestartRule{
-						Action:    actions[random.IntN(2)],
-						ExitCodes: &corev1.ContainerRestartRuleOnExitCodes{Operator: operators[random.IntN(2)], Values: []int32{int32(random.IntN(3))}},
-					})
-				}
+				c.RestartPolicyRules = rules()
 			}
 			p.Spec.Containers = append(p.Spec.Containers, c)
 			var status *corev1.ContainerStatus
@@ -205,24 +231,41 @@ func TestNoneThatWorksIsTouched(t *testing.T) {
 			}
 		}
 		for _, b := range besides {
-			if pick(2) {
-				p.Spec.Containers = append(p.Spec.Containers, b)
-				p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, runs(b.Name))
+			if !pick(2) {
+				continue
 			}
+			status := runs(b.Name)
+			// The end of a helper may start all containers again, the work too.
+			if pick(8) {
+				b.RestartPolicy, b.RestartPolicyRules = &policies[0], rules()
+				status = ended(b.Name, int32(random.IntN(3)))
+				if all(b, &status) {
+					working = append(working, b.Name)
+				}
+			}
+			p.Spec.Containers = append(p.Spec.Containers, b)
+			p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, status)
 		}
 		random.Shuffle(len(p.Spec.Containers), func(a, b int) {
 			p.Spec.Containers[a], p.Spec.Containers[b] = p.Spec.Containers[b], p.Spec.Containers[a]
 		})
+		if slices.ContainsFunc(p.Spec.Containers, func(c corev1.Container) bool { return all(c, statusOf(p, c.Name)) }) {
+			cleared++
+		}
+		read, err := running.Read(p, linter)
+		require.NoError(t, err)
 		for _, via := range []rescue.Via{rescue.PortForward, rescue.Exec, rescue.Ephemeral} {
-			plan := decide(t, p, rescue.Options{Via: via})
+			plan := rescue.Decide(&read, rescue.Options{Via: via, Now: now})
 			if len(working) > 0 {
 				require.Equal(t, rescue.Skip, plan.Action, "pod %d: %v works: %s", i, working, plan.Why)
 			}
 			for _, step := range plan.Steps {
 				require.False(t, strings.HasPrefix(step.Container, "work"))
+				require.NotNil(t, statusOf(p, step.Container).State.Running, "pod %d: %s", i, step.Container)
 				touched++
 			}
 		}
 	}
+	require.Greater(t, cleared, 100, "too few pods were cleared by a rule for the property to say anything")
 	require.Greater(t, touched, 300, "too few pods were stuck for the property to say anything")
 }

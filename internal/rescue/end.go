@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/jobmesh/jobmesh/internal/cluster"
+	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/printable"
@@ -33,8 +33,9 @@ const (
 
 // How long things may take.
 const (
-	// stepLimit is for one request or program.
-	stepLimit = 15 * time.Second
+	// stepLimit is for one request or program, and answerLimit for the answer to a request: it
+	// is the shorter one, so that a silent proxy is told from a connection that does not come.
+	stepLimit, answerLimit = 15 * time.Second, 10 * time.Second
 	// endLimit is how long a container may take to be gone after it was asked, and startLimit
 	// how much longer where a container has to be started for that.
 	endLimit, startLimit = 10 * time.Second, time.Minute
@@ -56,7 +57,7 @@ type Outcome struct {
 	Plan
 	// Result is Ended, Asked or a sentence.
 	Result string
-	// Err is set where the pod was to be ended and was not; Result has its text.
+	// Err is set where the pod was to be ended, and was not or nobody knows; Result has its text.
 	Err error
 }
 
@@ -86,7 +87,9 @@ func (e *Ender) End(ctx context.Context, namespace, name string) (Outcome, error
 			return out, ctx.Err()
 		}
 	}
-	out.Result = e.watch(ctx, namespace, name, out.Steps)
+	if out.Result, out.Err = e.watch(ctx, namespace, name, out.Steps); out.Err != nil {
+		out.Result = printable.Text(out.Err.Error())
+	}
 	return out, ctx.Err()
 }
 
@@ -97,7 +100,7 @@ func (e *Ender) step(ctx context.Context, pod *corev1.Pod, step Step) error {
 	switch e.Options.Via {
 	case Exec:
 		said, err := e.Cluster.Run(ctx, pod.Namespace, pod.Name, step.Container, step.Command)
-		return ranOr(step, said, err)
+		return e.Cluster.Explain(ranOr(step, said, err), "exec", "rescue")
 	case Ephemeral:
 		return e.beside(ctx, pod, step)
 	}
@@ -127,18 +130,22 @@ func (e *Ender) step(ctx context.Context, pod *corev1.Pod, step Step) error {
 	return nil
 }
 
-// ranOr is the error of a program that was run, with the last line that it said. A container
-// that is gone before the program's code is known is what was wanted.
+// The exit codes of a program that the kernel has killed, by SIGKILL and SIGTERM.
+const killed, terminated = 137, 143
+
+// ranOr is the error of a program that was run: where it ended with a code, the last line that
+// it said. A program that was killed has ended with its container, which is what was wanted.
 func ranOr(step Step, said string, err error) error {
-	if err == nil {
+	code, exited := cluster.ExitCode(err)
+	switch {
+	case !exited:
+		return err
+	case code == killed, code == terminated:
 		return nil
 	}
 	said = strings.TrimSpace(said)
 	last := said[strings.LastIndex(said, "\n")+1:]
-	if strings.Contains(err.Error(), "code 137") || strings.Contains(err.Error(), "code 143") {
-		return nil // it ended with the container
-	}
-	return fmt.Errorf("%s: %s", strings.Join(step.Command, " "), cmp.Or(last, err.Error()))
+	return fault.New(fault.Findings, fmt.Errorf("%s: %s", strings.Join(step.Command, " "), cmp.Or(last, err.Error())))
 }
 
 // request sends a stop request from within the pod. A connection that ends without an answer
@@ -161,13 +168,13 @@ func (e *Ender) request(ctx context.Context, pod *corev1.Pod, request string) (c
 	return exchange(ctx, conn, method, at)
 }
 
-func exchange(ctx context.Context, conn net.Conn, method string, at *url.URL) (int, error) {
-	end, ok := ctx.Deadline()
-	if ok {
-		if err := conn.SetDeadline(end); err != nil {
-			return 0, err
-		}
-	}
+// exchange sends a request and reads the code of its answer. The connection is closed when the
+// time is up, so that an end of it after that is no answer.
+func exchange(ctx context.Context, conn io.ReadWriteCloser, method string, at *url.URL) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	r, err := http.NewRequestWithContext(ctx, method, at.String(), nil)
 	if err != nil {
 		return 0, err
@@ -180,10 +187,10 @@ func exchange(ctx context.Context, conn net.Conn, method string, at *url.URL) (i
 	for {
 		response, err := http.ReadResponse(reader, r)
 		switch {
+		case err != nil && ctx.Err() != nil:
+			return 0, fmt.Errorf("%s %s is not answered in time", method, at)
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return 0, nil
-		case err != nil && ctx.Err() != nil:
-			return 0, errors.New("it does not answer in time")
 		case err != nil:
 			return 0, err
 		}
@@ -196,31 +203,46 @@ func exchange(ctx context.Context, conn net.Conn, method string, at *url.URL) (i
 	}
 }
 
-// watch waits until the containers have ended.
-func (e *Ender) watch(ctx context.Context, namespace, name string, steps []Step) string {
+// watch waits until the containers have ended. An error says that nobody knows whether they
+// have: the last look has failed.
+func (e *Ender) watch(ctx context.Context, namespace, name string, steps []Step) (string, error) {
 	limit := endLimit
 	if e.Options.Via == Ephemeral {
 		limit += startLimit
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
+	late := time.NewTimer(limit)
+	defer late.Stop()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		pod, err := e.Cluster.Pod(ctx, namespace, name)
-		if cluster.IsGone(err) || err == nil && over(pod, steps) {
-			return Ended
+		switch {
+		case cluster.IsGone(err), err == nil && over(pod, steps):
+			return Ended, nil
+		case cluster.IsDenied(err):
+			return "", e.unknown(err)
 		}
 		select {
 		case <-ctx.Done():
-			return Asked
+			return "", ctx.Err()
+		case <-late.C:
+			if err != nil {
+				return "", e.unknown(err)
+			}
+			return Asked, nil
 		case <-tick.C:
 		}
 	}
 }
 
+// unknown is the error where a pod cannot be looked at after it was asked. Who was allowed to
+// ask was allowed enough, so it is none of rights.
+func (e *Ender) unknown(err error) error {
+	return fault.New(fault.Registry, e.Cluster.Explain(err, "it was asked to stop, and whether it has is not known", "rescue"))
+}
+
 func over(pod *corev1.Pod, steps []Step) bool {
-	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+	if running.HasEnded(pod) {
 		return true
 	}
 	ended := map[string]bool{}
@@ -235,8 +257,8 @@ func over(pod *corev1.Pod, steps []Step) bool {
 	return true
 }
 
-// beside adds a container that stops the other one. A second try finds the container of the
-// first there, and takes another name.
+// beside adds a container that stops the other one. Its name is one that no container of an
+// earlier try has.
 func (e *Ender) beside(ctx context.Context, pod *corev1.Pod, step Step) error {
 	if e.Image == "" {
 		return errors.New("no image is known; --image names the one of jobmesh-wrap in your registry")
@@ -245,7 +267,7 @@ func (e *Ender) beside(ctx context.Context, pod *corev1.Pod, step Step) error {
 	container := corev1.EphemeralContainer{
 		TargetContainerName: step.Container,
 		EphemeralContainerCommon: corev1.EphemeralContainerCommon{
-			Name: fmt.Sprintf("jobmesh-stop-%d", len(pod.Spec.EphemeralContainers)+1), Image: e.Image, Args: step.Command,
+			Image: e.Image, Args: step.Command,
 			SecurityContext: &corev1.SecurityContext{
 				AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
 				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
@@ -258,6 +280,6 @@ func (e *Ender) beside(ctx context.Context, pod *corev1.Pod, step Step) error {
 	if step.User != 0 {
 		container.SecurityContext.RunAsNonRoot = &yes
 	}
-	err := e.Cluster.AddEphemeral(ctx, pod, container)
+	err := e.Cluster.AddEphemeral(ctx, pod, "jobmesh-stop", container)
 	return e.Cluster.Explain(err, "ephemeral container", "rescue")
 }

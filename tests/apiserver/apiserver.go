@@ -15,8 +15,11 @@ import (
 	"sync"
 	"time"
 
+	apidiscovery "k8s.io/api/apidiscovery/v2"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 )
 
@@ -31,8 +34,13 @@ type Server struct {
 	Hangs bool
 	// Off is added to the clock.
 	Off time.Duration
-	// Proxies are what answers in each pod: ports with the code of the answer.
+	// Proxies are what answers in each pod: ports with the code of the answer; with 0 it takes
+	// the request and says nothing.
 	Proxies map[string]int
+	// AfterStop is, where it is not 0, the Status from the moment on that a proxy was asked to stop.
+	AfterStop int
+	// Old is set for a server that says of its API groups only their names.
+	Old bool
 
 	mutex    sync.Mutex
 	objects  []object
@@ -40,8 +48,8 @@ type Server struct {
 }
 
 type object struct {
-	apiVersion, resource, namespace, name string
-	content                               map[string]any
+	apiVersion, resource, kind, namespace, name string
+	content                                     map[string]any
 }
 
 // New starts a server. The caller closes it.
@@ -84,7 +92,9 @@ func (s *Server) times(text string) string {
 func (s *Server) Add(content map[string]any) {
 	meta, _ := content["metadata"].(map[string]any)
 	text := func(v any) string { t, _ := v.(string); return t }
-	o := object{text(content["apiVersion"]), strings.ToLower(text(content["kind"])) + "s", text(meta["namespace"]), text(meta["name"]), content}
+	kind := text(content["kind"])
+	plural, _ := apimeta.UnsafeGuessKindToResource(schema.GroupVersionKind{Kind: kind})
+	o := object{text(content["apiVersion"]), plural.Resource, kind, text(meta["namespace"]), text(meta["name"]), content}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.objects = slices.DeleteFunc(s.objects, func(other object) bool {
@@ -98,6 +108,17 @@ func (s *Server) Requests() []string {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	return slices.Clone(s.requests)
+}
+
+// Pod is one as it is now, in JSON.
+func (s *Server) Pod(namespace, name string) ([]byte, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	o := s.find(place{apiVersion: "v1", namespace: namespace, resource: "pods", name: name})
+	if o == nil {
+		return nil, fmt.Errorf("there is no pod %s/%s", namespace, name)
+	}
+	return json.Marshal(o.content)
 }
 
 // Kubeconfig writes one that leads to the server, with the namespace prod.
@@ -115,6 +136,7 @@ users: [{name: test, user: {token: secret-token}}]
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mutex.Lock()
 	s.requests = append(s.requests, r.Method+" "+r.URL.Path)
+	status := s.Status
 	s.mutex.Unlock()
 	if s.Hangs {
 		<-r.Context().Done()
@@ -123,8 +145,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", time.Now().Add(s.Off).UTC().Format(http.TimeFormat))
 	p := parse(r.URL.Path)
 	switch {
-	case s.Status != 0:
-		refuse(w, s.Status, "", http.StatusText(s.Status))
+	case status != 0:
+		refuse(w, status, "", http.StatusText(status))
 	case slices.Contains(s.Denied, p.resource):
 		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden,
 			fmt.Sprintf("%s is forbidden: User \"test\" cannot list resource %q in API group \"\"", p.resource, p.resource))
@@ -132,12 +154,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.forward(w, r, p)
 	case p.sub != "" && slices.Contains(s.Denied, "pods/"+p.sub):
 		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden, "pods is forbidden: User \"test\" cannot create resource \"pods/"+p.sub+"\"")
+	case r.Method == http.MethodPut && p.sub == "ephemeralcontainers":
+		s.addBeside(w, r, p)
 	case r.Method != http.MethodGet:
 		refuse(w, http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, "nothing is written here")
 	case r.URL.Path == "/version":
 		answer(w, map[string]any{"gitVersion": "v1.37.2"})
 	case p.resource == "":
-		s.group(w, r.URL.Path)
+		s.group(w, r)
 	case p.name != "":
 		s.one(w, p)
 	default:
@@ -167,24 +191,39 @@ func parse(path string) place {
 	return p
 }
 
-// group answers what API groups there are: those of the objects.
-func (s *Server) group(w http.ResponseWriter, path string) {
+// group answers what API groups there are: those of the objects, with their kinds where the
+// client asks for these.
+func (s *Server) group(w http.ResponseWriter, r *http.Request) {
 	var groups []metav1.APIGroup
+	var kinds []apidiscovery.APIGroupDiscovery
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	for _, o := range s.objects {
 		name, version, ok := strings.Cut(o.apiVersion, "/")
-		if !ok || slices.ContainsFunc(groups, func(g metav1.APIGroup) bool { return g.Name == name }) {
+		if !ok {
 			continue
 		}
-		groups = append(groups, metav1.APIGroup{Name: name, PreferredVersion: metav1.GroupVersionForDiscovery{GroupVersion: o.apiVersion, Version: version}})
+		i := slices.IndexFunc(groups, func(g metav1.APIGroup) bool { return g.Name == name })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, metav1.APIGroup{Name: name, PreferredVersion: metav1.GroupVersionForDiscovery{GroupVersion: o.apiVersion, Version: version}})
+			kinds = append(kinds, apidiscovery.APIGroupDiscovery{
+				ObjectMeta: metav1.ObjectMeta{Name: name}, Versions: []apidiscovery.APIVersionDiscovery{{Version: version}},
+			})
+		}
+		of := &kinds[i].Versions[0]
+		of.Resources = append(of.Resources, apidiscovery.APIResourceDiscovery{Resource: o.resource, ResponseKind: &metav1.GroupVersionKind{Kind: o.kind}})
 	}
-	if path == "/apis" {
+	switch {
+	case r.URL.Path == "/apis" && strings.Contains(r.Header.Get("Accept"), "as=APIGroupDiscoveryList") && !s.Old:
+		answer(w, apidiscovery.APIGroupDiscoveryList{Items: append([]apidiscovery.APIGroupDiscovery{}, kinds...)})
+		return
+	case r.URL.Path == "/apis":
 		answer(w, metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}, Groups: groups})
 		return
 	}
 	for _, g := range groups {
-		if path == "/apis/"+g.Name {
+		if r.URL.Path == "/apis/"+g.Name {
 			answer(w, g)
 			return
 		}
@@ -192,14 +231,22 @@ func (s *Server) group(w http.ResponseWriter, path string) {
 	refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
 }
 
+// find is the object of a place, nil where there is none. The caller holds the mutex.
+func (s *Server) find(p place) *object {
+	for i := range s.objects {
+		if o := &s.objects[i]; o.apiVersion == p.apiVersion && o.resource == p.resource && o.namespace == p.namespace && o.name == p.name {
+			return o
+		}
+	}
+	return nil
+}
+
 func (s *Server) one(w http.ResponseWriter, p place) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	for _, o := range s.objects {
-		if o.apiVersion == p.apiVersion && o.resource == p.resource && o.namespace == p.namespace && o.name == p.name {
-			answer(w, o.content)
-			return
-		}
+	if o := s.find(p); o != nil {
+		answer(w, o.content)
+		return
 	}
 	refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, fmt.Sprintf("%s %q not found", p.resource, p.name))
 }

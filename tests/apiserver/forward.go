@@ -61,7 +61,14 @@ func (s *Server) proxy(data, wrong httpstream.Stream, p place) {
 	if err == nil {
 		s.mutex.Lock()
 		s.requests = append(s.requests, r.Method+" "+r.Host+r.URL.Path)
+		if s.AfterStop != 0 {
+			s.Status = s.AfterStop
+		}
 		s.mutex.Unlock()
+		if code == 0 {
+			_, _ = data.Read(make([]byte, 1)) // until the client has gone
+			return
+		}
 		_, _ = fmt.Fprintf(data, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", code, http.StatusText(code)) // as above
 		if code == http.StatusOK && r.Method == http.MethodPost {
 			s.succeed(p)
@@ -74,8 +81,8 @@ func (s *Server) proxy(data, wrong httpstream.Stream, p place) {
 func (s *Server) succeed(p place) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	for _, o := range s.objects {
-		if status, ok := o.content["status"].(map[string]any); ok && o.resource == "pods" && o.namespace == p.namespace && o.name == p.name {
+	if o := s.find(p); o != nil {
+		if status, ok := o.content["status"].(map[string]any); ok {
 			status["phase"] = string(corev1.PodSucceeded)
 		}
 	}

@@ -3,6 +3,7 @@ package jobmesh
 import (
 	"flag"
 	"io"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,8 +23,8 @@ type denials []string
 func (d *denials) String() string         { return "" }
 func (d *denials) Set(value string) error { *d = append(*d, value); return nil }
 
-// apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE]... FILE... starts a server
-// with these objects, and makes it that of $KUBECONFIG.
+// apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent]... [-after-stop CODE]
+// [-old] FILE... starts a server with these objects, and makes it that of $KUBECONFIG.
 func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	server := apiserver.New()
 	flags := flag.NewFlagSet("apiserver", flag.ContinueOnError)
@@ -33,14 +34,19 @@ func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	server.Proxies = map[string]int{}
 	flags.Func("proxy", "", func(value string) error {
 		port, code, _ := strings.Cut(value, "=")
+		if code == "silent" {
+			code = "0"
+		}
 		n, err := strconv.Atoi(code)
 		server.Proxies[port] = n
 		return err
 	})
+	flags.IntVar(&server.AfterStop, "after-stop", 0, "")
+	flags.BoolVar(&server.Old, "old", false, "")
 	flags.BoolVar(&server.Hangs, "hang", false, "")
 	flags.DurationVar(&server.Off, "off", time.Duration(0), "")
 	if err := flags.Parse(args); err != nil || neg {
-		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE]... FILE...")
+		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent]... [-after-stop CODE] [-old] FILE...")
 	}
 	for _, file := range flags.Args() {
 		ts.Check(server.Load(ts.ReadFile(file)))
@@ -81,4 +87,14 @@ func wasRequested(ts *testscript.TestScript, neg bool, args []string) {
 	if regexp.MustCompile(args[0]).MatchString(all) == neg {
 		ts.Fatalf("requests were:\n%s", all)
 	}
+}
+
+// kept NAMESPACE POD FILE writes a pod as the server of the scenario has it now.
+func writePod(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 || neg {
+		ts.Fatalf("usage: kept NAMESPACE POD FILE")
+	}
+	text, err := ts.Value(serverKey{}).(*serverBox).server.Pod(args[0], args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), text, 0o600))
 }

@@ -85,6 +85,7 @@ func TestScenarios(t *testing.T) {
 			"layoutcopy":  layoutCopy,
 			"push":        pushImage,
 			"registry":    startRegistry,
+			"kept":        writePod,
 			"requested":   wasRequested,
 			"requests":    countRequests,
 			"releases":    startReleases,

@@ -1,0 +1,70 @@
+package apiserver
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+// addBeside takes an update of the ephemeral containers of a pod, if it is one of the pod as it
+// is now. The containers that they are for end then, with 0, and the pod with the last of them.
+func (s *Server) addBeside(w http.ResponseWriter, r *http.Request, p place) {
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the client has gone
+	}
+	var wanted corev1.Pod
+	if _, _, err := scheme.Codecs.UniversalDeserializer().Decode(text, nil, &wanted); err != nil {
+		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error())
+		return
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	o := s.find(p)
+	if o == nil {
+		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, p.name+" not found")
+		return
+	}
+	var pod corev1.Pod
+	if err := into(&pod, o.content); err != nil {
+		panic(err) // a mistake in the test
+	}
+	if pod.ResourceVersion != wanted.ResourceVersion {
+		refuse(w, http.StatusConflict, metav1.StatusReasonConflict, "the object has been modified")
+		return
+	}
+	pod.Spec.EphemeralContainers = wanted.Spec.EphemeralContainers
+	version, _ := strconv.Atoi(pod.ResourceVersion) // none is 0
+	pod.ResourceVersion = strconv.Itoa(version + 1)
+	pod.Status.Phase = corev1.PodSucceeded
+	for i := range pod.Status.ContainerStatuses {
+		status := &pod.Status.ContainerStatuses[i]
+		for _, c := range pod.Spec.EphemeralContainers {
+			if c.TargetContainerName == status.Name {
+				status.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{FinishedAt: metav1.Now()}}
+			}
+		}
+		if status.State.Terminated == nil {
+			pod.Status.Phase = corev1.PodRunning
+		}
+	}
+	o.content = map[string]any{}
+	if err := into(&o.content, pod); err != nil {
+		panic(err)
+	}
+	answer(w, o.content)
+}
+
+// into copies by way of JSON.
+func into(to, from any) error {
+	text, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, to)
+}
