@@ -234,14 +234,16 @@ func ExitCode(err error) (code int, exited bool) {
 	return ended.Code, exited
 }
 
-// AddEphemeral adds a container to a pod that runs, with a number behind the name. It stays in
-// the pod's spec. Where the pod has been changed since it was read, as by the container before
-// this one, it is read again. It needs the right to update pods/ephemeralcontainers.
-func (c *Cluster) AddEphemeral(ctx context.Context, pod *corev1.Pod, name string, container corev1.EphemeralContainer) error {
+// AddEphemeral adds a container to a pod that runs, and returns its name: prefix with a number.
+// It stays in the pod's spec. Where the pod has been changed since it was read, as by the
+// container before this one, it is read again. It needs the right to update
+// pods/ephemeralcontainers.
+func (c *Cluster) AddEphemeral(ctx context.Context, pod *corev1.Pod, prefix string, container corev1.EphemeralContainer) (name string, err error) {
 	pods, uid := c.core.CoreV1().Pods(pod.Namespace), pod.UID
-	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		changed := pod.DeepCopy()
-		container.Name = fmt.Sprintf("%s-%d", name, len(changed.Spec.EphemeralContainers)+1)
+		name = fmt.Sprintf("%s-%d", prefix, len(changed.Spec.EphemeralContainers)+1)
+		container.Name = name
 		changed.Spec.EphemeralContainers = append(changed.Spec.EphemeralContainers, container)
 		_, err := pods.UpdateEphemeralContainers(ctx, pod.Name, changed, metav1.UpdateOptions{})
 		if !apierrors.IsConflict(err) {
@@ -257,4 +259,5 @@ func (c *Cluster) AddEphemeral(ctx context.Context, pod *corev1.Pod, name string
 		pod = again
 		return err
 	})
+	return name, err
 }

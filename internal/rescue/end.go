@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,29 +82,39 @@ func (e *Ender) End(ctx context.Context, namespace, name string) (Outcome, error
 	if out.Action != End {
 		return out, nil
 	}
+	var stoppers []string
 	for _, step := range out.Steps {
-		if err := e.step(ctx, pod, step); err != nil {
+		stopper, err := e.step(ctx, pod, step)
+		if stopper != "" {
+			stoppers = append(stoppers, stopper)
+		}
+		if err != nil {
 			out.Result, out.Err = fmt.Sprintf("`%s`: %s", step.Container, printable.Text(err.Error())), err
 			return out, ctx.Err()
 		}
 	}
-	if out.Result, out.Err = e.watch(ctx, namespace, name, out.Steps); out.Err != nil {
+	if out.Result, out.Err = e.watch(ctx, namespace, name, out.Steps, stoppers); out.Err != nil {
 		out.Result = printable.Text(out.Err.Error())
 	}
 	return out, ctx.Err()
 }
 
-// step does one.
-func (e *Ender) step(ctx context.Context, pod *corev1.Pod, step Step) error {
+// step does one. stopper is the container that was added for it, empty where none was.
+func (e *Ender) step(ctx context.Context, pod *corev1.Pod, step Step) (stopper string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
 	switch e.Options.Via {
 	case Exec:
 		said, err := e.Cluster.Run(ctx, pod.Namespace, pod.Name, step.Container, step.Command)
-		return e.Cluster.Explain(ranOr(step, said, err), "exec", "rescue")
+		return "", e.Cluster.Explain(ranOr(step, said, err), "exec", "rescue")
 	case Ephemeral:
 		return e.beside(ctx, pod, step)
 	}
+	return "", e.ask(ctx, pod, step)
+}
+
+// ask sends the stop request of a proxy.
+func (e *Ender) ask(ctx context.Context, pod *corev1.Pod, step Step) error {
 	row, _ := mesh.ByName(step.Row)
 	if row.StopAfterAnswer {
 		if _, err := e.request(ctx, pod, "GET "+row.Ready[0]); err != nil {
@@ -203,11 +214,11 @@ func exchange(ctx context.Context, conn io.ReadWriteCloser, method string, at *u
 	}
 }
 
-// watch waits until the containers have ended. An error says that nobody knows whether they
-// have: the last look has failed.
-func (e *Ender) watch(ctx context.Context, namespace, name string, steps []Step) (string, error) {
+// watch waits until the containers have ended. stoppers are those that were added to end them.
+// An error says that they will not, or that nobody knows: the last look has failed.
+func (e *Ender) watch(ctx context.Context, namespace, name string, steps []Step, stoppers []string) (string, error) {
 	limit := endLimit
-	if e.Options.Via == Ephemeral {
+	if len(stoppers) > 0 {
 		limit += startLimit
 	}
 	late := time.NewTimer(limit)
@@ -221,6 +232,10 @@ func (e *Ender) watch(ctx context.Context, namespace, name string, steps []Step)
 			return Ended, nil
 		case cluster.IsDenied(err):
 			return "", e.unknown(err)
+		case err == nil:
+			if err := stopped(pod, stoppers, false); err != nil {
+				return "", err
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -229,10 +244,30 @@ func (e *Ender) watch(ctx context.Context, namespace, name string, steps []Step)
 			if err != nil {
 				return "", e.unknown(err)
 			}
-			return Asked, nil
+			return Asked, stopped(pod, stoppers, true)
 		case <-tick.C:
 		}
 	}
+}
+
+// stopped is what has gone wrong with a container that was to stop another one; late counts one
+// that has not ended too.
+func stopped(pod *corev1.Pod, stoppers []string, late bool) error {
+	for _, s := range pod.Status.EphemeralContainerStatuses {
+		ended := s.State.Terminated
+		switch {
+		case !slices.Contains(stoppers, s.Name), ended != nil && ended.ExitCode == 0:
+		case ended != nil:
+			text := strings.TrimSpace(ended.Message)
+			last := text[strings.LastIndex(text, "\n")+1:]
+			return fault.New(fault.Findings, fmt.Errorf("`%s` ended with %d: %s", s.Name, ended.ExitCode, cmp.Or(last, ended.Reason)))
+		case late && s.State.Waiting != nil:
+			return fault.New(fault.Findings, fmt.Errorf("`%s` has not been started: %s", s.Name, cmp.Or(s.State.Waiting.Message, s.State.Waiting.Reason)))
+		case late:
+			return fault.New(fault.Findings, fmt.Errorf("`%s` has not ended", s.Name))
+		}
+	}
+	return nil
 }
 
 // unknown is the error where a pod cannot be looked at after it was asked. Who was allowed to
@@ -257,20 +292,25 @@ func over(pod *corev1.Pod, steps []Step) bool {
 	return true
 }
 
-// beside adds a container that stops the other one. Its name is one that no container of an
-// earlier try has.
-func (e *Ender) beside(ctx context.Context, pod *corev1.Pod, step Step) error {
+// stopperName opens the names of the containers that rescue adds.
+const stopperName = "jobmesh-stop"
+
+// beside adds a container that stops the other one, and returns its name. It keeps to the
+// Pod Security Standard "restricted", as its pod may have to.
+func (e *Ender) beside(ctx context.Context, pod *corev1.Pod, step Step) (string, error) {
 	if e.Image == "" {
-		return errors.New("no image is known; --image names the one of jobmesh-wrap in your registry")
+		return "", errors.New("no image is known; --image names the one of jobmesh-wrap in your registry")
 	}
 	yes, no := true, false
 	container := corev1.EphemeralContainer{
 		TargetContainerName: step.Container,
 		EphemeralContainerCommon: corev1.EphemeralContainerCommon{
 			Image: e.Image, Args: step.Command,
+			TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError, // says why, where it could not
 			SecurityContext: &corev1.SecurityContext{
 				AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
-				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+				Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
 		},
 	}
@@ -280,6 +320,6 @@ func (e *Ender) beside(ctx context.Context, pod *corev1.Pod, step Step) error {
 	if step.User != 0 {
 		container.SecurityContext.RunAsNonRoot = &yes
 	}
-	err := e.Cluster.AddEphemeral(ctx, pod, "jobmesh-stop", container)
-	return e.Cluster.Explain(err, "ephemeral container", "rescue")
+	name, err := e.Cluster.AddEphemeral(ctx, pod, stopperName, container)
+	return name, e.Cluster.Explain(err, "ephemeral container", "rescue")
 }

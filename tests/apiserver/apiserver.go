@@ -37,6 +37,8 @@ type Server struct {
 	// Proxies are what answers in each pod: ports with the code of the answer; with 0 it takes
 	// the request and says nothing.
 	Proxies map[string]int
+	// Beside is the code with which containers end that are added to a pod.
+	Beside int
 	// AfterStop is, where it is not 0, the Status from the moment on that a proxy was asked to stop.
 	AfterStop int
 	// Old is set for a server that says of its API groups only their names.

@@ -12,7 +12,8 @@ import (
 )
 
 // addBeside takes an update of the ephemeral containers of a pod, if it is one of the pod as it
-// is now. The containers that they are for end then, with 0, and the pod with the last of them.
+// is now. The last one ends at once, with the code Beside, and with 0 the container that it is
+// for ends too.
 func (s *Server) addBeside(w http.ResponseWriter, r *http.Request, p place) {
 	text, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -41,23 +42,33 @@ func (s *Server) addBeside(w http.ResponseWriter, r *http.Request, p place) {
 	pod.Spec.EphemeralContainers = wanted.Spec.EphemeralContainers
 	version, _ := strconv.Atoi(pod.ResourceVersion) // none is 0
 	pod.ResourceVersion = strconv.Itoa(version + 1)
-	pod.Status.Phase = corev1.PodSucceeded
-	for i := range pod.Status.ContainerStatuses {
-		status := &pod.Status.ContainerStatuses[i]
-		for _, c := range pod.Spec.EphemeralContainers {
-			if c.TargetContainerName == status.Name {
-				status.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{FinishedAt: metav1.Now()}}
-			}
-		}
-		if status.State.Terminated == nil {
-			pod.Status.Phase = corev1.PodRunning
-		}
+	added := pod.Spec.EphemeralContainers[len(pod.Spec.EphemeralContainers)-1]
+	over := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{FinishedAt: metav1.Now()}}
+	pod.Status.EphemeralContainerStatuses = append(pod.Status.EphemeralContainerStatuses, corev1.ContainerStatus{Name: added.Name, State: over})
+	if s.Beside != 0 {
+		over.Terminated.ExitCode, over.Terminated.Message = int32(s.Beside), "jobmesh-wrap: starts\njobmesh-wrap: it could not\n"
+	} else {
+		end(&pod, added.TargetContainerName, over)
 	}
 	o.content = map[string]any{}
 	if err := into(&o.content, pod); err != nil {
 		panic(err)
 	}
 	answer(w, o.content)
+}
+
+// end ends a container, and the pod with the last of them.
+func end(pod *corev1.Pod, name string, over corev1.ContainerState) {
+	pod.Status.Phase = corev1.PodSucceeded
+	for i := range pod.Status.ContainerStatuses {
+		status := &pod.Status.ContainerStatuses[i]
+		if status.Name == name {
+			status.State = over
+		}
+		if status.State.Terminated == nil {
+			pod.Status.Phase = corev1.PodRunning
+		}
+	}
 }
 
 // into copies by way of JSON.

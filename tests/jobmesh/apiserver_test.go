@@ -24,7 +24,7 @@ func (d *denials) String() string         { return "" }
 func (d *denials) Set(value string) error { *d = append(*d, value); return nil }
 
 // apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent]... [-after-stop CODE]
-// [-old] FILE... starts a server with these objects, and makes it that of $KUBECONFIG.
+// [-beside CODE] [-old] FILE... starts a server with these objects, and makes it that of $KUBECONFIG.
 func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	server := apiserver.New()
 	flags := flag.NewFlagSet("apiserver", flag.ContinueOnError)
@@ -41,12 +41,13 @@ func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 		server.Proxies[port] = n
 		return err
 	})
+	flags.IntVar(&server.Beside, "beside", 0, "")
 	flags.IntVar(&server.AfterStop, "after-stop", 0, "")
 	flags.BoolVar(&server.Old, "old", false, "")
 	flags.BoolVar(&server.Hangs, "hang", false, "")
 	flags.DurationVar(&server.Off, "off", time.Duration(0), "")
 	if err := flags.Parse(args); err != nil || neg {
-		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent]... [-after-stop CODE] [-old] FILE...")
+		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent]... [-beside CODE] [-after-stop CODE] [-old] FILE...")
 	}
 	for _, file := range flags.Args() {
 		ts.Check(server.Load(ts.ReadFile(file)))
