@@ -29,6 +29,8 @@ import (
 	"strings"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/plugin"
@@ -335,7 +337,7 @@ func (r release) documents() (map[string][]byte, error) {
 		External: map[string]any{"created": provenance.Date(r.recipe.Created), "image": r.digest},
 		Internal: map[string]any{"package": "./cmd/jobmesh", "environment": anyOf(r.environment), "settings": ".goreleaser.yaml"},
 		Materials: []provenance.Material{
-			r.revision.Material(labels["org.opencontainers.image.source"]),
+			r.revision.Material(labels[ocispec.AnnotationSource]),
 			{Name: "go", URI: "pkg:generic/go@" + strings.TrimPrefix(r.toolchain, "go")},
 		},
 	}
@@ -343,7 +345,7 @@ func (r release) documents() (map[string][]byte, error) {
 		build.Subjects = append(build.Subjects, provenance.Subject{Name: a.name, Digest: a.digest})
 		bill := sbom.Image{
 			Name: "jobmesh", Version: r.recipe.Version, Archive: a.name, Digest: a.digest, Platform: a.platform, Created: r.recipe.Created,
-			License: labels["org.opencontainers.image.licenses"], Source: labels["org.opencontainers.image.source"], Supplier: labels["org.opencontainers.image.vendor"],
+			License: labels[ocispec.AnnotationLicenses], Source: labels[ocispec.AnnotationSource], Supplier: labels[ocispec.AnnotationVendor],
 			Files: []sbom.File{{Path: "/" + a.path, Content: sbom.ContentOf(a.binary)}},
 		}
 		for _, kind := range []struct {

@@ -46,7 +46,7 @@ func (r release) signatures(key *signature.Key) (map[string][]byte, error) {
 	files := map[string][]byte{keyring: ring}
 	for _, p := range r.plugins {
 		signed, signErr := signer.ClearSign(p.Statement(), r.recipe.Created)
-		files[p.FileName()+".prov"], err = signed, errors.Join(err, signErr)
+		files[p.ProvenanceName()], err = signed, errors.Join(err, signErr)
 	}
 	return files, err
 }

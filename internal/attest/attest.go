@@ -12,6 +12,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/mod/modfile"
 
 	"github.com/jobmesh/jobmesh/internal/image"
@@ -105,8 +106,8 @@ func Image(x *image.Index, facts Facts) ([]image.Attachment, error) {
 // that, not of the clock.
 func Annotations(name string, created time.Time) map[string]string {
 	return map[string]string{
-		"org.opencontainers.image.created": provenance.Date(created),
-		"org.opencontainers.image.title":   name,
+		ocispec.AnnotationCreated: provenance.Date(created),
+		ocispec.AnnotationTitle:   name,
 	}
 }
 
@@ -125,9 +126,9 @@ type part struct {
 func partsOf(x *image.Index) []part {
 	base := sbom.Image{
 		Name: x.Recipe.Name, Version: x.Recipe.Version, Created: x.Recipe.Created,
-		License:  x.Recipe.Labels["org.opencontainers.image.licenses"],
-		Source:   x.Recipe.Labels["org.opencontainers.image.source"],
-		Supplier: x.Recipe.Labels["org.opencontainers.image.vendor"],
+		License:  x.Recipe.Labels[ocispec.AnnotationLicenses],
+		Source:   x.Recipe.Labels[ocispec.AnnotationSource],
+		Supplier: x.Recipe.Labels[ocispec.AnnotationVendor],
 	}
 	index := base
 	index.Digest = x.Blob.Descriptor.Digest.String()
@@ -151,7 +152,7 @@ func buildOf(x *image.Index, facts Facts, parts []part, byproducts []provenance.
 		Version:    x.Recipe.Version,
 		Byproducts: byproducts,
 		Materials: append([]provenance.Material{
-			facts.Revision.Material(x.Recipe.Labels["org.opencontainers.image.source"]),
+			facts.Revision.Material(x.Recipe.Labels[ocispec.AnnotationSource]),
 			{Name: "go", URI: "pkg:generic/go@" + strings.TrimPrefix(facts.Toolchain, "go")},
 		}, facts.Modules...),
 	}

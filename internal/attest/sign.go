@@ -2,6 +2,7 @@ package attest
 
 import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/provenance"
@@ -20,8 +21,8 @@ func Sign(key *signature.Key, subjects []v1.Descriptor, attachments []image.Atta
 		}
 		annotations := signature.Annotations(predicateType)
 		// The date of the image, as cosign has that of the clock there.
-		if created := from["org.opencontainers.image.created"]; created != "" {
-			annotations["org.opencontainers.image.created"] = created
+		if created := from[ocispec.AnnotationCreated]; created != "" {
+			annotations[ocispec.AnnotationCreated] = created
 		}
 		a, err := image.Attach(subject, signature.MediaType, bundle, annotations)
 		all = append(all, a)

@@ -63,7 +63,7 @@ func TestAttachmentsInALayout(t *testing.T) {
 	assert.Equal(t, string(kind), all[1].ArtifactType)
 	assert.Equal(t, types.OCIImageIndex, all[0].MediaType, "the image comes first")
 	for _, d := range all[1:] {
-		assert.NotContains(t, d.Annotations, refName, "one named entry")
+		assert.NotContains(t, d.Annotations, ocispec.AnnotationRefName, "one named entry")
 		assert.NotContains(t, d.Annotations, containerdName)
 	}
 	write(t, x, dir, ref)
@@ -102,7 +102,7 @@ func TestAttachmentsOfOthers(t *testing.T) {
 		return notes
 	}
 	assert.ElementsMatch(t, []string{"foreign", "of the other", "new"}, notes())
-	assert.Equal(t, ref.Tag, listed(t, dir)[0].Annotations[refName], "the images keep their places")
+	assert.Equal(t, ref.Tag, listed(t, dir)[0].Annotations[ocispec.AnnotationRefName], "the images keep their places")
 
 	third := assembled(t, "three")
 	write(t, third, dir, ref)

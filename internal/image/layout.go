@@ -12,6 +12,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/jobmesh/jobmesh/internal/regular"
 	"github.com/jobmesh/jobmesh/internal/replace"
@@ -20,7 +21,6 @@ import (
 // Annotations by which readers find an image in a layout: the first is OCI's,
 // the second containerd's, whose import shows nothing without it.
 const (
-	refName        = "org.opencontainers.image.ref.name"
 	containerdName = "io.containerd.image.name"
 	// containerdSubject says that an entry is about another.
 	containerdSubject = "io.containerd.manifest.subject"
@@ -216,7 +216,7 @@ func ErrorAt(path string, err error) error {
 
 // Listed is the entry of the image in a layout's list.
 func (r Reference) Listed(index v1.Descriptor) v1.Descriptor {
-	index.Annotations = map[string]string{refName: r.Tag, containerdName: r.String()}
+	index.Annotations = map[string]string{ocispec.AnnotationRefName: r.Tag, containerdName: r.String()}
 	return index
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/jobmesh/jobmesh/internal/regular"
 )
@@ -80,7 +81,7 @@ func (x *Index) replaces(a Attachment) bool {
 
 // attachmentAt reads what a layout lists, if it is an attachment.
 func attachmentAt(dir string, d v1.Descriptor) (Attachment, bool) {
-	if d.Annotations[refName] != "" || !d.MediaType.IsImage() {
+	if d.Annotations[ocispec.AnnotationRefName] != "" || !d.MediaType.IsImage() {
 		return Attachment{}, false
 	}
 	text, err := regular.ReadFile(filepath.Join(dir, blobFolder, d.Digest.Hex), maxNode)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
@@ -50,9 +51,6 @@ type Recipe struct {
 	// Missing are the platforms for which there is no such binary.
 	Missing []string `json:"-"`
 }
-
-// titleLabel is the label by which verify knows which image it is.
-const titleLabel = "org.opencontainers.image.title"
 
 // latestEpoch is the end of the year 9999, the last that RFC 3339 can write.
 const latestEpoch = 253402300799
@@ -106,8 +104,8 @@ func (r *Recipe) read(text []byte) error {
 	if err := yaml.UnmarshalStrict(text, r); err != nil {
 		return err
 	}
-	if title := r.Labels[titleLabel]; title != "" && title != r.Name {
-		return fmt.Errorf("labels.%s: %q is not %s, the name of the image", titleLabel, title, r.Name)
+	if title := r.Labels[ocispec.AnnotationTitle]; title != "" && title != r.Name {
+		return fmt.Errorf("labels.%s: %q is not %s, the name of the image", ocispec.AnnotationTitle, title, r.Name)
 	}
 	if r.Download != nil {
 		return r.Download.check(*r)
@@ -143,9 +141,9 @@ func (r Recipe) Files() []string {
 // annotations returns the labels with those that follow from the release.
 func (r Recipe) annotations() map[string]string {
 	all := map[string]string{
-		titleLabel:                         r.Name,
-		"org.opencontainers.image.version": r.Version,
-		"org.opencontainers.image.created": r.Created.Format(time.RFC3339),
+		ocispec.AnnotationTitle:   r.Name,
+		ocispec.AnnotationVersion: r.Version,
+		ocispec.AnnotationCreated: r.Created.Format(time.RFC3339),
 	}
 	for k, v := range r.Labels {
 		all[k] = v

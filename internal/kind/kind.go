@@ -21,6 +21,8 @@ type Kind struct {
 	// Templates are its pod templates. Most kinds have one; one with several sorts of pods,
 	// such as a launcher and workers, has one for each sort.
 	Templates []Template
+	// Immutable says that the pods of an object cannot be changed once it is there.
+	Immutable bool
 	// Source is where these facts stand, with the version that they were checked against.
 	Source string
 }

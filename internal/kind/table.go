@@ -42,19 +42,19 @@ const (
 
 // Table holds the kinds that are known, in the order in which they are listed.
 var Table = []Kind{
-	{Group: "batch", Kind: "Job", Source: batch, Templates: []Template{
+	{Group: "batch", Kind: "Job", Immutable: true, Source: batch, Templates: []Template{
 		{Path: []string{"spec", "template"}, Restart: forJobs, Inject: Always},
 	}},
 	{Group: "batch", Kind: "CronJob", Source: batch, Templates: []Template{
 		{Path: []string{"spec", "jobTemplate", "spec", "template"}, Restart: forJobs, Inject: Always},
 	}},
-	{Kind: "Pod", Source: core, Templates: []Template{
+	{Kind: "Pod", Immutable: true, Source: core, Templates: []Template{
 		{Pods: ByPolicy, Restart: forPods, Inject: Hook},
 	}},
 	{Group: "keda.sh", Kind: "ScaledJob", Source: keda, Templates: []Template{
 		{Path: []string{"spec", "jobTargetRef", "template"}, Restart: forJobs, Inject: Always},
 	}},
-	{Group: "jobset.x-k8s.io", Kind: "JobSet", Source: jobset, Templates: []Template{
+	{Group: "jobset.x-k8s.io", Kind: "JobSet", Immutable: true, Source: jobset, Templates: []Template{
 		{Path: []string{"spec", "replicatedJobs", Every, "template", "spec", "template"},
 			Restart: Restart{Policies: forJobs.Policies, Default: "OnFailure"}, Inject: Always},
 	}},

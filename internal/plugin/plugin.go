@@ -48,6 +48,9 @@ type Archive struct {
 // FileName is the name of the archive in a release, and in a registry.
 func (a Archive) FileName() string { return Name + "-" + a.Tag() + suffix }
 
+// ProvenanceName is the name of its provenance there, as Helm looks for it.
+func (a Archive) ProvenanceName() string { return a.FileName() + provenance }
+
 // Tag is the version and the platform, as in 1.2.3-linux-amd64.
 func (a Archive) Tag() string { return a.Version + "-" + strings.ReplaceAll(a.Platform, "/", "-") }
 

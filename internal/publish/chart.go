@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/helm"
@@ -28,10 +29,10 @@ func Chart(repo name.Repository, metadata *helm.Metadata, archive []byte, create
 		Config:        blobs[0].Descriptor,
 		Layers:        []v1.Descriptor{blobs[1].Descriptor},
 		Annotations: map[string]string{
-			"org.opencontainers.image.title":       metadata.Name,
-			"org.opencontainers.image.version":     metadata.Version,
-			"org.opencontainers.image.description": metadata.Description,
-			"org.opencontainers.image.created":     created.UTC().Format(time.RFC3339),
+			ocispec.AnnotationTitle:       metadata.Name,
+			ocispec.AnnotationVersion:     metadata.Version,
+			ocispec.AnnotationDescription: metadata.Description,
+			ocispec.AnnotationCreated:     created.UTC().Format(time.RFC3339),
 		},
 	})
 	if err != nil {

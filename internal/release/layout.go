@@ -16,6 +16,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/foreign"
@@ -206,15 +207,12 @@ func (l *Layout) Image() (v1.Descriptor, error) {
 		"jobmesh build --output DIR writes each image into a folder of its own")
 }
 
-// Names by which readers find an image in a layout: the first is OCI's, the second
-// containerd's.
-const (
-	refName        = "org.opencontainers.image.ref.name"
-	containerdName = "io.containerd.image.name"
-)
+// containerdName is the name by which containerd finds an image in a layout. Other readers
+// take OCI's.
+const containerdName = "io.containerd.image.name"
 
 func isNamed(d v1.Descriptor) bool {
-	return d.Annotations[refName] != "" || d.Annotations[containerdName] != ""
+	return d.Annotations[ocispec.AnnotationRefName] != "" || d.Annotations[containerdName] != ""
 }
 
 // alone looks whether the layout lists the image, its platforms and documents about
@@ -248,7 +246,7 @@ func (l *Layout) alone(top v1.Descriptor, index v1.IndexManifest) (notes []strin
 			return nil, wrong("it has listed before")
 		case d.Digest == top.Digest:
 		case isNamed(d):
-			return nil, wrong(fmt.Sprintf("has the name %q and is not the image", d.Annotations[refName]+d.Annotations[containerdName]))
+			return nil, wrong(fmt.Sprintf("has the name %q and is not the image", d.Annotations[ocispec.AnnotationRefName]+d.Annotations[containerdName]))
 		case own[d.Digest]: // oras lists the platforms too
 		default:
 			a, err := l.document(d)

@@ -18,6 +18,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/foreign"
@@ -68,7 +69,7 @@ func (s Stored) Created() (time.Time, error) {
 	err := json.Unmarshal(s.Index.Bytes, &index)
 	var created time.Time
 	if err == nil {
-		created, err = time.Parse(time.RFC3339, index.Annotations["org.opencontainers.image.created"])
+		created, err = time.Parse(time.RFC3339, index.Annotations[ocispec.AnnotationCreated])
 	}
 	if err != nil {
 		return created, fault.New(fault.Verification, fmt.Errorf("image index: %w", err))

@@ -9,6 +9,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/foreign"
@@ -61,18 +62,12 @@ func Begin(ctx context.Context, p Place, top v1.Descriptor) (*Reading, error) {
 		if r.Notes, err = l.alone(top, r.index); err != nil {
 			return r, err
 		}
-		r.Named = image.Reference{Repository: image.ParseReference(top.Annotations[containerdName]).Repository, Tag: top.Annotations[refName]}
+		r.Named = image.Reference{Repository: image.ParseReference(top.Annotations[containerdName]).Repository, Tag: top.Annotations[ocispec.AnnotationRefName]}
 	}
-	r.Result.Version = r.index.Annotations[versionAnnotation]
-	r.Result.Image = Image{Name: r.index.Annotations[nameAnnotation], Content: described(r.Index)}
+	r.Result.Version = r.index.Annotations[ocispec.AnnotationVersion]
+	r.Result.Image = Image{Name: r.index.Annotations[ocispec.AnnotationTitle], Content: described(r.Index)}
 	return r, r.attachments(ctx, top.Digest)
 }
-
-// What an index says of itself.
-const (
-	nameAnnotation    = "org.opencontainers.image.title"
-	versionAnnotation = "org.opencontainers.image.version"
-)
 
 // Finish reads the children, and the documents about them.
 func (r *Reading) Finish(ctx context.Context) error {

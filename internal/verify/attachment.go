@@ -8,6 +8,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/jobmesh/jobmesh/internal/chart"
 	"github.com/jobmesh/jobmesh/internal/image"
@@ -213,7 +214,7 @@ func checkSignature(s Subject, key signature.PublicKey) error {
 // chartIn looks at a chart in a registry.
 func chartIn(a release.Artifact, top v1.Descriptor, w Wanted) Look {
 	subject := Subject{Name: "chart", Digest: top.Digest.String(), Attachments: a.Attachments}
-	name, version := a.Manifest.Annotations[nameAnnotation], a.Manifest.Annotations[versionAnnotation]
+	name, version := a.Manifest.Annotations[ocispec.AnnotationTitle], a.Manifest.Annotations[ocispec.AnnotationVersion]
 	look := Look{Name: name, Version: version, Digest: subject.Digest, Stored: release.Stored{Unread: a.Unread}}
 	add := func(aspect, note string, err error) {
 		look.Findings = append(look.Findings, Finding{Object: subject.Name, Aspect: aspect, Note: note, Err: err})

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/internal/chart"
@@ -178,18 +179,12 @@ func identity(s release.Stored, w Wanted) []Finding {
 	if err != nil {
 		return []Finding{{Object: "image index", Aspect: "name", Err: err}}
 	}
-	name, version := index.Annotations[nameAnnotation], index.Annotations[versionAnnotation]
+	name, version := index.Annotations[ocispec.AnnotationTitle], index.Annotations[ocispec.AnnotationVersion]
 	return []Finding{
 		{Object: "image index", Aspect: "name", Err: errors.Join(sameName(name, w.Name), sameName(name, s.Result.Image.Name))},
 		{Object: "image index", Aspect: "version", Err: errors.Join(sameVersion(version, w.Tag), sameVersion(version, release.Tag(s.Result.Version)))},
 	}
 }
-
-// What an index and the manifest of a chart say of themselves.
-const (
-	nameAnnotation    = "org.opencontainers.image.title"
-	versionAnnotation = "org.opencontainers.image.version"
-)
 
 // sameName compares a name with the one asked for; "" asks for none.
 func sameName(name, asked string) error {

@@ -270,7 +270,9 @@ $call.startsFirst. Params: $call with settings and meshes.
 {{- $call := . -}}
 {{- $settings := .settings -}}
 {{- $named := ne $settings.mesh "auto" -}}
-{{- $cluster := or (not $settings.kubeVersion) (include "jobmesh._settings.atLeast" (list $settings.kubeVersion "1.29")) -}}
+{{- /* Kubernetes has native sidecars on by default from here on. */ -}}
+{{- $since := "1.29" -}}
+{{- $cluster := or (not $settings.kubeVersion) (include "jobmesh._settings.atLeast" (list $settings.kubeVersion $since)) -}}
 {{- /* The proxies are asked for and come, or come by themselves. */ -}}
 {{- $asked := $named -}}
 {{- $default := $named -}}
@@ -285,9 +287,9 @@ $call.startsFirst. Params: $call with settings and meshes.
 {{- $_ := set . "startsFirst" (or $default (has $settings.mode (list "native" "optOut"))) -}}
 {{- if not $cluster -}}
   {{- if $settings.sidecars -}}
-    {{- include "jobmesh._errors.add" (list . (printf "sidecars needs Kubernetes 1.29, where native sidecars are on by default, and kubeVersion says %s" $settings.kubeVersion)) -}}
+    {{- include "jobmesh._errors.add" (list . (printf "sidecars needs Kubernetes %s, where native sidecars are on by default, and kubeVersion says %s" $since $settings.kubeVersion)) -}}
   {{- else if eq $settings.mode "native" -}}
-    {{- include "jobmesh._errors.add" (list . (printf "mode native needs Kubernetes 1.29, where native sidecars are on by default, and kubeVersion says %s" $settings.kubeVersion)) -}}
+    {{- include "jobmesh._errors.add" (list . (printf "mode native needs Kubernetes %s, where native sidecars are on by default, and kubeVersion says %s" $since $settings.kubeVersion)) -}}
   {{- end -}}
 {{- end -}}
 {{- if and (eq $settings.mode "native") $settings.sidecars (not $named) -}}

@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	_ "embed"
 	"encoding/pem"
 	"fmt"
 	"maps"
@@ -49,19 +50,8 @@ type action struct {
 	}
 }
 
-const hangs = `apiVersion: batch/v1
-kind: Job
-metadata:
-  name: migrate
-spec:
-  template:
-    spec:
-      restartPolicy: Never
-      containers:
-      - name: migrate
-        image: example.com/migrate:1
-        command: [/migrate]
-`
+//go:embed testdata/hangs.yaml
+var hangs []byte
 
 // There is no runner of GitHub here: the steps run in bash the way a runner runs
 // them, with its options and variables.
@@ -84,7 +74,7 @@ func TestAction(t *testing.T) {
 	server := httptest.NewServer(http.FileServer(http.Dir(release)))
 	t.Cleanup(server.Close)
 	work, temp := t.TempDir(), t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(work, "a job.yaml"), []byte(hangs), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(work, "a job.yaml"), hangs, 0o600))
 	run := func(inputs map[string]string) (string, error) {
 		var out strings.Builder
 		given := map[string]string{"downloads": server.URL + "/", "key": key}

@@ -2,6 +2,7 @@ package archives
 
 import (
 	"archive/tar"
+	"bytes"
 	"encoding/json"
 	"io"
 	"log"
@@ -24,19 +25,10 @@ import (
 	"golang.org/x/mod/zip"
 )
 
-const hangs = `apiVersion: batch/v1
-kind: Job
-metadata:
-  name: migrate
-spec:
-  template:
-    spec:
-      restartPolicy: Never
-      containers:
-      - name: migrate
-        image: example.com/migrate:1
-        command: [/migrate]
-`
+// hangs is a Job that lint finds to hang, the one of the action's tests.
+func hangs(t *testing.T) io.Reader {
+	return bytes.NewReader(read(t, root, "tests", "hooks", "testdata", "hangs.yaml"))
+}
 
 // tryWays installs the release in release/ in each of the ways of docs/install.md. Its
 // manifests name a file server that is running, and key is the file that it was signed with.
@@ -63,7 +55,7 @@ func run(t *testing.T, cmd *exec.Cmd) string {
 func lints(t *testing.T, program string) {
 	t.Helper()
 	cmd := exec.Command(program, "lint", "--mesh", "linkerd", "--mesh-version", "2.18", "-")
-	cmd.Stdin = strings.NewReader(hangs)
+	cmd.Stdin = hangs(t)
 	printed, _ := cmd.CombinedOutput() // it ends with 1
 	require.Equal(t, 1, cmd.ProcessState.ExitCode(), string(printed))
 	require.Contains(t, string(printed), "JM101")
@@ -214,7 +206,7 @@ func tryImage(t *testing.T, version, key string) {
 		}
 	}
 	cmd := exec.Command(config.Config.Entrypoint[0], "lint", "--mesh", "linkerd", "--mesh-version", "2.18", "-")
-	cmd.Dir, cmd.Env, cmd.Stdin = "/", []string{}, strings.NewReader(hangs)
+	cmd.Dir, cmd.Env, cmd.Stdin = "/", []string{}, hangs(t)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: alone, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
 	if os.Getuid() != 0 { // to change the root takes root
 		cmd.Path, cmd.SysProcAttr = filepath.Join(alone, "jobmesh"), nil
