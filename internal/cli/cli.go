@@ -159,7 +159,13 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 	// A closure over root: cobra's own check gives an error without a code.
 	root.Args = func(_ *cobra.Command, args []string) error { return unknownCommand(root, args) }
 	root.PersistentPreRunE = refuseEmpty
-	root.SetFlagErrorFunc(unknownFlag)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		// The flags behind a command that is misspelt are read as those of the root.
+		if args := cmd.Flags().Args(); cmd == root && len(args) > 0 {
+			return unknownCommand(root, args)
+		}
+		return unknownFlag(cmd, err)
+	})
 	root.SetVersionTemplate("jobmesh {{.Version}}\n")
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
@@ -216,11 +222,17 @@ func unknownCommand(parent *cobra.Command, args []string) error {
 	for _, c := range parent.Commands() {
 		names = append(names, c.Name())
 	}
-	hints := []string{parent.CommandPath() + " --help lists the commands"}
-	if near, ok := nearest.Guess(args[0], names); ok {
-		hints = append([]string{"did you mean " + near + "?"}, hints...)
+	return fault.New(fault.Usage, fmt.Errorf("command %q is unknown", args[0]),
+		meant("", args[0], names, parent.CommandPath()+" --help lists the commands")...)
+}
+
+// meant puts a hint with the word that somebody may have meant before other hints, where
+// there is such a word. prefix stands before it, as -- does before a flag.
+func meant(prefix, word string, words []string, hints ...string) []string {
+	if near, ok := nearest.Guess(word, words); ok {
+		return append([]string{"did you mean " + prefix + near + "?"}, hints...)
 	}
-	return fault.New(fault.Usage, fmt.Errorf("command %q is unknown", args[0]), hints...)
+	return hints
 }
 
 // unknownFlag gives a mistake in flags its code, and names the flag that may be meant.
@@ -229,9 +241,7 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	if name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near, ok := nearest.Guess(name, names); ok {
-			hints = append([]string{"did you mean --" + near + "?"}, hints...)
-		}
+		hints = meant("--", name, names, hints...)
 	}
 	return fault.New(fault.Usage, err, hints...)
 }

@@ -52,5 +52,5 @@ func complete(cmd *cobra.Command, flag string, words []string) {
 
 func unknownWord(flag, word string, words []string, hints ...string) error {
 	return fault.New(fault.Usage, fmt.Errorf("--%s %q is unknown", flag, word),
-		append([]string{"it is one of " + strings.Join(words, ", ")}, hints...)...)
+		meant("", word, words, append([]string{"it is one of " + strings.Join(words, ", ")}, hints...)...)...)
 }

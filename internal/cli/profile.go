@@ -74,14 +74,15 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 	for _, from := range []source{{file.name, file.lint}, {"functionConfig", function}} {
 		for _, key := range slices.Sorted(maps.Keys(from.settings)) {
 			if !slices.Contains(keys, key) {
-				return p, "", fault.New(fault.Usage, fmt.Errorf("%s: key %q is unknown", from.name, key), "the keys are "+strings.Join(append(keys, "helpers", "image"), ", "))
+				keys = append(keys, "helpers", "image")
+				return p, "", fault.New(fault.Usage, fmt.Errorf("%s: key %q is unknown", from.name, key), meant("", key, keys, "the keys are "+strings.Join(keys, ", "))...)
 			}
 		}
 	}
 	oneOf := func(flag, value string, words []string) {
 		if !slices.Contains(words, value) {
 			wrong("%s %q is unknown", names[flag], value)
-			hints = append(hints, names[flag]+" is one of "+strings.Join(words, ", "))
+			hints = append(hints, meant("", value, words, names[flag]+" is one of "+strings.Join(words, ", "))...)
 		}
 	}
 	version := func(flag, text string) (v mesh.Version) {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/look"
-	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
 func newRBAC(streams Streams) *cobra.Command {
@@ -40,11 +39,8 @@ lacks one of them is told what is left out.`,
 
 func printRole(streams Streams, verb string) error {
 	if !slices.Contains(look.Verbs(), verb) {
-		hints := []string{"it is one of " + strings.Join(look.Verbs(), ", ")}
-		if near, ok := nearest.Guess(verb, look.Verbs()); ok {
-			hints = append([]string{"did you mean " + near + "?"}, hints...)
-		}
-		return fault.New(fault.Usage, fmt.Errorf("verb %q asks nothing of a cluster", verb), hints...)
+		return fault.New(fault.Usage, fmt.Errorf("verb %q asks nothing of a cluster", verb),
+			meant("", verb, look.Verbs(), "it is one of "+strings.Join(look.Verbs(), ", "))...)
 	}
 	rights := append(slices.Clone(look.Rights[verb]), look.Custom(verb)...)
 	if verb == "rescue" {

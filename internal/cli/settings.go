@@ -17,6 +17,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/inject"
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/secret"
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
@@ -218,6 +219,7 @@ func parseImage(text string) (inject.Image, error) {
 		_, err = name.NewDigest(text)
 	}
 	if err != nil {
+		secret.HideUserInfo(text)
 		return inject.Image{}, fmt.Errorf("%q is not of the form REPOSITORY or REPOSITORY@DIGEST", text)
 	}
 	registry := parsed.RegistryStr()
