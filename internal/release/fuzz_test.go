@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io/fs"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -20,7 +22,7 @@ func inMemory(files map[string][]byte) (*Layout, error) {
 			return nil, fs.ErrNotExist
 		}
 		return content, nil
-	}})
+	}, files: func() ([]string, error) { return slices.Sorted(maps.Keys(files)), nil }})
 }
 
 // filesOf are the files of the layout of an image.

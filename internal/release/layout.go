@@ -2,11 +2,13 @@ package release
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -29,6 +31,8 @@ type Layout struct {
 	// name is what errors call it, with what separates it from the files in it.
 	name, separator string
 	read            func(path string, limit int64) ([]byte, error)
+	// files are the paths of what is in it, of a folder only those at its top.
+	files func() ([]string, error)
 	index           v1.IndexManifest
 	// text is that of index.json.
 	text []byte
@@ -39,7 +43,18 @@ type Layout struct {
 
 // OpenLayout opens a folder that holds a layout.
 func OpenLayout(dir string) (*Layout, error) {
-	return openLayout(&Layout{name: dir, separator: "/", read: readIn(dir, "")})
+	return openLayout(&Layout{name: dir, separator: "/", read: readIn(dir, ""), files: filesIn(dir)})
+}
+
+// filesIn lists the top of a folder.
+func filesIn(dir string) func() ([]string, error) {
+	return func() (names []string, err error) {
+		entries, err := os.ReadDir(dir)
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names, err
+	}
 }
 
 // readIn reads files below a folder, which no link leads out of.
@@ -93,7 +108,7 @@ func OpenArchive(file string) (*Layout, error) {
 		content := make([]byte, at.size)
 		_, err = io.ReadFull(io.NewSectionReader(f, at.offset, at.size), content)
 		return content, err
-	}})
+	}, files: func() ([]string, error) { return slices.Sorted(maps.Keys(sections)), nil }})
 }
 
 // sectionsOf finds the files of an archive. Each may be there once, as a regular
@@ -113,8 +128,8 @@ func sectionsOf(f io.ReadSeeker) (map[string]section, error) {
 	for archive := tar.NewReader(f); ; {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			rest, err := io.Copy(io.Discard, io.LimitReader(f, maxPadding+1))
-			if err == nil && rest > maxPadding {
+			rest, err := io.ReadAll(io.LimitReader(f, maxPadding+1))
+			if err == nil && (len(rest) > maxPadding || len(bytes.Trim(rest, "\x00")) > 0) {
 				err = errors.New("has more behind its last entry")
 			}
 			return sections, err
@@ -147,8 +162,8 @@ func sectionsOf(f io.ReadSeeker) (map[string]section, error) {
 	}
 }
 
-// maxPadding bounds what may stand behind the last entry of an archive, in bytes:
-// programs write whole records.
+// maxPadding bounds the zeros that may stand behind the last entry of an archive, in
+// bytes: programs write whole records.
 const maxPadding = 20 * 512
 
 func openLayout(l *Layout) (*Layout, error) {
@@ -218,7 +233,13 @@ func isNamed(d v1.Descriptor) bool {
 // alone looks whether the layout lists the image, its platforms and documents about
 // those, each once, and nothing else. It returns what is worth knowing.
 func (l *Layout) alone(top v1.Descriptor, index v1.IndexManifest) (notes []string, err error) {
+	if err := l.onlyLayout(); err != nil {
+		return nil, err
+	}
 	text, err := l.read("oci-layout", maxManifest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Verification, fmt.Errorf("%s is missing", l.at("oci-layout")), l.hints...)
+	}
 	if err != nil {
 		return nil, outside(l.at("oci-layout"), err)
 	}
@@ -265,6 +286,24 @@ func (l *Layout) alone(top v1.Descriptor, index v1.IndexManifest) (notes []strin
 		seen[d.Digest] = true
 	}
 	return notes, nil
+}
+
+// onlyLayout refuses files that are not of a layout. Docker, for one, takes the image of an
+// archive from manifest.json where there is one, whatever index.json lists.
+func (l *Layout) onlyLayout() error {
+	files, err := l.files()
+	if err != nil {
+		return outside(l.name, err)
+	}
+	for _, file := range files {
+		top, _, _ := strings.Cut(file, "/")
+		// oras keeps a folder for what it is about to write. No reader takes an image from
+		// a hidden file, and one may be left of a build that was killed.
+		if !slices.Contains([]string{"oci-layout", "index.json", "blobs", "ingest"}, top) && !strings.HasPrefix(top, ".") {
+			return fault.New(fault.Verification, fmt.Errorf("%s is not a file of an OCI layout", l.at(file)), l.hints...)
+		}
+	}
+	return nil
 }
 
 // document reads an entry that has to be a document about a manifest.

@@ -92,7 +92,11 @@ func (f Folder) load(keep bool) (Stored, error) {
 	name := filepath.Join(string(f), ResultFile)
 	text, err := f.read(ResultFile, maxManifest)
 	if errors.Is(err, os.ErrNotExist) {
-		return s, fault.New(fault.LocalIO, fmt.Errorf("%s has no release in it: there is no %s", f, ResultFile), "jobmesh build makes one")
+		missing := ResultFile
+		if _, err := os.Stat(string(f)); errors.Is(err, os.ErrNotExist) {
+			missing = "such file or folder"
+		}
+		return s, fault.New(fault.LocalIO, fmt.Errorf("%s has no release in it: there is no %s", f, missing), "jobmesh build makes one")
 	}
 	if err != nil {
 		return s, outside(name, err)
@@ -123,7 +127,7 @@ func (f Folder) load(keep bool) (Stored, error) {
 // image reads the image from the layout, and compares it with what is listed.
 func (f Folder) image(listed Result, keep bool) (Stored, error) {
 	dir := filepath.Join(string(f), layoutFolder)
-	layout, err := openLayout(&Layout{name: dir, separator: "/", read: readIn(string(f), layoutFolder), hints: []string{rebuild}})
+	layout, err := openLayout(&Layout{name: dir, separator: "/", read: readIn(string(f), layoutFolder), files: filesIn(dir), hints: []string{rebuild}})
 	if err != nil {
 		return Stored{}, err
 	}

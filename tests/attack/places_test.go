@@ -96,6 +96,13 @@ var onLayouts = []struct {
 		require.NoError(t, os.Remove(filepath.Join(layout, "index.json")))
 		require.NoError(t, syscall.Mkfifo(filepath.Join(layout, "index.json"), 0o600))
 	}, 8},
+	{"the list of docker load", func(t *testing.T, _ *maker, _ *image.Index, layout string) {
+		require.NoError(t, os.WriteFile(filepath.Join(layout, "manifest.json"), []byte("[]"), 0o600))
+	}, 8},
+	{"what oras and a killed build leave", func(t *testing.T, _ *maker, _ *image.Index, layout string) {
+		require.NoError(t, os.Mkdir(filepath.Join(layout, "ingest"), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(layout, ".index.json123"), []byte("{"), 0o600))
+	}, 0},
 	{"another version of layouts", func(t *testing.T, _ *maker, _ *image.Index, layout string) {
 		require.NoError(t, os.WriteFile(filepath.Join(layout, "oci-layout"), []byte(`{"imageLayoutVersion":"2.0.0"}`), 0o600))
 	}, 8},
@@ -245,6 +252,8 @@ var onArchives = []struct {
 	{"a path out of it", func(e []entry) []entry { return append(e, plain("../../etc/cron.d/x", []byte("x"))) }, "", 8, 8},
 	{"an absolute path", func(e []entry) []entry { return append(e, plain("/etc/cron.d/x", []byte("x"))) }, "", 8, 8},
 	{"another blob", func(e []entry) []entry { return append(e, plain("blobs/sha256/"+strings.Repeat("a", 64), []byte("x"))) }, "", 0, 8},
+	{"the list of docker load", func(e []entry) []entry { return append(e, plain("manifest.json", []byte("[]"))) }, "", 8, 8},
+	{"another file", func(e []entry) []entry { return append(e, plain("x/y", []byte("x"))) }, "", 8, 8},
 	{"a blob less", func(e []entry) []entry { return slices.Delete(e, 2, 3) }, "", 8, 8},
 	{"no list", func(e []entry) []entry {
 		return slices.DeleteFunc(e, func(e entry) bool { return e.Name == "index.json" })
@@ -258,6 +267,8 @@ var onArchives = []struct {
 		}
 		return e
 	}, "", 0, 8},
+	{"zeros behind it", func(e []entry) []entry { return e }, strings.Repeat("\x00", 1024), 0, 0},
+	{"few bytes behind it", func(e []entry) []entry { return e }, "x", 8, 8},
 	{"another archive behind it", func(e []entry) []entry { return e }, strings.Repeat("x", 1<<20), 8, 8},
 }
 
@@ -343,6 +354,9 @@ var onFolders = []struct {
 		charts, err := filepath.Glob(filepath.Join(dir, "charts", "*.tgz"))
 		require.NoError(t, err)
 		require.NoError(t, os.Remove(charts[0]))
+	}, 8},
+	{"a layout without its version", func(t *testing.T, _ *maker, _ *image.Index, dir string) {
+		require.NoError(t, os.Remove(filepath.Join(dir, "oci", "oci-layout")))
 	}, 8},
 	{"a layout outside", listed(func(r *release.Result) { r.Image.Layout = "../d/oci" }), 8},
 	{"an archive outside", listed(func(r *release.Result) { r.Archive.Path = "../" + r.Archive.Path }), 8},
