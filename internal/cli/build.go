@@ -36,8 +36,9 @@ needs the sources and Go, and neither a container daemon nor a network. The same
 sources give the same digests on any machine.
 
 It writes below the output folder: oci/ (an OCI layout), NAME-VERSION.oci.tar
-(the same as one file), charts/ and result.json (every digest and size). The
-digest of the image index goes to stdout, a table to stderr.
+(the same as one file), charts/ and result.json (every digest and size). Archives
+of the same names and other versions are removed. The digest of the image index
+goes to stdout, a table to stderr.
 
 Beside the image, in the layout and in the one file, are bills of materials (SPDX
 and CycloneDX) and provenance of the index and of each platform, as OCI referrers;

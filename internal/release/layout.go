@@ -33,7 +33,7 @@ type Layout struct {
 	read            func(path string, limit int64) ([]byte, error)
 	// files are the paths of what is in it, of a folder only those at its top.
 	files func() ([]string, error)
-	index           v1.IndexManifest
+	index v1.IndexManifest
 	// text is that of index.json.
 	text []byte
 	// about are the documents in it, by the digest of what they are about.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -155,8 +156,9 @@ func cause(err error) error {
 
 // Write writes the release. All of its content is on disk, under names that
 // nobody reads, before the first file is replaced: a full disk leaves the old
-// release whole. The file that lists everything is replaced last. What is as it should be
-// stays as it is; the changes are empty where all of it was.
+// release whole. The file that lists everything is replaced last; only the archives of
+// other versions are removed after it. What is as it should be stays as it is; the
+// changes are empty where all of it was.
 func (f Folder) Write(r Release) (Result, image.Changes, error) {
 	dir := string(f)
 	layout := filepath.Join(dir, layoutFolder)
@@ -211,8 +213,34 @@ func (f Folder) Write(r Release) (Result, image.Changes, error) {
 			return Result{}, changes, err
 		}
 	}
-	return result, changes, nil
+	return result, changes, f.removeOtherVersions(result)
 }
+
+// removeOtherVersions removes the archives of the same image and charts that builds of
+// other versions have left.
+func (f Folder) removeOtherVersions(r Result) error {
+	archives := append(r.Charts(), Packed{Name: r.Image.Name, Version: r.Version, File: r.Archive})
+	for _, own := range archives {
+		dir, base := filepath.Split(filepath.Join(string(f), own.Path))
+		extension := strings.TrimPrefix(base, own.Name+"-"+own.Version)
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			version, named := strings.CutPrefix(e.Name(), own.Name+"-")
+			version, packed := strings.CutSuffix(version, extension)
+			if named && packed && version != own.Version && anyVersion.MatchString(version) && e.Type().IsRegular() {
+				if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+var anyVersion = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]*)?$`)
 
 // prepare writes a file beside the one it will replace; none where that is the same.
 func prepare(path string, content []byte) (*replace.Pending, error) {

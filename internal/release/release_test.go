@@ -224,6 +224,23 @@ func TestKilledAtRandomPoints(t *testing.T) {
 	t.Logf("%d of 50 hit the folder between the two releases", between)
 }
 
+// Archives of other versions do not stay beside those of this one. What has another name is
+// somebody else's.
+func TestOtherVersions(t *testing.T) {
+	dir := t.TempDir()
+	r := made("one")
+	_, err := write(dir, r)
+	require.NoError(t, err)
+	want := files(t, dir)
+	kept := []string{"charts/jobmesh-alerts-0.0.9.tgz", "charts/jobmesh-mine.tgz", "other-0.0.9.oci.tar", "sample-0.0.9.oci.tar.sig"}
+	for _, name := range append([]string{"charts/jobmesh-0.0.9.tgz", "charts/jobmesh-1.0.0-rc.1+x.tgz", "sample-0.0.9.oci.tar"}, kept...) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600))
+	}
+	_, err = write(dir, r)
+	require.NoError(t, err)
+	assert.ElementsMatch(t, append(want, kept...), files(t, dir))
+}
+
 // A bit that flips anywhere is found, and the next build mends it.
 func TestFlippedBits(t *testing.T) {
 	dir := t.TempDir()
