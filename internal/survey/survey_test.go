@@ -97,6 +97,26 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// A cluster as it is when nobody has put anything into it has no finding. Each file says where its objects come from, and
+// what of them is made up.
+func TestStock(t *testing.T) {
+	for _, name := range []string{"eks", "gke", "aks", "k3s", "kind", "openshift"} {
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join("testdata", "stock", name+".yaml"))
+			require.NoError(t, err)
+			require.Contains(t, string(text), "\n# made up: ")
+			f := facts(t, string(text))
+			require.NotEmpty(t, f.Nodes)
+			for _, n := range f.Nodes {
+				require.True(t, n.Kubelet.Known(), n.Name)
+			}
+			findings, managed := survey.Judge(f)
+			require.Empty(t, findings)
+			require.Empty(t, managed)
+		})
+	}
+}
+
 // A Job that another controller runs is judged for this cluster, and named.
 func TestManagedElsewhere(t *testing.T) {
 	const text = `kind: Job
