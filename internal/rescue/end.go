@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,6 +41,8 @@ const (
 	endLimit, startLimit = 10 * time.Second, time.Minute
 	// lookEvery is how often it is looked at meanwhile.
 	lookEvery = 500 * time.Millisecond
+	// seenAfter is how long the kubelet may take to see that a container has ended.
+	seenAfter = 3 * time.Second
 )
 
 // An Ender ends pods of one cluster.
@@ -129,6 +130,8 @@ func (e *Ender) ask(ctx context.Context, pod *corev1.Pod, step Step) error {
 		}
 	}
 	switch {
+	case err != nil && e.endsBy(ctx, pod, step):
+		return nil // somebody else has asked it, as another rescue
 	case err != nil:
 		return err
 	case code == http.StatusUnauthorized && row.TokenVariable != "":
@@ -139,6 +142,25 @@ func (e *Ender) ask(ctx context.Context, pod *corev1.Pod, step Step) error {
 		return fmt.Errorf("%s is answered with %d", step.Request, code)
 	}
 	return nil
+}
+
+// endsBy tells whether a container ends although it could not be asked.
+func (e *Ender) endsBy(ctx context.Context, pod *corev1.Pod, step Step) bool {
+	ctx, cancel := context.WithTimeout(ctx, seenAfter)
+	defer cancel()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		now, err := e.Cluster.Pod(ctx, pod.Namespace, pod.Name)
+		if cluster.IsGone(err) || err == nil && over(now, []Step{step}) {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
 }
 
 // The exit codes of a program that the kernel has killed, by SIGKILL and SIGTERM.
@@ -154,9 +176,7 @@ func ranOr(step Step, said string, err error) error {
 	case code == killed, code == terminated:
 		return nil
 	}
-	said = strings.TrimSpace(said)
-	last := said[strings.LastIndex(said, "\n")+1:]
-	return fault.New(fault.Findings, fmt.Errorf("%s: %s", strings.Join(step.Command, " "), cmp.Or(last, err.Error())))
+	return fault.New(fault.Findings, fmt.Errorf("%s: %s", strings.Join(step.Command, " "), cmp.Or(lastLine(said), err.Error())))
 }
 
 // request sends a stop request from within the pod. A connection that ends without an answer
@@ -191,7 +211,11 @@ func exchange(ctx context.Context, conn io.ReadWriteCloser, method string, at *u
 		return 0, err
 	}
 	r.Close = true
+	late := fmt.Errorf("%s %s is not answered in time", method, at)
 	if err := r.Write(conn); err != nil {
+		if ctx.Err() != nil {
+			err = late
+		}
 		return 0, err
 	}
 	reader := bufio.NewReader(conn)
@@ -199,7 +223,7 @@ func exchange(ctx context.Context, conn io.ReadWriteCloser, method string, at *u
 		response, err := http.ReadResponse(reader, r)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return 0, fmt.Errorf("%s %s is not answered in time", method, at)
+			return 0, late
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return 0, nil
 		case err != nil:
@@ -253,21 +277,33 @@ func (e *Ender) watch(ctx context.Context, namespace, name string, steps []Step,
 // stopped is what has gone wrong with a container that was to stop another one; late counts one
 // that has not ended too.
 func stopped(pod *corev1.Pod, stoppers []string, late bool) error {
+	states := map[string]corev1.ContainerState{}
 	for _, s := range pod.Status.EphemeralContainerStatuses {
-		ended := s.State.Terminated
-		switch {
-		case !slices.Contains(stoppers, s.Name), ended != nil && ended.ExitCode == 0:
-		case ended != nil:
-			text := strings.TrimSpace(ended.Message)
-			last := text[strings.LastIndex(text, "\n")+1:]
-			return fault.New(fault.Findings, fmt.Errorf("`%s` ended with %d: %s", s.Name, ended.ExitCode, cmp.Or(last, ended.Reason)))
-		case late && s.State.Waiting != nil:
-			return fault.New(fault.Findings, fmt.Errorf("`%s` has not been started: %s", s.Name, cmp.Or(s.State.Waiting.Message, s.State.Waiting.Reason)))
+		states[s.Name] = s.State
+	}
+	for _, name := range stoppers {
+		var wrong string
+		switch state := states[name]; {
+		case state.Terminated != nil && state.Terminated.ExitCode == 0:
+		case state.Terminated != nil:
+			wrong = fmt.Sprintf("ended with %d: %s", state.Terminated.ExitCode, cmp.Or(lastLine(state.Terminated.Message), state.Terminated.Reason))
+		case late && state.Running != nil:
+			wrong = "has not ended"
+		case late && state.Waiting != nil:
+			wrong = "has not been started: " + cmp.Or(lastLine(state.Waiting.Message), state.Waiting.Reason)
 		case late:
-			return fault.New(fault.Findings, fmt.Errorf("`%s` has not ended", s.Name))
+			wrong = "has not been started"
+		}
+		if wrong != "" {
+			return fault.New(fault.Findings, fmt.Errorf("`%s` %s", name, wrong))
 		}
 	}
 	return nil
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndex(text, "\n")+1:]
 }
 
 // unknown is the error where a pod cannot be looked at after it was asked. Who was allowed to

@@ -34,8 +34,7 @@ type Server struct {
 	Hangs bool
 	// Off is added to the clock.
 	Off time.Duration
-	// Proxies are what answers in each pod: ports with the code of the answer; with 0 it takes
-	// the request and says nothing.
+	// Proxies are what answers in each pod: ports with the code of the answer, or Silent or Gone.
 	Proxies map[string]int
 	// Beside is the code with which containers end that are added to a pod.
 	Beside int
@@ -48,6 +47,14 @@ type Server struct {
 	objects  []object
 	requests []string
 }
+
+// What stands in the place of a code in Proxies.
+const (
+	// Silent takes the request and says nothing.
+	Silent = 0
+	// Gone has ended a moment ago, and the pod with it.
+	Gone = -1
+)
 
 type object struct {
 	apiVersion, resource, kind, namespace, name string

@@ -50,7 +50,10 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, p place) {
 func (s *Server) proxy(data, wrong httpstream.Stream, p place) {
 	port := data.Headers().Get(corev1.PortHeader)
 	code, there := s.Proxies[port]
-	if !there {
+	if code == Gone {
+		s.succeed(p)
+	}
+	if !there || code == Gone {
 		_, _ = fmt.Fprintf(wrong, "failed to connect to localhost:%s inside namespace: connection refused", port) // the client may be gone
 		_ = wrong.Close()
 		_ = data.Close()
@@ -65,7 +68,7 @@ func (s *Server) proxy(data, wrong httpstream.Stream, p place) {
 			s.Status = s.AfterStop
 		}
 		s.mutex.Unlock()
-		if code == 0 {
+		if code == Silent {
 			_, _ = data.Read(make([]byte, 1)) // until the client has gone
 			return
 		}

@@ -23,7 +23,7 @@ type denials []string
 func (d *denials) String() string         { return "" }
 func (d *denials) Set(value string) error { *d = append(*d, value); return nil }
 
-// apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent]... [-after-stop CODE]
+// apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent|gone]... [-after-stop CODE]
 // [-beside CODE] [-old] FILE... starts a server with these objects, and makes it that of $KUBECONFIG.
 func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	server := apiserver.New()
@@ -34,10 +34,12 @@ func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	server.Proxies = map[string]int{}
 	flags.Func("proxy", "", func(value string) error {
 		port, code, _ := strings.Cut(value, "=")
-		if code == "silent" {
-			code = "0"
+		words := map[string]int{"silent": apiserver.Silent, "gone": apiserver.Gone}
+		n, known := words[code]
+		var err error
+		if !known {
+			n, err = strconv.Atoi(code)
 		}
-		n, err := strconv.Atoi(code)
 		server.Proxies[port] = n
 		return err
 	})
@@ -47,7 +49,7 @@ func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	flags.BoolVar(&server.Hangs, "hang", false, "")
 	flags.DurationVar(&server.Off, "off", time.Duration(0), "")
 	if err := flags.Parse(args); err != nil || neg {
-		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent]... [-beside CODE] [-after-stop CODE] [-old] FILE...")
+		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent|gone]... [-beside CODE] [-after-stop CODE] [-old] FILE...")
 	}
 	for _, file := range flags.Args() {
 		ts.Check(server.Load(ts.ReadFile(file)))
