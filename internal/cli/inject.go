@@ -223,6 +223,7 @@ var injectHints = []struct{ says, hint string }{
 	{manifest.Unrendered, "helm template . | jobmesh inject"},
 	{"has no command", "jobmesh resolve writes the commands of images into " + lockfile.FileName},
 	{"name those that decide", "jobmesh inject --set containers=all"},
+	{"name those that decide", "jobmesh inject --set sidecars=known moves those that serve the others and never end"},
 	{"set mountPath", "jobmesh inject --set mountPath=/opt/jobmesh"},
 	{patch.ErrChanged.Error(), "put back what the annotation " + inject.Record + " (of 0.1: jobmesh/injected) names, or take out by hand what it names, and it"},
 }

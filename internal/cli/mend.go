@@ -96,6 +96,14 @@ func (m *mender) document(ctx context.Context, d *manifest.Document) (text []byt
 		d = next
 		count++
 	}
+	for {
+		next, did := m.moved(d, left)
+		if !did {
+			break
+		}
+		d = next
+		count++
+	}
 	text, n, err := m.uninjected(ctx, d)
 	return text, count + n, err
 }
@@ -118,6 +126,24 @@ func (m *mender) once(d *manifest.Document, left map[string]bool) (*manifest.Doc
 			return next, true
 		}
 		left[id] = true
+	}
+	return d, false
+}
+
+// moved makes native sidecars of the containers of the first finding that this puts right,
+// as jobmesh inject does.
+func (m *mender) moved(d *manifest.Document, left map[string]bool) (*manifest.Document, bool) {
+	for _, o := range d.Objects() {
+		for _, f := range m.linter.Check(o) {
+			id := f.Rule.ID + " " + o.Path.String() + " " + f.Container
+			if len(f.Moves) == 0 || left[id] {
+				continue
+			}
+			left[id] = true // it is tried once
+			if next, err := inject.Nativize(library.LibraryChart, d, o.Path, f.Moves); err == nil {
+				return next, true
+			}
+		}
 	}
 	return d, false
 }

@@ -16,6 +16,8 @@ type unit struct {
 	mistakes []Mistake
 	tasks    []*task
 	renderer *renderer // for the settings in the document, or for those of the run
+	// unrecorded says that the changes are the author's, and no record tells how to undo them.
+	unrecorded bool
 }
 
 // handle takes documents through all steps. The objects of all documents with the

@@ -20,6 +20,7 @@ type schema struct {
 	Properties map[string]schema `json:"properties"`
 	Enum       []any             `json:"enum"`
 	AnyOf      []schema          `json:"anyOf"`
+	OneOf      []schema          `json:"oneOf"`
 	Pattern    string            `json:"pattern"`
 	Type       any               `json:"type"`
 }
@@ -125,7 +126,12 @@ func (s schema) mistakes(at, said string) []string {
 	if name != "" {
 		name += ": "
 	}
-	if m := wrongType.FindStringSubmatch(said); m != nil {
+	if strings.HasPrefix(said, "'oneOf' failed") || len(setting.OneOf) > 0 && strings.HasPrefix(said, "value must be ") {
+		return nil // the type is what was mistaken
+	}
+	if m := wrongType.FindStringSubmatch(said); m != nil && len(setting.OneOf) > 0 {
+		return []string{name + "is " + article(m[1]) + " and has to be " + article(m[2]) + setting.orWord()}
+	} else if m != nil {
 		return []string{name + "is " + article(m[1]) + " and has to be " + article(m[2]) + setting.example()}
 	}
 	if m := mismatch.FindStringSubmatch(said); m != nil {
@@ -134,6 +140,17 @@ func (s schema) mistakes(at, said string) []string {
 		}
 	}
 	return []string{name + said}
+}
+
+// orWord says how a list is written after --set, and which words stand for one.
+func (s schema) orWord() string {
+	said := ", as in {NAME}"
+	for _, one := range s.OneOf {
+		for _, word := range one.Enum {
+			said += fmt.Sprintf(", or the word %v", word)
+		}
+	}
+	return said
 }
 
 // unknown names the settings that there are not, sorted, each with the one that may be

@@ -39,6 +39,9 @@ func (u *unit) finish(renderings []rendering) {
 	}
 	if len(changes) > 0 {
 		text, err := u.write(changes, ends)
+		if err == nil && u.unrecorded {
+			text, err = u.withoutRecord(renderings)
+		}
 		if err != nil {
 			u.mistake(u.tasks[0].object, err)
 			return

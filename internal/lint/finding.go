@@ -34,6 +34,9 @@ type Finding struct {
 	Fix          string
 	// Mends put it right in the text, in this order. None where that takes a person.
 	Mends []patch.Mend
+	// Moves are the containers of its object that put it right when they become native
+	// sidecars. None where that is not all.
+	Moves []string
 	// Observed is set where a cluster shows it, and not a manifest.
 	Observed bool
 }
@@ -84,12 +87,20 @@ type reporter struct {
 	// message and fix stand in the place of those of the rule where they are not empty.
 	message, fix string
 	mends        []patch.Mend
+	moves        []string
 }
 
 // saying reports with other words than those of the rule.
 func (r *reporter) saying(message, fix string) *reporter {
 	other := *r
 	other.message, other.fix = message, fix
+	return &other
+}
+
+// moving reports containers that put it right when they become native sidecars.
+func (r *reporter) moving(names ...string) *reporter {
+	other := *r
+	other.moves = names
 	return &other
 }
 
@@ -124,7 +135,7 @@ func (r *reporter) addAs(severity Severity, at place, container string, words ..
 		Container: container, FieldPath: o.Path.Join(at.path...).String(),
 		File: o.Document.File, Line: line, Column: column,
 		Message: fill.Replace(r.pod.called(cmp.Or(r.message, r.rule.Message))), Fix: fill.Replace(fix),
-		Mends: below(o.Path, r.mends),
+		Mends: below(o.Path, r.mends), Moves: r.moves,
 	})
 }
 

@@ -34,6 +34,9 @@ const ownShutdown = "let one place own the shutdown: wrap all of them (container
 // out elsewhere.
 const goNative = "turn native sidecars on for this pod (annotation {annotation}), or "
 
+// moveIt is the fix of a helper that a native sidecar can be made of.
+const moveIt = "move `{proxy}` to initContainers with restartPolicy: Always (Kubernetes 1.29 or newer)"
+
 // annotate is the fix that takes one annotation.
 func annotate(key, value string) string {
 	return "annotate the pod template with " + key + ": " + value
@@ -148,7 +151,7 @@ Istio whose webhook would make it a native sidecar. The Job hangs wherever it is
 		Message: "container `{proxy}` never exits by itself; when the others have ended the Job stays active{note}",
 		Why: `A database proxy, a log shipper or a collector beside the work runs until it is stopped. As an ordinary
 container it keeps the pod, and with it the Job, running. As a native sidecar it is stopped with the pod.`,
-		Fix: "move `{proxy}` to initContainers with restartPolicy: Always (Kubernetes 1.29 or newer)",
+		Fix: "`jobmesh inject --set mode=native --set sidecars={{proxy}}` moves `{proxy}` to initContainers with restartPolicy: Always (Kubernetes 1.29 or newer), and so does jobmesh lint --fix in the file",
 		Links: []string{
 			"https://github.com/GoogleCloudPlatform/cloud-sql-proxy/pull/2371", "https://github.com/SREGym/SREGym/pull/814",
 		},
@@ -334,14 +337,14 @@ func neverExits(p *pod, r *reporter) {
 		switch {
 		case h.rule != "JM106":
 		case h.endless == "":
-			r.add(h.container.place, h.container.Name, "proxy", h.proxy, "note", h.note)
+			p.helperHang(h, r)
 		case h.alone:
 			r.saying("container `{proxy}` never exits: `{endless}` has no end; the Job stays active",
 				"take `{endless}` out of the command; what has to run beside the work belongs into initContainers, with restartPolicy: Always").
 				add(p.commandOf(h.container), h.container.Name, "proxy", h.proxy, "endless", h.endless)
 		default:
 			r.saying("container `{proxy}` never exits: `{endless}` has no end; when the others have ended the Job stays active",
-				r.rule.Fix+", or let it end when the work has: by a file in a volume that both have, for one").
+				moveIt+", or let it end when the work has: by a file in a volume that both have, for one").
 				add(p.commandOf(h.container), h.container.Name, "proxy", h.proxy, "endless", h.endless)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 const restartRules = "https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/5307-container-restart-policy"
 
 // restarts are the rules for containers that the kubelet starts again in the same pod, by a
-// restartPolicy or rules of their own, and for sidecars that others do not wait for.
+// restartPolicy or rules of their own.
 var restarts = []Rule{
 	{
 		ID: "JM115", Severity: Error,
@@ -66,39 +66,6 @@ terminationGracePeriodSeconds nor a preStop hook counts, so connections are cut 
 			}
 		},
 	},
-	{
-		ID: "JM210", Severity: Warning,
-		Title:   "nobody waits for the native sidecar",
-		Message: "native sidecar `{proxy}` has no startupProbe: container `{container}` starts before it is ready",
-		Why: `The kubelet starts what comes after a native sidecar as soon as that has started, or, where it has a
-startupProbe, as soon as that has succeeded. Without one the first calls of the command may fail. Dapr's injector
-writes none.`,
-		Fix:   "give the sidecar a startupProbe, or wrap the command, which waits for the proxy: `jobmesh inject`",
-		Links: []string{"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/", "https://github.com/dapr/dapr/blob/v1.18.1/pkg/injector/patcher/sidecar.go"},
-		check: func(p *pod, r *reporter) {
-			work := p.work()
-			if len(work) == 0 || slices.ContainsFunc(work, func(c container) bool {
-				return c.reading.Wrapper != nil && c.reading.Wrapper.Waits || len(c.reading.WaitsFor) > 0
-			}) {
-				return
-			}
-			for _, c := range p.inits {
-				if c.Native && c.place.get("startupProbe").node == nil && (isProxyContainer(c.Name) || p.servesOthers(c)) {
-					r.add(c.place, work[0].Name, "proxy", c.Name)
-					return
-				}
-			}
-			if x, ok := p.proxyOf("dapr"); ok && x.native.Yes && !x.written {
-				r.add(work[0].place, work[0].Name, "proxy", x.name)
-			}
-		},
-	},
-}
-
-// servesOthers tells whether a container runs a helper that is a proxy for the others.
-func (p *pod) servesOthers(c container) bool {
-	h := p.helperOf(c)
-	return h != nil && h.Mesh != ""
 }
 
 // exitCodes is how many exit codes a container can have on Linux: 0 to 255.

@@ -80,18 +80,22 @@ killed with 137 or 143 can match a rule that was meant for the work.`,
 	},
 	{
 		ID: "JM404", Severity: Warning,
-		Title:   "restarts of the proxy count as failures of the Job",
+		Title:   "restarts of a native sidecar count as failures of the Job",
 		Message: "restarts of `{proxy}` count against backoffLimit {limit}",
 		Why: `With restartPolicy OnFailure the Job's failures are the restarts of all its containers, native sidecars
-included. A proxy that is started again twice can fail a Job whose work is well.`,
+included. A proxy or helper that is started again twice can fail a Job whose work is well.`,
 		Fix:   "use restartPolicy: Never, or raise backoffLimit",
 		Links: []string{"https://github.com/kubernetes/enhancements/blob/master/keps/sig-node/753-sidecar-containers/README.md"},
 		check: func(p *pod, r *reporter) {
-			x, ok := p.nativeProxy()
 			at := p.job.get("backoffLimit")
 			limit, err := strconv.Atoi(at.text())
-			if ok && err == nil && p.restartPolicy == "OnFailure" && limit <= 2 {
+			if err != nil || p.restartPolicy != "OnFailure" || limit > 2 || p.windows {
+				return
+			}
+			if x, ok := p.nativeProxy(); ok {
 				r.add(at, "", "proxy", x.name, "limit", at.text())
+			} else if helpers := p.written(); len(helpers) > 0 {
+				r.add(at, "", "proxy", helpers[0].Name, "limit", at.text())
 			}
 		},
 	},

@@ -69,7 +69,7 @@ func Elsewhere() []*Rule { return others }
 var all, others []*Rule
 
 func init() { // a rule speaks of the others, so no initializer
-	for _, family := range [][]Rule{finish, restarts, start, placeRules, result, injection, cost} {
+	for _, family := range [][]Rule{finish, restarts, start, sidecars, placeRules, result, injection, cost} {
 		for i := range family {
 			all = append(all, &family[i])
 		}

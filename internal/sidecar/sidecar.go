@@ -43,6 +43,9 @@ type Helper struct {
 	Once, OnceVariables []string
 	// Ends are the ways to end it, the best one first. None where none is known to work.
 	Ends []Ending
+	// Takes are flags that say how long it may take to end when it is asked to, in seconds or
+	// as a duration.
+	Takes []string
 	// EndedBy says who ends it without being asked to. Empty where that is nobody.
 	EndedBy string
 	// Ready is the URL that answers a GET with 200 when it is ready. Empty where the row in

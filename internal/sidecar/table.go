@@ -12,6 +12,7 @@ var table = []Helper{
 		Images: []string{"cloud-sql-proxy", "cloudsql-proxy"}, Programs: []string{"cloud-sql-proxy"},
 		Mesh: "cloud-sql-proxy", ReadyNeeds: "--health-check", VariablePrefix: "CSQL_PROXY_", Once: []string{"wait"},
 		Probe: &Probe{Needs: []string{"--health-check", "--http-address=0.0.0.0"}, Moved: []string{"--http-address", "--http-port", "--config-file"}},
+		Takes: []string{"--max-sigterm-delay", "--min-sigterm-delay"},
 		Ends: []Ending{
 			{Code: 0, Needs: "--quitquitquit"},
 			{Signal: "SIGTERM", Code: 0, Needs: "--exit-zero-on-sigterm"},
@@ -42,6 +43,7 @@ var table = []Helper{
 		// The ports and paths are the same.
 		Mesh: "cloud-sql-proxy", ReadyNeeds: "--health-check", VariablePrefix: "ALLOYDB_PROXY_",
 		Probe: &Probe{Needs: []string{"--health-check", "--http-address=0.0.0.0"}, Moved: []string{"--http-address", "--http-port", "--config-file"}},
+		Takes: []string{"--max-sigterm-delay", "--min-sigterm-delay"},
 		Ends: []Ending{
 			{Code: 0, Needs: "--quitquitquit"},
 			{Signal: "SIGTERM", Code: 0, Needs: "--exit-zero-sigterm"},

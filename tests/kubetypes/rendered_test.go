@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -241,6 +242,42 @@ func TestRestricted(t *testing.T) {
 	}
 	require.Greater(t, examples, 12, "examples are found")
 	require.Greater(t, installed, 12, "init containers are found")
+}
+
+// TestMigrations: a container that becomes a native sidecar gives an object that the API server
+// takes, and is refused by Pod Security only for what it was refused for before.
+func TestMigrations(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "internal", "inject", "testdata", "native", "*.txtar"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		require.NoError(t, err)
+		require.Len(t, archive.Files, 2, file)
+		why := []map[string]string{{}, {}} // why each container is refused, before and after
+		moved := 0
+		for i, part := range archive.Files {
+			for _, o := range objects(t, filepath.Base(file)+" "+part.Name, string(part.Data)) {
+				decoded, err := decode(o.content)
+				require.NoError(t, err, o.name)
+				require.NoError(t, apply(o.content), o.name)
+				template := pod(decoded)
+				require.NotNil(t, template, o.name)
+				for _, c := range slices.Concat(template.Spec.InitContainers, template.Spec.Containers) {
+					alone := template.Spec.DeepCopy()
+					alone.InitContainers, alone.Containers = nil, []corev1.Container{c}
+					why[i][decoded.(metav1.Object).GetName()+" "+c.Name] = refused(t, &template.ObjectMeta, alone)
+				}
+				for _, c := range template.Spec.InitContainers {
+					if i == 1 && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+						moved++
+					}
+				}
+			}
+		}
+		require.Positive(t, moved, file)
+		require.Equal(t, why[0], why[1], file)
+	}
 }
 
 // TestChecks: what the tests above rely on refuses what it should.
