@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -140,4 +142,121 @@ func forget(tree any) {
 	for _, item := range items {
 		forget(item)
 	}
+}
+
+// movedOnly says what else differs between what a document means before and after a container
+// became a native sidecar in one pod spec; "" where nothing does.
+func movedOnly(before, after any, spec manifest.Path, name string) string {
+	list := func(tree any, field string) []any {
+		items, _ := manifest.Lookup(tree, spec.Join(field)).([]any)
+		return items
+	}
+	without := func(items []any) (rest []any, found map[string]any) {
+		for _, item := range items {
+			if fields, _ := item.(map[string]any); nameOf(item) == name && found == nil {
+				found = fields
+				continue
+			}
+			rest = append(rest, item)
+		}
+		return rest, found
+	}
+	left, was := without(list(before, containers))
+	inits, is := without(list(after, initContainers))
+	switch {
+	case was == nil || is == nil:
+		return name + " was not moved"
+	case !reflect.DeepEqual(left, list(after, containers)):
+		return "other containers have changed"
+	case len(inits) != len(list(before, initContainers)) || len(inits) > 0 && !reflect.DeepEqual(inits, list(before, initContainers)):
+		return "other init containers have changed"
+	case is["restartPolicy"] != "Always" || is[rulesField] != nil:
+		return name + " is no native sidecar"
+	}
+	is, was = maps.Clone(is), maps.Clone(was)
+	old, _ := was["args"].([]any)
+	args, _ := is["args"].([]any)
+	if len(args) < len(old) || len(old) > 0 && !reflect.DeepEqual(args[len(args)-len(old):], old) {
+		return "its arguments are not behind others"
+	}
+	if was["startupProbe"] != nil && !reflect.DeepEqual(was["startupProbe"], is["startupProbe"]) {
+		return "its startup probe is another one"
+	}
+	for _, field := range []string{"restartPolicy", rulesField, "args", "startupProbe"} {
+		delete(was, field)
+		delete(is, field)
+	}
+	if !reflect.DeepEqual(was, is) {
+		return "it has changed"
+	}
+	for _, field := range []string{containers, initContainers} {
+		before, after = with(before, spec.Join(field), nil), with(after, spec.Join(field), nil)
+	}
+	if !reflect.DeepEqual(before, after) {
+		return "something else has changed"
+	}
+	return ""
+}
+
+// The check itself finds what it is there for.
+func TestMovedOnly(t *testing.T) {
+	tree := func(text string) any { return documentsOf(t, text)[0] }
+	const was = "{a: 1, containers: [{name: m}, {name: db, args: [x], image: i}], initContainers: [{name: w}]}"
+	for after, want := range map[string]string{
+		"{a: 1, containers: [{name: m}], initContainers: [{name: db, args: [y, x], image: i, restartPolicy: Always}, {name: w}]}": "",
+		"{a: 2, containers: [{name: m}], initContainers: [{name: db, args: [x], image: i, restartPolicy: Always}, {name: w}]}":    "something else has changed",
+		"{a: 1, containers: [{name: n}], initContainers: [{name: db, args: [x], image: i, restartPolicy: Always}, {name: w}]}":    "other containers have changed",
+		"{a: 1, containers: [{name: m}], initContainers: [{name: db, args: [x], image: i, restartPolicy: Always}]}":               "other init containers have changed",
+		"{a: 1, containers: [{name: m}], initContainers: [{name: db, args: [x], image: j, restartPolicy: Always}, {name: w}]}":    "it has changed",
+		"{a: 1, containers: [{name: m}], initContainers: [{name: db, args: [x, y], image: i, restartPolicy: Always}, {name: w}]}": "its arguments are not behind others",
+		"{a: 1, containers: [{name: m}], initContainers: [{name: db, args: [x], image: i}, {name: w}]}":                           "db is no native sidecar",
+		"{a: 1, containers: [{name: m}, {name: db, args: [x], image: i}], initContainers: [{name: w}]}":                           "db was not moved",
+	} {
+		require.Equal(t, want, movedOnly(tree(was), tree(after), nil, "db"), after)
+	}
+}
+
+// FuzzNativize: whatever the manifest, a container that is moved is all that changes in what
+// it means; inject makes the same move, which can be taken back to the byte.
+func FuzzNativize(f *testing.F) {
+	for _, m := range migrations(f) {
+		f.Add(strings.ReplaceAll(m.before, m.sidecars[0], "db"))
+	}
+	for _, shape := range shapes(f) {
+		f.Add(shape)
+	}
+	settings := map[string]any{"mode": "native", "sidecars": []any{"db"}}
+	in, out := injector(f, settings, false), injector(f, settings, true)
+	f.Fuzz(func(t *testing.T, text string) {
+		err := manifest.Scan("f", strings.NewReader(text), func(d *manifest.Document) error {
+			if d.Err != nil || d.Root == nil {
+				return nil
+			}
+			for _, o := range d.Objects() {
+				result, err := in.nativize(d, o.Path)
+				if err != nil {
+					continue
+				}
+				before, after := documentsOf(t, string(d.Text))[0], documentsOf(t, string(result.Text))[0]
+				for _, template := range o.PodTemplates() {
+					_, spec := template.Spec()
+					if spec = o.Path.Join(spec...); len(o.PodTemplates()) == 1 && string(d.Text) != string(result.Text) {
+						require.Empty(t, movedOnly(before, after, spec, "db"))
+					}
+				}
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		once, result := run(t, in, text)
+		if len(result.Mistakes) > 0 || strings.Contains(text, "jobmesh") {
+			return
+		}
+		twice, result := run(t, in, once)
+		require.Empty(t, result.Mistakes)
+		require.Equal(t, once, twice)
+		back, result := run(t, out, once)
+		require.Empty(t, result.Mistakes)
+		require.Equal(t, text, back)
+	})
 }

@@ -25,6 +25,10 @@ func Nativize(library fs.FS, d *manifest.Document, object manifest.Path, names [
 	if err != nil {
 		return nil, err
 	}
+	return in.nativize(d, object)
+}
+
+func (in *Injector) nativize(d *manifest.Document, object manifest.Path) (*manifest.Document, error) {
 	u := &unit{document: d, text: d.Text, renderer: in.renderer, unrecorded: true}
 	if err := u.only(object); err != nil {
 		return nil, err

@@ -100,7 +100,7 @@ func isFlow(n *yaml.Node) bool { return n.Style&yaml.FlowStyle != 0 }
 // indent is the indentation of a block collection: that of its first key or dash.
 func (t *text) indent(n *yaml.Node) int {
 	at := t.start(n, 0)
-	line := bytes.LastIndexByte(t.Text[:at], '\n') + 1
+	line := t.lineStart(at)
 	return utf8.RuneCount(bytes.TrimPrefix(t.Text[line:at], []byte("\ufeff")))
 }
 
@@ -124,7 +124,7 @@ func (t *text) keyStart(n *yaml.Node, at int) int {
 	if isFlow(n) {
 		return at
 	}
-	line := bytes.LastIndexByte(t.Text[:at], '\n') + 1
+	line := t.lineStart(at)
 	before := bytes.TrimRight(t.Text[line:at], " \t")
 	if len(before) > 0 && before[len(before)-1] == '?' && line+len(before) < at && (len(before) == 1 || isBlank(before[len(before)-2])) {
 		return line + len(before) - 1
@@ -254,6 +254,17 @@ func (t *text) skip(at int) int {
 		}
 	}
 	return at
+}
+
+// lineStart returns where the line of an offset begins.
+func (t *text) lineStart(at int) int { return bytes.LastIndexByte(t.Text[:at], '\n') + 1 }
+
+// newline is how the document ends its lines.
+func (t *text) newline() string {
+	if i := bytes.IndexByte(t.Text, '\n'); i > 0 && t.Text[i-1] == '\r' {
+		return "\r\n"
+	}
+	return "\n"
 }
 
 // lineEnd returns where the line of an offset ends, before its line break.

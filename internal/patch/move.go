@@ -56,7 +56,7 @@ func MoveItem(d *manifest.Document, m Moving) (*manifest.Document, Move, error) 
 	mapping := manifest.Resolve(manifest.Get(object, m.Mapping...))
 	_, list := manifest.Field(mapping, m.From)
 	if list == nil || list.Kind != yaml.SequenceNode || m.Index >= len(list.Content) {
-		return nil, Move{}, fmt.Errorf("%s is an alias, so that nothing can be moved out of it; write it out", m.Mapping.Join(m.From))
+		return nil, Move{}, notHere(m.Mapping.Join(m.From), list)
 	}
 	done := Move{
 		Mapping: pointerTo(object, m.Mapping), From: m.From, To: m.To, Index: m.Index,
@@ -88,6 +88,17 @@ func MoveItem(d *manifest.Document, m Moving) (*manifest.Document, Move, error) 
 	return result, done, nil
 }
 
+// notHere says why nothing can be moved out of what should be a list.
+func notHere(path manifest.Path, n *yaml.Node) error {
+	switch {
+	case n == nil:
+		return fmt.Errorf("%s is not written there, so that nothing can be moved out of it; write it out", path)
+	case n.Kind == yaml.AliasNode:
+		return fmt.Errorf("%s is an alias, so that nothing can be moved out of it; write it out", path)
+	}
+	return fmt.Errorf("%s has no such item", path)
+}
+
 // moveLines moves an item of a list that has each on lines of its own.
 func (w *writer) moveLines(mapping, list *yaml.Node, m Moving, done *Move) ([]byte, error) {
 	d := w.text
@@ -110,7 +121,7 @@ func (w *writer) moveLines(mapping, list *yaml.Node, m Moving, done *Move) ([]by
 	added := shifted(done.moved(), column-w.text.indent(list))
 	if done.New {
 		key, _ := manifest.Field(mapping, m.From)
-		added = spaces(key.Column-1) + m.To + ":" + w.newline() + added
+		added = spaces(key.Column-1) + m.To + ":" + w.text.newline() + added
 	}
 	if at <= from {
 		return slices.Concat(d.Text[:at], []byte(added), d.Text[at:from], d.Text[to:]), nil
@@ -144,7 +155,7 @@ func (w *writer) moveWords(mapping, list *yaml.Node, m Moving, done *Move) ([]by
 			if !alone {
 				return nil, fmt.Errorf("%s stands behind something else on its line, so that %s cannot stand in front of it", m.From, m.To)
 			}
-			behind = w.newline() + pad
+			behind = w.text.newline() + pad
 		}
 		added = s.word(m.To, true) + s.colon + "[" + item + "]" + behind
 	case target.Kind != yaml.SequenceNode || !isFlow(target):
@@ -231,9 +242,9 @@ func (m Move) added(w *writer, mapping *yaml.Node) (from, to int, found bool) {
 		return m.addedWords(w, mapping, key, list, i)
 	}
 	t := w.text
-	from = w.lineStart(t.start(list, i))
+	from = w.text.lineStart(t.start(list, i))
 	for range m.Above {
-		from = w.lineStart(max(from-1, 0))
+		from = w.text.lineStart(max(from-1, 0))
 	}
 	to = from
 	for line := range strings.Lines(m.moved()) {
@@ -244,7 +255,7 @@ func (m Move) added(w *writer, mapping *yaml.Node) (from, to int, found bool) {
 		to = end
 	}
 	if m.New {
-		from = w.lineStart(max(from-1, 0))
+		from = w.text.lineStart(max(from-1, 0))
 		found = strings.TrimSpace(string(t.Text[from:t.lineEnd(from)])) == m.To+":"
 		return from, to, found
 	}
@@ -307,7 +318,7 @@ func (m *Move) skip(w *writer, item *yaml.Node, from int, field string) error {
 	}
 	start, end := w.words(item, i)
 	if !isFlow(item) {
-		start = w.lineStart(w.text.OffsetOf(key))
+		start = w.text.lineStart(w.text.OffsetOf(key))
 		if strings.TrimSpace(string(w.text.Text[start:w.text.OffsetOf(key)])) != "" {
 			return fmt.Errorf("%s of %q is its first field, and cannot be taken out there; write its name first", field, m.Name)
 		}
@@ -329,7 +340,7 @@ func (w *writer) place(mapping, list *yaml.Node, m Moving, done *Move) (at, colu
 		if pad, alone := w.linePrefix(w.text.OffsetOf(own)); !alone || len(pad) != own.Column-1 {
 			return 0, 0, fmt.Errorf("%s stands behind something else on its line, so that %s cannot stand in front of it", m.From, m.To)
 		}
-		return w.lineStart(at), column, nil
+		return w.text.lineStart(at), column, nil
 	case target.Kind == yaml.ScalarNode && target.Tag == "!!null" && target.Value == "":
 		at = w.text.nextLine(w.text.lineEnd(w.text.OffsetOf(key)))
 	case !isBlockList(target):
@@ -357,7 +368,7 @@ func (w *writer) region(list *yaml.Node, i int) (from, to int, err error) {
 		if pad, alone := w.linePrefix(at); !alone || len(pad) != indent {
 			return 0, errOneLine
 		}
-		return w.lineStart(w.aboveComments(at, indent)), nil
+		return w.text.lineStart(w.aboveComments(at, indent)), nil
 	}
 	if from, err = start(i); err != nil {
 		return 0, 0, err
@@ -372,18 +383,6 @@ func (w *writer) region(list *yaml.Node, i int) (from, to int, err error) {
 // nextLineBehind returns where the line behind an item begins.
 func (w *writer) nextLineBehind(list *yaml.Node, i int) int {
 	return min(w.text.nextLine(w.text.lineEnd(w.text.childEnd(list, i, w.text.indent(list)))), len(w.text.Text))
-}
-
-func (w *writer) lineStart(at int) int {
-	return strings.LastIndexByte(string(w.text.Text[:at]), '\n') + 1
-}
-
-// newline is how the document ends its lines.
-func (w *writer) newline() string {
-	if i := strings.IndexByte(string(w.text.Text), '\n'); i > 0 && w.text.Text[i-1] == '\r' {
-		return "\r\n"
-	}
-	return "\n"
 }
 
 func isBlockList(n *yaml.Node) bool {

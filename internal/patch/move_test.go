@@ -92,8 +92,10 @@ func TestMoveItem(t *testing.T) {
 // TestMoveItemRefused: what cannot be moved faithfully is said, and is not moved.
 func TestMoveItemRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"spec:\n  containers:\n  - name: main\n    image: &i a\n  - name: db\n    image: *i\n":               `"db" cannot be moved to initContainers: unknown anchor 'i' referenced there`,
-		"a: &a\n- name: main\n- name: db\nspec:\n  containers: *a\n":                                         "spec.containers is an alias, so that nothing can be moved out of it; write it out",
+		"spec:\n  containers:\n  - name: main\n    image: &i a\n  - name: db\n    image: *i\n": `"db" cannot be moved to initContainers: unknown anchor 'i' referenced there`,
+		"a: &a\n- name: main\n- name: db\nspec:\n  containers: *a\n":                           "spec.containers is an alias, so that nothing can be moved out of it; write it out",
+		"a: &a\n  containers:\n  - name: main\n  - name: db\nspec:\n  <<: *a\n":                "spec.containers is not written there, so that nothing can be moved out of it; write it out",
+		"spec:\n  containers: 5\n": "spec.containers has no such item",
 		"spec:\n  initContainers: [{name: w}]\n  containers:\n  - name: main\n  - name: db\n":                "spec.initContainers is not written as a list with each item on lines of its own, so that it cannot be moved with its comments; write it so",
 		"spec:\n  containers:\n  - name: main\n  - rules: []\n    name: db\n":                                `rules of "db" is its first field, and cannot be taken out there; write its name first`,
 		"spec:\n  containers:\n  - name: main\n  - name: db\n    args:\n    - |\n      without a line break": `"db" cannot be moved to initContainers without changing something else`,

@@ -114,7 +114,7 @@ func (w *writer) aboveComments(at, indent int) int {
 	}
 	for {
 		line := at - indent
-		above := bytes.LastIndexByte(w.text.Text[:max(line-1, 0)], '\n') + 1
+		above := w.text.lineStart(max(line-1, 0))
 		if above >= line || line-above <= indent || w.text.Text[above+indent] != '#' ||
 			len(bytes.TrimLeft(w.text.Text[above:above+indent], " ")) > 0 {
 			return at
@@ -177,7 +177,7 @@ func (w *writer) broken(s style, opening int, parts []string) string {
 // linePrefix returns the white space that begins the line of an offset, and whether
 // there is nothing else before it.
 func (w *writer) linePrefix(at int) (string, bool) {
-	line := w.text.Text[bytes.LastIndexByte(w.text.Text[:at], '\n')+1:]
+	line := w.text.Text[w.text.lineStart(at):]
 	end := 0
 	for end < len(line) && (line[end] == ' ' || line[end] == '\t') {
 		end++
@@ -213,10 +213,7 @@ func (w *writer) below(a action, s style, from, to int, value any) (string, bool
 
 // style looks at how the surroundings of a path are written.
 func (w *writer) style(path manifest.Path) style {
-	s := style{json: w.text.JSON, step: 2, list: -1, newline: "\n", colon: ": ", comma: ", "}
-	if i := bytes.IndexByte(w.text.Text, '\n'); i > 0 && w.text.Text[i-1] == '\r' {
-		s.newline = "\r\n"
-	}
+	s := style{json: w.text.JSON, step: 2, list: -1, newline: w.text.newline(), colon: ": ", comma: ", "}
 	if s.json {
 		w.jsonStyle(&s)
 		return s

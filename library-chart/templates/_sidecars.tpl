@@ -229,6 +229,8 @@ up to the last such one. Params: (list SPEC CONTAINER INIT_CONTAINERS).
 {{- if and (ne $call.settings.mesh "auto") (hasKey $call.meshes (default "" $helper.mesh)) -}}
   {{- $_ := set $call "native" (append $call.native $helper.mesh) -}}
 {{- end -}}
+{{- /* A short flag, such as HAProxy's -W, changes how the program runs and not only its exit
+       code, which nobody reads of a native sidecar: it is the author's. */ -}}
 {{- if hasPrefix "--" (default "" $helper.termFlag) -}}
   {{- $_ := include "jobmesh._sidecars.flags" (list $container $helper (list $helper.termFlag)) -}}
 {{- end -}}
