@@ -52,11 +52,17 @@ type meshMetadata struct {
 }
 
 type meshHook struct {
-	Ready         string   `json:"ready,omitempty"`
-	Stop          string   `json:"stop"`
-	TokenHeader   string   `json:"tokenHeader,omitempty"`
-	TokenVariable string   `json:"tokenVariable,omitempty"`
-	Native        []string `json:"native,omitempty"`
+	Ready         []hookCheck `json:"ready,omitempty"`
+	Stop          string      `json:"stop"`
+	TokenHeader   string      `json:"tokenHeader,omitempty"`
+	TokenVariable string      `json:"tokenVariable,omitempty"`
+	Native        []string    `json:"native,omitempty"`
+}
+
+// A hookCheck is one readiness check of a mesh.
+type hookCheck struct {
+	URL  string `json:"url"`
+	Body string `json:"body,omitempty"`
 }
 
 const meshTemplateText = `{{/*
@@ -79,8 +85,10 @@ ten times faster than fromYaml here.
   killCommand        a command in that container that ends the proxy, for Argo Workflows,
                      whose executor needs one where there is no shell.
   redirects          the traffic of every container goes through the proxy.
-  hook               what mode hook asks: ready with a GET, and the stop request. A
-                     token goes into the header where the variable is set. native is
+  hook               what mode hook asks. ready lists readiness checks, any one of which
+                     will do: a GET of url, whose answer has to be body where that is
+                     there. stop is the stop request. A token goes into the header where
+                     the variable is set. native is
                      a word of the shell and the pattern that it matches where the
                      annotations say that the proxy is a native sidecar.
 */}}
@@ -144,10 +152,12 @@ func chartRow(m mesh.Mesh) meshRow {
 		variable(m.Variable(), m.Annotation)
 	}
 	since := m.Native.Default
-	for _, w := range m.Native.Words {
-		if w.Variable != "" {
+	for _, w := range m.NativeVariables() {
+		if w.Name != "" {
 			variable(w.Variable, w.Name)
 		}
+	}
+	for _, w := range m.Native.Words {
 		row.Native = row.Native.with(mesh.PodAnnotation, w.Name, "true")
 		since = earliest(since, w.Since)
 	}
@@ -161,8 +171,8 @@ func chartRow(m mesh.Mesh) meshRow {
 		row.OptOut = row.OptOut.with(level, m.Inject.Key, m.Inject.No[0])
 	}
 	row.Hook = meshHook{Stop: m.Stop, TokenHeader: m.TokenHeader, TokenVariable: m.TokenVariable, Native: shellNative(m)}
-	if len(m.Ready) > 0 {
-		row.Hook.Ready = m.Ready[0]
+	for _, url := range m.Ready {
+		row.Hook.Ready = append(row.Hook.Ready, hookCheck{url, m.ReadyBody[url]})
 	}
 	return row
 }
@@ -196,9 +206,9 @@ func (m *meshMetadata) with(level mesh.Level, key, value string) *meshMetadata {
 // the injector's JSON. Nil where no variable tells.
 func shellNative(m mesh.Mesh) []string {
 	word := ""
-	for _, w := range slices.Backward(m.Native.Words) {
+	for _, w := range slices.Backward(m.NativeVariables()) {
 		switch {
-		case w.Variable == "":
+		case w.Name == "":
 		case word == "":
 			word = "$" + w.Variable
 		default:
@@ -217,6 +227,7 @@ func shellNative(m mesh.Mesh) []string {
 // shellYes are the patterns of the words that a reading takes for yes.
 var shellYes = map[mesh.Reading]string{
 	mesh.GoBool: "1 | t | T | true | TRUE | True",
+	mesh.Truthy: "1 | [yY] | [yY][eE][sS] | [oO][nN] | [tT][rR][uU][eE]",
 }
 
 // meshValues is what the schema takes for a mesh: one word, or several names with commas

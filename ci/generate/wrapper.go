@@ -93,11 +93,9 @@ func meshSection(b *strings.Builder) {
 	for _, m := range mesh.All() {
 		if m.Native.Status != "" {
 			row(b, m.Name, code(m.Annotation), code(m.Variable()), fmt.Sprintf("JSON with `%s` in its list `%s`", m.Container, m.Native.Status))
-			row(b, "", "", code(m.Variable()+"_NATIVE"), code("true"))
-			continue
 		}
-		for _, w := range m.Native.Words {
-			row(b, m.Name, code(w.Name), code(m.NativeVariable(w)), code("true"))
+		for _, w := range m.NativeVariables() {
+			row(b, m.Name, code(w.Name), code(w.Variable), code("true"))
 		}
 	}
 }

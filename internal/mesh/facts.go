@@ -85,7 +85,7 @@ var table = []Mesh{
 		Native: Native{
 			Words: []NativeWord{
 				{
-					Name: "config.linkerd.io/proxy-enable-native-sidecar", Since: Version{2, 20}, Variable: "JOBMESH_POD_LINKERD_NATIVE",
+					Name: "config.linkerd.io/proxy-enable-native-sidecar", Since: Version{2, 20},
 					Source: "https://github.com/linkerd/linkerd2/pull/15267",
 					Alike: []string{
 						"linkerd.io/proxy-enable-native-sidecar", "config.linkerd.io/enable-native-sidecar",

@@ -239,7 +239,8 @@ type NativeWord struct {
 	// Since is the first release that reads it, and Source is where that is said.
 	Since  Version
 	Source string
-	// Variable hands its value to the wrapper; empty where nothing does.
+	// Variable hands its value to the wrapper. It is written in the table only where it is
+	// another one than NativeVariables makes of the name of the mesh.
 	Variable string
 	// Alike: as in a Word.
 	Alike []string
@@ -340,30 +341,40 @@ func Injected(annotation string) bool {
 	return annotation != "" && annotation != "false"
 }
 
-// NativeVariable is the variable that says the same as an annotation of Native.Words,
-// for a pod that hands the wrapper no file with its annotations; empty where nobody
-// injects the proxy.
-func (m *Mesh) NativeVariable(w NativeWord) string {
-	if w.Variable != "" || m.Annotation == "" {
-		return w.Variable
+// NativeVariables returns what tells the wrapper that the proxy is a native sidecar, the
+// one that wins first: the annotations of Native.Words, each with the variable that says
+// the same in a pod which hands over no file with its annotations. Where the pod's words
+// do not decide, because there are none or because the injector itself says what it has
+// made, there is one variable without an annotation. There is nothing for a proxy that
+// nobody injects.
+func (m *Mesh) NativeVariables() []NativeWord {
+	usual := m.Variable() + "_NATIVE"
+	switch {
+	case m.Annotation == "":
+		return nil
+	case m.Native.Status != "" || len(m.Native.Words) == 0:
+		return []NativeWord{{Variable: usual}}
 	}
-	return m.Variable() + "_NATIVE"
+	words := make([]NativeWord, len(m.Native.Words))
+	for i, w := range m.Native.Words {
+		if w.Variable == "" {
+			w.Variable = usual
+		}
+		words[i] = w
+	}
+	return words
 }
 
 // IsNative reports whether the pod's annotations show the proxy to run as a native
 // sidecar, which the kubelet stops by itself and restarts when anybody else does. lookup
-// returns the value of an annotation, which the variable of that name may hold too. Where
-// the injector itself says what it has made, what the pod has asked for does not count.
+// returns the value of an annotation, which the variable of that name may hold too.
 func (m *Mesh) IsNative(lookup func(annotation, variable string) string) bool {
-	words := m.Native.Words
-	if m.Native.Status != "" {
-		words = nil
-		if yes, known := GoBool.Bool(lookup("", m.Variable()+"_NATIVE")); known {
-			return yes
+	for _, w := range m.NativeVariables() {
+		read := m.Native.Read
+		if w.Name == "" {
+			read = GoBool // it is a word of ours
 		}
-	}
-	for _, w := range words {
-		if yes, known := m.Native.Read.Bool(lookup(w.Name, m.NativeVariable(w))); known {
+		if yes, known := read.Bool(lookup(w.Name, w.Variable)); known {
 			return yes
 		}
 	}

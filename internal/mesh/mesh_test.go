@@ -100,6 +100,8 @@ func TestNativeWords(t *testing.T) {
 		{"linkerd", "config.beta.linkerd.io/proxy-enable-native-sidecar", "true", true},
 		{"istio", "sidecar.istio.io/nativeSidecar", "true", false}, // only asked for
 		{"istio", "JOBMESH_POD_ISTIO_NATIVE", "true", true},
+		{"kuma", "JOBMESH_POD_KUMA_NATIVE", "true", true}, // it has no annotation for that
+		{"kuma", "JOBMESH_POD_KUMA_NATIVE", "no", false},
 		{"envoy", "", "true", false},
 	} {
 		m, _ := ByName(c.mesh)

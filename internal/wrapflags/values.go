@@ -103,9 +103,9 @@ func Misspelt(names []string) []Misspelling {
 		if m.Annotation == "" {
 			continue
 		}
-		own = append(own, m.Variable(), m.Variable()+"_NATIVE")
-		for _, w := range m.Native.Words {
-			own = append(own, m.NativeVariable(w))
+		own = append(own, m.Variable())
+		for _, w := range m.NativeVariables() {
+			own = append(own, w.Variable)
 		}
 	}
 	for i := range own {

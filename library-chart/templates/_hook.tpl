@@ -7,11 +7,13 @@ Odd lines, and why:
   exec 3<&0   a shell gives /dev/null to a command in the background
   got         a signal ends `wait`, not the command; then it has to wait again,
               and 127 then says that the command was gone before
-  ask GET     a proxy may be gone before it has answered the stop request
+  ! is_ready  a proxy may be gone before it has answered the stop request
   http_proxy= the address is on loopback
   native      the kubelet stops a native sidecar by itself, and starts it again where
               anybody else stops it; a stop request of the author is sent all the same
   none        is the value for no readiness check
+  send, ask   a proxy may be ready only with some words in its answer: up to Kuma 2.11
+              port 9902 answers 200 before there is an Envoy. send prints the answer
   limits      GNU wget tries 20 times; busybox has no such flag, and some builds
               of it end with a segmentation fault where they are given -T
 */}}
@@ -19,7 +21,10 @@ Odd lines, and why:
 {{- $settings := .settings -}}
 {{- $wrapper := default dict $settings.wrapper -}}
 {{- $row := get .meshes $settings.mesh -}}
-{{- $ready := default (default "" $row.hook.ready) $wrapper.readyUrl | trimPrefix "none" -}}
+{{- $checks := $row.hook.ready -}}
+{{- with $wrapper.readyUrl -}}
+  {{- $checks = eq . "none" | ternary list (list (dict "url" .)) -}}
+{{- end -}}
 {{- $stop := default (list $row.hook.stop) $wrapper.stop -}}
 {{- /* >>> defaults: written by make generate from internal/wrapflags */ -}}
 {{- $limit := 120 -}}
@@ -60,16 +65,31 @@ Odd lines, and why:
     "wget=wget limits="
     "[ $client != busybox ] || wget='busybox wget'"
     "[ $client != wget ] || ! wget --version >/dev/null 2>&1 || limits='-t 1 -T 2'"
-    "ask() {"
+    "send() {"
     "  case $client-$1 in"
-    "  curl-GET) set -- curl -fsS -m 2 -o /dev/null \"$2\" ;;"
-    (printf "  curl-*) set -- curl -fsS -m 2 -o /dev/null -d '' -X \"$1\" %s\"$2\" ;;" (include "jobmesh._hook.token" $row))
-    "  *-GET) set -- $wget -q $limits -O /dev/null \"$2\" ;;"
-    (printf "  *) set -- $wget -q $limits -O /dev/null --post-data '' %s\"$2\" ;;" (include "jobmesh._hook.token" $row))
+    "  curl-GET) set -- curl -fsS -m 2 \"$2\" ;;"
+    (printf "  curl-*) set -- curl -fsS -m 2 -d '' -X \"$1\" %s\"$2\" ;;" (include "jobmesh._hook.token" $row))
+    "  *-GET) set -- $wget -q $limits -O - \"$2\" ;;"
+    (printf "  *) set -- $wget -q $limits -O - --post-data '' %s\"$2\" ;;" (include "jobmesh._hook.token" $row))
     "  esac"
-    "  http_proxy= all_proxy= ALL_PROXY= \"$@\" >/dev/null 2>&1"
+    "  http_proxy= all_proxy= ALL_PROXY= \"$@\" 2>/dev/null"
     "}"
-    "stop() {") -}}
+    "ask() { send \"$@\" >/dev/null; }") -}}
+{{- $ready := list -}}
+{{- $looks := list -}}
+{{- range $checks -}}
+  {{- $url := include "jobmesh._hook.quote" .url -}}
+  {{- $ready = append $ready .url -}}
+  {{- if .body -}}
+    {{- $looks = include "jobmesh._hook.quote" .body | printf "[ \"$(send GET %s)\" = %s ]" $url | append $looks -}}
+  {{- else -}}
+    {{- $looks = printf "ask GET %s" $url | append $looks -}}
+  {{- end -}}
+{{- end -}}
+{{- if $looks -}}
+  {{- $script = join " || " $looks | printf "is_ready() { %s; }" | append $script -}}
+{{- end -}}
+{{- $script = append $script "stop() {" -}}
 {{- if $native -}}
   {{- $script = append $script "  [ -z \"$native\" ] || return 0" -}}
 {{- end -}}
@@ -77,16 +97,16 @@ Odd lines, and why:
   {{- $method := splitList " " . | first -}}
   {{- $url := trimPrefix $method . | trim | include "jobmesh._hook.quote" -}}
   {{- $gone := "" -}}
-  {{- with $ready -}}
-    {{- $gone = include "jobmesh._hook.quote" . | printf " || ! ask GET %s" -}}
+  {{- if $ready -}}
+    {{- $gone = " || ! is_ready" -}}
   {{- end -}}
   {{- $script = append $script (printf "  ask %s %s%s || { sleep 1; ask %s %s; } ||\n    say \"the proxy was not stopped by\" %s %s" $method $url $gone $method $url $method $url) -}}
 {{- end -}}
 {{- $script = concat $script (list "}" "trap 'stop; exit 143' TERM") -}}
 {{- with $ready -}}
-  {{- $script = concat $script (list (printf "ready=%s limit=%d" (include "jobmesh._hook.quote" .) $limit)
+  {{- $script = concat $script (list (printf "ready=%s limit=%d" (join " or " . | include "jobmesh._hook.quote") $limit)
       "end=$(($(date +%s) + limit))"
-      "until ask GET \"$ready\"; do"
+      "until is_ready; do"
       "  if [ $limit -gt 0 ] && [ \"$(date +%s)\" -ge $end ]; then"
       "    say \"the proxy is not ready after ${limit}s: GET $ready\"") -}}
   {{- if eq (default $onReadyTimeout $wrapper.onReadyTimeout) "run" -}}

@@ -19,8 +19,10 @@ ten times faster than fromYaml here.
   killCommand        a command in that container that ends the proxy, for Argo Workflows,
                      whose executor needs one where there is no shell.
   redirects          the traffic of every container goes through the proxy.
-  hook               what mode hook asks: ready with a GET, and the stop request. A
-                     token goes into the header where the variable is set. native is
+  hook               what mode hook asks. ready lists readiness checks, any one of which
+                     will do: a GET of url, whose answer has to be body where that is
+                     there. stop is the stop request. A token goes into the header where
+                     the variable is set. native is
                      a word of the shell and the pattern that it matches where the
                      annotations say that the proxy is a native sidecar.
 */}}
@@ -29,35 +31,35 @@ ten times faster than fromYaml here.
   "alloydb-auth-proxy": {
     "env": [],
     "redirects": false,
-    "hook": {"ready": "http://127.0.0.1:9090/startup", "stop": "POST http://127.0.0.1:9091/quitquitquit"}
+    "hook": {"ready": [{"url": "http://127.0.0.1:9090/startup", "body": "ok"}], "stop": "POST http://127.0.0.1:9091/quitquitquit"}
   },
   "cloud-sql-proxy": {
     "env": [],
     "redirects": false,
-    "hook": {"ready": "http://127.0.0.1:9090/startup", "stop": "POST http://127.0.0.1:9091/quitquitquit"}
+    "hook": {"ready": [{"url": "http://127.0.0.1:9090/startup", "body": "ok"}], "stop": "POST http://127.0.0.1:9091/quitquitquit"}
   },
   "consul": {
-    "env": [{"name": "JOBMESH_POD_CONSUL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['consul.hashicorp.com/connect-inject-status']"}}}],
+    "env": [{"name": "JOBMESH_POD_CONSUL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['consul.hashicorp.com/connect-inject-status']"}}}, {"name": "JOBMESH_POD_CONSUL_NATIVE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['consul.hashicorp.com/enable-consul-dataplane-as-sidecar']"}}}],
     "wrap": {"annotations": {"consul.hashicorp.com/sidecar-proxy-lifecycle-shutdown-grace-period-seconds": "0"}},
     "native": {"annotations": {"consul.hashicorp.com/enable-consul-dataplane-as-sidecar": "true"}},
     "nativeSince": "1.9",
     "optOut": {"annotations": {"consul.hashicorp.com/connect-inject": "false"}},
     "skipOutboundPorts": "consul.hashicorp.com/transparent-proxy-exclude-outbound-ports",
     "redirects": true,
-    "hook": {"ready": "http://127.0.0.1:19000/ready", "stop": "POST http://127.0.0.1:20600/graceful_shutdown"}
+    "hook": {"ready": [{"url": "http://127.0.0.1:19000/ready"}], "stop": "POST http://127.0.0.1:20600/graceful_shutdown", "native": ["$JOBMESH_POD_CONSUL_NATIVE", "1 | t | T | true | TRUE | True"]}
   },
   "dapr": {
-    "env": [{"name": "JOBMESH_POD_DAPR", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['dapr.io/enabled']"}}}],
+    "env": [{"name": "JOBMESH_POD_DAPR", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['dapr.io/enabled']"}}}, {"name": "JOBMESH_POD_DAPR_NATIVE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['dapr.io/enable-native-sidecar']"}}}],
     "native": {"annotations": {"dapr.io/enable-native-sidecar": "true"}},
     "nativeSince": "1.18",
     "optOut": {"annotations": {"dapr.io/enabled": "false"}},
     "redirects": false,
-    "hook": {"ready": "http://127.0.0.1:3500/v1.0/healthz/outbound", "stop": "POST http://127.0.0.1:3500/v1.0/shutdown", "tokenHeader": "dapr-api-token", "tokenVariable": "DAPR_API_TOKEN"}
+    "hook": {"ready": [{"url": "http://127.0.0.1:3500/v1.0/healthz/outbound"}], "stop": "POST http://127.0.0.1:3500/v1.0/shutdown", "tokenHeader": "dapr-api-token", "tokenVariable": "DAPR_API_TOKEN", "native": ["$JOBMESH_POD_DAPR_NATIVE", "1 | [yY] | [yY][eE][sS] | [oO][nN] | [tT][rR][uU][eE]"]}
   },
   "envoy": {
     "env": [],
     "redirects": false,
-    "hook": {"ready": "http://127.0.0.1:15000/ready", "stop": "POST http://127.0.0.1:15000/quitquitquit"}
+    "hook": {"ready": [{"url": "http://127.0.0.1:15000/ready"}], "stop": "POST http://127.0.0.1:15000/quitquitquit"}
   },
   "istio": {
     "env": [{"name": "JOBMESH_POD_ISTIO", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['sidecar.istio.io/status']"}}}],
@@ -68,7 +70,7 @@ ten times faster than fromYaml here.
     "optOut": {"annotations": {"sidecar.istio.io/inject": "false"}, "labels": {"sidecar.istio.io/inject": "false"}},
     "skipOutboundPorts": "traffic.sidecar.istio.io/excludeOutboundPorts",
     "redirects": true,
-    "hook": {"ready": "http://127.0.0.1:15021/healthz/ready", "stop": "POST http://127.0.0.1:15020/quitquitquit", "native": ["${JOBMESH_POD_ISTIO%%]*}", "*'\"initContainers\":['*'\"istio-proxy\"'*"]}
+    "hook": {"ready": [{"url": "http://127.0.0.1:15021/healthz/ready"}], "stop": "POST http://127.0.0.1:15020/quitquitquit", "native": ["${JOBMESH_POD_ISTIO%%]*}", "*'\"initContainers\":['*'\"istio-proxy\"'*"]}
   },
   "kuma": {
     "env": [{"name": "JOBMESH_POD_KUMA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['kuma.io/sidecar-injected']"}}}],
@@ -77,7 +79,7 @@ ten times faster than fromYaml here.
     "optOut": {"labels": {"kuma.io/sidecar-injection": "disabled"}},
     "skipOutboundPorts": "traffic.kuma.io/exclude-outbound-ports",
     "redirects": true,
-    "hook": {"ready": "http://127.0.0.1:9902/ready", "stop": "POST http://127.0.0.1:9901/quitquitquit"}
+    "hook": {"ready": [{"url": "http://127.0.0.1:9902/ready", "body": "LIVE"}, {"url": "http://127.0.0.1:9901/ready"}], "stop": "POST http://127.0.0.1:9901/quitquitquit"}
   },
   "linkerd": {
     "env": [{"name": "JOBMESH_POD_LINKERD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['linkerd.io/proxy-version']"}}}, {"name": "JOBMESH_POD_LINKERD_NATIVE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.linkerd.io/proxy-enable-native-sidecar']"}}}, {"name": "JOBMESH_POD_LINKERD_NATIVE_ALPHA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.alpha.linkerd.io/proxy-enable-native-sidecar']"}}}, {"name": "JOBMESH_POD_LINKERD_NATIVE_BETA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['config.beta.linkerd.io/proxy-enable-native-sidecar']"}}}],
@@ -90,7 +92,7 @@ ten times faster than fromYaml here.
     "container": "linkerd-proxy",
     "killCommand": "[\"/usr/lib/linkerd/linkerd-await\",\"--shutdown\",\"--\",\"/usr/lib/linkerd/linkerd-await\",\"--version\"]",
     "redirects": true,
-    "hook": {"ready": "http://127.0.0.1:4191/ready", "stop": "POST http://127.0.0.1:4191/shutdown", "native": ["${JOBMESH_POD_LINKERD_NATIVE:-${JOBMESH_POD_LINKERD_NATIVE_BETA:-$JOBMESH_POD_LINKERD_NATIVE_ALPHA}}", "1 | t | T | true | TRUE | True"]}
+    "hook": {"ready": [{"url": "http://127.0.0.1:4191/ready"}], "stop": "POST http://127.0.0.1:4191/shutdown", "native": ["${JOBMESH_POD_LINKERD_NATIVE:-${JOBMESH_POD_LINKERD_NATIVE_BETA:-$JOBMESH_POD_LINKERD_NATIVE_ALPHA}}", "1 | t | T | true | TRUE | True"]}
   },
   "vault-agent": {
     "env": [],

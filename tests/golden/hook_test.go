@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -29,6 +30,7 @@ type proxy struct {
 	looks int      // requests whether it is ready
 	asked []string // stop requests
 	token string
+	body  string // of the answer that it is ready
 }
 
 func newProxy(t *testing.T, readyAfter time.Duration) *proxy {
@@ -44,7 +46,9 @@ func newProxy(t *testing.T, readyAfter time.Duration) *proxy {
 		p.looks++
 		if time.Now().Before(p.ready) {
 			w.WriteHeader(http.StatusServiceUnavailable)
+			return
 		}
+		_, _ = io.WriteString(w, p.body)
 	}))
 	t.Cleanup(p.Close)
 	return p
@@ -54,6 +58,13 @@ func (p *proxy) stops() []string {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	return p.asked
+}
+
+// readyIn makes the proxy ready after some time from now.
+func (p *proxy) readyIn(d time.Duration) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.ready = time.Now().Add(d)
 }
 
 // untilAsked waits until somebody has asked whether the proxy is ready.
@@ -92,7 +103,11 @@ func installed(programs ...string) []string {
 // hooked returns the container of a Job that mode hook has wrapped.
 func hooked(t *testing.T, restartPolicy string, command []string, settings map[string]any) []string {
 	t.Helper()
-	h := helms(t)[0]
+	return hookedBy(t, helms(t)[0], restartPolicy, command, settings)
+}
+
+func hookedBy(t *testing.T, h helm, restartPolicy string, command []string, settings map[string]any) []string {
+	t.Helper()
 	spec, err := json.Marshal(map[string]any{
 		"restartPolicy": restartPolicy,
 		"containers":    []any{map[string]any{"name": "main", "image": "app", "command": command}},
@@ -195,11 +210,12 @@ func TestHookShells(t *testing.T) {
 	for _, shell := range shells {
 		for _, client := range clients {
 			t.Run(strings.Join(shell, " ")+" "+client, func(t *testing.T) {
-				p := newProxy(t, 300*time.Millisecond)
-				begin := time.Now()
-				r := start(t, hooked(t, "Never", args, p.at(nil)), shell, tools(t, "sh", client))
+				p := newProxy(t, 0)
+				command := hooked(t, "Never", args, p.at(nil))
+				p.readyIn(300 * time.Millisecond)
+				r := start(t, command, shell, tools(t, "sh", client))
 				require.Equal(t, 3, r.code(), r.stderr())
-				require.Greater(t, time.Since(begin), 300*time.Millisecond)
+				require.False(t, time.Now().Before(p.ready))
 				require.Contains(t, r.stdout(), "from stdin\n|two words|\"$HOME\"|a\nb|it's|")
 				require.NotContains(t, r.stdout(), "JOBMESH_POD")
 				require.Contains(t, r.stdout(), "http_proxy=http://127.0.0.1:1")
@@ -208,6 +224,54 @@ func TestHookShells(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestHookReadsTheAnswer: an answer without the words that the table of meshes wants does
+// not count, and of several checks any one will do. The servers stand in for those at the
+// ports of the mesh.
+func TestHookReadsTheAnswer(t *testing.T) {
+	const first, second = "http://127.0.0.1:9902/ready", "http://127.0.0.1:9901/ready"
+	for _, h := range helms(t) {
+		for _, client := range installed("curl", "wget", "busybox") {
+			for about, late := range map[string]string{"said at the first": "LIVE\n", "said at the second": "READY"} {
+				t.Run(h.name+" "+client+" "+about, func(t *testing.T) {
+					agent, envoy := newProxy(t, 0), newProxy(t, time.Hour)
+					agent.body = "READY" // kuma-dp up to 2.11, which has no Envoy yet
+					command := hookedBy(t, h, "Never", []string{"sh", "-c", "exit 3"}, map[string]any{"mesh": "kuma", "wrapper": map[string]any{"stop": []string{"POST " + envoy.URL + stopped}}})
+					script := command[2]
+					require.Contains(t, script, first)
+					require.Contains(t, script, second)
+					command[2] = strings.NewReplacer(first, agent.URL+"/ready", second, envoy.URL+"/ready").Replace(script)
+					r := start(t, command, []string{"sh"}, tools(t, "sh", client), "JOBMESH_POD_KUMA=true")
+					envoy.untilAsked(t) // after the first, whose answer was not enough
+					require.Empty(t, envoy.stops())
+					agent.says(late)
+					if late == "READY" {
+						envoy.readyIn(0)
+					}
+					require.Equal(t, 3, r.code(), r.stderr())
+					require.Equal(t, []string{stopped}, envoy.stops())
+					require.Empty(t, r.stderr())
+				})
+			}
+		}
+	}
+	t.Run("never", func(t *testing.T) {
+		agent, envoy := newProxy(t, 0), newProxy(t, time.Hour)
+		command := hooked(t, "Never", []string{"echo", "ran"}, map[string]any{"mesh": "kuma", "wrapper": map[string]any{"readyTimeout": "1s", "stop": []string{"POST " + envoy.URL + stopped}}})
+		command[2] = strings.NewReplacer(first, agent.URL, second, envoy.URL).Replace(command[2])
+		r := start(t, command, []string{"sh"}, os.Getenv("PATH"), "JOBMESH_POD_KUMA=true")
+		require.Equal(t, 69, r.code())
+		require.Empty(t, r.stdout())
+		require.Equal(t, "jobmesh: the proxy is not ready after 1s: GET "+agent.URL+" or "+envoy.URL+"\n", r.stderr())
+	})
+}
+
+// says sets what the proxy answers once it is ready.
+func (p *proxy) says(body string) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.body = body
 }
 
 // TestHookSignals: a signal reaches the command, whose own answer counts.
@@ -357,6 +421,10 @@ func TestHookNative(t *testing.T) {
 		"istio with the network plugin":  {"istio", []string{"JOBMESH_POD_ISTIO=" + fmt.Sprintf(status, `["istio-validation","istio-proxy"]`, `[]`)}, true},
 		"istio classic":                  {"istio", []string{"JOBMESH_POD_ISTIO=" + fmt.Sprintf(status, `["istio-init"]`, `["istio-proxy"]`)}, false},
 		"istio classic and alone":        {"istio", []string{"JOBMESH_POD_ISTIO=" + fmt.Sprintf(status, "null", `["istio-proxy"]`)}, false},
+		"dapr":                           {"dapr", []string{"JOBMESH_POD_DAPR=true", "JOBMESH_POD_DAPR_NATIVE=Yes"}, true},
+		"dapr classic":                   {"dapr", []string{"JOBMESH_POD_DAPR=true", "JOBMESH_POD_DAPR_NATIVE=enabled"}, false},
+		"consul":                         {"consul", []string{"JOBMESH_POD_CONSUL=injected", "JOBMESH_POD_CONSUL_NATIVE=T"}, true},
+		"consul classic":                 {"consul", []string{"JOBMESH_POD_CONSUL=injected", "JOBMESH_POD_CONSUL_NATIVE=false"}, false},
 		"istio nothing to read":          {"istio", []string{"JOBMESH_POD_ISTIO=yes"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
