@@ -45,3 +45,32 @@ func TestReadRefuses(t *testing.T) {
 		assert.Equal(t, want, err, path)
 	}
 }
+
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a")
+	fd, err := Open(path, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Close(fd))
+	fd, err = Open(path, syscall.O_RDONLY|syscall.O_NOFOLLOW)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Close(fd))
+
+	pipe, socket, link := filepath.Join(dir, "pipe"), filepath.Join(dir, "socket"), filepath.Join(dir, "link")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	require.NoError(t, os.Symlink("a", link))
+	fd, err = syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	t.Chdir(dir) // an address has room for a short name only
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrUnix{Name: "socket"}))
+	for _, path := range []string{pipe, socket, link, dir, "/dev/null"} {
+		for _, how := range []int{syscall.O_RDONLY, syscall.O_WRONLY | syscall.O_APPEND} {
+			_, err := Open(path, how|syscall.O_NOFOLLOW)
+			assert.True(t, NotRegular(err), "%s: %v", path, err)
+		}
+	}
+	for _, err := range []error{nil, syscall.ENOENT, syscall.EACCES} {
+		assert.False(t, NotRegular(err))
+	}
+}

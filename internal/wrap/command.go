@@ -131,11 +131,15 @@ func (c *child) watch() {
 	c.due.add(watchPause, c.watch)
 }
 
-// listensAt returns a URL of its readiness at which a proxy still listens, or "" where it
-// listens at none of them any more.
+// listensAt returns a URL of its readiness, or of its fallback's, at which a proxy still
+// listens, or "" where it listens at none of them any more.
 func (p *proxy) listensAt() string {
 	const limit = 50 * time.Millisecond
-	for _, request := range p.ready {
+	all := p.ready
+	if p.fallback != nil {
+		all = append(slices.Clone(all), *p.fallback)
+	}
+	for _, request := range all {
 		if !request.Refused(limit) {
 			return request.URL.Text
 		}

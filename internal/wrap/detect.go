@@ -69,24 +69,6 @@ func (p *proxy) isThere(limit time.Duration, interrupted func() bool) (answer, b
 	return answer{}, false
 }
 
-// present looks once at the known ports, and returns the proxies that answer.
-func (r *run) present(limit time.Duration) ([]proxy, error) {
-	all, err := candidates(r.pod)
-	if err != nil {
-		return nil, err
-	}
-	var found []proxy
-	var names []string
-	for _, p := range all {
-		if _, there := p.isThere(limit, r.interrupted); there {
-			p.asked, p.answered = true, true
-			p.preferFallback()
-			found, names = append(found, p), append(names, p.name)
-		}
-	}
-	return slices.DeleteFunc(found, func(p proxy) bool { return isPartOf(p.name, names) }), nil
-}
-
 // isPartOf reports whether a program is only a part of one of the proxies named, by a port
 // that is of both.
 func isPartOf(name string, of []string) bool {

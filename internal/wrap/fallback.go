@@ -7,37 +7,33 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
-// Istio's agent has a port that an annotation moves or turns off, for readiness and for
-// the stop. Its Envoy has one that stays.
+// The port at which Istio's agent says whether it is ready, and takes the stop, can be
+// moved or turned off by an annotation. The admin port of its Envoy cannot, so it is asked
+// in the agent's place where nobody listens at the agent's port. This file is written for
+// any row of the mesh table that has a Fallback.
 
 // fallbackLimit bounds a look at whether anybody listens.
 const fallbackLimit = 50 * time.Millisecond
 
-// readyByFallback reports whether a proxy says at its fallback that it is ready, and
-// nobody listens at the port of its stop request. That is looked at before and after, so
-// that an agent which is only just coming up is not passed over for its Envoy.
+// readyByFallback reports whether a proxy says at its fallback that it is ready, while
+// nobody listens at the agent's port. That port is looked at before and after, so that the
+// Envoy of an agent which is only just starting is not asked in the agent's place.
 func (p *proxy) readyByFallback(patience sock.Patience) bool {
-	if p.fallback == nil || !p.stopRefused() {
+	if p.fallback == nil || !p.agentRefuses() {
 		return false
 	}
 	ready, got := p.isReady(p.fallback, patience)
 	p.answered = p.answered || got.err == nil
-	return ready && p.stopRefused()
+	return ready && p.agentRefuses()
 }
 
-// stopRefused reports whether nobody listens where the proxy takes its stop request. A
-// proxy that is not ours to stop has a native sidecar's agent there all the same.
-func (p *proxy) stopRefused() bool {
-	if len(p.stop) == 0 {
-		return p.detect[0].Refused(fallbackLimit)
-	}
-	return p.stop[0].Refused(fallbackLimit)
-}
+// agentRefuses reports whether nobody listens at the port of the mesh's own stop request.
+func (p *proxy) agentRefuses() bool { return p.agent.Refused(fallbackLimit) }
 
-// preferFallback makes the fallback the proxy's stop request where nobody listens at its
-// own, and somebody does there.
+// preferFallback makes the fallback the proxy's stop request where nobody listens at the
+// agent's port, and somebody does at the fallback's.
 func (p *proxy) preferFallback() {
-	if p.fallbackStop != nil && p.stopRefused() && !p.fallbackStop.Refused(fallbackLimit) {
+	if p.fallbackStop != nil && p.agentRefuses() && !p.fallbackStop.Refused(fallbackLimit) {
 		p.stop, p.fallbackStop = []*plainhttp.Request{p.fallbackStop}, nil
 	}
 }

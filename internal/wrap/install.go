@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jobmesh/jobmesh/internal/smallfile"
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
@@ -28,10 +29,13 @@ func install(call wrapflags.Call) int {
 		if err := clearMarks(dir); err != nil {
 			e := event{severity: failure, name: "state", text: "install: " + err.Error()}
 			if isForeign(err) {
+				// A neighbour's doing is no reason to keep the Job from running: its
+				// containers meet the same file, and stop the proxy all the same.
 				e.hint = foreignHint
+			} else {
+				code = codeInternal
 			}
 			log.log(e)
-			code = codeInternal
 		}
 	}
 	if call.Dir == "" {
@@ -42,8 +46,9 @@ func install(call wrapflags.Call) int {
 	}
 	if call.From == "" {
 		if err := noteNative(call.Dir); err != nil {
-			// The pod's annotations say it too, but for some.
-			log.log(event{severity: warning, name: "install-failed", text: "install: " + call.Dir + "/" + nativeFile + ": " + err.Error()})
+			// Most meshes say in an annotation of the pod that their proxy is native.
+			log.log(event{severity: warning, name: "install-failed",
+				text: "install: " + call.Dir + "/" + nativeFile + ": " + err.Error() + ": which proxies answered is not noted, and only the pod's annotations say which are native"})
 		}
 	}
 	return code
@@ -77,7 +82,7 @@ func copyInto(log *logger, dir, from string) int {
 	if from != "" {
 		source, name = from, wrapflags.Program(from)
 	}
-	in, err := openProgram(source)
+	in, err := smallfile.Open(source, syscall.O_RDONLY)
 	if err != nil {
 		log.log(event{severity: failure, name: "install-failed", text: "install: " + source + ": " + err.Error()})
 		return codeInternal
@@ -92,20 +97,6 @@ func copyInto(log *logger, dir, from string) int {
 		return codeInternal
 	}
 	return 0
-}
-
-// openProgram opens what is to be copied, which has to be a file: a directory
-// opens too, and a pipe would be waited for.
-func openProgram(path string) (fd int, err error) {
-	var stat syscall.Stat_t
-	err = syscall.Stat(path, &stat)
-	if err == nil && stat.Mode&syscall.S_IFMT != syscall.S_IFREG {
-		err = errors.New("is not a file")
-	}
-	if err != nil {
-		return -1, err
-	}
-	return syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 }
 
 // writeWhole writes under a temporary name and renames, so that the target is complete

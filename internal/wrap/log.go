@@ -186,8 +186,8 @@ const (
 // have written there. It does so where the file exists, may be written and has room, and is
 // silent otherwise; it returns an error only where something else than a file stands there.
 func noteTermination(e event) error {
-	fd, err := openRegular(terminationLog, syscall.O_WRONLY|syscall.O_APPEND)
-	if notRegular(err) {
+	fd, err := smallfile.Open(terminationLog, syscall.O_WRONLY|syscall.O_APPEND|syscall.O_NOFOLLOW)
+	if smallfile.NotRegular(err) {
 		return smallfile.ErrNotRegular
 	}
 	if err != nil {

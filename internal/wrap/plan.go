@@ -23,8 +23,10 @@ type proxy struct {
 	readyState string
 	// detect holds requests by whose answer the proxy is known.
 	detect []check
-	// fallback is asked where nobody listens at the port of the stop request, and
-	// fallbackStop is then sent; nil for most.
+	// agent is the stop request of the mesh table, whatever the flags have put in the
+	// place of stop. Where nobody listens at its port, fallback is asked whether the proxy
+	// is ready, and fallbackStop is what stops it; both are nil for most.
+	agent        *plainhttp.Request
 	fallback     *check
 	fallbackStop *plainhttp.Request
 	// stopAfterAnswer is set for a proxy that a stop request breaks which is sent before
@@ -195,17 +197,22 @@ func proxyOf(m *mesh.Mesh, pod *pod) (proxy, error) {
 		}
 		p.fallback = &found[0]
 	}
+	stop, err := wrapflags.ParseRequest(m.Stop)
+	if err != nil {
+		return p, about(err)
+	}
+	p.agent = plainhttp.NewLocal(stop.Method, stop.URL)
 	if p.native = pod.isNative(m); p.native {
 		return p, nil
 	}
-	if err := p.addStop(m, pod); err != nil {
+	if err := p.addStop(m, stop, pod); err != nil {
 		return p, about(err)
 	}
 	return p, nil
 }
 
 // addStop adds the requests that end the proxy, and what tells whether they are taken.
-func (p *proxy) addStop(m *mesh.Mesh, pod *pod) error {
+func (p *proxy) addStop(m *mesh.Mesh, stop wrapflags.Request, pod *pod) error {
 	var headers []string
 	if token := pod.env.value(m.TokenVariable); token != "" {
 		if strings.ContainsAny(token, "\r\n") {
@@ -213,16 +220,13 @@ func (p *proxy) addStop(m *mesh.Mesh, pod *pod) error {
 		}
 		headers = append(headers, m.TokenHeader+": "+token)
 	}
-	stop, err := wrapflags.ParseRequest(m.Stop)
-	if err != nil {
-		return err
-	}
 	p.stop = []*plainhttp.Request{plainhttp.NewLocal(stop.Method, stop.URL, headers...)}
 	if m.Fallback.Stop != "" {
-		if stop, err = wrapflags.ParseRequest(m.Fallback.Stop); err != nil {
+		fallback, err := wrapflags.ParseRequest(m.Fallback.Stop)
+		if err != nil {
 			return err
 		}
-		p.fallbackStop = plainhttp.NewLocal(stop.Method, stop.URL)
+		p.fallbackStop = plainhttp.NewLocal(fallback.Method, fallback.URL)
 	}
 	if m.StopSwitch != "" {
 		p.version, _ = pod.word(m.Annotation, m.Variable())

@@ -40,17 +40,19 @@ func (r *run) readPod() *pod {
 	p := &pod{env: r.env, native: slices.Clone(r.opts.Native)}
 	dir := programDir()
 	path := r.opts.PodAnnotations
-	if path == "" {
+	if path == "" && dir != "" { // a program in / has no folder whose name the other one begins with
 		path = dir + "-pod/annotations"
 	}
-	text, err := smallfile.Read(path, annotationsLimit)
-	switch {
-	case err == nil:
-		p.annotations = parseAnnotations(text)
-	case r.opts.PodAnnotations != "" || err != syscall.ENOENT && err != syscall.ENOTDIR:
-		r.logEvent(event{severity: warning, name: "pod-annotations",
-			text: path + ": " + err.Error() + ": going on without the pod's annotations",
-			hint: "the file is that of a downwardAPI volume with fieldPath metadata.annotations"})
+	if path != "" {
+		text, err := smallfile.Read(path, annotationsLimit)
+		switch {
+		case err == nil:
+			p.annotations = parseAnnotations(text)
+		case r.opts.PodAnnotations != "" || err != syscall.ENOENT && err != syscall.ENOTDIR:
+			r.logEvent(event{severity: warning, name: "pod-annotations",
+				text: path + ": " + err.Error() + ": going on without the pod's annotations",
+				hint: "the file is that of a downwardAPI volume with fieldPath metadata.annotations"})
+		}
 	}
 	p.addNative(p.annotations[mesh.NativeAnnotation])
 	if text, err := smallfile.Read(dir+"/"+nativeFile, nativeLimit); err == nil {
@@ -99,7 +101,7 @@ func parseAnnotations(text string) map[string]string {
 	return all
 }
 
-// programDir is the folder of this program, by its own path.
+// programDir is the folder of this program, by its own path; "" for the root folder.
 func programDir() string {
 	const longest = 4096 // PATH_MAX
 	name := make([]byte, longest)

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/plainhttp"
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
-// A sighting is what probe found out about one proxy.
+// A sighting is what the verbs probe and stop found out about one proxy.
 type sighting struct {
 	proxy      *proxy
-	there      bool   // it answers at all
+	there      bool   // it answers as a proxy does, or somebody listens where one is named
 	annotation string // "set", "empty", or "-" where nothing says
 	answer     string // of the readiness check
 	ready      string
@@ -23,27 +24,50 @@ type sighting struct {
 // probe prints what the wrapper sees, for a person on call. It sends nothing
 // that changes state.
 func (r *run) probe() int {
-	r.pod = r.readPod()
-	var err error
-	if r.plan, err = decide(r.opts, r.pod); err != nil {
+	seen, err := r.sightings()
+	if err != nil {
 		return r.internal(err)
 	}
-	var seen []sighting
-	if r.plan.detect || len(r.plan.proxies) == 0 {
-		candidates, err := candidates(r.pod)
-		if err != nil {
-			return r.internal(err)
-		}
-		r.plan.proxies = candidates
-	}
-	for i := range r.plan.proxies {
-		seen = append(seen, r.look(&r.plan.proxies[i]))
-	}
-	seen = withoutShared(seen)
 	if r.log.json {
 		return printOut(probeJSON(seen))
 	}
 	return printOut(probeTable(seen))
+}
+
+// sightings looks at each proxy that the flags or the pod's annotations name, and where
+// they name none, at all that the table knows by their ports.
+func (r *run) sightings() ([]sighting, error) {
+	r.pod = r.readPod()
+	var err error
+	if r.plan, err = decide(r.opts, r.pod); err != nil {
+		return nil, err
+	}
+	named := len(r.plan.proxies) > 0
+	if !named {
+		if r.plan.proxies, err = candidates(r.pod); err != nil {
+			return nil, err
+		}
+	}
+	var seen []sighting
+	for i := range r.plan.proxies {
+		s := r.look(&r.plan.proxies[i])
+		s.there = s.there || named && s.proxy.listens()
+		seen = append(seen, s)
+	}
+	return withoutShared(seen), nil
+}
+
+// listens reports whether somebody listens at any address of a proxy. Who is stopped by a
+// signal is looked for among the processes, and not here.
+func (p *proxy) listens() bool {
+	all := slices.Clone(p.stop)
+	for _, c := range append(slices.Clone(p.ready), p.detect...) {
+		all = append(all, c.Request)
+	}
+	if p.fallback != nil {
+		all = append(all, p.fallback.Request)
+	}
+	return p.stopProcess != "" || slices.ContainsFunc(all, func(r *plainhttp.Request) bool { return !r.Refused(probeLimit) })
 }
 
 // probeLimit bounds one request of the verbs probe and stop.
@@ -62,6 +86,7 @@ func (r *run) look(p *proxy) sighting {
 	}
 	for i := range p.ready {
 		ready, got := p.isReady(&p.ready[i], sock.For(probeLimit, r.interrupted))
+		p.asked, p.answered = true, p.answered || got.err == nil
 		if s.answer, s.ready = got.String(), "no"; ready {
 			s.ready, p.seen = "yes", true
 			break
@@ -73,13 +98,13 @@ func (r *run) look(p *proxy) sighting {
 	// As auto looks: a proxy may answer elsewhere before it does where it is asked.
 	if s.there = p.seen; !s.there {
 		if got, there := p.isThere(probeLimit, r.interrupted); there {
-			s.answer, s.there = got.String(), true
+			s.answer, s.there, p.asked, p.answered = got.String(), true, true, true
 		}
 	}
 	if s.there {
 		p.preferFallback()
 	}
-	if p.stopSwitch != nil && s.ready == "yes" {
+	if p.stopSwitch != nil && s.there {
 		if _, body, err := p.stopSwitch.Body(sock.For(probeLimit, r.interrupted)); err == nil {
 			if off, known := mesh.StopOff(p.stopSwitch.URL.Text, body); known && off {
 				s.stop = "switched off: " + p.stopDisabled

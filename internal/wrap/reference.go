@@ -10,7 +10,7 @@ type Explained struct{ Name, Meaning string }
 var Events = []Explained{
 	{"no-mesh", "nothing to wait for: --mesh none, no annotation names a mesh, or a drop-in name is switched off"},
 	{"proxy-found", "a proxy answered at a known port, where nothing said which there is"},
-	{"no-proxy", "none answered within --detect-timeout"},
+	{"no-proxy", "no proxy answered within --detect-timeout, or the verb stop found none"},
 	{"pod-annotations", "the file with the pod's annotations cannot be read"},
 	{"proxy-ready", "the readiness check succeeded"},
 	{"proxy-not-ready", "it did not within --ready-timeout"},
@@ -36,7 +36,7 @@ var Events = []Explained{
 	{"state", "--state-dir could not be used, or holds something that is not the wrapper's"},
 	{"termination-log", "/dev/termination-log is not a regular file, and is left alone"},
 	{"usage", "a flag, a variable or a value is wrong"},
-	{"install-failed", "install could not copy"},
+	{"install-failed", "install could not copy the program, or could not write down which proxies answered"},
 	{"internal", "anything else"},
 }
 

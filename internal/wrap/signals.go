@@ -54,6 +54,24 @@ func takeSignals() *signalQueue {
 	return q
 }
 
+// endProcess makes each of these signals end the process at once, with 128 and its number,
+// from now on: for the verbs, which have no command to pass it on to. The Go runtime by
+// itself would end the first process of a container with 2.
+func (q *signalQueue) endProcess() {
+	ending := make(chan os.Signal, 1)
+	for _, s := range endSignals {
+		signal.Notify(ending, s)
+	}
+	signal.Stop(q.arrived) // only now, so that none arrives while nobody takes it
+	go func() {
+		s := (<-ending).(syscall.Signal) // os/signal delivers nothing else
+		os.Exit(codeSignal + int(s))
+	}()
+	if s := q.pending(); s != 0 { // it came before
+		os.Exit(codeSignal + int(s))
+	}
+}
+
 // takeAll makes the others go there too. The first call costs half a millisecond, which a
 // wrapper that hands over to the command does not have to spend; a second one does nothing.
 func (q *signalQueue) takeAll() {

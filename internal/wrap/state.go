@@ -2,6 +2,7 @@ package wrap
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -12,12 +13,14 @@ import (
 
 // Several wrapped containers of a pod share a folder. Each holds a lock on
 // NAME.lock while it runs, which the kernel drops with the process however it
-// ends, and leaves NAME.done when it will not run again. Whoever ends last stops
-// the proxy.
+// ends, and leaves NAME.done when it will not run again. NAME.restarts is there while the
+// kubelet would start the container again, should it be found dead: nobody else knows
+// that container's rules. Whoever ends last stops the proxy.
 
 const (
-	lockSuffix = ".lock"
-	doneSuffix = ".done"
+	lockSuffix     = ".lock"
+	doneSuffix     = ".done"
+	restartsSuffix = ".restarts"
 	// turnFile is locked while a member takes its lock, so that nobody sees the
 	// file before the lock is on it and takes the member for dead, and while one
 	// writes its mark and counts: of two that end at once, exactly one is the last.
@@ -59,7 +62,7 @@ func join(o *wrapflags.Options) (*membership, error) {
 		return nil, nil
 	}
 	m := &membership{dir: o.StateDir, name: o.Member, members: o.Members}
-	err := m.takePlace()
+	err := m.takePlace(!wantsStop(o, codeKilled))
 	if taken := errNameTaken(""); err != nil && !errors.As(err, &taken) {
 		err = m.about(err)
 	}
@@ -78,8 +81,10 @@ func (m *membership) about(err error) error {
 	return errors.New(text)
 }
 
-// takePlace takes the lock and removes the mark, as long as nobody else looks.
-func (m *membership) takePlace() error {
+// takePlace takes the lock, removes the mark of an earlier run, and leaves or removes the
+// one that says what becomes of the container when it is killed, as long as nobody else
+// looks.
+func (m *membership) takePlace(restarts bool) error {
 	turn, err := m.takeTurn()
 	if err != nil {
 		return err
@@ -92,10 +97,11 @@ func (m *membership) takePlace() error {
 	if err != nil {
 		return err
 	}
-	mark := m.name + doneSuffix
-	if err = checkMark(m.dir, mark); err == nil {
-		if err = syscall.Unlink(m.dir + "/" + mark); err == syscall.ENOENT {
-			return nil
+	if err = removeMark(m.dir, m.name+doneSuffix); err == nil {
+		if restarts {
+			err = leaveMark(m.dir, m.name+restartsSuffix)
+		} else {
+			err = removeMark(m.dir, m.name+restartsSuffix)
 		}
 	}
 	if err != nil {
@@ -104,25 +110,31 @@ func (m *membership) takePlace() error {
 	return err
 }
 
+// restarts tells the others that the container has ended, and that the kubelet starts it
+// again: it is not finished.
+func (m *membership) restarts() error {
+	if err := leaveMark(m.dir, m.name+restartsSuffix); err != nil {
+		return m.about(err)
+	}
+	return nil
+}
+
 // leave marks the container as finished for good and reports whether the proxy is its
 // to stop: where it was the last, and where something in the folder makes that
 // impossible to tell, because a proxy that nobody stops keeps the Job for ever.
-// restarts says that a container that was killed starts again, and is then not finished.
-func (m *membership) leave(restarts bool) (last bool, err error) {
+func (m *membership) leave() (last bool, err error) {
 	turn, err := m.takeTurn()
 	if err == nil {
 		defer closeFile(turn) // drops the lock
 	}
 	// Without the turn two that end at once may both be the last, and none of them
 	// can miss that it is: each writes its mark before it counts.
-	mark, markErr := openOwn(m.dir, m.name+doneSuffix)
-	if markErr == nil {
-		closeFile(mark)
-	}
+	markErr := leaveMark(m.dir, m.name+doneSuffix)
 	files, listErr := names(m.dir)
 	var found error
 	for _, file := range files {
-		if found == nil && (strings.HasSuffix(file, doneSuffix) || file == m.name+lockSuffix) {
+		mark := strings.HasSuffix(file, doneSuffix) || strings.HasSuffix(file, restartsSuffix)
+		if found == nil && (mark || file == m.name+lockSuffix) {
 			found = checkMark(m.dir, file)
 		}
 	}
@@ -131,7 +143,7 @@ func (m *membership) leave(restarts bool) (last bool, err error) {
 		if found == nil {
 			found = err
 		}
-		return dead && !restarts
+		return dead && !slices.Contains(files, name+restartsSuffix)
 	})
 	last = len(finished) >= m.members
 	var first error
@@ -167,9 +179,7 @@ func clearMarks(dir string) error {
 func clearMark(dir, file string) error {
 	switch {
 	case strings.HasSuffix(file, doneSuffix):
-		if err := checkMark(dir, file); err != nil {
-			return err
-		}
+		return removeMark(dir, file)
 	case strings.HasSuffix(file, lockSuffix):
 		lock, err := lockFile(dir, file)
 		if err == syscall.EWOULDBLOCK {
@@ -179,11 +189,10 @@ func clearMark(dir, file string) error {
 			return err
 		}
 		defer closeFile(lock)
-	default:
-		return nil
-	}
-	if err := syscall.Unlink(dir + "/" + file); err != nil && err != syscall.ENOENT {
-		return err
+		if err := removeMark(dir, strings.TrimSuffix(file, lockSuffix)+restartsSuffix); err != nil {
+			return err
+		}
+		return removeMark(dir, file)
 	}
 	return nil
 }
@@ -281,11 +290,11 @@ func openOwn(dir, name string) (int, error) {
 	err := error(syscall.ENOENT)
 	for range tries {
 		var fd int
-		if fd, err = openRegular(path, syscall.O_RDONLY); err == syscall.ENOENT {
+		if fd, err = smallfile.Open(path, syscall.O_RDONLY|syscall.O_NOFOLLOW); err == syscall.ENOENT {
 			// Containers of a pod may run as different users, so anybody may lock
 			// it, from its first moment on.
 			mask := syscall.Umask(0)
-			fd, err = openRegular(path, syscall.O_RDONLY|syscall.O_CREAT|syscall.O_EXCL)
+			fd, err = smallfile.Open(path, syscall.O_RDONLY|syscall.O_CREAT|syscall.O_EXCL)
 			syscall.Umask(mask)
 			if err == syscall.EEXIST {
 				continue
@@ -297,46 +306,30 @@ func openOwn(dir, name string) (int, error) {
 		break
 	}
 	var stat syscall.Stat_t
-	if syscall.Lstat(path, &stat) == nil || notRegular(err) {
+	if syscall.Lstat(path, &stat) == nil || smallfile.NotRegular(err) {
 		return -1, foreign(dir, name, err)
 	}
 	return -1, err
 }
 
-// openRegular opens a regular file and nothing else, without waiting: not for the other
-// end of a named pipe, nor for who holds a lease on the file. A command that lives on
-// must not hold what is open here, hence O_CLOEXEC.
-func openRegular(path string, how int) (int, error) {
-	const never = syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_NOCTTY | syscall.O_CLOEXEC
-	for {
-		fd, err := syscall.Open(path, how|never, 0o644)
-		if err == syscall.EINTR {
-			continue
-		}
-		if err != nil {
-			return -1, err
-		}
-		var stat syscall.Stat_t
-		if err = syscall.Fstat(fd, &stat); err == nil && stat.Mode&syscall.S_IFMT != syscall.S_IFREG {
-			err = smallfile.ErrNotRegular
-		}
-		if err != nil {
-			closeFile(fd)
-			return -1, err
-		}
-		return fd, nil
+// leaveMark makes an empty file, where it is not there yet.
+func leaveMark(dir, name string) error {
+	mark, err := openOwn(dir, name)
+	if err == nil {
+		closeFile(mark)
 	}
+	return err
 }
 
-// notRegular reports whether an error of openRegular says that there is something else
-// than a regular file: a link (ELOOP), a socket, a pipe or a device that nobody serves
-// (ENXIO, ENODEV), a directory that is opened to be written (EISDIR).
-func notRegular(err error) bool {
-	switch err {
-	case smallfile.ErrNotRegular, syscall.ELOOP, syscall.ENXIO, syscall.ENODEV, syscall.EISDIR:
-		return true
+// removeMark removes a file, where there is one and it is of the wrapper's kind.
+func removeMark(dir, name string) error {
+	err := checkMark(dir, name)
+	if err == nil {
+		if err = syscall.Unlink(dir + "/" + name); err == syscall.ENOENT {
+			return nil
+		}
 	}
-	return false
+	return err
 }
 
 // checkMark looks at a file without opening it: at a mark, which counts by its name, or
@@ -350,7 +343,7 @@ func checkMark(dir, name string) error {
 
 // foreign says what is wrong with something in the folder.
 func foreign(dir, name string, err error) error {
-	if notRegular(err) || isOther(dir+"/"+name) {
+	if smallfile.NotRegular(err) || isOther(dir+"/"+name) {
 		return errForeign(name + " is not a regular file, so not one of this wrapper's")
 	}
 	return errForeign(name + ": " + err.Error())

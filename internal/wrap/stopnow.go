@@ -1,38 +1,30 @@
 package wrap
 
-import ()
-
-// stopNow is the verb stop: every proxy that answers, or that the flags name, is asked
-// to stop at once, ready or not. A native sidecar is left to the kubelet, which would
-// start it again. The code is 0 where each is gone, or took the stop and drains.
+// stopNow is the verb stop: every proxy that probe would show, ready or not, is asked to
+// stop at once. A native sidecar is left to the kubelet, which would start it again. The
+// code is 0 where each is gone, was never there, or took the stop and drains.
 func (r *run) stopNow() int {
-	r.pod = r.readPod()
-	var err error
-	if r.plan, err = decide(r.opts, r.pod); err != nil {
+	seen, err := r.sightings()
+	if err != nil {
 		return r.internal(err)
 	}
-	if r.plan.detect {
-		if r.plan.proxies, err = r.present(probeLimit); err != nil {
-			return r.internal(err)
-		}
-	}
-	asked := 0
-	for i := range r.plan.proxies {
-		p := &r.plan.proxies[i]
-		if p.native {
+	r.plan.proxies = nil
+	for _, s := range seen {
+		switch p := s.proxy; {
+		case !s.there:
+		case p.native:
 			r.logEvent(event{severity: info, name: "native-sidecar", text: p.name + " is a native sidecar: left to the kubelet"})
-		}
-		if p.stoppable() {
-			asked++
+		case p.stoppable():
+			r.plan.proxies = append(r.plan.proxies, *p)
 		}
 	}
-	if asked == 0 {
+	if len(r.plan.proxies) == 0 {
 		r.logEvent(event{severity: info, name: "no-proxy", text: "no proxy to stop"})
 		return 0
 	}
 	r.stopProxies(0, r.opts.StopTimeout)
 	for i := range r.plan.proxies {
-		if p := &r.plan.proxies[i]; p.stoppable() && !p.ended {
+		if !r.plan.proxies[i].ended {
 			return codeNotReady
 		}
 	}

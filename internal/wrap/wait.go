@@ -158,7 +158,7 @@ func (p *proxy) isReady(c *check, patience sock.Patience) (bool, answer) {
 		return state == p.readyState, got
 	}
 	if c.body != "" && strings.TrimSpace(body) != c.body {
-		got.state = "answered " + itoa(status) + ", and not " + strconv.Quote(c.body)
+		got.state = "answered " + itoa(status) + ", but not with the body " + strconv.Quote(c.body)
 		return false, got
 	}
 	return true, got

@@ -40,6 +40,7 @@ const (
 	codeNotExecutable = 126
 	codeNotFound      = 127
 	codeSignal        = 128 // plus the signal's number
+	codeKilled        = codeSignal + int(syscall.SIGKILL)
 )
 
 // interruptedStop bounds the stop request after a signal has ended the wait:
@@ -83,6 +84,9 @@ func Main(args, environ []string, version string) int {
 	r.log = &logger{json: r.opts.LogFormat == wrapflags.JSON, quiet: r.opts.Quiet}
 	if err != nil {
 		return r.refuse(call.Verb, err)
+	}
+	if call.Verb != wrapflags.VerbRun {
+		r.signals.endProcess()
 	}
 	switch call.Verb {
 	case wrapflags.VerbInstall:
@@ -230,11 +234,19 @@ func (r *run) command(argv []string) int {
 // finish stops the proxies where that is wanted after this code, and where no
 // other container of the pod still needs them.
 func (r *run) finish(code int) int {
-	if !r.plan.stops(r.opts) || !wantsStop(r.opts, code) {
+	if !r.plan.stops(r.opts) {
+		return code
+	}
+	if !wantsStop(r.opts, code) {
+		if r.member != nil {
+			if err := r.member.restarts(); err != nil {
+				r.logState(err)
+			}
+		}
 		return code
 	}
 	if r.member != nil {
-		last, err := r.member.leave(!wantsStop(r.opts, codeSignal+int(syscall.SIGKILL)))
+		last, err := r.member.leave()
 		if err != nil {
 			r.logState(err)
 		}
@@ -284,18 +296,19 @@ the command's code.
 
 usage:
   jobmesh-wrap [flags] -- COMMAND [ARG...]
-  jobmesh-wrap install [--state-dir DIR] [DIR]
-                              copy itself to DIR/jobmesh-wrap, and clear the
-                              marks that another life of the pod left in the
-                              state folder
+  jobmesh-wrap install [--state-dir STATE] [DIR]
+                              copy this program to DIR/jobmesh-wrap, and write
+                              to DIR/jobmesh-native which proxies answer by now;
+                              remove from the folder STATE what the pod's
+                              containers left there before they all started again
   jobmesh-wrap install --from FILE DIR
-                              copy another program of the image to DIR, under
-                              the name of FILE
-  jobmesh-wrap probe [flags]  print which proxies it sees and how it would stop
-                              them; stops nothing (--log-format json for JSON)
-  jobmesh-wrap stop [flags]   stop what probe sees, now; 0 when it is gone or
-                              has taken the stop, 69 when not
-  jobmesh-wrap version
+                              copy FILE, another program of this image, to DIR
+  jobmesh-wrap probe [flags]  print which proxies are there and how each would be
+                              stopped; it stops none (--log-format json for JSON)
+  jobmesh-wrap stop [flags]   stop the proxies that probe prints, now; exit 0 when
+                              they are gone, were never there or took the stop,
+                              69 when not
+  jobmesh-wrap version        print the version
 
 flags (each has the environment variable shown; the flag wins):
 `)

@@ -3,6 +3,7 @@ package wrapper
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,10 +73,86 @@ func TestInstallClearsTheMarks(t *testing.T) {
 	require.Equal(t, 0, command(t, "install", "--state-dir="+dir).run().code)
 	require.NoFileExists(t, filepath.Join(dir, "a.done"))
 	require.NoFileExists(t, filepath.Join(dir, "a.lock"))
-	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "a.done")))
-	r = command(t, "install").env("JOBMESH_STATE_DIR=" + dir).run()
+}
+
+// What a neighbour has put into the folder is named, and left alone; the Job goes on.
+func TestInstallInAnUntrustedFolder(t *testing.T) {
+	for kind, plant := range hostile {
+		for _, file := range []string{"a.done", "a.lock", "a.restarts"} {
+			t.Run(kind+" as "+file, func(t *testing.T) {
+				t.Parallel()
+				dir := filepath.Join(t.TempDir(), "state")
+				require.NoError(t, os.Mkdir(dir, 0o777))
+				if file == "a.restarts" { // it is looked for beside the lock
+					require.NoError(t, os.WriteFile(filepath.Join(dir, "a.lock"), nil, 0o644))
+				}
+				require.NoError(t, os.WriteFile(filepath.Join(dir, "b.done"), nil, 0o644))
+				plant(t, filepath.Join(dir, file))
+				target := t.TempDir()
+				r := command(t, "install", target).env("JOBMESH_STATE_DIR=" + dir).run()
+				assert.Equal(t, 0, r.code, r.stderr)
+				assert.Contains(t, r.stderr, "error: install: --state-dir "+dir+": "+file+" is not a regular file")
+				assert.Contains(t, r.stderr, "hint: ")
+				assert.NoFileExists(t, filepath.Join(dir, "b.done"), "the others go all the same")
+				assert.FileExists(t, filepath.Join(target, "jobmesh-wrap"))
+			})
+		}
+	}
+	r := command(t, "install").env("JOBMESH_STATE_DIR=/no/such/dir").run()
 	assert.Equal(t, 70, r.code)
-	assert.Contains(t, r.stderr, "error: install: --state-dir "+dir+": a.done is not a regular file")
+	assert.Contains(t, r.stderr, "error: install: --state-dir /no/such/dir: no such file or directory")
+}
+
+// What becomes of a member is its own container's matter, whatever is set beside the one
+// that ends last.
+func TestMembersWithRulesOfTheirOwn(t *testing.T) {
+	type rules struct{ a, b []string }
+	member := func(t *testing.T, p *proxy, dir, name string, flags []string, script string) *process {
+		t.Helper()
+		return wrapped(t, p, append(flags, "--state-dir="+dir, "--member="+name, "--members=2"), "sh", "-c", script)
+	}
+	for about, c := range map[string]struct {
+		rules
+		restarts bool
+	}{
+		"a starts again":   {rules{a: []string{"--restart-codes=137"}}, true},
+		"b would":          {rules{b: []string{"--restart-codes=137"}}, false},
+		"only success":     {rules{a: []string{"--stop-when=success"}}, true},
+		"neither does":     {rules{}, false},
+		"another code":     {rules{a: []string{"--restart-codes=42"}}, false},
+		"the same as ever": {rules{[]string{"--restart-codes=137"}, []string{"--restart-codes=137"}}, true},
+	} {
+		t.Run("killed, "+about, func(t *testing.T) {
+			t.Parallel()
+			p, dir := startProxy(t, "", 0), t.TempDir()
+			first := member(t, p, dir, "a", c.a, "exec sleep 1000").start().until("command started")
+			first.signal(syscall.SIGKILL)
+			first.wait()
+			r := member(t, p, dir, "b", c.b, "exit 0").run()
+			assert.Equal(t, 0, r.code, r.stderr)
+			if !c.restarts {
+				assert.Equal(t, 1, p.stops(), r.stderr)
+				return
+			}
+			assert.Zero(t, p.stops(), r.stderr)
+			assert.Equal(t, 0, member(t, p, dir, "a", c.a, "exit 0").run().code)
+			assert.Equal(t, 1, p.stops())
+		})
+	}
+	t.Run("one that has ended to start again", func(t *testing.T) {
+		t.Parallel()
+		p, dir := startProxy(t, "", 0), t.TempDir()
+		again := []string{"--restart-codes=42"}
+		assert.Equal(t, 42, member(t, p, dir, "a", again, "exit 42").run().code)
+		assert.Equal(t, 0, member(t, p, dir, "b", nil, "exit 0").run().code)
+		assert.Zero(t, p.stops(), "a runs again")
+		// Killed in its second life it does not start again, by its rules.
+		w := member(t, p, dir, "a", again, "exec sleep 1000").start().until("command started")
+		w.signal(syscall.SIGKILL)
+		w.wait()
+		assert.Equal(t, 0, member(t, p, dir, "b", nil, "exit 0").run().code)
+		assert.Equal(t, 1, p.stops())
+	})
 }
 
 // All that --mesh names are waited for, and all are stopped.
@@ -125,11 +202,51 @@ func TestStopNow(t *testing.T) {
 	assert.Equal(t, 0, r.code, "it took the stop, and drains: %s", r.stderr)
 	assert.Equal(t, 1, stays.stops())
 
-	r = command(t, "stop", "--mesh=vault-agent", "--stop-timeout=200ms").run()
-	assert.Equal(t, 69, r.code, r.stderr)
+	r = command(t, "stop", "--mesh=vault-agent", "--stop-timeout="+beyond).run()
+	assert.Equal(t, 0, r.code, r.stderr)
+	assert.Contains(t, r.stderr, "no proxy to stop")
 	refuses := startProxy(t, "127.0.0.1:8200", 0, func(p *proxy) { p.stopCodes = []int{404} })
 	r = command(t, "stop", "--mesh=vault-agent").run()
 	assert.Equal(t, 69, r.code, r.stderr)
 	assert.Equal(t, 1, refuses.stops())
 	assert.Equal(t, 64, command(t, "stop", "--", "true").run().code)
+}
+
+// stop ends what probe shows, and nothing else.
+func TestStopGoesByWhatProbeSees(t *testing.T) {
+	t.Run("native by its version", func(t *testing.T) {
+		p := startProxy(t, "127.0.0.1:4191", time.Hour, func(p *proxy) { p.shutdown, p.stopCodes = `"false"`, []int{404} })
+		const version = "JOBMESH_POD_LINKERD=2.20.1"
+		assert.Contains(t, command(t, "probe").env(version).run().stdout, "left to the kubelet")
+		r := command(t, "stop").env(version).run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.Contains(t, r.stderr, "linkerd is a native sidecar: left to the kubelet")
+		assert.Zero(t, p.stops())
+	})
+	t.Run("annotations that name no mesh", func(t *testing.T) {
+		p := startProxy(t, "127.0.0.1:3500", 0)
+		none := "--pod-annotations=" + podAnnotations(t, map[string]string{"x": "y"})
+		assert.Contains(t, command(t, "probe", none).run().stdout, "POST http://127.0.0.1:3500/v1.0/shutdown")
+		r := command(t, "stop", none).run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.Equal(t, 1, p.stops(), r.stderr)
+	})
+	t.Run("nobody there", func(t *testing.T) {
+		for _, flags := range [][]string{{"--mesh=linkerd"}, {"--mesh=istio,consul"}, {"--stop=POST http://127.0.0.1:8200/quit"}, {"--mesh=none"}} {
+			r := command(t, append([]string{"stop", "--stop-timeout=" + beyond}, flags...)...).run()
+			assert.Equal(t, 0, r.code, r.stderr)
+			assert.Contains(t, r.stderr, "no proxy to stop", flags)
+		}
+	})
+	t.Run("one that is named answers nothing that is known", func(t *testing.T) {
+		p := startProxy(t, "127.0.0.1:4191", 0, func(p *proxy) { p.readyCode = 500 })
+		r := command(t, "stop", "--mesh=linkerd").run()
+		assert.Equal(t, 0, r.code, r.stderr)
+		assert.Equal(t, 1, p.stops(), r.stderr)
+	})
+	t.Run("no such process", func(t *testing.T) {
+		r := command(t, "stop", "--stop-process=no-such-process").run()
+		assert.Equal(t, 69, r.code, r.stderr)
+		assert.Contains(t, r.stderr, "error: no process no-such-process to stop")
+	})
 }

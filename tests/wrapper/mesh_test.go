@@ -74,6 +74,16 @@ func TestKumaWithoutAdminPortIsLeftToItsControlPlane(t *testing.T) {
 	assert.NotContains(t, r.stderr, "error")
 }
 
+// No annotation of Kuma's says so, hence the variable alone.
+func TestKumaThatAVariableCallsNative(t *testing.T) {
+	startProxy(t, "127.0.0.1:9902", 0)
+	admin := startProxy(t, "127.0.0.1:9901", 0)
+	r := command(t, "--", "sh", "-c", "exit 3").env("JOBMESH_POD_KUMA=true", "JOBMESH_POD_KUMA_NATIVE=true").run()
+	assert.Equal(t, 3, r.code, r.stderr)
+	assert.Contains(t, r.stderr, "handing over to it")
+	assert.Zero(t, admin.stops())
+}
+
 // Linkerd's stop endpoint is off by default since 2.16.
 func TestLinkerdsSwitch(t *testing.T) {
 	const warned = "linkerd has its stop endpoint off: this pod will not end after the command"

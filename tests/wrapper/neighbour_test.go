@@ -76,7 +76,7 @@ func untrusted(t *testing.T, p *proxy, argv ...string) (dir string, w *process) 
 // the command runs and keeps its code, the proxy is stopped, and the log names the file.
 func TestNothingInTheStateFolderIsFollowedWaitedForOrTruncated(t *testing.T) {
 	for kind, plant := range hostile {
-		for _, file := range []string{".turn", "main.lock", "main.done", "other.lock", "other.done"} {
+		for _, file := range []string{".turn", "main.lock", "main.done", "main.restarts", "other.lock", "other.done", "other.restarts"} {
 			for when, early := range map[string]bool{"before the command": true, "while it runs": false} {
 				t.Run(kind+" as "+file+" "+when, func(t *testing.T) {
 					t.Parallel()

@@ -1,9 +1,7 @@
 package wrapper
 
 import (
-	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -143,42 +141,29 @@ func TestMisspelt(t *testing.T) {
 
 // Dapr's metrics answer 200 to every path, and before Dapr itself does.
 func TestAPageOfMetricsIsNoProxy(t *testing.T) {
-	metrics := &http.Server{Addr: "127.0.0.1:9090", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = fmt.Fprintln(w, "# HELP dapr_runtime_component_loaded")
-	})}
-	go func() { _ = metrics.ListenAndServe() }()
-	t.Cleanup(func() { _ = metrics.Close() })
-	dapr := startProxyLater(t, "127.0.0.1:3500", 300*time.Millisecond)
-	r := command(t, "--detect-timeout="+beyond, "--", "sh", "-c", "exit 3").run()
+	metrics := startProxy(t, "127.0.0.1:9090", 0, func(p *proxy) { p.readyBody = "# HELP dapr_runtime_component_loaded\n" })
+	w := command(t, "--detect-timeout="+beyond, "--", "sh", "-c", "exit 3").start()
+	metrics.untilAsked()
+	metrics.untilAsked() // the first answer has not been enough
+	dapr := startProxy(t, "127.0.0.1:3500", 0)
+	r := w.wait()
 	assert.Equal(t, 3, r.code, r.stderr)
 	assert.Contains(t, r.stderr, "dapr found after")
-	assert.Equal(t, 1, dapr().stops(), r.stderr)
+	assert.Equal(t, 1, dapr.stops(), r.stderr)
 	assert.NotContains(t, r.stderr, "cloud-sql-proxy")
-}
-
-// startProxyLater starts a proxy after a while; the function returns it.
-func startProxyLater(t *testing.T, addr string, after time.Duration, change ...func(*proxy)) func() *proxy {
-	t.Helper()
-	started := make(chan *proxy, 1)
-	go func() {
-		time.Sleep(after)
-		started <- startProxy(t, addr, 0, change...)
-	}()
-	return func() *proxy {
-		p := <-started
-		started <- p
-		return p
-	}
 }
 
 // Up to Kuma 2.11 kuma-dp says READY before there is an Envoy.
 func TestKumaIsReadyWithItsEnvoy(t *testing.T) {
-	startProxy(t, "127.0.0.1:9902", 0, func(p *proxy) { p.readyBody = "READY" })
-	envoy := startProxyLater(t, "127.0.0.1:9901", 200*time.Millisecond)
-	r := command(t, "--mesh=kuma", "--", "sh", "-c", "exit 3").run()
+	agent := startProxy(t, "127.0.0.1:9902", 0, func(p *proxy) { p.readyBody = "READY" })
+	w := command(t, "--mesh=kuma", "--ready-timeout="+beyond, "--", "sh", "-c", "exit 3").start()
+	agent.untilAsked()
+	agent.untilAsked() // the first answer has not been enough
+	envoy := startProxy(t, "127.0.0.1:9901", 200*time.Millisecond)
+	r := w.wait()
 	assert.Equal(t, 3, r.code, r.stderr)
-	envoy().waitedFor()
-	assert.Equal(t, 1, envoy().stops(), r.stderr)
+	envoy.waitedFor()
+	assert.Equal(t, 1, envoy.stops(), r.stderr)
 }
 
 // The annotation status.sidecar.istio.io/port moves the agent's port, or turns it off;
@@ -208,6 +193,30 @@ func TestIstioWithoutItsPort(t *testing.T) {
 		assert.Equal(t, 3, r.code, r.stderr)
 		ready.waitedFor()
 		assert.Equal(t, []int{1, 0}, []int{agent.stops(), envoy.stops()}, r.stderr)
+	})
+	t.Run("off, and stopped by another request", func(t *testing.T) {
+		startProxy(t, "127.0.0.1:15021", time.Hour)
+		envoy, other := startProxy(t, "127.0.0.1:15000", 100*time.Millisecond), startProxy(t, "", 0)
+		r := command(t, "--ready-timeout="+beyond, "--stop=POST http://"+other.addr+"/shutdown", "--stop-timeout="+beyond,
+			"--", "sh", "-c", "exit 3").env("JOBMESH_POD_ISTIO={}").run()
+		assert.Equal(t, 3, r.code, r.stderr)
+		envoy.waitedFor()
+		assert.Equal(t, []int{0, 1}, []int{envoy.stops(), other.stops()}, r.stderr)
+	})
+	t.Run("off, and seen to live by its Envoy", func(t *testing.T) {
+		envoy := startProxy(t, "127.0.0.1:15000", 0)
+		r := command(t, "--on-proxy-lost=fail", "--stop-timeout="+beyond, "--", "sh", "-c", "sleep 1.2; exit 3").env("JOBMESH_POD_ISTIO={}").run()
+		assert.Equal(t, 3, r.code, r.stderr)
+		assert.Equal(t, 1, envoy.stops(), r.stderr)
+	})
+	t.Run("the agent is there, and stopped by another request", func(t *testing.T) {
+		startProxy(t, "127.0.0.1:15020", 0)
+		envoy, ready := startProxy(t, "127.0.0.1:15000", 0), startProxy(t, "127.0.0.1:15021", 300*time.Millisecond)
+		r := command(t, "--ready-timeout="+beyond, "--stop=POST http://127.0.0.1:8200/nobody", "--stop-timeout=100ms",
+			"--", "sh", "-c", "exit 3").env("JOBMESH_POD_ISTIO={}").run()
+		assert.Equal(t, 3, r.code, r.stderr)
+		ready.waitedFor()
+		assert.Zero(t, envoy.looks(), "the agent's own port counts")
 	})
 	t.Run("ready is not asked", func(t *testing.T) {
 		envoy := startProxy(t, "127.0.0.1:15000", 0)

@@ -3,12 +3,14 @@ package wrapper
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -163,7 +165,7 @@ func TestHelpAndVersion(t *testing.T) {
 	for _, flag := range []string{"--help", "-h"} {
 		r = command(t, flag).run()
 		assert.Equal(t, 0, r.code)
-		assert.Contains(t, r.stdout, "jobmesh-wrap install [--state-dir DIR] [DIR]")
+		assert.Contains(t, r.stdout, "jobmesh-wrap install [--state-dir STATE] [DIR]")
 		assert.Contains(t, r.stdout, "--ready-timeout DURATION  (JOBMESH_READY_TIMEOUT)")
 		assert.Contains(t, r.stdout, "(default 2m)")
 	}
@@ -238,6 +240,56 @@ func TestInstall(t *testing.T) {
 	assert.Equal(t, "jobmesh-wrap 1.2.3\n", string(out))
 }
 
+// Who asks for a verb and loses patience ends it, also the first process of a container.
+func TestSignalEndsAVerb(t *testing.T) {
+	linkerd, hangs := startProxy(t, "127.0.0.1:4191", 0), startProxy(t, "127.0.0.1:8200", 0, func(p *proxy) { p.hangs = true })
+	for signal, code := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
+		for _, verb := range []string{"version", "help"} {
+			t.Run(fmt.Sprint(verb, " ", signal), func(t *testing.T) {
+				w := command(t, verb)
+				_, w.cmd.Stdout = fullPipe(t) // nobody reads what it prints
+				w.asInit().start().untilSignal(signal)
+				w.signal(signal)
+				assert.Contains(t, []int{2, code}, w.wait().code, "2 is the Go runtime's, in the first moment")
+			})
+		}
+		t.Run(fmt.Sprint("probe ", signal), func(t *testing.T) {
+			before := linkerd.looks()
+			w := command(t, "probe")
+			_, w.cmd.Stdout = fullPipe(t)
+			w.asInit().start()
+			require.Eventually(t, func() bool { return linkerd.looks() > before }, tooLong, time.Millisecond, "nobody looks")
+			w.signal(signal)
+			assert.Equal(t, code, w.wait().code)
+		})
+		t.Run(fmt.Sprint("stop ", signal), func(t *testing.T) {
+			before := hangs.stops()
+			w := command(t, "stop", "--mesh=vault-agent", "--stop-timeout="+beyond).asInit().start()
+			require.Eventually(t, func() bool { return hangs.stops() > before }, tooLong, time.Millisecond, "nobody asks for a stop")
+			w.signal(signal)
+			r := w.wait()
+			assert.Equal(t, code, r.code, r.stderr)
+		})
+	}
+}
+
+// A program that stands in the root folder takes no file from the folder it is started in.
+func TestProgramInTheRootFolder(t *testing.T) {
+	notUnderRace(t) // its build is not static
+	root := t.TempDir()
+	program, err := os.ReadFile(binary)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "jobmesh-wrap"), program, 0o755))
+	require.NoError(t, os.Mkdir(filepath.Join(root, "-pod"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "-pod", "annotations"), []byte("dapr.io/enabled=\"true\"\n"), 0o644))
+	w := command(t, "probe").withMounts()
+	w.cmd.Path, w.cmd.Args[0], w.cmd.Dir = "/jobmesh-wrap", "/jobmesh-wrap", "/"
+	w.cmd.SysProcAttr.Chroot = root
+	r := w.run()
+	require.Equal(t, 0, r.code, r.stderr)
+	assert.Regexp(t, `(?m)^dapr +- `, r.stdout)
+}
+
 // The init container runs as nobody in particular, and the copy is for anybody.
 func TestInstallAsAnyUser(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -294,8 +346,8 @@ func TestInstallFrom(t *testing.T) {
 
 	for from, words := range map[string]string{
 		"/no/such/file": "install: /no/such/file: no such file or directory",
-		dir:             "install: " + dir + ": is not a file",
-		"/dev/null":     "install: /dev/null: is not a file",
+		dir:             "install: " + dir + ": is not a regular file",
+		"/dev/null":     "install: /dev/null: is not a regular file",
 	} {
 		r := command(t, "install", "--from", from, dir).run()
 		assert.Equal(t, 70, r.code)
