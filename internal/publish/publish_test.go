@@ -168,13 +168,21 @@ func TestPhases(t *testing.T) {
 		return 5 // tags
 	}
 	s := startServer(t)
+	const atOnce = 3
 	var mu sync.Mutex
 	last, pings, now, most := 0, 0, 0, 0
+	met := make(chan struct{}) // closed once that many blobs are under way
 	s.fail(func(w http.ResponseWriter, r *http.Request, _ int) bool {
 		phase := phaseOf(r)
 		mu.Lock()
 		now++
-		most = max(most, now)
+		if most = max(most, now); most == atOnce && phase == 1 {
+			select {
+			case <-met:
+			default:
+				close(met)
+			}
+		}
 		if r.URL.Path == "/v2/" {
 			pings++
 		}
@@ -183,18 +191,24 @@ func TestPhases(t *testing.T) {
 			last = phase
 		}
 		mu.Unlock()
-		time.Sleep(5 * time.Millisecond)
+		if phase == 1 {
+			select {
+			case <-met:
+			case <-time.After(time.Minute): // they are never as many
+			}
+		}
+		time.Sleep(5 * time.Millisecond) // for one more than there may be
 		mu.Lock()
 		now--
 		mu.Unlock()
 		return false
 	})
 	p := New(registry.New(false))
-	p.AtOnce = 3
+	p.AtOnce = atOnce
 	_, err := p.Publish(context.Background(), s.artifacts(t, "one")[:1])
 	require.NoError(t, err)
 	assert.Equal(t, 5, last)
-	assert.Equal(t, 3, most)
+	assert.Equal(t, atOnce, most)
 	assert.Equal(t, 2, pings)
 }
 

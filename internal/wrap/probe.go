@@ -3,7 +3,6 @@ package wrap
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/plainhttp"
@@ -71,7 +70,7 @@ func (p *proxy) listens() bool {
 }
 
 // probeLimit bounds one request of the verbs probe and stop.
-const probeLimit = 500 * time.Millisecond
+const probeLimit = requestLimit
 
 // look asks one proxy whether it is there and ready.
 func (r *run) look(p *proxy) sighting {

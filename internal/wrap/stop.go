@@ -97,8 +97,7 @@ func (p *proxy) adviseEndpoint() string {
 // checkStopSwitch asks a proxy whether its stop endpoint is on. A native sidecar that is
 // found here is left alone.
 func (r *run) checkStopSwitch(p *proxy) {
-	const limit = 250 * time.Millisecond // a wait on top of the wait for the proxy
-	status, body, err := p.stopSwitch.Body(sock.For(limit, r.interrupted))
+	status, body, err := p.stopSwitch.Body(sock.For(requestLimit, r.interrupted))
 	off, known := mesh.StopOff(p.stopSwitch.URL.Text, body)
 	switch {
 	case err != nil || !success(status) || !known || !off:

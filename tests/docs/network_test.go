@@ -57,7 +57,12 @@ func network(t *testing.T, referrers bool) []string {
 	authority := filepath.Join(t.TempDir(), "authority.pem")
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	require.NoError(t, os.WriteFile(authority, text, 0o600))
-	return []string{"HTTPS_PROXY=" + proxy.URL, "HTTP_PROXY=" + proxy.URL, "NO_PROXY=", "SSL_CERT_FILE=" + authority}
+	variables := []string{"SSL_CERT_FILE=" + authority}
+	for variable, value := range map[string]string{"https_proxy": proxy.URL, "http_proxy": proxy.URL, "no_proxy": ""} {
+		// Programs differ in which of the two they prefer.
+		variables = append(variables, variable+"="+value, strings.ToUpper(variable)+"="+value)
+	}
+	return variables
 }
 
 // tunnel connects the client of a proxy with an address.

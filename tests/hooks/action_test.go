@@ -87,7 +87,8 @@ func TestAction(t *testing.T) {
 			require.NoError(t, os.WriteFile(file, []byte(step.Run), 0o600))
 			cmd := exec.Command("bash", "--noprofile", "--norc", "-eo", "pipefail", file)
 			cmd.Dir = work
-			cmd.Env = append(os.Environ(), "RUNNER_TEMP="+temp, "RUNNER_OS="+runnerSystems[runtime.GOOS], "RUNNER_ARCH="+runnerSystems[runtime.GOARCH])
+			// The server of the test is not reached through a proxy of this machine.
+			cmd.Env = append(os.Environ(), "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1", "RUNNER_TEMP="+temp, "RUNNER_OS="+runnerSystems[runtime.GOOS], "RUNNER_ARCH="+runnerSystems[runtime.GOARCH])
 			for name, value := range step.Env {
 				cmd.Env = append(cmd.Env, name+"="+a.evaluate(t, value, root, given))
 			}

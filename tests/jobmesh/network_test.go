@@ -118,7 +118,7 @@ func TestCtrlC(t *testing.T) {
 		require.Eventually(t, func() bool {
 			compiling, err := os.ReadDir(temporary)
 			return err == nil && len(compiling) > 0
-		}, time.Minute, time.Millisecond)
+		}, 5*time.Minute, time.Millisecond)
 		require.NoError(t, r.cmd.Process.Signal(os.Interrupt))
 		assert.Equal(t, 130, r.wait(t), r.stderr.String())
 		assert.NoFileExists(t, filepath.Join(out, "result.json"))
@@ -191,7 +191,7 @@ func outside(t *testing.T, registry *httptest.Server) []string {
 	}))
 	proxy.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(proxy.Close)
-	return []string{"HTTP_PROXY=" + proxy.URL, "HTTPS_PROXY=" + proxy.URL, "NO_PROXY="}
+	return []string{"HTTP_PROXY=" + proxy.URL, "HTTPS_PROXY=" + proxy.URL, "NO_PROXY=", "no_proxy="}
 }
 
 // A registry whose certificate is of the company's own authority.

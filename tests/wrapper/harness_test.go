@@ -72,7 +72,12 @@ func TestMain(m *testing.M) {
 func runApart() (code int, ok bool) {
 	attributes := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() != 0 {
-		return 0, false // a user of its own would change what the tests see
+		// The namespace of users is for the leave to make that of the network. Everybody
+		// stays who they are, and the one capability is dropped by loopbackUp.
+		attributes.Cloneflags |= syscall.CLONE_NEWUSER
+		attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
+		attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
+		attributes.AmbientCaps = []uintptr{netAdmin}
 	}
 	try := exec.Command("true")
 	try.SysProcAttr = attributes
@@ -92,8 +97,16 @@ func runApart() (code int, ok bool) {
 	return again.ProcessState.ExitCode(), true
 }
 
-// loopbackUp does what "ip link set lo up" does, which may not be installed.
+// netAdmin is the capability to set up a network, CAP_NET_ADMIN.
+const netAdmin = 12
+
+// loopbackUp does what "ip link set lo up" does, which may not be installed. Where the
+// tests got a capability for that, no program that they start gets it.
 func loopbackUp() error {
+	defer func() {
+		const prCapAmbient, clearAll = 47, 4
+		_, _, _ = syscall.AllThreadsSyscall6(syscall.SYS_PRCTL, prCapAmbient, clearAll, 0, 0, 0, 0)
+	}()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
 	if err != nil {
 		return err
@@ -132,7 +145,10 @@ func buildWrapper() (dir string, err error) {
 		build = exec.Command("go", "build", "-race", "-ldflags=-X main.version=1.2.3", "-o", binary, "github.com/jobmesh/jobmesh/cmd/jobmesh-wrap")
 	}
 	build.Stderr = os.Stderr
-	return dir, build.Run()
+	if err := build.Run(); err != nil {
+		return dir, err
+	}
+	return dir, os.Chmod(binary, 0o755) // whatever the umask
 }
 
 // tooLong is what nothing here takes, on however busy a machine: who is still there
@@ -180,15 +196,29 @@ func startProxy(t *testing.T, addr string, ready time.Duration, change ...func(*
 		c(p)
 	}
 	if p.listener == nil {
-		listener, err := net.Listen("tcp", addr)
-		require.NoError(t, err)
-		p.listener = listener
+		p.listener = listen(t, addr)
 	}
 	p.addr = p.listener.Addr().String()
 	p.server = &http.Server{Handler: p}
 	go func() { _ = p.server.Serve(p.listener) }()
 	t.Cleanup(func() { _ = p.server.Close() })
 	return p
+}
+
+// listen listens at an address. Outside a network of their own the tests share the ports
+// of the meshes with whatever runs on this machine, and do without those that are taken.
+func listen(t *testing.T, addr string) net.Listener {
+	t.Helper()
+	listener, err := net.Listen("tcp", addr)
+	switch {
+	case strings.HasPrefix(addr, "[") && (errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)):
+		t.Skip("needs IPv6: ", err)
+	case os.Getenv(apart) == "" && errors.Is(err, syscall.EADDRINUSE):
+		t.Skip("needs a port that somebody else on this machine has, or leave to make a network namespace: ", err)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener
 }
 
 // reservePort takes a free port of the loopback that refuses connections until
@@ -292,6 +322,14 @@ func (p *proxy) looks() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.readySeen)
+}
+
+// untilStopped waits until somebody asks the proxy to stop, and returns how often that
+// was. A wrapper that is in a hurry does not wait until the server has seen its request.
+func (p *proxy) untilStopped() int {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool { return p.stops() > 0 }, tooLong, time.Millisecond, "nobody asks it to stop")
+	return p.stops()
 }
 
 // untilAsked waits until somebody asks whether the proxy is ready, once more than so far.

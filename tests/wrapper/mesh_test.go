@@ -2,7 +2,6 @@ package wrapper
 
 import (
 	"encoding/json"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -137,9 +136,7 @@ func TestDetectionPrefersTheAgent(t *testing.T) {
 
 // Somebody else's server on a known port is not a proxy.
 func TestDetectionPassesOthersBy(t *testing.T) {
-	other, err := net.Listen("tcp", "127.0.0.1:9090")
-	require.NoError(t, err)
-	defer func() { _ = other.Close() }()
+	other := listen(t, "127.0.0.1:9090")
 	go func() {
 		for {
 			c, err := other.Accept()

@@ -244,7 +244,7 @@ func TestStalledStderr(t *testing.T) {
 		p.untilAsked()
 		w.signal(syscall.SIGTERM)
 		assert.Equal(t, 143, w.wait().code)
-		assert.Equal(t, 1, p.stops())
+		assert.Equal(t, 1, p.untilStopped())
 	})
 	t.Run("filled by the command", func(t *testing.T) {
 		t.Parallel()

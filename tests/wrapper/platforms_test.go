@@ -63,7 +63,7 @@ func TestEveryPlatformRuns(t *testing.T) {
 			r = w.wait()
 			assert.Equal(t, 143, r.code, r.stderr)
 			assert.Empty(t, r.stdout)
-			assert.Equal(t, 1, p.stops())
+			assert.Equal(t, 1, p.untilStopped())
 		})
 	}
 }

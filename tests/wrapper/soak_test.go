@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -129,18 +128,15 @@ func TestSoakKilledInstalls(t *testing.T) {
 
 // Many wrappers at once, with everything going on: nothing hangs.
 func TestSoakManyAtOnce(t *testing.T) {
-	var group sync.WaitGroup
 	for i := range 40 {
-		group.Add(1)
-		go func() {
-			defer group.Done()
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
 			p := startProxy(t, "", time.Duration(i*10)*time.Millisecond)
 			r := wrapped(t, p, nil, "sh", "-c", fmt.Sprintf("sleep 0.%02d; exit %d", i, i)).run()
 			assert.Equal(t, i, r.code, r.stderr)
 			assert.Equal(t, 1, p.stops())
-		}()
+		})
 	}
-	group.Wait()
 }
 
 // Beside the command the wrapper stays within the memory it promises: what is its own

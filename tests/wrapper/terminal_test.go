@@ -46,7 +46,9 @@ func openTerminal(t *testing.T) (keyboard, terminal *os.File) {
 	control(syscall.TIOCSPTLCK, &unlocked)
 	control(syscall.TIOCGPTN, &number)
 	terminal, err = os.OpenFile(fmt.Sprint("/dev/pts/", number), os.O_RDWR|syscall.O_NOCTTY, 0)
-	require.NoError(t, err)
+	if err != nil {
+		t.Skip("needs the /dev/pts that /dev/ptmx is of: ", err)
+	}
 	t.Cleanup(func() { _ = terminal.Close() })
 	return keyboard, terminal
 }
