@@ -31,9 +31,9 @@ func (p *pod) called(message string) string {
 	deadline := p.deadline().text()
 	switch {
 	case deadline != "":
-		message = strings.ReplaceAll(message, stays, "the "+subject+" fails at its deadline of "+deadline+" s, although the work has ended")
+		message = strings.ReplaceAll(message, stays, "the Job fails at its deadline of "+deadline+" s, although the work has ended")
 	case subject != "Job":
-		message = strings.ReplaceAll(message, stays, "the "+subject+" stays "+stateOf(subject))
+		message = strings.ReplaceAll(message, stays, "the Job stays "+stateOf(subject))
 	}
 	if subject != "Job" {
 		message = strings.NewReplacer("this Job", "this "+subject, "the Job", "the "+subject).Replace(message)

@@ -141,7 +141,46 @@ func (p *pod) doubts() []Doubt {
 		line, _ := p.position(at)
 		return []Doubt{{p.object.String(), by[0].Name, p.object.Document.File, line, cmp.Or(by[0].reading.Opaque, "a test in its script")}}
 	}
+	for _, c := range p.apps {
+		h := p.helperOf(c)
+		if by, ends := p.mayEnd(c, h); ends && len(p.apps) > 1 {
+			line, _ := p.position(p.commandOf(by))
+			return []Doubt{{p.object.String(), by.Name, p.object.Document.File, line, "`" + unread(by) + "`"}}
+		}
+	}
 	return nil
+}
+
+// unread is the script that a container runs and lint cannot read, "" where there is none: it
+// is in a file.
+func unread(c container) string {
+	if c.reading.Opaque != "" {
+		return c.reading.Opaque
+	}
+	i := slices.IndexFunc(c.reading.Programs, func(name string) bool { return strings.HasSuffix(name, ".sh") })
+	if i < 0 {
+		return ""
+	}
+	return c.reading.Programs[i]
+}
+
+// mayEnd returns the container of which lint cannot tell whether it ends a helper: its script
+// cannot be read, and there is a way for it. That is a signal where the containers share
+// their processes, and the request where somebody has turned that on.
+func (p *pod) mayEnd(c container, h *sidecar.Helper) (by container, may bool) {
+	if h == nil {
+		return container{}, false
+	}
+	asked := slices.ContainsFunc(h.Ends, func(e sidecar.Ending) bool {
+		return e.Signal == "" && strings.HasPrefix(e.Needs, "-") && c.hasSet(h, e.Needs)
+	})
+	i := slices.IndexFunc(p.apps, func(other container) bool {
+		return (asked || p.sharesProcesses()) && other.Name != c.Name && p.helperOf(other) == nil && unread(other) != ""
+	})
+	if i < 0 {
+		return container{}, false
+	}
+	return p.apps[i], true
 }
 
 // hangBeside tells whether a container never ends by itself, and nobody else ends it.
@@ -168,6 +207,9 @@ func (p *pod) helperHangs(c container, h *sidecar.Helper) (hang, bool) {
 	case best.outcome != script.Never && best.byURL && !c.serves(h):
 		return hang{rule: "JM117", proxy: c.Name, container: c, by: by[0].Name, note: h.Name}, true
 	case best.outcome != script.Never || p.mayBeKilled(c) || p.askedAt(h):
+		return hang{}, false
+	}
+	if _, may := p.mayEnd(c, h); may {
 		return hang{}, false
 	}
 	return hang{rule: "JM106", proxy: c.Name, container: c, note: best.note}, true

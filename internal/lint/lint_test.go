@@ -111,6 +111,20 @@ func TestFixesFit(t *testing.T) {
 	}
 }
 
+// What is judged is called by its name, once.
+func TestCalled(t *testing.T) {
+	const pod = "{spec: {restartPolicy: Never, containers: [{name: a, image: b, command: [c]}]}}"
+	for text, want := range map[string]string{
+		"{apiVersion: batch/v1, kind: Job, metadata: {name: a}, spec: {template: " + pod + "}}":                                                                     "; the Job stays active (",
+		"{apiVersion: batch/v1, kind: Job, metadata: {name: a}, spec: {activeDeadlineSeconds: 9, template: " + pod + "}}":                                           "; the Job fails at its deadline of 9 s, although the work has ended (",
+		"{apiVersion: jobset.x-k8s.io/v1alpha2, kind: JobSet, metadata: {name: a}, spec: {replicatedJobs: [{name: b, template: {spec: {template: " + pod + "}}}]}}": "; the JobSet stays active (",
+	} {
+		found := check(t, Profile{Mesh: "istio", Installation: native.Installation{Native: native.False}}, []byte(text))
+		require.Len(t, found, 1)
+		require.Contains(t, found[0].Message, want)
+	}
+}
+
 // A fix names an annotation that the release of the mesh reads, and none where it reads no
 // such annotation: who follows it is not told the same again.
 func TestFixesAreRead(t *testing.T) {
