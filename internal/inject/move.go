@@ -3,9 +3,12 @@ package inject
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/patch"
+	"github.com/jobmesh/jobmesh/internal/script"
+	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
 // The fields of a pod spec between which containers move, and the field of a container that
@@ -36,7 +39,7 @@ func (u *unit) moveContainers(renderings []rendering) bool {
 				return false
 			}
 			for _, m := range moves {
-				u.unprobed(t.object, spec, after, m.Name)
+				u.noteMoved(t.object, spec, after, m.Name)
 			}
 			d, t.moves = result, append(t.moves, moves...)
 			moved = moved || len(moves) > 0
@@ -61,21 +64,44 @@ func (u *unit) moveContainers(renderings []rendering) bool {
 	return true
 }
 
-// unprobed notes a container that others do not wait for, since it became a native sidecar
-// without a startup probe.
-func (u *unit) unprobed(o manifest.Object, spec manifest.Path, after any, name string) {
+// noteMoved notes what is to be known of a container that became a native sidecar: that others
+// do not wait for it, where it has no startup probe, and what its program does when it is told
+// to end.
+func (u *unit) noteMoved(o manifest.Object, spec manifest.Path, after any, name string) {
 	items, _ := manifest.Lookup(after, spec.Join(initContainers)).([]any)
-	for _, item := range items {
-		fields, _ := item.(map[string]any)
-		if nameOf(item) != name || fields["startupProbe"] != nil {
-			continue
-		}
-		why := "it has no readiness probe that could be one"
-		if fields["readinessProbe"] != nil {
-			why = "the proxy of a mesh may start after it, and it would wait for the network; name the mesh and meshVersion where the proxy is native, or mesh none where there is none"
-		}
-		u.note(o, Noted, fmt.Sprintf("%s is a native sidecar without a startup probe, so that nothing waits until it serves: %s", name, why))
+	i := slices.IndexFunc(items, func(item any) bool { return nameOf(item) == name })
+	if i < 0 {
+		return
 	}
+	fields, _ := items[i].(map[string]any)
+	if h := helperOf(fields); h != nil && h.Note != "" {
+		u.note(o, Noted, fmt.Sprintf("%s is the program %s. %s", name, h.Title, strings.TrimSuffix(h.Note, ".")))
+	}
+	if fields["startupProbe"] != nil {
+		return
+	}
+	why := "it has no readiness probe that could be one"
+	if fields["readinessProbe"] != nil {
+		why = "the proxy of a mesh may start after it, and it would wait for the network; name the mesh and meshVersion where the proxy is native, or mesh none where there is none"
+	}
+	u.note(o, Noted, fmt.Sprintf("%s is a native sidecar without a startup probe, so that nothing waits until it serves: %s", name, why))
+}
+
+// helperOf is the row of the program that a container runs, nil where there is none.
+func helperOf(container map[string]any) *sidecar.Helper {
+	image, _ := container["image"].(string)
+	var argv []string
+	for _, field := range []string{"command", "args"} {
+		words, _ := container[field].([]any)
+		for _, word := range words {
+			argv = append(argv, fmt.Sprint(word))
+		}
+	}
+	var programs []string
+	if container["command"] != nil && len(argv) > 0 {
+		programs = script.Read(argv, nil).Programs
+	}
+	return sidecar.Find(image, programs, argv)
 }
 
 // moveIn moves containers of one pod spec.
