@@ -33,6 +33,7 @@ func TestRendered(t *testing.T) {
 		{"consumer-snippets", "consumer", []string{"-f", "testdata/values/snippets.yaml"}},
 		{"cronjobs-values", "cronjobs", []string{"-f", "testdata/values/cronjobs.yaml"}},
 		{"sidecars", "consumer", []string{"-f", "testdata/values/sidecars.yaml"}},
+		{"sidecars-native", "consumer", []string{"-f", "testdata/values/sidecars-native.yaml"}},
 		{"every-value", "consumer", []string{"-f", "testdata/values/every-value.yaml"}},
 	}
 	for _, h := range helms(t) {
