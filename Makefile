@@ -40,6 +40,7 @@ e2e: e2e-check build $(TOOLS) ## publish to real registries and read back; run r
 	ci/signatures
 	ci/packed
 	ci/pre-commit
+	ci/site-check
 	ci/e2e
 
 e2e-check:

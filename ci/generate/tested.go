@@ -41,6 +41,7 @@ var testedPrograms = []testedProgram{
 	{name: "goreleaser", module: "github.com/goreleaser/goreleaser/v2", does: "`make e2e`: packs a release, twice"},
 	{name: "krew", module: "sigs.k8s.io/krew", does: "`make e2e`: judges and installs the plugin of kubectl"},
 	{name: "pre-commit", file: "tests/hooks/requirements.txt", pattern: `(?m)^pre[-_]commit==(\S+)`, does: "`make e2e`: the hook of this repository"},
+	{name: "Chromium", does: "`make e2e`: every page of the site"},
 	{name: "skopeo, Docker's registry", does: "`make e2e`: read what was published"},
 	{name: "openssl, curl, ruby", does: "`make e2e`: download, verify and install a release"},
 }

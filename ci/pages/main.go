@@ -7,6 +7,7 @@
 //     repository leads to where the sources of this version are published.
 //   - Files that pages link to and that are no pages, such as JSON schemas, stay files.
 //   - The order of docs/contents.yaml becomes the contents beside each page.
+//   - Each page is there as Markdown too, at its own path, and llms.txt lists them.
 //   - Each heading keeps the anchor that it has on GitHub.
 //
 // Usage, at the root of the repository:
@@ -53,6 +54,9 @@ func lay(root, dir string) error {
 		if err != nil {
 			return err
 		}
+		if err := write(filepath.Join(dir, "extra"), page.Path, string(text)); err != nil {
+			return err
+		}
 		markdown, err := s.page(page, string(text))
 		if err != nil {
 			return fmt.Errorf("%s: %w", page.Path, err)
@@ -67,7 +71,28 @@ func lay(root, dir string) error {
 			return err
 		}
 	}
+	if err := write(dir, "extra/llms.txt", overview(chapters)); err != nil {
+		return err
+	}
 	return s.copyFiles(dir)
+}
+
+// overview is the file llms.txt, by which programs that read for people find their way:
+// the pages by chapter, as Markdown.
+func overview(chapters []contents.Chapter) string {
+	var b strings.Builder
+	b.WriteString("# jobmesh\n\n> Any Kubernetes Job, in any service mesh, finishes, and one command says beforehand whether it will.\n\n" +
+		"The program prints JSON with -o json; docs/output.md has the schemas. Exit codes are in docs/cli.md and docs/wrapper.md.\n")
+	for _, chapter := range chapters {
+		fmt.Fprintf(&b, "\n## %s\n\n", chapter.Title)
+		for _, page := range chapter.Pages {
+			fmt.Fprintf(&b, "- [%s](%s): %s\n", page.Title, page.Path, page.Says)
+			for _, below := range page.Below {
+				fmt.Fprintf(&b, "  - [%s](%s)\n", below.Title, below.Path)
+			}
+		}
+	}
+	return b.String()
 }
 
 // address is the path in the site of a page, before Sphinx turns .md into .html.

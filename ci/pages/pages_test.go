@@ -85,6 +85,8 @@ Rules <docs/rules/index>
 	assert.Contains(t, read("docs/rules/JM101.md"), "[All](index.md), [code]("+pages.Source("ci/run")+")")
 	assert.NotContains(t, read("docs/rules/JM101.md"), "<!--")
 	assert.Contains(t, read("docs/index.md"), "orphan: true\n")
+	assert.Contains(t, read("extra/llms.txt"), "\n## First\n\n- [What it is](README.md): the problem\n- [Rules](docs/rules/README.md): rules\n  - [JM101: it hangs](docs/rules/JM101.md)\n")
+	assert.Equal(t, "# Rules\n", read("extra/docs/rules/README.md"))
 	assert.Equal(t, "{}", read("extra/docs/out.json"))
 	assert.Equal(t, "<svg/>", read("docs/life.svg"))
 }
