@@ -56,6 +56,6 @@ func TestReadWrong(t *testing.T) {
 
 func TestAnchors(t *testing.T) {
 	assert.Equal(t, map[string]bool{
-		"what-exit-0-means": true, "jobmeshpodspec": true, "from-a-to-b": true, "twice": true, "twice-1": true, "see-lint": true, "1-2": true,
-	}, contents.Anchors("# Title\n## What exit 0 means?\n### `jobmesh.podSpec`\n## From a to b\n## Twice\n```\n## no heading\n```\n## Twice\n## See [lint](lint.md)\n## 1-2\n"))
+		"what-exit-0-means": true, "jobmeshpodspec": true, "from-a-to-b": true, "twice": true, "twice-1": true, "see-lint": true, "-is-a-": true, "1-2": true,
+	}, contents.Anchors("# Title\n## What exit 0 means?\n### `jobmesh.podSpec`\n## From a to b\n## Twice\n```\n## no heading\n```\n## Twice\n## See [lint](lint.md)\n## 1-2\n## `… is a …`\n"))
 }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Parts goes through the lines of a page: those of fenced blocks, for which it says true, and
@@ -49,7 +50,7 @@ func Anchor(title string) string {
 		switch {
 		case r == ' ':
 			b.WriteByte('-')
-		case r == '-' || r == '_' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r > 127:
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r):
 			b.WriteRune(r)
 		}
 	}

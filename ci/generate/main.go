@@ -35,7 +35,7 @@ func outputs() []output {
 		whole("docs/cli.md", "internal/cli", cliPage),
 		whole("docs/tested.md", "the files that pin what the tests run", testedPage),
 		whole("docs/image.schema.json", "internal/image", func() ([]byte, error) { return image.Schema, nil }),
-	}, rulePages(), []output{
+	}, rulePages(), messagePages(), []output{
 		whole(contents.Index, contents.File, contentsPage), // has the headings of pages above
 	})
 }

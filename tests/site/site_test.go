@@ -306,14 +306,16 @@ func TestSearch(t *testing.T) {
 	server := serve(t)
 	b := open(t, browser(t), server)
 	for query, want := range map[string]string{
-		"JM101":                "/docs/rules/JM101.html",
-		"NotReady":             "/docs/a-job-hangs-now.html",
-		"field is immutable":   "/docs/upgrade.html",
-		"config.linkerd.io":    "/docs/meshes.html",
-		"podReplacementPolicy": "/docs/a-job-hangs-now.html",
-		"jobmesh.podSpec":      "/docs/chart.html",
-		"--stop-when":          "/docs/wrapper.html",
-		"quitquitquit scuttle": "/docs/upgrade.html",
+		"JM101":                             "/docs/rules/JM101.html",
+		"NotReady":                          "/docs/a-job-hangs-now.html",
+		"field is immutable":                "/docs/upgrade.html",
+		"config.linkerd.io":                 "/docs/meshes.html",
+		"shutdown endpoint is not enabled":  "/docs/what-it-means.html",
+		"was pushed but does not come back": "/docs/messages/cli.html",
+		"podReplacementPolicy":              "/docs/a-job-hangs-now.html",
+		"jobmesh.podSpec":                   "/docs/chart.html",
+		"--stop-when":                       "/docs/wrapper.html",
+		"quitquitquit scuttle":              "/docs/upgrade.html",
 	} {
 		var found []string
 		b.run(t,
