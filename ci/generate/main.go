@@ -34,8 +34,9 @@ func outputs() []output {
 		whole("docs/wrapper.md", "internal/wrap, internal/wrapflags and internal/mesh", wrapperPage),
 		whole("docs/cli.md", "internal/cli", cliPage),
 		whole("docs/tested.md", "the files that pin what the tests run", testedPage),
+		whole("docs/measured.md", figuresFile, measuredPage),
 		whole("docs/image.schema.json", "internal/image", func() ([]byte, error) { return image.Schema, nil }),
-	}, rulePages(), messagePages(), []output{
+	}, rulePages(), messagePages(), pictures(), []output{
 		whole(contents.Index, contents.File, contentsPage), // has the headings of pages above
 	})
 }

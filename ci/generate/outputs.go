@@ -37,7 +37,7 @@ func whole(path, source string, write func() ([]byte, error)) output {
 func announced(path, source string, text []byte) ([]byte, error) {
 	notice := "Written by `make generate` from " + source + "."
 	switch ext := filepath.Ext(path); ext {
-	case ".md":
+	case ".md", ".svg":
 		return slices.Concat([]byte("<!-- "+notice+" -->\n\n"), text), nil
 	case ".tpl":
 		return slices.Concat([]byte("{{/* "+notice+" */}}\n"), text), nil
