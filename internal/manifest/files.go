@@ -16,17 +16,19 @@ import (
 // extensions are those of the files that a folder is searched for.
 var extensions = []string{".yaml", ".yml", ".json"}
 
-// ours are files of jobmesh itself, which are no manifests.
+// ours are the names of files that configure jobmesh itself. They are not manifests.
 var ours = []string{"jobmesh.lock.yaml", "jobmesh.yaml"}
 
 // Stdin is the argument that stands for the standard input.
 const Stdin = "-"
 
-// Files returns the files that arguments stand for, in their order: of a folder all
-// *.yaml, *.yml and *.json below it, sorted; left out are those in folders whose name
-// begins with a dot, and jobmesh's own. A file named as such may have any name.
+// Files returns the files that the arguments name, in the order of the arguments. A folder
+// stands for every *.yaml, *.yml and *.json file below it, sorted, except those in folders
+// whose name begins with a dot and the files that configure jobmesh. A file that is an
+// argument itself may have any name.
 //
-// The error joins one for each thing that cannot be read; files has all others.
+// The error joins one error for each argument that cannot be read; the files returned are
+// those of all other arguments.
 func Files(args []string) (files []string, err error) {
 	var failed []error
 	seenStdin := false
@@ -76,7 +78,8 @@ func below(dir string) (files []string, failed []error) {
 		case !slices.Contains(extensions, filepath.Ext(path)) || slices.Contains(ours, entry.Name()):
 			return nil
 		}
-		// A link to a folder would have to be followed for ever; one to a file is a file.
+		// A link to a file is read as a file. One to a folder is not followed, because it
+		// may lead back to a folder above it.
 		if info, err := os.Stat(path); err != nil {
 			failed = append(failed, err)
 		} else if info.Mode().IsRegular() {
@@ -88,8 +91,9 @@ func below(dir string) (files []string, failed []error) {
 	return files, failed
 }
 
-// Read scans files one after the other; "-" is stdin. A file that cannot be opened
-// comes as a document that has Err set. The error returned is that of visit.
+// Read scans files one after the other; "-" is stdin. For a file that cannot be opened
+// visit gets a document that has Err set. The error returned is the first one that visit
+// returns.
 func Read(files []string, stdin io.Reader, visit func(*Document) error) error {
 	for _, name := range files {
 		if err := readFile(name, stdin, visit); err != nil {

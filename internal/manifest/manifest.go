@@ -1,7 +1,7 @@
 // Package manifest reads streams of Kubernetes manifests as people write them, and
 // loses no byte of them: the documents of a stream, put together again, are the
-// stream. Each document knows its text, where that stands in which file, and its
-// tree of nodes, and what is wrong with one keeps no other from being read.
+// stream. Each document knows its text, the file and the place where that stands, and its
+// tree of nodes. A mistake in one document does not keep the others from being read.
 //
 // Lines and columns count from 1, as editors do; the Line of a node is that of its
 // file. Nothing here changes a document.
@@ -21,12 +21,14 @@ type Document struct {
 	File string
 	// Number counts the documents of the file from 1; those without content count too.
 	Number int
-	// Offset is where Text begins in the file, in bytes, and Line is the line of that.
+	// Offset is where Text begins in the file, in bytes, and Line is the line on which it
+	// begins.
 	Offset int64
 	Line   int
 	// Text is everything from the separator that opens the document up to the next one.
 	Text []byte
-	// Root is the value of the document. Nil where it has none, and where Err is set.
+	// Root is the value of the document. It is nil where the document is empty, and where
+	// Err is set.
 	Root *yaml.Node
 	// JSON says that the document is JSON, which is YAML too.
 	JSON bool
@@ -54,7 +56,7 @@ func (e *Error) Error() string {
 // A Path leads to a node: keys are strings, indices of lists are ints.
 type Path []any
 
-// Join returns a longer path, which shares nothing with p.
+// Join returns a longer path, which shares no memory with p.
 func (p Path) Join(steps ...any) Path {
 	return append(append(make(Path, 0, len(p)+len(steps)), p...), steps...)
 }
@@ -81,7 +83,8 @@ func (p Path) String() string {
 	return b.String()
 }
 
-// Lookup returns what is at a path of a tree of maps and lists, nil where nothing is.
+// Lookup returns the value at a path of a tree of maps and lists, or nil where there is
+// none.
 func Lookup(tree any, path Path) any {
 	for _, step := range path {
 		switch step := step.(type) {

@@ -10,9 +10,9 @@ func Resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// Field returns the key and the value of a field that a mapping has itself; the last
-// one where it has the field twice, as in Kubernetes. Nil where there is none.
-// The value may be an alias.
+// Field returns the key and the value of a field of a mapping, without looking at mappings
+// that it merges. Where the field is written twice the last one counts, as in Kubernetes.
+// Both are nil where the mapping does not have the field. The value may be an alias.
 func Field(n *yaml.Node, name string) (key, value *yaml.Node) {
 	n = Resolve(n)
 	if n == nil || n.Kind != yaml.MappingNode {
@@ -26,8 +26,8 @@ func Field(n *yaml.Node, name string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
-// Get returns what is at a path below a node, through aliases and merge keys. Nil
-// where there is nothing; a null is a node.
+// Get returns the node at a path below another one. It follows aliases and merge keys. It
+// returns nil where there is no such node; a null is a node.
 func Get(n *yaml.Node, path ...any) *yaml.Node {
 	for _, step := range path {
 		n = Resolve(n)
@@ -44,7 +44,8 @@ func Get(n *yaml.Node, path ...any) *yaml.Node {
 	return Resolve(n)
 }
 
-// lookup finds a field of a mapping, or of those that it merges: the first has it.
+// lookup finds a field of a mapping, or else of the first of its merged mappings that has
+// the field.
 func lookup(n *yaml.Node, name string) *yaml.Node {
 	n = Resolve(n)
 	if n == nil || n.Kind != yaml.MappingNode {
@@ -99,15 +100,15 @@ func Items(n *yaml.Node) []*yaml.Node {
 	return items
 }
 
-// Texts returns the strings of a mapping, such as labels.
+// Texts returns the fields of a mapping as strings, as those of labels are.
 func Texts(n *yaml.Node) map[string]string {
 	texts := map[string]string{}
 	Each(n, func(key, value *yaml.Node) { texts[key.Value] = Text(value) })
 	return texts
 }
 
-// Each calls f with the fields of a mapping, those of merged mappings after its own,
-// each name once.
+// Each calls f with every field of a mapping, and then with those fields of its merged
+// mappings that have another name.
 func Each(n *yaml.Node, f func(key, value *yaml.Node)) {
 	each(n, map[string]bool{}, f)
 }

@@ -80,9 +80,9 @@ func objects(into []Object, d *Document, n *yaml.Node, path Path, depth int) []O
 	return into
 }
 
-// Count is the number of Kubernetes objects in a document: of mappings with a kind. A
-// list counts by its items, but for the list that kustomize sends to a function, which is
-// one object whatever it holds.
+// Count returns the number of Kubernetes objects in a document, which are the mappings with
+// a kind. For a list that is the number of its items, except for the list that kustomize
+// sends to a function, which counts as one object.
 func (d *Document) Count() int {
 	n := 0
 	for _, o := range d.Objects() {

@@ -79,7 +79,7 @@ func (d *Document) parse() {
 	}
 }
 
-// Unrendered is added to what is wrong with a document that opens {{ somewhere.
+// Unrendered is added to the mistake of a document that has {{ in it.
 const Unrendered = "(is it a template that Helm has yet to render?)"
 
 func (d *Document) fail(line int, cause string) {
@@ -93,7 +93,8 @@ var errorLine = regexp.MustCompile(`^line (\d+): `)
 // 0 there, and from 1 where it reads characters (decode.go, parser.fail).
 var parserError = regexp.MustCompile(`^(did not find expected (<document start>|node content|key|'-' indicator|',' or )|found undefined tag handle|found duplicate %|found incompatible YAML)`)
 
-// cause takes the parser's error apart. Its lines are those of the document.
+// cause takes the parser's error apart. The line that it returns counts from the beginning
+// of the document.
 func (d *Document) cause(err error) (int, string) {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	line := d.Line
@@ -102,7 +103,7 @@ func (d *Document) cause(err error) (int, string) {
 		line += n - 1
 		text = text[len(m[0]):]
 		if parserError.MatchString(text) {
-			// What is missing at the end is missed on the last line.
+			// Where the document ends too early, that is a mistake of its last line.
 			line = min(line+1, d.Line+bytes.Count(bytes.TrimRight(d.Text, "\r\n"), []byte("\n")))
 		}
 	}
@@ -166,8 +167,8 @@ func shift(n *yaml.Node, lines int) {
 // an escaped slash, and characters written as a pair of surrogates.
 var foreignEscape = regexp.MustCompile(`\\(?:\\|"|/|u[dD][89a-fA-F][0-9a-fA-F]{2})`)
 
-// withoutForeignEscapes replaces them by others of the same length, so that all
-// positions stay.
+// withoutForeignEscapes replaces these escapes by others of the same length, so that all
+// positions stay the same.
 func withoutForeignEscapes(text []byte) (replaced []byte, found bool) {
 	replaced = foreignEscape.ReplaceAllFunc(text, func(escape []byte) []byte {
 		switch escape[1] {
@@ -183,7 +184,8 @@ func withoutForeignEscapes(text []byte) (replaced []byte, found bool) {
 	return replaced, found
 }
 
-// decodeStrings reads strings from the text again, the way of JSON.
+// decodeStrings reads the strings of a document from its text once more, by the rules of
+// JSON.
 func (d *Document) decodeStrings(n *yaml.Node) {
 	if n == nil {
 		return

@@ -78,7 +78,7 @@ func (s *splitter) run() error {
 	}
 }
 
-// note remembers what a line is.
+// note remembers which kind of line the text has had.
 func (s *splitter) note(line []byte, opens bool) {
 	switch {
 	case opens:
@@ -93,7 +93,8 @@ func (s *splitter) note(line []byte, opens bool) {
 	}
 }
 
-// isMarker says whether a line is a separator: three characters and white space.
+// isMarker reports whether a line is a separator: the three characters, with nothing or
+// white space behind them.
 func isMarker(line []byte, marker string) bool {
 	line = bytes.TrimPrefix(line, byteOrderMark)
 	if !bytes.HasPrefix(line, []byte(marker)) {
@@ -139,8 +140,8 @@ func (s *splitter) broken(line int, cause string) *Document {
 // jsonStart matches what may stand before a value of JSON in a stream.
 var jsonStart = regexp.MustCompile(`^(?:\x{feff})?(?:---[ \t]*\r?\n(?:\x{feff})?)?[ \t\r\n]*[{\[]`)
 
-// jsonEnds returns where the JSON values of a text end; none if it is not JSON from
-// start to end. Several values need no separator between them.
+// jsonEnds returns where each JSON value of a text ends. It returns none where the text is
+// not JSON from its beginning to its end. Values need no separator between them.
 func jsonEnds(text []byte) []int {
 	match := jsonStart.Find(text)
 	if match == nil {

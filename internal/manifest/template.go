@@ -99,8 +99,9 @@ func (t PodTemplate) argoField() string {
 	return ""
 }
 
-// Metadata are the mappings that say what a field of the pods' metadata holds, such as
-// annotations, the one that wins first. A workflow of Argo has some for all its templates.
+// Metadata returns the mappings that together make a field of the pods' metadata, such as
+// annotations; the first of them wins. An Argo workflow may have one for all of its
+// templates.
 func (t PodTemplate) Metadata(field string) []*yaml.Node {
 	nodes := []*yaml.Node{Get(t.Node, "metadata", field)}
 	if workflow, _ := t.Workflow(); workflow != nil {
@@ -137,8 +138,9 @@ func (t PodTemplate) HostNetwork() bool {
 	return Text(Get(spec, "hostNetwork")) == "true"
 }
 
-// RestartPolicy is that of the pods: what counts of what the author says, or what the kind
-// makes of nothing. Empty where the API server refuses that.
+// RestartPolicy returns the restartPolicy that the pods will have: the one that is written,
+// where the kind heeds it, or else the default of the kind. It is empty where the API server
+// refuses what is written.
 func (t PodTemplate) RestartPolicy() string {
 	spec, _ := t.Spec()
 	said := Text(Get(spec, "restartPolicy"))
@@ -175,7 +177,8 @@ func (t PodTemplate) Label(name string) *yaml.Node {
 
 // A Container is one container of a pod template.
 type Container struct {
-	// Name is that in the spec; Argo calls its only container main.
+	// Name is the name in the spec. The only container of an Argo template is called main
+	// where the template does not name it.
 	Name string
 	// Executor says that Argo's own program does the work of the template in it.
 	Executor bool

@@ -13,7 +13,7 @@ import (
 // node begins, not where it ends.
 type text struct {
 	*manifest.Document
-	// ends are the ends that were asked for, because those of lists are asked for often.
+	// ends remembers where nodes end, because the end of a list is asked for often.
 	ends map[*yaml.Node]int
 }
 
@@ -32,7 +32,7 @@ func (t *text) content(n *yaml.Node) int {
 			at++
 		}
 		if n.Kind == yaml.ScalarNode && n.Value == "" && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
-			// Nothing follows, unless it is one more property.
+			// An empty scalar ends behind its anchor and tag. Only a second one of them may follow.
 			if next := t.skip(at); next >= len(t.Text) || t.Text[next] != '&' && t.Text[next] != '!' {
 				return at
 			}

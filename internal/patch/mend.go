@@ -11,7 +11,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// A Mend is a change that leaves no record: a mistake that is put right.
+// A Mend puts a mistake right. Other than a Change it leaves no record by which it could
+// be undone.
 type Mend struct {
 	Kind MendKind
 	// Path leads to the mapping or list that is changed.
@@ -20,15 +21,15 @@ type Mend struct {
 	Key string
 	// Text is the new name, or the new value, which is a string.
 	Text string
-	// Count is how many items go from the front of a list.
+	// Count is how many items RemoveFirst takes from the front of a list.
 	Count int
 }
 
 // A MendKind is a way to put something right.
 type MendKind int
 
-// The ways there are. AddText makes the mappings of the path that are not there, and Remove
-// takes those away that it leaves empty.
+// The kinds of mends. AddText adds the mappings of Path that are missing, and Remove also
+// removes the mappings that it leaves empty.
 const (
 	Rename MendKind = iota
 	Rewrite

@@ -18,29 +18,28 @@ type Moving struct {
 	// Object leads to the object that records the move, and Mapping from there to the
 	// mapping that has both lists.
 	Object, Mapping manifest.Path
-	// From and To are the lists. To need not be there.
+	// From and To are the names of the lists. To is added where it is missing.
 	From, To string
-	// Index is the place in From, and At the place in To, of which as many items stay in
-	// front.
+	// Index is the item's place in From, and At is its place in To, both counted from 0.
 	Index, At int
-	// Without is a field of the item that stays behind.
+	// Without is a field of the item that is dropped on the way.
 	Without string
 }
 
-// A Move is what MoveItem has done, as it is undone.
+// A Move records what MoveItem has done, so that Unmove can undo it.
 type Move struct {
 	Mapping  Pointer
 	From, To string
 	Index    int
-	// Gap is how many bytes stay between the item in front of it, with the rest of its line,
-	// and the text that was taken out.
+	// Gap counts the bytes between the end of the line of the previous item and the text
+	// that was taken out. They stay where they are.
 	Gap int
-	// Name is that of the item.
+	// Name is the name of the item.
 	Name string
-	// Above counts the lines of comments above it. Skip and Skipped say where in Text the
-	// field is that stayed behind, and how many bytes it has.
+	// Above counts the lines of comments above the item. Skip is the offset in Text of the
+	// field that was dropped, and Skipped is its length in bytes.
 	Above, Skip, Skipped int
-	// New is set where To was not there.
+	// New is set where the list To was added for this move.
 	New bool
 	// Text is what was taken out.
 	Text string

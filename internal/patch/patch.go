@@ -2,8 +2,8 @@
 // what it added. All other bytes stay: comments, order, quotes, indentation, line
 // ends, anchors. What it adds is written in the way of its surroundings.
 //
-// Nothing is trusted to have worked: the text that comes out is parsed again, and is
-// an error unless it means what was asked for, no more and no less.
+// No edit is trusted to have worked. The text that comes out is parsed again, and anything
+// but what was asked for, no more and no less, is an error.
 package patch
 
 import (
@@ -20,18 +20,18 @@ import (
 // An Op is a way to change a document.
 type Op int
 
-// The changes there are. A null, a missing value, is taken for an empty mapping or
-// list where something is added to it.
+// The kinds of changes. A null, or a missing value, counts as an empty mapping or list
+// where something is added to it.
 const (
 	// AddKey gives the mapping at Path the field Key.
 	AddKey Op = iota
 	// Prepend puts the items of Value, a list, before those of the list at Path.
 	Prepend
-	// Append puts them behind.
+	// Append puts them after those of the list.
 	Append
 	// Set replaces what is at Path.
 	Set
-	// Insert puts the items of Value, which have names, in front of item At of the list.
+	// Insert puts the items of Value, each of which has a name, before item At of the list.
 	Insert
 )
 
@@ -50,7 +50,7 @@ type Change struct {
 type SharedError struct {
 	// Path leads to the place from the object that is changed.
 	Path manifest.Path
-	// Anchor is what it is shared by.
+	// Anchor is the anchor that the aliases name.
 	Anchor string
 }
 
@@ -58,16 +58,16 @@ func (e *SharedError) Error() string {
 	return fmt.Sprintf("%s is shared with other places by the anchor &%s, and would change there too; write it out", e.Path, e.Anchor)
 }
 
-// A Plan is a set of changes of one document, with what undoes each.
+// A Plan is a set of changes to one document. It knows how each of them is undone.
 type Plan struct {
 	text    *text
 	changes []Change
 	actions []action
-	// shared is the first anchor that a change is within.
+	// shared names the first place found that cannot be changed without changing others.
 	shared *SharedError
 }
 
-// An action is what a change comes to in the text.
+// An action is a change together with the nodes of the document that it affects.
 type action struct {
 	kind   actionKind
 	parent *yaml.Node    // collection that is added to; mapping that holds what is replaced
@@ -76,7 +76,7 @@ type action struct {
 	// pointer leads from the object to the same place.
 	pointer Pointer
 	name    string // of the field that is added
-	// merged says that the field so far came from a merge key.
+	// merged says that a merge key has provided the field so far.
 	merged bool
 	old    string // what is replaced
 }
@@ -234,7 +234,7 @@ func (p *Plan) parentIndent(parent *yaml.Node) int {
 	return p.text.indent(parent)
 }
 
-// An edit puts text in the place of some.
+// An edit replaces the bytes of the document between two offsets with other text.
 type edit struct {
 	from, to int
 	text     string

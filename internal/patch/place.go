@@ -13,7 +13,7 @@ import (
 type writer struct {
 	text  *text
 	first bool
-	// added counts what was put into a collection that was empty.
+	// added counts what was put into each collection that was empty before.
 	added map[*yaml.Node]int
 	list  []edit
 }
@@ -22,8 +22,8 @@ func (w *writer) edit(from, to int, text string, depth int) {
 	w.list = append(w.list, edit{from, to, text, depth})
 }
 
-// addPair adds a field to a mapping: behind the others, but metadata before them, as
-// people write it.
+// addPair adds a field to a mapping. It becomes the last field, but for metadata, which
+// becomes the first, as people write it.
 func (w *writer) addPair(m *yaml.Node, path manifest.Path, key string, value any) {
 	s := w.style(path)
 	if isFlow(m) {
@@ -107,7 +107,8 @@ func (w *writer) addItems(l *yaml.Node, path manifest.Path, before int, items []
 	w.edit(at, at, strings.Join(texts, pad)+pad, len(path))
 }
 
-// aboveComments moves a place up over the comments that belong to what is there.
+// aboveComments returns where the comments begin that stand directly above a place and
+// belong to it, or the place itself where there are none.
 func (w *writer) aboveComments(at, indent int) int {
 	if pad, alone := w.linePrefix(at); !alone || len(pad) != indent {
 		return at
@@ -160,7 +161,8 @@ func (w *writer) addFlow(n *yaml.Node, s style, before, depth int, write func(pr
 	w.edit(end, end, separator+added, depth)
 }
 
-// maxLine is from how many bytes on what is added in a flow collection takes several lines.
+// maxLine is the longest line, in bytes, that an addition to a flow collection may make.
+// A longer one is written on several lines.
 const maxLine = 80
 
 // broken puts the parts of a flow collection on one line, or, where that would be long, each

@@ -11,8 +11,9 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// A scalar is a leaf of a tree: what is written, and of which kind. Two readers of
-// YAML may take the same word for different things, but not a word that stays.
+// A scalar is a leaf of a tree, with its text as it is written and the kind that the parser
+// gives it. Comparing the text too is safer than comparing values: readers of YAML differ in
+// what they take a plain word for, but a word that has not changed means the same as before.
 type scalar struct {
 	tag, text string
 	plain     bool
@@ -41,7 +42,8 @@ func treeOf(n *yaml.Node) any {
 	return scalar{n.Tag, n.Value, n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0}
 }
 
-// keyOf is a key as a string. No key that is not one is ever looked for.
+// keyOf returns a key as a string. A key that is not a scalar gets a string that no field
+// name can be, because nothing ever looks for it.
 func keyOf(key *yaml.Node) string {
 	if key.Kind == yaml.ScalarNode {
 		return key.Value
@@ -49,7 +51,7 @@ func keyOf(key *yaml.Node) string {
 	return fmt.Sprintf("\x00%v", treeOf(key))
 }
 
-// treeOfValue does the same for a value as JSON has it.
+// treeOfValue does the same for a value in the form that encoding/json gives it.
 func treeOfValue(value any) any {
 	switch value := value.(type) {
 	case map[string]any:

@@ -16,17 +16,17 @@ import (
 // An Undo says what was added to a document, or replaced in it.
 type Undo struct {
 	Path Pointer
-	// Replaced says that Text stood where now something else does. Without, what Path
-	// leads to was added; Text is then the first of several strings that were, and Last
-	// the last one.
+	// Replaced says that something was replaced, and Text is what stood there before.
+	// Otherwise what Path leads to was added. Where that is a number of strings in front of a
+	// list, Text is the first of them and Last is the last one.
 	Replaced bool
 	Text     string
 	Last     string
 }
 
-// A Pointer leads to a place of a document, as RFC 6901 has it, but for the items of
-// lists: name=NAME is the item of that name, and :N the first N items. It so survives
-// that others add to the list.
+// A Pointer leads to a place in a document. It is that of RFC 6901 except for the items of
+// lists: name=NAME is the item of that name, and :N are the first N items. So it still leads
+// to the same place after others have added items to the list.
 type Pointer []step
 
 type step struct {
@@ -188,8 +188,8 @@ var (
 func escape(text string) string   { return escaper.Replace(text) }
 func unescape(text string) string { return unescaper.Replace(text) }
 
-// undoParts are the undos of what is in an added value, as far as others may add
-// something beside it: then only ours goes.
+// undoParts returns undos for the single parts of an added value where others may add
+// something beside them. Then only our parts are removed.
 func undoParts(path Pointer, value any) []Undo {
 	var parts []Undo
 	switch value := value.(type) {
@@ -233,7 +233,7 @@ func namesOf(value any) ([]string, bool) {
 	return names, len(names) > 0
 }
 
-// ErrChanged says that what was added is no longer what was added.
+// ErrChanged is the cause where somebody has changed what was added.
 var ErrChanged = errors.New("is not what was added there; it was changed since")
 
 // An Addition is what was added below one node of a document.
@@ -243,8 +243,8 @@ type Addition struct {
 	Undos []Undo
 }
 
-// Revert returns the text of a document without what was added to it. It is not parsed
-// again.
+// Revert returns the text of a document without what was added to it. It does not parse
+// the result.
 func Revert(d *manifest.Document, additions []Addition) ([]byte, error) {
 	r := newReverter(d)
 	for _, addition := range additions {
@@ -285,7 +285,7 @@ func (t *trie) add(path Pointer, u Undo) {
 	child.add(path[1:], u)
 }
 
-// A reverter collects what goes.
+// A reverter collects what is to be removed.
 type reverter struct {
 	writer
 	gone  map[*yaml.Node]map[int]bool // children of collections
@@ -309,7 +309,8 @@ func (r *reverter) drop(parent *yaml.Node, i int) {
 	r.gone[parent][i] = true
 }
 
-// mark finds what a trie names below a node. What is no longer there is no mistake.
+// mark finds below a node what a trie names, and notes that it is to be removed. Something
+// that is no longer there was removed already, and is not an error.
 func (r *reverter) mark(n *yaml.Node, t *trie) error {
 	n = manifest.Resolve(n)
 	for i, key := range t.keys {
@@ -354,9 +355,10 @@ func (u *Undo) changed() error {
 	return fmt.Errorf("%s %w", u.Path[:len(u.Path)-1].dotted(), ErrChanged)
 }
 
-// renamed returns what was put into an item of a list that is no longer there, if an
-// item that is not named in the trie has it: to say nothing would leave it in. Nil if
-// there is none.
+// renamed looks for an item that was given another name after something had been put into
+// it: one that the trie does not name and that holds what the trie expects in an item which
+// is no longer there. It returns the undo of that, or nil. The caller reports it, because
+// otherwise what was put in would silently stay.
 func renamed(list *yaml.Node, named, gone *trie) *Undo {
 	for _, item := range manifest.Items(list) {
 		name := step{name: manifest.Text(manifest.Get(item, "name")), isName: true}
@@ -409,7 +411,7 @@ func find(n *yaml.Node, s step) (int, *yaml.Node) {
 	return 0, nil
 }
 
-// all says whether a collection that was added holds nothing but what was added.
+// all reports whether a collection that was added still holds only what was added.
 func (r *reverter) all(n *yaml.Node, t *trie) bool {
 	if len(t.keys) == 0 {
 		return true
@@ -429,7 +431,7 @@ func (r *reverter) all(n *yaml.Node, t *trie) bool {
 	return found == children(n)
 }
 
-// putBack puts the text back that stood behind a key.
+// putBack restores the text that stood behind a key before.
 func (r *reverter) putBack(parent *yaml.Node, i int, value *yaml.Node, old string) {
 	if r.seen[value] {
 		return

@@ -9,7 +9,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
-// A Kind is what an artifact is for.
+// A Kind says what an artifact is.
 type Kind string
 
 // The kinds of artifacts.
@@ -25,19 +25,20 @@ type Artifact struct {
 	Repository name.Repository
 	// Blobs are layers and configurations.
 	Blobs []image.Blob
-	// Manifests come after what they point to; the last one is what is tagged.
+	// Manifests are in an order in which each comes after those that it refers to. The last
+	// one gets the tags.
 	Manifests []image.Blob
-	// Attachments are documents about the manifests, which come before them.
+	// Attachments are documents about the manifests. They are pushed after the manifests.
 	Attachments []image.Attachment
 	Tags        []string
-	// Fixed says that a tag which is there already may not move.
+	// Fixed says that a tag which exists already must not move.
 	Fixed bool
 }
 
 // Top is the manifest that the tags name.
 func (a Artifact) Top() image.Blob { return a.Manifests[len(a.Manifests)-1] }
 
-// Reference is the artifact by its digest.
+// Reference returns the reference of the artifact by its digest.
 func (a Artifact) Reference() string {
 	return a.Repository.Name() + "@" + a.Top().Descriptor.Digest.String()
 }
@@ -52,7 +53,7 @@ type Step struct {
 	Size int64
 }
 
-// Steps are what Publish does with the artifacts, in order.
+// Steps returns what Publish does with the artifacts, in this order.
 func Steps(artifacts []Artifact) []Step {
 	var steps []Step
 	for _, a := range artifacts {
@@ -94,13 +95,13 @@ func (a Artifact) referrers() Step { return Step{"referrers", a.Repository.Name(
 
 func (a Artifact) tag(tag string) Step { return Step{"tag", a.Repository.Tag(tag).Name(), 0} }
 
-// A sent is content as it is read back.
+// A sent is a blob or a manifest that has to come back as it was sent.
 type sent struct {
 	image.Blob
 	manifest bool
 }
 
-// content is all that a registry has to have, each once.
+// content returns every blob and manifest that the registry has to have, each once.
 func (a Artifact) content() []sent {
 	var all []sent
 	for _, b := range a.Blobs {

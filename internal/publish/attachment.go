@@ -26,8 +26,8 @@ func (p *Publisher) attach(ctx context.Context, a Artifact, doc image.Attachment
 	return remote.Put(a.Repository.Digest(doc.Manifest.Descriptor.Digest.String()), taggable{doc.Manifest}, p.client.Options(ctx)...)
 }
 
-// lacking returns of each artifact what the registry does not have any more, or does
-// not list, and leaves out those that lack nothing.
+// lacking returns for each artifact what the registry no longer has, or does not list. It
+// leaves out the artifacts of which nothing is missing.
 func (p *Publisher) lacking(ctx context.Context, artifacts []Artifact) ([]Artifact, error) {
 	var found []Artifact
 	for _, a := range artifacts {
@@ -75,8 +75,8 @@ func (p *Publisher) lacking(ctx context.Context, artifacts []Artifact) ([]Artifa
 	return found, nil
 }
 
-// has tells whether a registry has some content. A manifest that is there and is another
-// is none: it is sent again too.
+// has reports whether the registry has a blob or a manifest. A manifest that comes back with
+// other bytes does not count, so that it is sent again.
 func (p *Publisher) has(ctx context.Context, a Artifact, b sent) (bool, error) {
 	ref := a.Repository.Digest(b.Descriptor.Digest.String())
 	if b.manifest {
@@ -93,7 +93,7 @@ func (p *Publisher) has(ctx context.Context, a Artifact, b sent) (bool, error) {
 	return err == nil, registry.IgnoreMissing(err)
 }
 
-// bySubject returns attachments in one list for each subject.
+// bySubject groups attachments by their subject.
 func bySubject(all []image.Attachment) [][]image.Attachment {
 	at := map[v1.Hash]int{}
 	var lists [][]image.Attachment
@@ -160,7 +160,7 @@ func (p *Publisher) confirm(ctx context.Context, a Artifact) error {
 				}
 			}
 		}
-		// Not all at the same time: two that wait equally long collide again.
+		// The wait is a random one: two publishers that wait equally long collide again.
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -15,8 +15,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/release"
 )
 
-// Chart is a packed chart as an artifact. metadata is its Chart.yaml, created the
-// date of its annotations.
+// Chart returns a packed chart as an artifact. metadata is its Chart.yaml, and created is
+// the date that its annotations get.
 func Chart(repo name.Repository, metadata *helm.Metadata, archive []byte, created time.Time) (Artifact, error) {
 	config, err := json.Marshal(metadata)
 	if err != nil {

@@ -20,13 +20,13 @@ import (
 	"github.com/jobmesh/jobmesh/internal/verify"
 )
 
-// A Plan says where a release goes, and with what beside it.
+// A Plan says where a release is published, and what is published beside it.
 type Plan struct {
 	// Prefix is REGISTRY or REGISTRY/PREFIX.
 	Prefix string
 	// Tags are further tags of the image, beside that of its version.
 	Tags []string
-	// PlainHTTP allows it to registries that are not on this machine.
+	// PlainHTTP allows plain HTTP to registries that are not on this machine.
 	PlainHTTP bool
 	// Bare publishes neither documents nor signatures.
 	Bare bool
@@ -38,8 +38,8 @@ type Plan struct {
 // the charts name the image where it is going to be, by the same digest. from is the
 // folder that the release was read from.
 func (p Plan) Artifacts(stored release.Stored, from string) ([]Artifact, error) {
-	// The charts that are pushed are pinned anew; one that names another image is not
-	// what the caller takes it for.
+	// The charts are pinned anew below. A chart that names another image than that of this
+	// release must not get its pin.
 	if stored.Chart != nil {
 		if err := verify.Pin(stored); err != nil {
 			return nil, fault.New(fault.Input, fmt.Errorf("%s: pin %w", filepath.Join(from, stored.Result.Chart.Path), err), "jobmesh build packs the chart again")
@@ -77,14 +77,14 @@ func (p Plan) Artifacts(stored release.Stored, from string) ([]Artifact, error) 
 
 func (p Plan) repository(last string) (name.Repository, error) {
 	if p.PlainHTTP {
-		// Without it the client tries plain HTTP with private addresses only.
+		// Without this flag the client uses plain HTTP with private addresses only.
 		return registry.Under(p.Prefix, last, name.Insecure)
 	}
 	return registry.Under(p.Prefix, last)
 }
 
-// listTag is what a list of referrers or signatures may stand under, and no image: the
-// next one that adds to the list would replace it.
+// listTag matches tags under which registries keep lists of referrers or signatures. An image
+// must not have such a tag, because whoever adds to the list next would replace the image.
 var listTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}`)
 
 func (p Plan) image(stored release.Stored) (Artifact, error) {
@@ -111,7 +111,7 @@ func (p Plan) image(stored release.Stored) (Artifact, error) {
 	return img, nil
 }
 
-// repinned are the charts of a release, with another pin and repository.
+// repinned returns the charts of a release with another pin and another repository.
 func repinned(stored release.Stored, pin chart.Pin, repository string) ([]chart.Archive, error) {
 	if stored.Chart == nil {
 		return nil, nil
@@ -132,7 +132,8 @@ func repinned(stored release.Stored, pin chart.Pin, repository string) ([]chart.
 	return archives, nil
 }
 
-// chart is a chart with the provenance that follows from that of the image.
+// chart returns a chart as an artifact, with provenance that is derived from that of the
+// image.
 func (p Plan) chart(a chart.Archive, pin chart.Pin, created time.Time, ofImage []image.Attachment) (Artifact, error) {
 	repo, err := p.repository(a.Metadata.Name)
 	if err != nil {

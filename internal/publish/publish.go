@@ -18,7 +18,7 @@ import (
 
 // A Publisher pushes artifacts.
 type Publisher struct {
-	// Limits are those of DefaultLimits, or others.
+	// Limits are the times that the steps may take, usually DefaultLimits.
 	Limits map[string]time.Duration
 	// AtOnce is how many things of a phase are under way at the same time.
 	AtOnce int
@@ -44,8 +44,8 @@ func (p *Publisher) Publish(ctx context.Context, artifacts []Artifact) (changed 
 	}
 	all := artifacts
 	if len(missing) == 0 {
-		// Documents may have been added since, and a registry may have lost something of
-		// what its tags lead to.
+		// The tags are right, but documents may have been added to the release since, and the
+		// registry may have lost some of the content behind its tags.
 		if artifacts, err = p.lacking(ctx, artifacts); err != nil {
 			return false, err
 		}
@@ -82,7 +82,7 @@ func (p *Publisher) Publish(ctx context.Context, artifacts []Artifact) (changed 
 // A runner does one step.
 type runner func(ctx context.Context, a Artifact, s Step, do func(context.Context) error) error
 
-// counted shows the progress of so many steps.
+// counted returns a runner that reports its progress through this number of steps.
 func (p *Publisher) counted(total int) runner {
 	var one sync.Mutex
 	done := 0
@@ -95,8 +95,8 @@ func (p *Publisher) counted(total int) runner {
 	}
 }
 
-// send pushes an artifact but for its tags, and reads it back. A phase begins when all
-// of the one before it is there.
+// send pushes all of an artifact but its tags, and reads it back. Each phase begins when
+// everything of the phase before it is in the registry.
 func (p *Publisher) send(ctx context.Context, a Artifact, next runner) error {
 	manifest := func(ctx context.Context, m image.Blob) error {
 		return next(ctx, a, a.step("manifest", m), func(ctx context.Context) error {
@@ -116,8 +116,8 @@ func (p *Publisher) send(ctx context.Context, a Artifact, next runner) error {
 	if err := atOnce(ctx, 1, a.Manifests[top:], manifest); err != nil {
 		return err
 	}
-	// Those of one subject one after the other: where their list is kept under a tag,
-	// each of them is read, added to and written.
+	// The attachments of one subject are pushed one after the other. Where the registry
+	// keeps their list under a tag, each push reads the list and writes it again.
 	err = atOnce(ctx, p.AtOnce, bySubject(a.Attachments), func(ctx context.Context, docs []image.Attachment) error {
 		for _, doc := range docs {
 			if err := next(ctx, a, a.attachment(doc), func(ctx context.Context) error { return p.attach(ctx, a, doc) }); err != nil {
@@ -138,8 +138,8 @@ func (p *Publisher) send(ctx context.Context, a Artifact, next runner) error {
 	return next(ctx, a, a.referrers(), func(ctx context.Context) error { return p.confirm(ctx, a) })
 }
 
-// atOnce does something with all of a list, so many at the same time. The first
-// failure ends the others.
+// atOnce calls a function for every item of a list, for a number of items at the same time.
+// The first failure ends the other calls.
 func atOnce[T any](ctx context.Context, limit int, all []T, do func(context.Context, T) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(limit)

@@ -38,7 +38,7 @@ func (p *Publisher) readBack(ctx context.Context, a Artifact, b image.Blob, isMa
 	return nil
 }
 
-// taggable is a manifest as go-containerregistry wants it.
+// taggable is a manifest in the form that go-containerregistry pushes.
 type taggable struct{ image.Blob }
 
 func (t taggable) RawManifest() ([]byte, error)        { return t.Bytes, nil }

@@ -14,9 +14,9 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
-// DefaultLimits are the times that one step of each phase may take, repetitions
-// and waits between them included. Uploads are under a megabyte; a registry may
-// take its time over a tag, on which it runs its scanners.
+// DefaultLimits are the times that one step of each phase may take, with all of its
+// repetitions and the waits between them. An upload is smaller than a megabyte. A tag may
+// take a registry longer, because it runs its scanners then.
 func DefaultLimits() map[string]time.Duration {
 	return map[string]time.Duration{
 		"check": 30 * time.Second, "blob": 5 * time.Minute, "manifest": time.Minute, "attachment": 2 * time.Minute,
@@ -43,12 +43,12 @@ func (p *Publisher) step(ctx context.Context, phase string, a Artifact, do func(
 	return p.client.Explain(a.Repository, phase, err, hints...)
 }
 
-// limitHint is how to give a phase more time.
+// limitHint says how to give a phase more time.
 func limitHint(phase string) string {
 	return "--timeout " + strings.ReplaceAll(phase, " ", "-") + "=30m"
 }
 
-// manifestHint is what to try where a registry does not take a manifest.
+// manifestHint says what to try where a registry refuses a manifest.
 func (a Artifact) manifestHint() string {
 	if slices.ContainsFunc(a.Blobs, func(b image.Blob) bool { return b.Descriptor.MediaType == types.OCILayerZStd }) {
 		return "a registry that does not know layers in zstd takes those of jobmesh build --compression gzip"

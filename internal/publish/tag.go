@@ -43,8 +43,8 @@ func (p *Publisher) missingTags(ctx context.Context, artifacts []Artifact) ([]st
 	return missing, nil
 }
 
-// tagged returns what a tag names, nil where there is no such tag. It is a GET:
-// the answer to a HEAD has no text that says why it is a refusal.
+// tagged returns what a tag names, or nil where there is no such tag. It sends a GET, because
+// the answer to a HEAD has no body that would give the reason of a refusal.
 func (p *Publisher) tagged(ctx context.Context, ref name.Tag) (*v1.Descriptor, error) {
 	there, err := remote.Get(ref, p.client.Options(ctx)...)
 	if err != nil {
@@ -53,8 +53,8 @@ func (p *Publisher) tagged(ctx context.Context, ref name.Tag) (*v1.Descriptor, e
 	return &there.Descriptor, nil
 }
 
-// tag moves a tag and looks whether it has moved. Of one that the registry does
-// not let move the error says what it names.
+// tag moves a tag and checks that it has moved. Where the registry does not let it move, the
+// error says what the tag still names.
 func (p *Publisher) tag(ctx context.Context, a Artifact, tag string) error {
 	ref, want := a.Repository.Tag(tag), a.Top().Descriptor.Digest
 	err := remote.Put(ref, taggable{a.Top()}, p.client.Options(ctx)...)

@@ -20,16 +20,16 @@ import (
 
 // A Subject is a manifest with the documents about it.
 type Subject struct {
-	// Name is how findings call it.
+	// Name is what findings call the subject.
 	Name, Digest string
-	// Version is what bills have to say; "" where none is wanted.
+	// Version is the version that its bills of materials have to name; "" where any will do.
 	Version string
-	// Programs are the digests of its files by their path, nil for an index.
+	// Programs has the digests of its files by their paths. It is nil for an index.
 	Programs    map[string]string
 	Attachments []image.Attachment
 }
 
-// attached are the documents of one type.
+// attached returns those documents about a manifest that are of one type.
 func (s Subject) attached(kind string) []image.Attachment {
 	var found []image.Attachment
 	for _, a := range s.Attachments {
@@ -40,8 +40,8 @@ func (s Subject) attached(kind string) []image.Attachment {
 	return found
 }
 
-// Subjects of an image are the index and every platform. The programs are those
-// that its layers hold.
+// subjectsOf returns the subjects of an image: its index, and the manifest of every platform.
+// programs has the digests of the files in the layers, by the names of the platforms.
 func subjectsOf(s release.Stored, programs map[string]map[string]string) []Subject {
 	subjects := []Subject{{Name: "image index", Digest: s.Result.Image.Digest, Version: s.Result.Version, Attachments: s.Attachments}}
 	for _, p := range s.Result.Image.Platforms {
@@ -52,8 +52,8 @@ func subjectsOf(s release.Stored, programs map[string]map[string]string) []Subje
 	return subjects
 }
 
-// Attestations looks at the documents about a manifest. Without a key signatures
-// are not looked at: anybody can make one.
+// Attestations checks the documents about a manifest. Without a key it does not look at
+// signatures, because anybody can make one.
 func Attestations(s Subject, key *signature.PublicKey) []Finding {
 	var found []Finding
 	add := func(aspect, note string, err error) {
@@ -74,9 +74,9 @@ func Attestations(s Subject, key *signature.PublicKey) []Finding {
 	return found
 }
 
-// provenanceOf returns the statements about a manifest: those that the key has
-// signed or, without a key, all. There can be several: the same bytes come from
-// other commits too, and anybody can add one.
+// provenanceOf returns the statements about a manifest: those that the key has signed, or
+// all of them where there is no key. There can be several, because several commits may give
+// the same bytes, and because anybody can add a statement.
 func provenanceOf(s Subject, key *signature.PublicKey) ([]provenance.Statement, error) {
 	var all, signed []provenance.Statement
 	isSigned, other := signedWith(s, key)
@@ -109,8 +109,8 @@ func provenanceOf(s Subject, key *signature.PublicKey) ([]provenance.Statement, 
 	return all, errors.New("is not signed with this key")
 }
 
-// signedWith returns the texts that the key has signed, and whether provenance is
-// among them.
+// signedWith returns the texts that the key has signed, and reports whether a statement of
+// provenance is among them.
 func signedWith(s Subject, key *signature.PublicKey) (texts map[string]bool, provenances bool) {
 	texts = map[string]bool{}
 	if key == nil {
@@ -137,8 +137,8 @@ func namesOf(s provenance.Statement) string {
 	return strings.Join(names, ", ")
 }
 
-// checkBill looks for a bill that is about the manifest and that its provenance
-// names.
+// checkBill looks for a bill of materials that describes the manifest and that the
+// provenance of the manifest names.
 func checkBill(s Subject, kind string, statements []provenance.Statement) error {
 	err := errors.New("is missing")
 	for _, a := range s.attached(kind) {
@@ -179,8 +179,8 @@ func checkOneBill(s Subject, a image.Attachment, statements []provenance.Stateme
 	return errors.New("is not one that the provenance names")
 }
 
-// checkSignature wants one signature of the key on the manifest. Others may be
-// there: anybody can add them.
+// checkSignature requires one signature of the key on the manifest. Signatures of others do
+// no harm, because anybody can add them.
 func checkSignature(s Subject, key signature.PublicKey) error {
 	best, rank := errors.New("is missing"), 0
 	worse := func(r int, err error) {
@@ -211,7 +211,7 @@ func checkSignature(s Subject, key signature.PublicKey) error {
 	return best
 }
 
-// chartIn looks at a chart in a registry.
+// chartIn checks a chart in a registry.
 func chartIn(a release.Artifact, top v1.Descriptor, w Wanted) Look {
 	subject := Subject{Name: "chart", Digest: top.Digest.String(), Attachments: a.Attachments}
 	name, version := a.Manifest.Annotations[ocispec.AnnotationTitle], a.Manifest.Annotations[ocispec.AnnotationVersion]
@@ -232,7 +232,8 @@ func chartIn(a release.Artifact, top v1.Descriptor, w Wanted) Look {
 	return look
 }
 
-// sameMetadata compares what a registry shows of a chart with its manifest.
+// sameMetadata compares the metadata of a chart that a registry shows with the Chart.yaml in
+// the chart itself.
 func sameMetadata(config image.Blob, name, version string) error {
 	shown, err := decode[struct{ Name, Version string }](config.Bytes)
 	if err == nil && (shown.Name != name || shown.Version != version) {
@@ -241,7 +242,8 @@ func sameMetadata(config image.Blob, name, version string) error {
 	return err
 }
 
-// pinOf is the image that a chart is pinned to, or the library that it carries.
+// pinOf returns the digest of the image to which a chart, or the library chart that it
+// carries, is pinned.
 func pinOf(archive []byte) (string, error) {
 	if library, err := chart.LibraryIn(archive); err == nil {
 		archive = library
@@ -253,7 +255,7 @@ func pinOf(archive []byte) (string, error) {
 	return pin, err
 }
 
-// samePin wants one statement, if there is any, that names the image of the pin.
+// samePin requires that one of the statements, if there are any, names the pinned image.
 func samePin(pin string, statements []provenance.Statement) (err error) {
 	for _, statement := range statements {
 		for _, d := range statement.Dependencies {

@@ -23,14 +23,14 @@ import (
 	"github.com/jobmesh/jobmesh/internal/upstream"
 )
 
-// A Kind is what an argument of verify names.
+// A Kind says what an argument of verify names.
 type Kind int
 
-// What an argument names.
+// The kinds of arguments.
 const (
-	// Folder is one that build wrote.
+	// Folder is a folder that build has written.
 	Folder Kind = iota
-	// List is its result.json.
+	// List is the result.json of such a folder.
 	List
 	// Layout is the folder of an OCI layout.
 	Layout
@@ -40,8 +40,8 @@ const (
 	Reference
 )
 
-// KindOf looks at the file system first: a reference is only what no file or folder is
-// called, and what a registry stands in front of.
+// KindOf looks at the file system first. An argument is a reference only where no file or
+// folder has that name, and where it begins with the name of a registry.
 func KindOf(what string) Kind {
 	stat, err := os.Stat(what)
 	registry, _, isPath := strings.Cut(what, "/")
@@ -60,9 +60,9 @@ func KindOf(what string) Kind {
 	return Folder
 }
 
-// A Look is what there is to be seen of a release or of a part of it.
+// A Look holds what was found of a release, or of a part of one.
 type Look struct {
-	// Name, Version and Digest are those of what was looked at.
+	// Name, Version and Digest are those of the image or the chart.
 	Name, Version, Digest string
 	// Signed says that the key has signed it.
 	Signed bool
@@ -71,14 +71,15 @@ type Look struct {
 	Findings []Finding
 }
 
-// IsImage tells whether an image was looked at whole, which can be built again.
+// IsImage reports whether a whole image was found, so that it can be built again and
+// compared.
 func (l Look) IsImage() bool { return len(l.Stored.Children) > 0 }
 
-// IsChart tells whether a chart in a registry was looked at.
+// IsChart reports whether this is a chart in a registry.
 func (l Look) IsChart() bool { return len(l.Stored.Index.Bytes) == 0 }
 
-// Err is what is wrong with what was looked at, nil where nothing is. Where something
-// could not be read, that is told: it may be what is missing.
+// Err joins what is wrong in the findings, and is nil where nothing is wrong. Where something
+// could not be read it says only that, because what seems to be missing may be in there.
 func (l Look) Err() error {
 	var wrong []string
 	for _, f := range l.Findings {
@@ -98,15 +99,15 @@ func (l Look) Err() error {
 	return fault.New(fault.Verification, errors.New(strings.Join(wrong, "; ")))
 }
 
-// told is how many findings one error tells.
+// told is how many findings one error lists. A single one more is listed too, and not counted.
 const told = 6
 
-// memoryLimit is where layers that were looked at are collected, in bytes: one of them
-// and what it unpacks to fit below it.
+// memoryLimit bounds, in bytes, the memory that the Go runtime may take before it collects
+// layers that are no longer needed. One layer and what it unpacks to fit into it.
 const memoryLimit = 150 << 20
 
-// At looks at a folder, a file or a reference, within a bounded time. The client is
-// asked for references only.
+// At checks a folder, a file or a reference, within a bounded time. It uses the client for
+// references only.
 func At(ctx context.Context, what string, w Wanted, client *registry.Client) (look Look, err error) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit))
 	err = release.Bounded(ctx, func(ctx context.Context) (err error) {
@@ -144,12 +145,12 @@ func at(ctx context.Context, what string, w Wanted, client *registry.Client) (Lo
 	return published(ctx, what, w, client)
 }
 
-// seen is a look at an image.
+// seen returns a Look for an image.
 func seen(s release.Stored, found []Finding) Look {
 	return Look{Name: s.Result.Image.Name, Version: s.Result.Version, Digest: s.Result.Image.Digest, Stored: s, Findings: found}
 }
 
-// inLayout looks at the one image of a layout.
+// inLayout checks the one image of a layout.
 func inLayout(ctx context.Context, layout *release.Layout, w Wanted) (Look, error) {
 	top, err := layout.Image()
 	if err != nil {
@@ -158,8 +159,8 @@ func inLayout(ctx context.Context, layout *release.Layout, w Wanted) (Look, erro
 	return imageIn(ctx, layout, top, w)
 }
 
-// imageIn looks at an image from the outside in: where there is a key, nothing is read
-// that the index leads to before the key was seen to have signed the index.
+// imageIn checks an image from the outside in. Where there is a key, nothing that the index
+// leads to is read before it is sure that the key has signed the index.
 func imageIn(ctx context.Context, p release.Place, top v1.Descriptor, w Wanted) (Look, error) {
 	r, err := release.Begin(ctx, p, top)
 	if err != nil {
@@ -180,7 +181,7 @@ func imageIn(ctx context.Context, p release.Place, top v1.Descriptor, w Wanted) 
 	return seen(r.Stored, Image(r.Stored, w)), nil
 }
 
-// published looks at an image or a chart in a registry.
+// published checks an image or a chart in a registry.
 func published(ctx context.Context, what string, w Wanted, client *registry.Client) (Look, error) {
 	var named []name.Option
 	if client.PlainHTTP {
@@ -223,17 +224,17 @@ func published(ctx context.Context, what string, w Wanted, client *registry.Clie
 	return chartIn(artifact, top, w), nil
 }
 
-// tagIn is the tag of a reference, "" where there is none. Beside a digest there may be
-// one too, which the client does not look at.
+// tagIn returns the tag of a reference, or "" where it has none. A reference with a digest
+// may have a tag as well, which the client ignores.
 func tagIn(reference string) string {
 	reference, _, _ = strings.Cut(reference, "@")
 	_, tag, _ := strings.Cut(path.Base(reference), ":")
 	return tag
 }
 
-// Pinned compares an image that holds a binary of somebody else's with the lock that the
-// sources have of it. An image that holds none, or that the sources do not know, has no
-// findings.
+// Pinned compares an image that holds a binary of another project with the lock file that
+// the sources have for it. It finds nothing for an image without such a binary, and for one
+// that the sources do not know.
 func Pinned(s release.Stored, sources string) []Finding {
 	recipe, err := image.LoadRecipe(sources, s.Result.Image.Name, s.Result.Version, "")
 	if err != nil || recipe.Download == nil {

@@ -1,4 +1,4 @@
-// Package verify tells whether a release is what it says it is: every digest,
+// Package verify checks whether a release is what it says it is: every digest,
 // platform, program and pin, and, on demand, whether the sources give the same
 // bytes again.
 package verify
@@ -28,30 +28,30 @@ import (
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
-// A Finding is one thing that was looked at.
+// A Finding is the result of one check.
 type Finding struct {
-	// Object is what, such as linux/arm64 or the chart.
+	// Object is what was checked, such as linux/arm64 or the chart.
 	Object string
-	// Aspect is what about it.
+	// Aspect is what about the object was checked.
 	Aspect string
-	// Note is more to say than ok, where it is.
+	// Note is what there is to say beside ok, where the check has passed.
 	Note string
-	// Err is nil where it is as it should be.
+	// Err is nil where the check has passed.
 	Err error
 }
 
-// A Wanted is what a release has to be beside in agreement with itself.
+// A Wanted says what a release has to fulfil beside agreeing with itself.
 type Wanted struct {
-	// Key has to have signed everything; nil where signatures are not looked at.
+	// Key is the key that has to have signed everything; nil where signatures are not checked.
 	Key *signature.PublicKey
-	// Name and Tag are those that were asked for; empty where nothing asks for one.
+	// Name and Tag are the name and the tag that somebody asked for; empty where nobody did.
 	Name, Tag string
 	// Sources say what a release has: images/NAME/image.yaml, charts/NAME/Chart.yaml and
 	// library-chart/Chart.yaml. They may be nil.
 	Sources fs.FS
 }
 
-// recipe is what the image is made by, nil where none of that name is known.
+// recipe returns the recipe of the image, or nil where the sources have none of that name.
 func (w Wanted) recipe(s release.Stored) *image.Recipe {
 	if w.Sources == nil {
 		return nil
@@ -59,8 +59,8 @@ func (w Wanted) recipe(s release.Stored) *image.Recipe {
 	return image.KnownRecipe(w.Sources, s.Result.Image.Name)
 }
 
-// charts are the names of the charts that are released with an image whose recipe says
-// so: the library, and those that carry it.
+// charts returns the names of the charts that are released with an image whose recipe says
+// that it has charts: the library, and the charts that carry it.
 func (w Wanted) charts() (library string, applications []string, err error) {
 	if library, err = chartName(w.Sources, "library-chart/Chart.yaml"); err != nil {
 		return "", nil, err
@@ -96,7 +96,7 @@ func chartName(sources fs.FS, file string) (string, error) {
 	return chart.Name, nil
 }
 
-// Release looks at the release of a folder whose digests have been checked.
+// Release checks the release in a folder. Its digests have been checked before.
 func Release(s release.Stored, w Wanted) []Finding {
 	found := Image(s, w)
 	found = append(found, chartsOf(s, w)...)
@@ -109,8 +109,8 @@ func Release(s release.Stored, w Wanted) []Finding {
 	return found
 }
 
-// Image looks at an image whose digests have been checked, and at the documents
-// about it.
+// Image checks an image, whose digests have been checked before, and the documents about
+// it.
 func Image(s release.Stored, w Wanted) []Finding {
 	found := identity(s, w)
 	programs := map[string]map[string]string{}
@@ -146,8 +146,8 @@ func Image(s release.Stored, w Wanted) []Finding {
 	return append(found, noted(s.Notes)...)
 }
 
-// Unsigned looks whether the key has signed the index and its provenance, before
-// anything that it leads to is read. It returns none where it has.
+// Unsigned checks that the key has signed the index and its provenance, before anything
+// that the index leads to is read. It returns no finding where it has.
 func Unsigned(s release.Stored, w Wanted) []Finding {
 	if w.Key == nil {
 		return nil
@@ -173,7 +173,7 @@ func noted(notes []string) []Finding {
 	return found
 }
 
-// identity compares what the index says that it is with what was asked for.
+// identity compares the name and the version in the index with those that were asked for.
 func identity(s release.Stored, w Wanted) []Finding {
 	index, err := decode[v1.IndexManifest](s.Index.Bytes)
 	if err != nil {
@@ -197,11 +197,11 @@ func sameName(name, asked string) error {
 	return nil
 }
 
-// versionShaped is a tag that names a version, or the first parts of one.
+// versionShaped matches a tag that names a version, or the first numbers of one.
 var versionShaped = regexp.MustCompile(`^v?[0-9]+\.[0-9]+`)
 
-// sameVersion compares a version with the tag asked for, if that is one of a version:
-// 1.2.3 and v1.2.3 are the version, 1.2 is any that begins so.
+// sameVersion compares a version with the tag that was asked for, where that names a
+// version: 1.2.3 and v1.2.3 name one version, 1.2 names every version that begins so.
 func sameVersion(version, tag string) error {
 	if version == "" {
 		return errors.New("is missing")
@@ -278,7 +278,8 @@ func checkConfig(config image.Blob, p release.Platform, annotations map[string]s
 	return c.Config, nil
 }
 
-// checkLayer wants in the layer of a platform the files of the recipe, and no others.
+// checkLayer requires that the layer of a platform holds the files of the recipe and no
+// others.
 func checkLayer(child release.Child, config v1.Config, p release.Platform, recipe *image.Recipe) error {
 	switch {
 	case child.Wrong != nil:
@@ -303,7 +304,7 @@ func checkLayer(child release.Child, config v1.Config, p release.Platform, recip
 	return nil
 }
 
-// onlyFiles compares the files of a layer with the paths that there have to be.
+// onlyFiles compares the files of a layer with the paths that it has to have.
 func onlyFiles(child release.Child, paths []string) error {
 	for _, path := range paths {
 		if _, ok := child.File(path); !ok {
@@ -318,8 +319,9 @@ func onlyFiles(child release.Child, paths []string) error {
 	return nil
 }
 
-// checkPrograms wants static programs for the platform in the layer. Of an image
-// whose recipe is not known only the one that it starts is looked at.
+// checkPrograms requires that the programs in the layer are static and made for the
+// platform. Where the recipe of the image is not known it checks only the program that the
+// image starts.
 func checkPrograms(child release.Child, config v1.Config, toolchain string, recipe *image.Recipe) error {
 	for _, f := range child.Files {
 		started := f.Path == config.Entrypoint[0]
@@ -342,8 +344,8 @@ func checkPrograms(child release.Child, config v1.Config, toolchain string, reci
 	return nil
 }
 
-// Locked compares the file of somebody else's, which stands at a path in the layers,
-// with what the lock of the image has for each platform.
+// Locked compares the binary of another project, which is at a path in the layers, with the
+// lock file of the image, for each platform.
 func Locked(s release.Stored, path string, lock map[string]release.Content) []Finding {
 	var found []Finding
 	for i, p := range s.Result.Image.Platforms {
@@ -366,8 +368,8 @@ func checkLocked(child release.Child, path string, want release.Content) error {
 	return nil
 }
 
-// chartsOf compares the charts of a folder with those that are released with the
-// image, and each with what the list calls it.
+// chartsOf compares the charts in a folder with those that are released with the image, and
+// each of them with its entry in the list.
 func chartsOf(s release.Stored, w Wanted) []Finding {
 	var found []Finding
 	listed := s.Result.Charts()
@@ -418,8 +420,8 @@ func Pin(s release.Stored) error {
 	return err
 }
 
-// checkLibrary looks whether an application chart carries the library chart of
-// the same release, and with it the pin.
+// checkLibrary checks that an application chart carries the library chart of the same
+// release, and so the same pin.
 func checkLibrary(archive, library []byte) error {
 	carried, err := chart.LibraryIn(archive)
 	if err == nil && !bytes.Equal(carried, library) {
@@ -428,8 +430,8 @@ func checkLibrary(archive, library []byte) error {
 	return err
 }
 
-// Rebuilt compares what the sources give now with a release, as deep as it takes
-// to say what differs.
+// Rebuilt compares a release with what the sources give now. Where digests differ it looks
+// further into both, until it can say what differs.
 func Rebuilt(s release.Stored, index *image.Index) []Finding {
 	var found []Finding
 	for i, p := range s.Result.Image.Platforms {
@@ -482,8 +484,8 @@ func compareChild(p release.Platform, stored release.Child, index *image.Index) 
 	return errors.New("was not rebuilt")
 }
 
-// programDigest is that of the file that the image starts; "" where there is none,
-// which is said of the layer.
+// programDigest returns the digest of the file that the image starts, or "" where there is
+// no such file, which is a finding about the layer already.
 func programDigest(p release.Platform, stored release.Child) string {
 	if p.Program.Digest != "" {
 		return p.Program.Digest
