@@ -2,8 +2,9 @@
 The arguments of a public define. Each form stores what it finds in $call:
 
   root      root context of the consumer; missing after a mistake
-  define    name of the consumer's define, for messages
-  text      what that define prints, or the spec of the dict form where it is a string
+  define    name of the consumer's define
+  context   what that define is called with; missing after a mistake
+  text      the spec of the dict form where it is a string, or what the define prints
   spec      the spec of the dict form where it is a dict
   options   settings for this call
 
@@ -33,18 +34,37 @@ another kind, and that failure would show the internals of this chart.
   {{- if and (kindIs "string" $name) $name -}}
     {{- $_ := set $call "define" $name -}}
     {{- if not $call.errors -}}
-      {{- /* A body of spaces counts as none, so it replaces no define that is there (text/template,
-             IsEmptyTree). It is printed where there is none, which include alone would end with. */ -}}
-      {{- $missing := "\u2003\u2028" -}}
-      {{- $text := tpl (printf "{{ define %q }}%s{{ end }}{{ include %q . }}" $name $missing $name) $context -}}
-      {{- if eq $text $missing -}}
-        {{- include "jobmesh._errors.add" (list $call (printf "there is no define %q: is it spelled as in its {{ define }}?" $name)) -}}
-      {{- else -}}
-        {{- $_ := set $call "text" $text -}}
-      {{- end -}}
+      {{- $_ := set $call "context" $context -}}
     {{- end -}}
   {{- else -}}
     {{- include "jobmesh._errors.add" (list $call (printf "the second item must be the name of a define, got %s" (ternary "an empty string" (include "jobmesh._errors.kind" $name) (kindIs "string" $name)))) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Stores what the consumer's define prints as $call.text. include alone would end the
+rendering where there is no such define. tpl can ask, and costs much, so it is asked once
+for a define. Params: $call after _settings.
+*/}}
+{{- define "jobmesh._call.text" -}}
+{{- $call := . -}}
+{{- if hasKey . "context" -}}
+  {{- $found := default dict .kept.defines -}}
+  {{- if hasKey $found .define -}}
+    {{- /* Helm does this to what tpl prints. */ -}}
+    {{- $_ := set . "text" (include .define .context | replace "<no value>" "") -}}
+  {{- else -}}
+    {{- /* A body of spaces counts as none, so it replaces no define that is there (text/template,
+           IsEmptyTree). It is printed where there is none. */ -}}
+    {{- $missing := "\u2003\u2028" -}}
+    {{- $text := tpl (printf "{{ define %q }}%s{{ end }}{{ include %q . }}" .define $missing .define) .context -}}
+    {{- if eq $text $missing -}}
+      {{- include "jobmesh._errors.add" (list $call (printf "there is no define %q: is it spelled as in its {{ define }}?" .define)) -}}
+    {{- else -}}
+      {{- $_ := set . "text" $text -}}
+      {{- $_ := set .kept "defines" (set $found .define true) -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

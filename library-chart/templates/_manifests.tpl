@@ -34,10 +34,11 @@ the author that undoes the mode.
 {{- $call := dict "template" "jobmesh.manifests" "want" "a list" -}}
 {{- include "jobmesh._call.define" (list $call .) -}}
 {{- include "jobmesh._settings" $call -}}
+{{- include "jobmesh._call.text" $call -}}
 {{- if and $call.enabled (hasKey $call "text") -}}
   {{- include "jobmesh._manifests.kinds" $call -}}
   {{- /* Parsing costs most, and only documents with one of these words can be of interest. */ -}}
-  {{- $names := prepend (default list $call.settings.kinds) (include "jobmesh._kinds.words" $call) | join "|" -}}
+  {{- $words := concat (include "jobmesh._kinds.words" $call | splitList "|") (default list $call.settings.kinds) -}}
   {{- $separator := "(?m)^---(?:$|[ \t\r])" -}}
   {{- $separators := regexFindAll $separator $call.text -1 -}}
   {{- $number := 0 -}}
@@ -46,7 +47,11 @@ the author that undoes the mode.
       {{- index $separators (sub $i 1) -}}
     {{- end -}}
     {{- $number = add $number (ternary 1 0 (trim $document | ne "")) -}}
-    {{- if regexMatch $names $document -}}
+    {{- $interesting := false -}}
+    {{- range $words -}}
+      {{- $interesting = or $interesting (contains (toString .) $document) -}}
+    {{- end -}}
+    {{- if $interesting -}}
       {{- include "jobmesh._manifests.document" (list $call $document (printf "document %d" $number)) -}}
     {{- else -}}
       {{- $document -}}

@@ -54,6 +54,7 @@ are taken, a string that Helm's toYaml would lose, Windows.
   {{- include "jobmesh._call.define" (list $call .) -}}
 {{- end -}}
 {{- include "jobmesh._settings" $call -}}
+{{- include "jobmesh._call.text" $call -}}
 {{- include "jobmesh._podSpec.inject" $call -}}
 {{- $text := "" -}}
 {{- if hasKey $call "injected" -}}
