@@ -47,7 +47,7 @@ e2e-check:
 	cd tests/e2e && go run ./check
 
 .PHONY: bench
-bench: build $(TOOLS) ## measure the wrapper beside tini and a direct start, the chart, and jobmesh inject
+bench: build $(TOOLS) ## measure the wrapper beside tini and a direct start, the chart, inject and lint, what reads clusters beside kubectl, and build and publish beside ko
 	ci/bench
 
 .PHONY: lint

@@ -12,9 +12,6 @@ import (
 // diff adds the changes that make one tree of another. It fails where a key would have to be
 // removed, which the chart never does.
 func diff(into []patch.Change, before, after any, path manifest.Path, base int) ([]patch.Change, error) {
-	if reflect.DeepEqual(before, after) {
-		return into, nil
-	}
 	switch after := after.(type) {
 	case map[string]any:
 		if before, isMap := before.(map[string]any); isMap {
@@ -52,6 +49,9 @@ func diff(into []patch.Change, before, after any, path manifest.Path, base int) 
 				return append(changes, change), err
 			}
 		}
+	}
+	if reflect.DeepEqual(before, after) {
+		return into, nil
 	}
 	return append(into, patch.Change{Op: patch.Set, Path: path, Base: base, Value: after}), nil
 }

@@ -29,7 +29,7 @@ type renderer struct {
 
 // batch is how many objects are rendered in one run of the engine, which parses all
 // templates anew each time.
-const batch = 256
+const batch = 128
 
 // template has the library inject objects, which are JSON, and prints a line of JSON for
 // each. What it includes first fails where the settings are wrong, and never for another

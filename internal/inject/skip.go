@@ -92,8 +92,9 @@ func byExecutor(templates []manifest.PodTemplate, mode string) string {
 // asked are the meshes that a pod may be in: all of them, or those that were named.
 func asked(name string) []mesh.Mesh {
 	var rows []mesh.Mesh
+	names := strings.Split(name, ",")
 	for _, m := range mesh.All() {
-		if slices.Contains(strings.Split(name, ","), m.Name) || name == "auto" && m.Annotation != "" {
+		if slices.Contains(names, m.Name) || name == "auto" && m.Annotation != "" {
 			rows = append(rows, m)
 		}
 	}
@@ -146,9 +147,13 @@ func misplaced(o manifest.Object, templates []manifest.PodTemplate) []string {
 	right := templates[0].Path.Join("metadata", "annotations")
 	for end := 0; end < len(templates[0].Path); end++ {
 		above := templates[0].Path[:end]
+		metadata := manifest.Get(o.Node, above.Join("metadata")...)
+		if metadata == nil {
+			continue
+		}
 		for _, m := range asked("auto") {
 			for _, field := range podFields(m) {
-				n := manifest.Get(o.Node, append(slices.Clone(above), "metadata", field, m.Inject.Key)...)
+				n := manifest.Get(metadata, field, m.Inject.Key)
 				if n != nil && n.Kind == yaml.ScalarNode && slices.Contains(m.Inject.No, n.Value) {
 					notes = append(notes, fmt.Sprintf("%s: %s in %s has no effect (JM301): meshes read %s",
 						m.Inject.Key, n.Value, above.Join("metadata", field), right[:len(right)-1]))

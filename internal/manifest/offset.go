@@ -106,12 +106,18 @@ func textLines(text []byte) []textLine {
 			continue
 		}
 		i++
+		for i < len(text) && i != mark && isPlain(text[i]) {
+			i++
+		}
 	}
 }
 
+// isPlain tells of most bytes that no line break and no mark begins with them.
+func isPlain(b byte) bool { return b < utf8.RuneSelf && b != '\n' && b != '\r' }
+
 // marks returns nil for a line of ASCII.
 func marks(line []byte, start int) []int {
-	if bytes.IndexFunc(line, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+	if !slices.ContainsFunc(line, func(b byte) bool { return b >= utf8.RuneSelf }) {
 		return nil
 	}
 	marks := []int{}

@@ -1,6 +1,7 @@
 // Command bench-charts measures what the library chart costs: it renders many
 // CronJobs plain, through jobmesh.podSpec and through jobmesh.manifests, with both
-// Helm programs, and prints a table.
+// Helm programs, and prints a table. What counts is the time of the processor, which
+// others on the machine change least.
 //
 //	go run ./tests/bench-charts [-jobs 500,5000] [-runs 5]
 //
@@ -22,10 +23,10 @@ import (
 	"time"
 )
 
-// What a Job may cost more than a plain one.
+// What a Job may cost more than a plain one, on a machine that does nothing else.
 var targets = map[string]time.Duration{
-	"podSpec":   800 * time.Microsecond,
-	"manifests": 1600 * time.Microsecond,
+	"podSpec":   1200 * time.Microsecond,
+	"manifests": 1800 * time.Microsecond,
 }
 
 var forms = []string{"plain", "podSpec", "manifests"}
@@ -50,7 +51,7 @@ func run(w io.Writer, jobs string, runs int) error {
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "helm\tCronJobs\tform\ttime\ta Job over plain\ttarget")
+	fmt.Fprintln(table, "helm\tCronJobs\tform\tclock\tprocessor\ta Job over plain\ttarget")
 	for _, version := range []string{"3", "4"} {
 		program := os.Getenv("JOBMESH_HELM" + version)
 		if program == "" {
@@ -68,15 +69,15 @@ func run(w io.Writer, jobs string, runs int) error {
 			for _, form := range forms {
 				best := fastest[form]
 				if form == "plain" {
-					fmt.Fprintf(table, "%s\t%d\t%s\t%.2f s\t\t\n", version, n, form, best.Seconds())
+					fmt.Fprintf(table, "%s\t%d\t%s\t%.2f s\t%.2f s\t\t\n", version, n, form, best.clock.Seconds(), best.processor.Seconds())
 					continue
 				}
-				over := (best - fastest["plain"]) / time.Duration(n)
+				over := (best.processor - fastest["plain"].processor) / time.Duration(n)
 				verdict := "met"
 				if over > targets[form] {
 					verdict = "missed"
 				}
-				fmt.Fprintf(table, "%s\t%d\t%s\t%.2f s\t%.2f ms\t%.1f ms: %s\n", version, n, form, best.Seconds(), milliseconds(over), milliseconds(targets[form]), verdict)
+				fmt.Fprintf(table, "%s\t%d\t%s\t%.2f s\t%.2f s\t%.2f ms\t%.1f ms: %s\n", version, n, form, best.clock.Seconds(), best.processor.Seconds(), milliseconds(over), milliseconds(targets[form]), verdict)
 			}
 		}
 	}
@@ -85,18 +86,21 @@ func run(w io.Writer, jobs string, runs int) error {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
+// A measurement is what one rendering took.
+type measurement struct{ clock, processor time.Duration }
+
 // measure renders each form several times, by turns, so that a slow spell of the
 // machine meets all of them. The others of a machine only ever add to a time, so the
 // least of them is the best estimate.
-func measure(program, chart string, jobs, runs int) (map[string]time.Duration, error) {
-	fastest := map[string]time.Duration{}
+func measure(program, chart string, jobs, runs int) (map[string]measurement, error) {
+	fastest := map[string]measurement{}
 	for range max(runs, 1) {
 		for _, form := range forms {
 			took, err := render(program, chart, form, jobs)
 			if err != nil {
 				return nil, err
 			}
-			if best, ok := fastest[form]; !ok || took < best {
+			if best, ok := fastest[form]; !ok || took.processor < best.processor {
 				fastest[form] = took
 			}
 		}
@@ -106,19 +110,20 @@ func measure(program, chart string, jobs, runs int) (map[string]time.Duration, e
 
 // render renders the chart once, and checks that what it measured is what was meant
 // to be.
-func render(program, chart, form string, jobs int) (time.Duration, error) {
+func render(program, chart, form string, jobs int) (took measurement, err error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.Command(program, "template", "release", chart, "--set", fmt.Sprintf("form=%s,jobs=%d", form, jobs))
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	begin := time.Now()
-	err := cmd.Run()
-	took := time.Since(begin)
+	err = cmd.Run()
+	took.clock = time.Since(begin)
 	if err != nil {
-		return 0, fmt.Errorf("%s template: %w: %s", program, err, stderr.String())
+		return took, fmt.Errorf("%s template: %w: %s", program, err, stderr.String())
 	}
+	took.processor = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	wrapped := strings.Count(stdout.String(), "- /jobmesh/jobmesh-wrap")
 	if got := strings.Count(stdout.String(), "kind: CronJob"); got != jobs || (wrapped == jobs) == (form == "plain") {
-		return 0, fmt.Errorf("%s %s: %d CronJobs, %d of them wrapped, want %d", program, form, got, wrapped, jobs)
+		return took, fmt.Errorf("%s %s: %d CronJobs, %d of them wrapped, want %d", program, form, got, wrapped, jobs)
 	}
 	return took, nil
 }

@@ -1,7 +1,6 @@
-// Command bench-lint measures jobmesh lint: 10,000 documents have to be judged in
-// under 2 s and 300 MB, and twice as many have to take twice as long. The limit is
-// on the time of the processor, which others on the machine do not change; by the
-// clock it is shorter than that where nobody else is.
+// Command bench-lint measures jobmesh lint: 10,000 documents have to be judged in 1 s of
+// a processor, on a machine that does nothing else, and in 300 MB, and twice as many have
+// to take twice as long. The table says whether the time was met; the others are errors.
 //
 //	go run ./tests/bench-lint [JOBMESH]
 package main
@@ -21,7 +20,7 @@ import (
 
 const (
 	documents = 10_000
-	limit     = 2 * time.Second
+	limit     = time.Second
 	memory    = 300 << 20 // bytes
 	runs      = 3
 )
@@ -45,7 +44,7 @@ func measure(program string) error {
 	defer os.RemoveAll(dir)
 	var failures []error
 	var times []time.Duration
-	fmt.Printf("%-24s %10s %10s %12s\n", "jobmesh lint", "clock", "processor", "resident")
+	fmt.Printf("%-24s %10s %10s %12s  %s\n", "jobmesh lint", "clock", "processor", "resident", "target")
 	for _, n := range []int{documents, 2 * documents} {
 		file := filepath.Join(dir, fmt.Sprintf("%d.yaml", n))
 		if err := os.WriteFile(file, []byte(stream(n)), 0o600); err != nil {
@@ -56,10 +55,11 @@ func measure(program string) error {
 			return err
 		}
 		times = append(times, m.processor)
-		fmt.Printf("%-24s %8.2f s %8.2f s %9.0f MB\n", fmt.Sprintf("%d documents", n), m.clock.Seconds(), m.processor.Seconds(), float64(m.resident)/(1<<20))
-		if n == documents && m.processor > limit {
-			failures = append(failures, fmt.Errorf("%d documents took %s, more than %s", n, m.processor, limit))
+		verdict := "met"
+		if m.processor > limit*time.Duration(n/documents) {
+			verdict = "missed"
 		}
+		fmt.Printf("%-24s %8.2f s %8.2f s %9.0f MB  %s: %s\n", fmt.Sprintf("%d documents", n), m.clock.Seconds(), m.processor.Seconds(), float64(m.resident)/(1<<20), limit*time.Duration(n/documents), verdict)
 		if n == documents && m.resident > memory {
 			failures = append(failures, fmt.Errorf("%d documents took %d MB, more than %d", n, m.resident>>20, memory>>20))
 		}

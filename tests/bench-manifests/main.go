@@ -1,5 +1,6 @@
 // Command bench-manifests measures jobmesh inject: streams of Jobs of two lengths,
-// from start to exit, and prints a table.
+// from start to exit, and prints a table. What counts is the time of the processor, which
+// others on the machine change least.
 //
 //	go run ./tests/bench-manifests [-jobs 1000,4000] [-runs 5]
 //
@@ -21,8 +22,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/lint"
 )
 
-// target is what 1,000 Jobs may take.
-const target = 2500 * time.Millisecond
+// target is what 1,000 Jobs may take of a processor, on a machine that does nothing else.
+const target = 800 * time.Millisecond
 
 func main() {
 	jobs := flag.String("jobs", "1000,4000", "numbers of Jobs, separated by commas")
@@ -37,7 +38,7 @@ func main() {
 
 func run(w io.Writer, program, jobs string, runs int) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "inject: Jobs\tinput\ttime\tprocessor\ta Job\tmemory\t1,000 Jobs over 2.5 s\ta Job over the first row")
+	fmt.Fprintln(table, "jobmesh inject: Jobs\tinput\tclock\tprocessor\ta Job\tmemory\t1,000 Jobs over 0.8 s\ta Job over the first row")
 	var first time.Duration
 	for _, text := range strings.Split(jobs, ",") {
 		n, err := strconv.Atoi(text)
@@ -49,7 +50,7 @@ func run(w io.Writer, program, jobs string, runs int) error {
 		if err != nil {
 			return err
 		}
-		each := best.time / time.Duration(n)
+		each := best.processor / time.Duration(n)
 		if first == 0 {
 			first = each
 		}
@@ -65,8 +66,8 @@ type measurement struct {
 	memory          int64 // KiB
 }
 
-// fastest returns the run that took least time: what else the machine does only ever
-// adds to that.
+// fastest returns the run that took the processor for the least time: what else the machine
+// does only ever adds to that.
 func fastest(program, input string, jobs, runs int) (measurement, error) {
 	var best measurement
 	for range max(runs, 1) {
@@ -83,9 +84,10 @@ func fastest(program, input string, jobs, runs int) (measurement, error) {
 		if got := strings.Count(stdout.String(), "name: "+lint.InstallName+"\n"); got != jobs {
 			return best, fmt.Errorf("%s inject: %d of %d Jobs were injected", program, got, jobs)
 		}
-		if best.time == 0 || took < best.time {
-			state := cmd.ProcessState
-			best = measurement{took, state.UserTime() + state.SystemTime(), peak(state)}
+		state := cmd.ProcessState
+		used := state.UserTime() + state.SystemTime()
+		if best.processor == 0 || used < best.processor {
+			best = measurement{took, used, peak(state)}
 		}
 	}
 	return best, nil
