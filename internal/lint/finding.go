@@ -32,17 +32,18 @@ type Finding struct {
 	Line, Column int
 	Message      string
 	Fix          string
-	// Mends put it right in the text, in this order. None where that takes a person.
+	// Mends are the changes in the text, in this order, that put it right. There are none
+	// where a person has to decide.
 	Mends []patch.Mend
-	// Moves are the containers of its object that put it right when they become native
-	// sidecars. None where that is not all.
+	// Moves are the containers of the object that have to become native sidecars to put it
+	// right. There are none where more than that is needed.
 	Moves []string
-	// Observed is set where a cluster shows it, and not a manifest.
+	// Observed is set where this was seen in a cluster, and not in a manifest.
 	Observed bool
 }
 
-// Observe is a finding about an object that a cluster shows. Without a fix it has that of its
-// rule. An id that no rule has is a mistake of the program.
+// Observe returns a finding about an object that was seen in a cluster. Where no fix is given
+// it gets that of its rule. To call it with an id that no rule has is a mistake of the caller.
 func Observe(id string, o Object, container, message, fix string) Finding {
 	rule, err := ByID(id)
 	if err != nil {
@@ -74,38 +75,39 @@ type place struct {
 
 func (p place) text() string { return manifest.Text(p.node) }
 
-// get is a field below.
+// get returns the place of a field below this one.
 func (p place) get(steps ...any) place {
 	return place{manifest.Get(p.node, steps...), p.path.Join(steps...)}
 }
 
-// reporter takes the findings of one rule about one pod.
+// reporter collects the findings of one rule about one pod.
 type reporter struct {
 	rule *Rule
 	pod  *pod
 	into *[]Finding
-	// message and fix stand in the place of those of the rule where they are not empty.
+	// message and fix replace those of the rule where they are not empty.
 	message, fix string
 	mends        []patch.Mend
 	moves        []string
 }
 
-// saying reports with other words than those of the rule.
+// saying returns a reporter with another message and fix than those of the rule.
 func (r *reporter) saying(message, fix string) *reporter {
 	other := *r
 	other.message, other.fix = message, fix
 	return &other
 }
 
-// moving reports containers that put it right when they become native sidecars.
+// moving returns a reporter whose findings are put right by making native sidecars of these
+// containers.
 func (r *reporter) moving(names ...string) *reporter {
 	other := *r
 	other.moves = names
 	return &other
 }
 
-// add reports a place. words are names and values for the braces of the rule's
-// texts, in pairs.
+// add reports a place. words are pairs of a name that stands in braces in the rule's texts,
+// and the text to put there.
 func (r *reporter) add(at place, container string, words ...string) {
 	r.addAs(r.rule.Severity, at, container, words...)
 }
@@ -139,7 +141,7 @@ func (r *reporter) addAs(severity Severity, at place, container string, words ..
 	})
 }
 
-// below puts the path of an object before those of mends.
+// below returns mends whose paths start at the document instead of the object.
 func below(object manifest.Path, mends []patch.Mend) []patch.Mend {
 	all := slices.Clone(mends)
 	for i := range all {
@@ -148,7 +150,8 @@ func below(object manifest.Path, mends []patch.Mend) []patch.Mend {
 	return all
 }
 
-// position is that of a place, or of the nearest thing around it that is there.
+// position returns the line and column of a place, or where it is missing those of the
+// nearest thing around it that is there.
 func (p *pod) position(at place) (line, column int) {
 	if at.node != nil {
 		return at.node.Line, at.node.Column

@@ -27,11 +27,11 @@ type hang struct {
 	proxy     string
 	container container
 	note      string
-	// endless is the command that never ends, as written, and alone says that nothing else
-	// is the work of the pod.
+	// endless is a command that never ends, as it is written. alone says that the pod has no
+	// other work.
 	endless string
 	alone   bool
-	// by is the container that asks a helper to stop in vain.
+	// by is the container that asks a helper to stop, which the helper does not do.
 	by string
 }
 
@@ -75,9 +75,9 @@ func (p *pod) stops(c container, name string) stopped {
 	return stopped{note: note}
 }
 
-// enough takes a stop after success alone for one that is sure where the kubelet
-// starts a container that fails again: it needs the proxy then, and when backoffLimit
-// is reached the pod is deleted.
+// enough counts a stop that happens only after success as a sure one where the kubelet
+// starts a failed container again: until it succeeds the container needs the proxy, and when
+// backoffLimit is reached the pod is deleted.
 func (p *pod) enough(o script.Outcome) script.Outcome {
 	if o == script.OnSuccess && p.restartPolicy == "OnFailure" {
 		return script.Always
@@ -87,15 +87,15 @@ func (p *pod) enough(o script.Outcome) script.Outcome {
 
 func (p *pod) sharesProcesses() bool { return p.spec.get("shareProcessNamespace").text() == "true" }
 
-// ends tells when the pod as a whole stops the proxy, and which containers do.
+// ends says when any container of the pod stops the proxy, and which containers do so.
 func (p *pod) ends(name string) (best stopped, by []container) {
 	for _, c := range p.work() {
 		s := p.stops(c, name)
 		if s.outcome != script.Never {
 			by = append(by, c)
 		}
-		// One that cannot be told about is better than none, and worse than one
-		// that is sure.
+		// A container that may stop the proxy is better than none, and worse than one
+		// that surely does.
 		if rank(s.outcome) > rank(best.outcome) || best.note == "" && best.outcome == script.Never {
 			best = s
 		}
@@ -127,7 +127,7 @@ func findHangs(p *pod) []hang {
 	return found
 }
 
-// doubts is the container of which it cannot be told whether it stops a proxy.
+// doubts returns the container of which lint cannot tell whether it stops a proxy.
 func (p *pod) doubts() []Doubt {
 	for _, x := range p.proxies {
 		if x.native.Yes || rowOf(x.mesh).Rule == "" || p.hangsOn(x.name) {
@@ -151,8 +151,8 @@ func (p *pod) doubts() []Doubt {
 	return nil
 }
 
-// unread is the script that a container runs and lint cannot read, "" where there is none: it
-// is in a file.
+// unread returns the script that a container runs and that lint cannot read, because it is in
+// a file; "" where there is none.
 func unread(c container) string {
 	if c.reading.Opaque != "" {
 		return c.reading.Opaque
@@ -183,7 +183,7 @@ func (p *pod) mayEnd(c container, h *sidecar.Helper) (by container, may bool) {
 	return p.apps[i], true
 }
 
-// hangBeside tells whether a container never ends by itself, and nobody else ends it.
+// hangBeside reports whether a container never ends by itself and is not ended by another.
 func (p *pod) hangBeside(c container, work []container) (hang, bool) {
 	if isProxyContainer(c.Name) || p.supervised(c) != nil {
 		return hang{}, false
@@ -300,7 +300,7 @@ func (p *pod) helperOf(c container) *sidecar.Helper {
 	return h
 }
 
-// supervised returns who ends a container from outside.
+// supervised returns the program that ends a container from outside.
 func (p *pod) supervised(c container) *sidecar.Supervisor {
 	return sidecar.Supervised(c.Name, c.words, c.env)
 }

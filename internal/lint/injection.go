@@ -10,7 +10,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/pages"
 )
 
-// Names that injection takes in a pod, as the library chart has them.
+// The names that injection gives to what it adds to a pod, as in the library chart.
 const (
 	volumeName    = "jobmesh"
 	imageVolume   = "jobmesh-image"
@@ -23,7 +23,8 @@ const (
 // InstallName is the init container that injection adds.
 const InstallName = "jobmesh-install"
 
-// injection are the rules for what injection is asked for and cannot do.
+// injection has the rules for pods in which injection is asked for something that it cannot
+// do.
 var injection = []Rule{
 	{
 		ID: "JM501", Severity: Error,
@@ -187,7 +188,7 @@ func short(digest string) string {
 	return digest
 }
 
-// installed tells whether something of jobmesh is in the pod already.
+// installed reports whether the pod already has something of jobmesh.
 func (p *pod) installed() bool {
 	return slices.ContainsFunc(p.inits, func(c container) bool { return c.Name == InstallName && ourInstall(c) }) || p.wrapped()
 }
@@ -200,7 +201,8 @@ func ourInstall(c container) bool {
 // ownVolumes are the volumes that injection adds, by name, each with its source.
 var ownVolumes = map[string]string{volumeName: "emptyDir", imageVolume: "image", stateVolume: "emptyDir", podVolume: "downwardAPI"}
 
-// taken reports volumes, init containers and mounts that stand where ours would.
+// taken reports volumes, init containers and mounts that have the names or the places which
+// injection needs.
 func taken(p *pod, r *reporter) {
 	foreign := map[string]bool{}
 	volumes := p.spec.get("volumes")

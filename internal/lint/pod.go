@@ -13,14 +13,14 @@ import (
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
-// A pod is a pod template with all that rules ask about it.
+// A pod is a pod template with everything that rules ask about it.
 type pod struct {
 	profile   *Profile
 	namespace Namespace
 	object    manifest.Object
 	template  manifest.PodTemplate
-	// first is set for the first pod template of an object: what is said about the
-	// object is said once.
+	// first is set for the first pod template of an object, for which alone is said what
+	// concerns the object as a whole.
 	first bool
 
 	root, meta, spec    place
@@ -35,7 +35,7 @@ type pod struct {
 	workers             []container // what work returns
 }
 
-// A container is one with what it runs.
+// A container is a container of the pod with what it runs.
 type container struct {
 	manifest.Container
 	place   place
@@ -47,10 +47,10 @@ type container struct {
 	reading script.Reading
 }
 
-// A proxy is one that will be in the pod, or is.
+// A proxy is a mesh proxy that is in the pod, or will be.
 type proxy struct {
 	mesh string
-	// name is that of its container.
+	// name is the name of its container.
 	name string
 	// written is set where the manifest holds the container itself.
 	written bool
@@ -128,7 +128,7 @@ func newContainer(c manifest.Container) container {
 		}
 	}
 	if len(manifest.Items(manifest.Get(c.Node, "envFrom"))) > 0 {
-		// Without them these wrappers would be of no use: they are there.
+		// Without the proxies these wrappers would be of no use, so the proxies are there.
 		for _, name := range slices.Concat(wrapflags.ScuttleVariables(), wrapflags.PreflightVariables()) {
 			if _, set := read.env[name]; !set {
 				read.env[name] = script.Unknown
@@ -161,7 +161,7 @@ func readsAnnotations(container *yaml.Node) bool {
 	})
 }
 
-// injector is what the injectors read of the pod.
+// injector returns what the injectors read of the pod.
 func (p *pod) injector(mesh string) native.Pod {
 	return native.Pod{
 		Namespace: p.object.Namespace, Labels: p.labels, Annotations: p.annotations,
@@ -170,8 +170,8 @@ func (p *pod) injector(mesh string) native.Pod {
 	}
 }
 
-// installation is what is known of a mesh. Of any but that of the profile it is the cluster
-// alone.
+// installation returns what is known of the installation of a mesh. Of a mesh other than that
+// of the profile only the cluster is known.
 func (p *pod) installation(mesh string) native.Installation {
 	in := p.profile.installation()
 	if p.profile.Mesh != mesh && p.profile.Mesh != "" {
@@ -186,7 +186,7 @@ func (p *pod) version(name string) mesh.Version {
 	return native.VersionOf(&m, p.installation(name))
 }
 
-// rowOf is the row of a mesh, an empty one where there is none.
+// rowOf returns the row of a mesh, or an empty one where the table has none.
 func rowOf(name string) mesh.Mesh {
 	m, _ := mesh.ByName(name)
 	return m

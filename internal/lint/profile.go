@@ -12,27 +12,28 @@ import (
 
 // A Profile describes the cluster that Jobs are judged for.
 type Profile struct {
-	// Mesh is the one that pods are in unless they opt out; empty where only what
-	// a manifest says itself counts.
+	// Mesh is the mesh that pods are in unless they opt out. It is empty where only what a
+	// manifest itself says counts.
 	Mesh string
-	// Installation is that mesh.
+	// Installation describes that mesh in its cluster.
 	Installation native.Installation
 	// Kubernetes is the version of the API server.
 	Kubernetes mesh.Version
-	// PostRenderer is how jobmesh inject is run: empty, "helm3" or "helm4".
+	// PostRenderer is the Helm that runs jobmesh inject as a post-renderer, "helm3" or
+	// "helm4". It is empty where inject is run in another way.
 	PostRenderer string
 	// Helpers are programs beside the work that lint does not know by itself, or that it
 	// knows otherwise. What is said of them goes before the table.
 	Helpers []sidecar.Helper
-	// Lock is what jobmesh.lock.yaml knows of images.
+	// Lock is the content of jobmesh.lock.yaml, which says what images run.
 	Lock lockfile.Lock
 }
 
 // PostRenderers are the values of Profile.PostRenderer.
 func PostRenderers() []string { return []string{"helm3", "helm4"} }
 
-// Meshes are the names of what a Profile describes: the meshes, and each on the platforms
-// that decide otherwise.
+// Meshes returns the names that a Profile can have as its mesh: those of the meshes, and of
+// each mesh on the platforms that decide otherwise.
 func Meshes() []string {
 	names := native.Meshes()
 	for _, m := range mesh.All() {

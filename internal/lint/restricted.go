@@ -15,8 +15,8 @@ var evaluator = sync.OnceValues(func() (policy.Evaluator, error) {
 	return policy.NewEvaluator(policy.DefaultChecks(), nil)
 })
 
-// unrestricted says what keeps a pod from passing Pod Security "restricted"; nothing
-// for a pod that cannot be read as one.
+// unrestricted says what keeps a pod from passing Pod Security "restricted". It says nothing
+// of something that cannot be read as a pod.
 func unrestricted(p *pod) []string {
 	var loose any
 	if p.spec.node == nil || p.spec.node.Decode(&loose) != nil {

@@ -176,7 +176,7 @@ func TestParseRefuses(t *testing.T) {
 			require.Empty(t, undos)
 			continue
 		}
-		require.EqualError(t, err, `"`+strings.ReplaceAll(line, `"`, `\"`)+`" is no line of a record`)
+		require.EqualError(t, err, `"`+strings.ReplaceAll(line, `"`, `\"`)+`" is not a line of a record`)
 	}
 }
 

@@ -92,7 +92,7 @@ func Parse(text string) ([]Undo, error) {
 		}
 		parsed, ok := parseLine(line)
 		if !ok {
-			return nil, fmt.Errorf("%q is no line of a record", line)
+			return nil, fmt.Errorf("%q is not a line of a record", line)
 		}
 		undos = append(undos, parsed...)
 	}

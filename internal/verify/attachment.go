@@ -166,7 +166,7 @@ func checkOneBill(s Subject, a image.Attachment, statements []provenance.Stateme
 	}
 	for path := range bill.Files {
 		if _, ok := s.Programs[path]; !ok && s.Programs != nil {
-			return fmt.Errorf("has %s, which the layer has not", path)
+			return fmt.Errorf("lists %s, which is not in the layer", path)
 		}
 	}
 	for _, statement := range statements {
