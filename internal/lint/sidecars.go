@@ -122,10 +122,14 @@ func probedTooEarly(p *pod, r *reporter) {
 				continue
 			}
 			probe := c.place.get("startupProbe")
-			if probe.node != nil && (p.servesOthers(c) || needsNetwork(c)) {
-				r.add(probe, c.Name, "proxy", x.name, "annotation", p.nativeFix(x.name))
-				return
+			if probe.node == nil || !p.servesOthers(c) && !needsNetwork(c) {
+				continue
 			}
+			if x.native.Yes {
+				r = r.saying("", "put `{container}` behind `{proxy}` in initContainers")
+			}
+			r.add(probe, c.Name, "proxy", x.name, "annotation", p.nativeFix(x.name))
+			return
 		}
 	}
 }
