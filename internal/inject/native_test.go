@@ -225,6 +225,9 @@ func FuzzNativize(f *testing.F) {
 	for _, shape := range shapes(f) {
 		f.Add(shape)
 	}
+	for _, metadata := range []string{"", "metadata:\n", "metadata: {}\n", "metadata: {annotations: }\n"} {
+		f.Add("apiVersion: v1\nkind: Pod\n" + metadata + "spec:\n  restartPolicy: Never\n  containers: [{name: main}, {name: db}]\n")
+	}
 	settings := map[string]any{"mode": "native", "sidecars": []any{"db"}}
 	in, out := injector(f, settings, false), injector(f, settings, true)
 	f.Fuzz(func(t *testing.T, text string) {

@@ -135,5 +135,13 @@ func (t *task) result(rendered any) any {
 			delete(metadata, "annotations")
 		}
 	}
-	return with(rendered, manifest.Path{"metadata"}, metadata)
+	if len(metadata) > 0 || old != nil {
+		return with(rendered, manifest.Path{"metadata"}, metadata)
+	}
+	object := maps.Clone(rendered.(map[string]any))
+	delete(object, "metadata") // it was only there for the annotation
+	if was, had := t.before.(map[string]any)["metadata"]; had {
+		object["metadata"] = was
+	}
+	return object
 }
