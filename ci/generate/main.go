@@ -20,6 +20,7 @@ import (
 	"slices"
 
 	"github.com/jobmesh/jobmesh/ci/contents"
+	"github.com/jobmesh/jobmesh/ci/figures"
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
@@ -34,7 +35,7 @@ func outputs() []output {
 		whole("docs/wrapper.md", "internal/wrap, internal/wrapflags and internal/mesh", wrapperPage),
 		whole("docs/cli.md", "internal/cli", cliPage),
 		whole("docs/tested.md", "the files that pin what the tests run", testedPage),
-		whole("docs/measured.md", figuresFile, measuredPage),
+		whole("docs/measured.md", figures.File, measuredPage),
 		whole("docs/image.schema.json", "internal/image", func() ([]byte, error) { return image.Schema, nil }),
 	}, rulePages(), messagePages(), pictures(), []output{
 		whole(contents.Index, contents.File, contentsPage), // has the headings of pages above

@@ -1,20 +1,14 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"html"
-	"os"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/jobmesh/jobmesh/ci/figures"
 )
 
-const (
-	picturesFolder = "docs/pictures/"
-	figuresFile    = picturesFolder + "figures.yaml"
-)
+const picturesFolder = "docs/pictures/"
 
 // pictures are drawn from figures.yaml beside them. Each has a title and a text for those
 // who do not see it.
@@ -22,10 +16,10 @@ func pictures() []output {
 	var all []output
 	for _, p := range []struct {
 		name string
-		draw func(figures) *drawing
+		draw func(figures.Figures) *drawing
 	}{{"life", drawLife}, {"decision", drawDecision}, {"bars", drawBars}} {
-		all = append(all, whole(picturesFolder+p.name+".svg", figuresFile, func() ([]byte, error) {
-			f, err := readFigures()
+		all = append(all, whole(picturesFolder+p.name+".svg", figures.File, func() ([]byte, error) {
+			f, err := figures.Read(".")
 			if err != nil {
 				return nil, err
 			}
@@ -33,56 +27,6 @@ func pictures() []output {
 		}))
 	}
 	return all
-}
-
-type figures struct {
-	Life struct {
-		Title, Source string
-		Seconds       float64
-		Pods          []pod
-	}
-	Decision struct {
-		Title     string
-		Questions []struct{ Ask, Yes, No string }
-	}
-	Bars struct {
-		Title, Source string
-		Charts        []struct {
-			Name string
-			Rows []struct {
-				Who   string
-				Value float64
-			}
-		}
-	}
-}
-
-type pod struct {
-	Name  string
-	Parts []struct {
-		Lane     string
-		From, To float64
-		Ends     string // never, or empty
-	}
-	Complete float64
-	End      string
-}
-
-func readFigures() (figures, error) {
-	var f figures
-	text, err := os.ReadFile(figuresFile)
-	if err != nil {
-		return f, err
-	}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&f); err != nil {
-		return f, err
-	}
-	if len(f.Life.Pods) == 0 || len(f.Decision.Questions) == 0 || len(f.Bars.Charts) == 0 {
-		return f, errors.New("has no figures")
-	}
-	return f, nil
 }
 
 // A drawing is a picture in the making. It is no wider than a telephone shows with
@@ -137,7 +81,7 @@ func (d *drawing) tell(format string, arguments ...any) {
 	d.describes = strings.TrimSpace(d.describes + " " + fmt.Sprintf(format, arguments...))
 }
 
-func drawLife(f figures) *drawing {
+func drawLife(f figures.Figures) *drawing {
 	d := &drawing{title: f.Life.Title, y: 8}
 	const left, right = 84.0, pictureWidth - 16.0
 	at := func(second float64) float64 { return left + (right-left)*second/f.Life.Seconds }
@@ -176,7 +120,7 @@ func drawLife(f figures) *drawing {
 	return d
 }
 
-func drawDecision(f figures) *drawing {
+func drawDecision(f figures.Figures) *drawing {
 	d := &drawing{title: f.Decision.Title, y: 14}
 	for i, q := range f.Decision.Questions {
 		word, answer, on := "yes", q.Yes, "no"
@@ -200,7 +144,7 @@ func drawDecision(f figures) *drawing {
 	return d
 }
 
-func drawBars(f figures) *drawing {
+func drawBars(f figures.Figures) *drawing {
 	d := &drawing{title: f.Bars.Title, y: 6}
 	const left, right = 120.0, pictureWidth - 60.0
 	for _, chart := range f.Bars.Charts {
@@ -231,7 +175,7 @@ func drawBars(f figures) *drawing {
 
 // measuredPage has the pictures of what was measured, with the figures as tables.
 func measuredPage() ([]byte, error) {
-	f, err := readFigures()
+	f, err := figures.Read(".")
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +201,7 @@ func measuredPage() ([]byte, error) {
 		fmt.Fprintf(&b, "| %s |", row.Who)
 		for _, chart := range f.Bars.Charts {
 			if i >= len(chart.Rows) || chart.Rows[i].Who != row.Who {
-				return nil, fmt.Errorf("%s: %q has not the programs of the first chart", figuresFile, chart.Name)
+				return nil, fmt.Errorf("%s: %q has not the programs of the first chart", figures.File, chart.Name)
 			}
 			fmt.Fprintf(&b, " %g |", chart.Rows[i].Value)
 		}

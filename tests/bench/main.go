@@ -5,7 +5,8 @@
 // every row. Compare rows, not machines. Each heading has the budget, which is for
 // a machine that does nothing else, and what was measured of linkerd-await 0.3.3 beside
 // linkerd2-proxy 2.366.0 on two cores of such a machine. What is said of scuttle and
-// kubexit was measured of their releases in the same way.
+// kubexit was measured of their releases in the same way. Where docs/pictures has the
+// figures too, they are taken from there.
 package main
 
 import (
@@ -31,6 +32,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/jobmesh/jobmesh/ci/figures"
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
@@ -74,6 +76,20 @@ func run(ctx context.Context) error {
 	return nil
 }
 
+// peers are the published figures of other wrappers. The program runs at the root of the
+// repository, where they stand in a file.
+func peers(chart string) string {
+	published, err := figures.Read(".")
+	if err != nil {
+		return err.Error()
+	}
+	line, err := published.Peers(chart)
+	if err != nil {
+		return err.Error()
+	}
+	return line
+}
+
 // table prints rows as they come, the first as its heading.
 func table(title string, rows ...[]string) {
 	fmt.Printf("\n%s\n", title)
@@ -100,7 +116,7 @@ func sizes(_ context.Context, wrapper string) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	table("size, stripped, in bytes; at most 2,200,000 and 1,000,000 (linkerd-await 2,322,576 and 1,045,991, scuttle 6,260,000, kubexit 26,600,000)",
+	table("size, stripped, in bytes; at most 2,200,000 and 1,000,000 (in MB: "+peers("size")+"; linkerd-await packed 1,045,991)",
 		[]string{"", "file", "gzip -9"},
 		[]string{"jobmesh-wrap", strconv.Itoa(len(content)), strconv.Itoa(packed.Len())})
 	return nil
@@ -183,7 +199,7 @@ func latency(ctx context.Context, wrapper string) error {
 		m := median(r.times)
 		out = append(out, []string{r.name, ms(m), ms(m - direct), fmt.Sprintf("%.1f", float64(m)/float64(direct))})
 	}
-	table(fmt.Sprintf("time around /bin/true, median of %d; added at most 1.8 ms without a mesh, 5 ms with a proxy (linkerd-await 0.64 and 2.65 ms, scuttle 5.1 ms, kubexit 12.7 ms)", rounds), out...)
+	table(fmt.Sprintf("time around /bin/true, median of %d; added at most 1.8 ms without a mesh, 5 ms with a proxy (with one, in ms: %s; linkerd-await without 0.64)", rounds, peers("time")), out...)
 	return nil
 }
 
@@ -336,7 +352,7 @@ func memory(ctx context.Context, wrapper string) error {
 	if err != nil {
 		return err
 	}
-	table("memory while the command runs, in kB; anonymous at most 1200 on up to 16 processors, at most 10 threads (resident: linkerd-await 2170, scuttle 6400, kubexit 20,100)",
+	table("memory while the command runs, in kB; anonymous at most 1200 on up to 16 processors, at most 10 threads (resident, in MB: "+peers("memory")+")",
 		[]string{"", "resident", "anonymous", "threads"},
 		[]string{"jobmesh-wrap", field(status, "VmRSS:"), field(rollup, "Anonymous:"), field(status, "Threads:")})
 	return nil
