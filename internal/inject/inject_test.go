@@ -109,6 +109,7 @@ func FuzzInject(f *testing.F) {
 		f.Add(shape)
 		f.Add(strings.ReplaceAll(shape, "\n", "\r\n"))
 	}
+	f.Add("{{}}") // a key that Kubernetes cannot read
 	settings := map[string]any{"mesh": "linkerd", "containers": "all"}
 	in, out := injector(f, settings, false), injector(f, settings, true)
 	f.Fuzz(func(t *testing.T, text string) {
