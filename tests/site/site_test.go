@@ -127,11 +127,11 @@ func (b *tab) listen(event any) {
 			complaint += " " + e.ExceptionDetails.Exception.Description
 		}
 	case *runtime.EventConsoleAPICalled:
-		if e.Type == "error" || e.Type == "warning" {
+		if e.Type == "error" {
 			complaint = fmt.Sprint("the console has: ", e.Type)
 		}
 	case *log.EventEntryAdded:
-		if e.Entry.Level == "error" || e.Entry.Level == "warning" {
+		if e.Entry.Level == "error" {
 			complaint = e.Entry.Text + " " + e.Entry.URL
 		}
 	case *network.EventRequestWillBeSent:
