@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -18,7 +19,45 @@ func meshOutputs() []output {
 		region(chart+"/values.yaml", "mesh", source, meshComment),
 		jsonValue(chart+"/values.schema.json", []string{"properties", "mesh", "anyOf"}, meshValues),
 		whole("docs/meshes.md", source, meshPage),
+		meshWords("README.md", `(?m)^(\| meshes \| those that have it.* \| )[^|]*( \|)$`, func() string { return titles(mesh.All(), ", ") }),
+		meshWords("README.md", `(?m)^(\| meshes \| ).*(; classic and native)`, func() string {
+			return titles(injected(), ", ") + " by themselves; " + titles(byName(), " and ") + " by name"
+		}),
+		meshWords("docs/support.md", `(?m)^(\| )[^|]*( \| the releases that their projects maintain)`, func() string { return titles(injected(), ", ") }),
+		meshWords("docs/add-it-to-your-chart.md", `(your chart it does, in )[^.;]*(, and it runs at once)`, func() string { return titles(injected(), " and ") }),
 	}
+}
+
+// meshWords writes words about the meshes into a sentence that people write by hand. The
+// pattern has what stands before them, and behind them, in groups.
+func meshWords(path, pattern string, words func() string) output {
+	sentence := regexp.MustCompile(pattern)
+	return output{path, func(old []byte) ([]byte, error) {
+		if n := len(sentence.FindAll(old, -1)); n != 1 {
+			return nil, fmt.Errorf("has %d places like %s, not one", n, pattern)
+		}
+		return sentence.ReplaceAll(old, []byte("${1}"+words()+"${2}")), nil
+	}}
+}
+
+// injected are the meshes that put their proxies into pods; byName are the others, which
+// have to be named.
+func injected() []mesh.Mesh {
+	return slices.DeleteFunc(slices.Clone(mesh.All()), func(m mesh.Mesh) bool { return m.Annotation == "" })
+}
+
+func byName() []mesh.Mesh {
+	return slices.DeleteFunc(slices.Clone(mesh.All()), func(m mesh.Mesh) bool { return m.Annotation != "" })
+}
+
+// titles lists what meshes are called, with last before the last one.
+func titles(meshes []mesh.Mesh, last string) string {
+	var all []string
+	for _, m := range meshes {
+		all = append(all, m.Title)
+	}
+	end := len(all) - 1
+	return strings.Join(all[:end], ", ") + last + all[end]
 }
 
 // meshRow is a mesh as the templates read it.

@@ -53,7 +53,7 @@ func wrapperPage() ([]byte, error) {
 const otherNames = `
 ## Under the names of other wrappers
 
-Started under the name ~linkerd-await~, it reads the flags of linkerd-await 0.3.3 and the
+Started under the name ~linkerd-await~, it reads the flags of linkerd-await ` + wrapflags.AwaitVersion + ` and the
 variables ~LINKERD_AWAIT_VERBOSE~, ~LINKERD_AWAIT_DISABLED~ and ~LINKERD_DISABLED~ as that
 release does: also flags, and the first ~--~, behind the command, so that
 ~linkerd-await -S sh -- -c 'exit 3'~ runs ~sh -c 'exit 3'~. What that release refuses ends with its

@@ -271,19 +271,19 @@ func finish(documents, signatures map[string][]byte, archives []archive, key *si
 	for name, text := range documents {
 		sums[name] = digestOf(text)
 	}
-	documents["checksums.txt"] = checksums(sums)
+	documents[plugin.ChecksumsFile] = checksums(sums)
 	maps.Copy(documents, signatures)
 	if key != nil {
-		statement, err := signature.Statement(digestOf(documents["checksums.txt"]))
+		statement, err := signature.Statement(digestOf(documents[plugin.ChecksumsFile]))
 		if err != nil {
 			return err
 		}
-		for name, signed := range map[string][]byte{"checksums.txt": statement, provenanceName: documents[provenanceName]} {
+		for name, signed := range map[string][]byte{plugin.ChecksumsFile: statement, provenanceName: documents[provenanceName]} {
 			if documents[name+".sigstore.json"], err = key.Sign(signed); err != nil {
 				return err
 			}
 		}
-		if documents["checksums.txt.sig"], err = key.Detached(documents["checksums.txt"]); err != nil {
+		if documents[plugin.ChecksumsFile+".sig"], err = key.Detached(documents[plugin.ChecksumsFile]); err != nil {
 			return err
 		}
 	}
@@ -300,7 +300,7 @@ func finish(documents, signatures map[string][]byte, archives []archive, key *si
 		err = errors.Join(err, os.WriteFile(filepath.Join(folder, name), text, 0o644))
 	}
 	if err == nil {
-		fmt.Print(string(documents["checksums.txt"]))
+		fmt.Print(string(documents[plugin.ChecksumsFile]))
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/lockfile"
+	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 )
@@ -39,7 +40,7 @@ func (o *profileOptions) register(cmd *cobra.Command) {
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "version of Kubernetes, such as 1.33")
 	flags.StringVar(&o.minKubelet, "min-kubelet", "", "version of the oldest kubelet of the cluster (default the oldest that --kube-version allows)")
 	flags.StringVar(&o.postRenderer, "post-renderer", "", "Helm that runs jobmesh inject as its post-renderer: "+strings.Join(lint.PostRenderers(), ", "))
-	flags.StringVar(&o.config, "config", "", "file with these settings (default "+settingsFile+", where there is one)")
+	flags.StringVar(&o.config, "config", "", "file with these settings (default "+manifest.SettingsFile+", where there is one)")
 	flags.StringVar(&o.lock, "lock", "", "file with what images run, from jobmesh resolve (default "+lockfile.FileName+", where there is one)")
 	complete(cmd, "mesh", lint.Meshes())
 	complete(cmd, "native", native.Settings())

@@ -192,7 +192,7 @@ func (o publishOptions) artifacts(plan publish.Plan) ([]publish.Artifact, string
 // artifactsIn reads a folder: one with a result.json is of build, another with
 // checksums.txt of make release.
 func artifactsIn(from string, plan publish.Plan) ([]publish.Artifact, string, error) {
-	if isFile(filepath.Join(from, "checksums.txt")) && !isFile(filepath.Join(from, release.ResultFile)) {
+	if isFile(filepath.Join(from, plugin.ChecksumsFile)) && !isFile(filepath.Join(from, release.ResultFile)) {
 		archives, err := plugin.Read(from)
 		if err != nil {
 			return nil, "", err

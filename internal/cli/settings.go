@@ -21,10 +21,6 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
-// settingsFile is what people keep their settings of jobmesh in, in the folder that they
-// work in.
-const settingsFile = "jobmesh.yaml"
-
 // imageVariable names the wrapper's image: REPOSITORY or REPOSITORY@DIGEST.
 const imageVariable = "JOBMESH_IMAGE"
 
@@ -48,7 +44,7 @@ type settings struct {
 // jobmesh.yaml with an apiVersion is something else's, such as a transformer of
 // kustomize, and is passed over.
 func readSettings(file string) (settings, error) {
-	s := settings{name: cmp.Or(file, settingsFile)}
+	s := settings{name: cmp.Or(file, manifest.SettingsFile)}
 	text, err := os.ReadFile(s.name)
 	if errors.Is(err, fs.ErrNotExist) && file == "" {
 		return s, nil

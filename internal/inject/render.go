@@ -10,6 +10,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/helm"
+	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
@@ -53,7 +54,7 @@ func newRenderer(o Options, given map[string]any) (*renderer, error) {
 		Templates: []*helm.File{{Name: "templates/objects.yaml", Data: []byte(template)}},
 	}
 	if o.Lock != nil {
-		parent.Files = []*helm.File{{Name: "jobmesh.lock.yaml", Data: o.Lock}}
+		parent.Files = []*helm.File{{Name: lockfile.FileName, Data: o.Lock}}
 	}
 	parent.AddDependency(library)
 	values, err := helm.ValuesOf(parent, given, "inject")

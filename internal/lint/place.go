@@ -1,8 +1,10 @@
 package lint
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -92,10 +94,9 @@ like: Istio takes "False" for on, Linkerd takes "true" for no.`,
 		ID: "JM305", Severity: Warning,
 		Title:   "a Linkerd annotation of another version",
 		Message: "Linkerd {version} {does} `{key}`",
-		Why: `The annotation for native sidecars was renamed twice: config.alpha.linkerd.io since 2.15,
-config.beta.linkerd.io since 2.19, config.linkerd.io since 2.20. An older release does not know the newer names.`,
-		Fix:   "use `{right}`",
-		Links: []string{"https://github.com/linkerd/linkerd2/pull/15267"},
+		Why:     "The annotation for native sidecars was renamed twice: " + renamings(rowOf("linkerd").Native.Words) + ".\nAn older release does not know the newer names.",
+		Fix:     "use `{right}`",
+		Links:   []string{"https://github.com/linkerd/linkerd2/pull/15267"},
 		check: func(p *pod, r *reporter) {
 			v := p.installation("linkerd").Version
 			if p.profile.Mesh != "linkerd" || !v.Known() {
@@ -268,3 +269,12 @@ func typeOf(n *yaml.Node) string {
 }
 
 func notString(n *yaml.Node) bool { return typeOf(n) != "string" }
+
+// renamings are the names of an annotation, each with the release that reads it first.
+func renamings(words []mesh.NativeWord) string {
+	var names []string
+	for _, w := range slices.Backward(words) {
+		names = append(names, fmt.Sprintf("%s since %s", w.Name, w.Since))
+	}
+	return strings.Join(names, ",\n")
+}

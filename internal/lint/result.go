@@ -11,10 +11,6 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// linkerdDrainSeconds is for how long Linkerd's proxy drains after a TERM, unless
-// config.linkerd.io/shutdown-grace-period says otherwise.
-const linkerdDrainSeconds = 120
-
 // result are the rules for Jobs that lose their result, or invent one.
 var result = []Rule{
 	{
@@ -134,7 +130,7 @@ terminationGracePeriodSeconds, and sidecars get what the containers leave of it.
 			// Only what somebody has written: by default the two do not fit for any pod.
 			x, ok := p.proxyOf("linkerd")
 			at := p.spec.get("terminationGracePeriodSeconds")
-			drain, written := linkerdDrainSeconds, false
+			drain, written := rowOf("linkerd").Grace.Seconds, false
 			if d, err := time.ParseDuration(p.annotations[mesh.LinkerdGrace]); err == nil {
 				drain, written = int(d.Seconds()), true
 			}

@@ -206,7 +206,7 @@ func (p *pod) mountsTooEarly(r *reporter) {
 		asked = volumes
 	}
 	r.saying("the sidecar of gcsfuse asks the metadata server ("+metadataServer+") before `{proxy}` is up, which that traffic is redirected to",
-		"use a native sidecar, which starts first, or annotate the pod template with traffic.sidecar.istio.io/excludeOutboundIPRanges: "+metadataServer+"/32").
+		"use a native sidecar, which starts first, or annotate the pod template with "+rowOf("istio").SkipNetworks[0]+": "+metadataServer+"/32").
 		add(asked, "", "proxy", x.name)
 }
 

@@ -11,13 +11,18 @@ import (
 	"strings"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/lockfile"
 )
 
 // extensions are those of the files that a folder is searched for.
 var extensions = []string{".yaml", ".yml", ".json"}
 
 // ours are the names of files that configure jobmesh itself. They are not manifests.
-var ours = []string{"jobmesh.lock.yaml", "jobmesh.yaml"}
+var ours = []string{lockfile.FileName, SettingsFile}
+
+// SettingsFile is what people keep their settings of jobmesh in, in the folder that they
+// work in.
+const SettingsFile = "jobmesh.yaml"
 
 // Stdin is the argument that stands for the standard input.
 const Stdin = "-"

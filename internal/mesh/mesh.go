@@ -145,6 +145,8 @@ type Grace struct {
 	// Key is the annotation that sets it, and Default, in words, how long it is without.
 	// Wrap has the value that suits a Job.
 	Key, Default string
+	// Seconds is Default as a number.
+	Seconds int
 	// Unseen says that the proxy closes the ports of Ready and Stop when it begins, so
 	// that nobody can tell from outside when it is over.
 	Unseen bool

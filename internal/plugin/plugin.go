@@ -25,6 +25,9 @@ import (
 // the plugin, which is the command's: the library chart has that repository already.
 const Name = "jobmesh-helm-plugin"
 
+// ChecksumsFile is the file of make release with the sums of its archives.
+const ChecksumsFile = "checksums.txt"
+
 const (
 	suffix     = ".tgz"
 	provenance = ".prov"
@@ -118,7 +121,7 @@ func (a Archive) Statement() []byte {
 // Read returns the archives in a folder that make release wrote, all of one version. Each
 // has to be what checksums.txt says.
 func Read(folder string) ([]Archive, error) {
-	sums, err := regular.ReadFile(filepath.Join(folder, "checksums.txt"), 1<<20)
+	sums, err := regular.ReadFile(filepath.Join(folder, ChecksumsFile), 1<<20)
 	if err != nil {
 		return nil, fault.New(fault.LocalIO, err, "make release writes it")
 	}
@@ -172,7 +175,7 @@ func listed(folder, name string, sums []byte) ([]byte, error) {
 	}
 	sum := sha256.Sum256(content)
 	if !strings.Contains("\n"+string(sums), "\n"+hex.EncodeToString(sum[:])+"  "+name+"\n") {
-		return nil, fault.New(fault.Verification, fmt.Errorf("%s is not what checksums.txt says", filepath.Join(folder, name)), "make release writes both again")
+		return nil, fault.New(fault.Verification, fmt.Errorf("%s is not what %s says", filepath.Join(folder, name), ChecksumsFile), "make release writes both again")
 	}
 	return content, nil
 }

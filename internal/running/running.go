@@ -290,9 +290,16 @@ func (p *Pod) Done() (done bool, at time.Time) {
 	return len(work) > 0, at
 }
 
-// Grace is how long what was asked to stop may take: Linkerd's proxy drains for up to two
-// minutes (config.linkerd.io/shutdown-grace-period).
-const Grace = 130 * time.Second
+// Grace is how long what was asked to stop may take: as long as the slowest proxy of the
+// table drains, and a little more for the kubelet to tell.
+var Grace = slowest() + 10*time.Second
+
+func slowest() (longest time.Duration) {
+	for _, m := range mesh.All() {
+		longest = max(longest, time.Duration(m.Grace.Seconds)*time.Second)
+	}
+	return longest
+}
 
 // Care is who still takes care of what is left in a pod whose work has ended.
 type Care string

@@ -12,7 +12,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
-// Exit codes of linkerd-await 0.3.3. A signal gives 128+n here, where it gave 71.
+// Exit codes of linkerd-await. A signal gives 128+n here, where it gave 71.
 const (
 	codeAwaitUsage = 2
 	codeAwaitOS    = 71
@@ -32,7 +32,7 @@ func (r *run) linkerdAwait(args []string, version string) int {
 	case f.Help:
 		return printOut(awaitHelp)
 	case f.Version:
-		return printOut("linkerd-await 0.3.3 (jobmesh-wrap " + version + ")\n")
+		return printOut("linkerd-await " + wrapflags.AwaitVersion + " (jobmesh-wrap " + version + ")\n")
 	}
 	r.opts = &wrapflags.Options{
 		ReadyTimeout: f.Timeout, OnReadyTimeout: wrapflags.Fail, StopWhen: wrapflags.StopNever, StopTimeout: stopLimit(),

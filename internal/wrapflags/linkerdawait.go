@@ -54,8 +54,11 @@ var awaitFlags = []awaitFlag{
 	{"timeout", 't', true}, {"timeout-fatal", fatal, false}, {"version", 'V', false}, {"help", 'h', false},
 }
 
-// ReadLinkerdAwait reads what stands behind the name of the program, as linkerd-await
-// 0.3.3 does: it looks for its own flags behind the command too, and the first "--"
+// AwaitVersion is the release of linkerd-await whose reading of command lines this is.
+const AwaitVersion = "0.3.3"
+
+// ReadLinkerdAwait reads what stands behind the name of the program, as the release
+// AwaitVersion does: it looks for its own flags behind the command too, and the first "--"
 // is its own wherever it stands, so that `linkerd-await -S sh -- -c 'exit 3'` runs
 // sh -c 'exit 3'. Two things are otherwise: it has a --help, which that release was
 // built without, and no port 0, where nobody could ever answer.
