@@ -19,6 +19,8 @@ var imageRepository, imageDigest, commit string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal ends the work; the second one ends the program, whatever it waits for.
+	context.AfterFunc(ctx, stop)
 	if imageDigest == "" {
 		imageDigest = jobmesh.ImageDigest // go install: the image that was released
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/patch"
 	"github.com/jobmesh/jobmesh/internal/printable"
+	"github.com/jobmesh/jobmesh/internal/regular"
 )
 
 type injectOptions struct {
@@ -191,7 +192,7 @@ func valuesFrom(o injectOptions) string {
 // readLock returns the text of the lock file, for the chart; nil where there is none.
 func readLock(o injectOptions) ([]byte, error) {
 	name := cmp.Or(o.lock, lockfile.FileName)
-	text, err := os.ReadFile(name)
+	text, err := regular.ReadFile(name, lockfile.MaxSize)
 	if o.lock == "" && (o.uninject || errors.Is(err, fs.ErrNotExist)) {
 		return nil, nil
 	}

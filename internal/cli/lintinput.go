@@ -161,7 +161,8 @@ func rewindable(in io.Reader) (*rewound, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(head) <= maxHeld {
+	// What is no text is said of its beginning, and a device has no end.
+	if len(head) <= maxHeld || bytes.IndexByte(head, 0) >= 0 {
 		return held(head), nil
 	}
 	f, err := os.CreateTemp("", "jobmesh-")

@@ -17,9 +17,13 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/inject"
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/regular"
 	"github.com/jobmesh/jobmesh/internal/secret"
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
+
+// maxSettings bounds a settings file, in bytes.
+const maxSettings = 1 << 20
 
 // imageVariable names the wrapper's image: REPOSITORY or REPOSITORY@DIGEST.
 const imageVariable = "JOBMESH_IMAGE"
@@ -45,7 +49,11 @@ type settings struct {
 // kustomize, and is passed over.
 func readSettings(file string) (settings, error) {
 	s := settings{name: cmp.Or(file, manifest.SettingsFile)}
-	text, err := os.ReadFile(s.name)
+	read := regular.ReadAny // what somebody has named may be a pipe of the shell's
+	if file == "" {
+		read = regular.ReadFile
+	}
+	text, err := read(s.name, maxSettings)
 	if errors.Is(err, fs.ErrNotExist) && file == "" {
 		return s, nil
 	}

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/regular"
 	"github.com/jobmesh/jobmesh/internal/replace"
 )
 
@@ -157,9 +158,12 @@ func encode(heading string, root *yaml.Node, images []*yaml.Node) ([]byte, error
 
 func comment(text string) string { return "# " + strings.ReplaceAll(text, "\n", "\n# ") }
 
+// MaxSize bounds a lock file, in bytes.
+const MaxSize = 16 << 20
+
 // Load reads a lock file; one that is not there is empty.
 func Load(path string) (*Lock, error) {
-	text, err := os.ReadFile(path)
+	text, err := regular.ReadFile(path, MaxSize)
 	if errors.Is(err, os.ErrNotExist) {
 		return &Lock{}, nil
 	}
@@ -183,7 +187,7 @@ func (l *Lock) Write(path string) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+	if old, err := regular.ReadFile(path, MaxSize); err == nil && bytes.Equal(old, text) {
 		return false, nil
 	}
 	err = replace.File(path, text, 0o644)
