@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -27,6 +28,14 @@ import (
 	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/registry"
 )
+
+// TestMain takes away the proxies of this machine, which are for other servers.
+func TestMain(m *testing.M) {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		_ = os.Unsetenv(name)
+	}
+	os.Exit(m.Run())
+}
 
 func entry(image, digest string, entrypoint []string, cmd ...string) lockfile.Entry {
 	return lockfile.Entry{Image: image, Digest: digest, Command: lockfile.Command{Entrypoint: entrypoint, Cmd: cmd}}
@@ -298,8 +307,10 @@ func TestRetryAfter(t *testing.T) {
 func TestHostsThatCannotBeReached(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
+	// A name has 63 letters between two dots at most, so that nobody is asked for this one.
+	unknown := strings.Repeat("x", 64) + ".invalid"
 	for image, want := range map[string]string{
-		"registry.invalid/app:1":                                    "registry.invalid/app: look-up: host registry.invalid is not known to the DNS",
+		unknown + "/app:1": unknown + "/app: look-up: host " + unknown + " is not known to the DNS",
 		strings.TrimPrefix(gone.URL, "http://") + "/team/app:1.2.3": "nothing listens there (connection refused)",
 	} {
 		_, err := lookup(t).Image(context.Background(), image)

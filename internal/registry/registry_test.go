@@ -45,10 +45,13 @@ func TestCauses(t *testing.T) {
 	t.Cleanup(silent.Close)
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
+	// A name has 63 letters between two dots at most, so that this one is not known
+	// whatever the DNS of this machine says, and also where there is none.
+	unknown := strings.Repeat("x", 64) + ".invalid"
 	for url, want := range map[string]string{
 		silent.URL + "/?token=hunter2":             "no answer in time",
 		gone.URL + "/?token=hunter2":               "nothing listens there (connection refused)",
-		"https://registry.invalid/?token=hunter2":  "host registry.invalid is not known to the DNS",
+		"https://" + unknown + "/?token=hunter2":   "host " + unknown + " is not known to the DNS",
 		"gopher://registry.invalid/?token=hunter2": `unsupported protocol scheme "gopher"`,
 	} {
 		patience := time.Minute
