@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -47,6 +48,13 @@ func releaseFlags() ([]string, error) {
 const apart = "JOBMESH_TEST_APART"
 
 func TestMain(m *testing.M) {
+	// Whoever runs the tests may ignore these two, as nohup and a shell's & do, and what the
+	// tests start would ignore them too. What is caught here is not ignored there.
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 	if os.Getenv(apart) == "" {
 		if code, ok := runApart(); ok {
 			os.Exit(code)
