@@ -52,14 +52,16 @@ func TestOwnChartsAreClean(t *testing.T) {
 	everyMesh := []string{"linkerd", "istio", "kuma", "consul", "dapr"}
 	madeFor := map[string][]string{
 		// Argo's executor cannot end Consul's proxy.
-		"inject.yaml":                      {"linkerd", "istio", "kuma", "dapr"},
-		"kinds.yaml":                       {"linkerd", "istio", "kuma", "dapr"},
-		"cronjobs-values.yaml":             {}, // one of its CronJobs is switched off in values
-		"database-migration-istio.yaml":    {"istio"},
-		"native.yaml":                      {"linkerd"},
-		"nightly-report-settings.yaml":     {"linkerd"},
-		"shell-hook.yaml":                  {"istio"},
-		"sidecars.yaml":                    {"linkerd"},
+		"inject.yaml":                   {"linkerd", "istio", "kuma", "dapr"},
+		"kinds.yaml":                    {"linkerd", "istio", "kuma", "dapr"},
+		"cronjobs-values.yaml":          {}, // one of its CronJobs is switched off in values
+		"database-migration-istio.yaml": {"istio"},
+		"native.yaml":                   {"linkerd"},
+		"nightly-report-settings.yaml":  {"linkerd"},
+		"shell-hook.yaml":               {"istio"},
+		"sidecars.yaml":                 {"linkerd"},
+		// Nothing wraps there, so that the mesh has to make its proxy native by itself.
+		"sidecars-native.yaml":             {"linkerd", "istio", "kuma"},
 		"umbrella.yaml":                    {"linkerd"},
 		"nightly-report-disabled.yaml":     {}, // injection is off: the Job as its author wrote it
 		"database-migration-disabled.yaml": {},
