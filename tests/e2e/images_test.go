@@ -24,11 +24,13 @@ type testImages struct {
 	envoy     name.Tag // a real Envoy
 	pgbouncer name.Tag // a real PgBouncer
 	cloudSQL  name.Tag // a real cloud-sql-proxy
-	alloyDB   name.Tag // a real alloydb-auth-proxy
-	shell     name.Tag // what the Jobs run
-	await     name.Tag // a shell, with the wrapper where linkerd-await would be
-	carrier   name.Tag // a shell, with the wrapper in it
-	task      name.Tag // starts taskConfig
+	// one in an image with a shell, as its makers have too
+	cloudSQLShell name.Tag
+	alloyDB       name.Tag // a real alloydb-auth-proxy
+	shell         name.Tag // what the Jobs run
+	await         name.Tag // a shell, with the wrapper where linkerd-await would be
+	carrier       name.Tag // a shell, with the wrapper in it
+	task          name.Tag // starts taskConfig
 }
 
 // pushImages compiles the programs into dir, makes images of them, of Envoy and of the wrapper in dist, and puts those into
@@ -45,6 +47,7 @@ func pushImages(ctx context.Context, given settings.Settings, dir string) (testI
 		{"envoy", ofEnvoy(ctx), &pushed.envoy},
 		{"pgbouncer", ofPgBouncer, &pushed.pgbouncer},
 		{"cloud-sql", ofHelper(ctx, programs.CloudSQLProxy), &pushed.cloudSQL},
+		{"cloud-sql-shell", ofHelperWithShell(ctx, programs.CloudSQLProxy), &pushed.cloudSQLShell},
 		{"alloydb", ofHelper(ctx, programs.AlloyDBAuthProxy), &pushed.alloyDB},
 		{"shell", ofShell, &pushed.shell},
 		{"await", ofWrapper(given.Dist, "linkerd-await"), &pushed.await},
@@ -86,16 +89,40 @@ func ofPgBouncer() (v1.Image, error) {
 // ofHelper makes an image of a program in the cache, which is its entrypoint.
 func ofHelper(ctx context.Context, name string) func() (v1.Image, error) {
 	return func() (v1.Image, error) {
-		built, err := programs.ProvideHelpers(ctx, "helpers", os.Stderr)
-		if err != nil {
-			return nil, err
-		}
-		program, err := built.Find(name)
+		program, err := helper(ctx, name)
 		if err != nil {
 			return nil, err
 		}
 		return image.OfProgram(program, name)
 	}
+}
+
+// ofHelperWithShell puts it, as /name, beside a shell.
+func ofHelperWithShell(ctx context.Context, name string) func() (v1.Image, error) {
+	return func() (v1.Image, error) {
+		program, err := helper(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		content, err := os.ReadFile(program)
+		if err != nil {
+			return nil, err
+		}
+		shell, err := ofShell()
+		if err != nil {
+			return nil, err
+		}
+		return image.WithProgram(shell, name, content)
+	}
+}
+
+// helper is the file of a program in the cache.
+func helper(ctx context.Context, name string) (string, error) {
+	built, err := programs.ProvideHelpers(ctx, "helpers", os.Stderr)
+	if err != nil {
+		return "", err
+	}
+	return built.Find(name)
 }
 
 // taskConfig is what an image starts by itself: a command that needs Linkerd's proxy, with a dollar sign that the kubelet
