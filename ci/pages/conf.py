@@ -6,6 +6,8 @@ exclude_patterns = ["extra"]
 
 # Links to headings of pages are checked, down to this level.
 myst_heading_anchors = 4
+# Two dashes are the beginning of a flag, and no dash.
+smartquotes = False
 # YAML with the brackets of Helm in it is no YAML for the highlighter.
 suppress_warnings = ["misc.highlighting_failure"]
 highlight_language = "none"
