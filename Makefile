@@ -30,6 +30,7 @@ test: $(TOOLS) ## run every test that needs no root and no cluster
 	go test -count=1 -timeout 30m ./...
 	ci/template-tests
 	ci/alerts
+	ci/policy
 
 .PHONY: e2e e2e-check
 e2e: e2e-check build $(TOOLS) ## publish to real registries and read back; run real Jobs on a real Kubernetes started here (root on Linux) or on that of KUBECONFIG

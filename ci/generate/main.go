@@ -29,7 +29,7 @@ const chart = "library-chart"
 // outputs are all that is derived, each with its source. They are written in this
 // order: what is a source of another one comes first.
 func outputs() []output {
-	return slices.Concat(versioned(), fromChangelog(), meshOutputs(), kindOutputs, flagOutputs, helperOutputs, []output{
+	return slices.Concat(versioned(), fromChangelog(), meshOutputs(), kindOutputs, flagOutputs, helperOutputs, policyOutputs, []output{
 		settingsOutput(),
 		whole("docs/chart.md", "the comments in "+chart, chartPage),
 		whole("docs/wrapper.md", "internal/wrap, internal/wrapflags and internal/mesh", wrapperPage),

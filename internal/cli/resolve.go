@@ -19,6 +19,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/registry"
+	"github.com/jobmesh/jobmesh/internal/report"
 )
 
 type resolveOptions struct {
@@ -50,11 +51,15 @@ no network; entries that have no digest are written by hand and stay as they are
 With --check nothing is written: exit code 3 says that an image is not in the
 file, or that its tag has another digest by now.
 
+With -o params the answers are printed as the value images of the chart
+jobmesh-policy, too.
+
 Credentials are those of docker and podman. Nothing is written unless every image
 could be resolved. Without arguments the manifests come from stdin.`,
 		Example: `  helm template . --set jobmesh.enabled=false | jobmesh resolve
   jobmesh resolve --check manifests/
-  jobmesh resolve --image redis:7 --lock-file charts/shop/jobmesh.lock.yaml`,
+  jobmesh resolve --image redis:7 --lock-file charts/shop/jobmesh.lock.yaml
+  jobmesh resolve --image redis:7 -o params >images.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runResolve(cmd.Context(), streams, cmd.InOrStdin(), args, o)
 		},
@@ -67,7 +72,7 @@ could be resolved. Without arguments the manifests come from stdin.`,
 	flags.BoolVar(&o.check, "check", false, "write nothing; exit code 3 if the lock file is not up to date")
 	allowEmpty(cmd, &o.empty)
 	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
-	o.output.register(cmd, resultFormats)
+	o.output.register(cmd, append(slices.Clone(resultFormats), paramsFormat))
 	_ = cmd.MarkFlagFilename("lock-file", "yaml", "yml") // fails only for a flag that is not there
 	return cmd
 }
@@ -218,10 +223,39 @@ type resolvedImage struct {
 	Cmd        []string          `json:"cmd"`
 }
 
+// paramsFormat is the value images of the chart jobmesh-policy.
+const paramsFormat = "params"
+
+// policyValues are what that chart is told of images, by reference.
+type policyValues struct {
+	Images map[string]policyImage `json:"images"`
+}
+
+type policyImage struct {
+	Entrypoint []string `json:"entrypoint"`
+	Cmd        []string `json:"cmd"`
+}
+
+// valuesOf are the values for the images that were resolved.
+func valuesOf(outcomes []entrypoint.Outcome) policyValues {
+	values := policyValues{Images: map[string]policyImage{}}
+	for _, of := range outcomes {
+		reference := of.Image
+		if of.Digest != "" && !strings.Contains(reference, "@") {
+			reference += "@" + of.Digest
+		}
+		values.Images[reference] = policyImage{append([]string{}, of.Entrypoint...), append([]string{}, of.Cmd...)}
+	}
+	return values
+}
+
 // resolved prints what each image runs. changed says whether the lock file was written.
 func (o resolveOptions) resolved(streams Streams, outcomes []entrypoint.Outcome, changed bool) error {
 	if o.output.isText() {
 		return printOutcomes(streams.Out, outcomes)
+	}
+	if o.output.format == paramsFormat {
+		return report.Encode(streams.Out, "yaml", valuesOf(outcomes))
 	}
 	result := resolveResult{LockFile: o.lockFile, Changed: changed, Images: []resolvedImage{}} // a list even where it is empty
 	for _, of := range outcomes {

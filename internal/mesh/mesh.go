@@ -84,6 +84,12 @@ type Mesh struct {
 
 	// Container is the name of the proxy's container.
 	Container string
+	// Inits are the names of the init containers that the injector puts beside it: what
+	// redirects the traffic, or looks whether it is redirected.
+	Inits []string
+	// ReadyAfter is the annotation of a pod whose readiness probe of the proxy fails until
+	// the application answers. Empty where it never waits for the application.
+	ReadyAfter string
 	// Processes are the names of the proxy's program that a signal is sent to.
 	Processes []string
 	// Client is a program in the proxy's container that can send the stop request.

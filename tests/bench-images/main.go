@@ -215,7 +215,7 @@ func prepare(root, dir, host string, cold bool) (ours, theirs tool, err error) {
 		name string
 	}{{&ours, "jobmesh"}, {&theirs, "ko"}} {
 		t.dir = filepath.Join(dir, t.name)
-		for _, name := range []string{"cmd", "internal", "images", "library-chart", "charts/cronjobs", "charts/alerts"} {
+		for _, name := range []string{"cmd", "internal", "images", "library-chart", "charts/cronjobs", "charts/alerts", "charts/policy"} {
 			err = errors.Join(err, os.CopyFS(filepath.Join(t.dir, name), os.DirFS(filepath.Join(root, name))))
 		}
 		for _, name := range []string{"go.mod", "go.sum", "embed.go", "VERSION", "image.digest"} {

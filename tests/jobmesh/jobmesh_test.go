@@ -150,7 +150,7 @@ func copySources(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: copysources DIR")
 	}
 	target := ts.MkAbs(args[0])
-	for _, name := range []string{"cmd", "internal", "images", "library-chart", "charts/cronjobs", "charts/alerts"} {
+	for _, name := range []string{"cmd", "internal", "images", "library-chart", "charts/cronjobs", "charts/alerts", "charts/policy"} {
 		ts.Check(os.CopyFS(filepath.Join(target, name), os.DirFS(filepath.Join(ts.Getenv("SOURCES"), name))))
 	}
 	for _, name := range []string{"go.mod", "go.sum", "embed.go", "VERSION", "image.digest"} {

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jobmesh/jobmesh/internal/kind"
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/sidecar"
+)
+
+// policyOutputs are what the chart jobmesh-policy is told of the tables, in CEL.
+var policyOutputs = []output{
+	whole("charts/policy/templates/_tables.tpl", "internal/mesh, internal/sidecar and internal/kind", policyTables),
+}
+
+const policyTablesText = `{{/*
+What the policies know, in CEL.
+
+  proxies     names of the containers of meshes' proxies
+  inits       names of the init containers that redirect the traffic to them
+  readyAfter  of the proxies, those whose readiness waits for the application where the
+              pod has the annotation
+  oneByName   names of helpers that injectors put into pods under this name
+  helper      whether a container, told by the strings of s, is a helper that runs until it
+              is told to end
+  onceVariables  variables that say of a helper that it ends by itself
+  meshOut     whether labels and annotations of a pod keep it out of a mesh, and ask for no
+              other one
+  ends        restart policies of pods that end
+  executors   owners whose executor ends the containers beside the work, and killCommands,
+              the annotations with which it ends proxies that have no shell
+*/}}
+`
+
+// policyTables are the tables as the templates of charts/policy read them.
+func policyTables() ([]byte, error) {
+	var proxies, inits, byName []string
+	readyAfter, kill := map[string]string{}, map[string]string{}
+	for _, m := range mesh.All() {
+		switch {
+		case m.Container == "":
+		case m.Annotation == "":
+			byName = append(byName, m.Container)
+		default:
+			proxies = append(proxies, m.Container)
+		}
+		inits = append(inits, m.Inits...)
+		if m.ReadyAfter != "" {
+			readyAfter[m.Container] = m.ReadyAfter
+		}
+		if m.KillCommand != "" {
+			for _, annotation := range killAnnotations() {
+				kill[annotation+m.Container] = m.KillCommand
+			}
+		}
+	}
+	var onceVariables []string
+	for _, h := range sidecar.All() {
+		onceVariables = append(onceVariables, h.OnceVariables...)
+	}
+	var b strings.Builder
+	b.WriteString(policyTablesText)
+	for _, d := range []struct{ name, text string }{
+		{"proxies", celList(proxies)},
+		{"inits", celList(inits)},
+		{"readyAfter", celMap(readyAfter)},
+		{"oneByName", celList(byName)},
+		{"helper", celHelper(sidecar.All())},
+		{"onceVariables", celList(onceVariables)},
+		{"meshOut", celMeshOut(mesh.All())},
+		{"ends", celList(kind.Of("batch", "Job").Templates[0].Restart.Policies)},
+		{"executors", celList(executors())},
+		{"killCommands", celMap(kill)},
+	} {
+		fmt.Fprintf(&b, "{{- define \"jobmesh-policy._tables.%s\" -}}\n%s\n{{- end -}}\n\n", d.name, d.text)
+	}
+	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
+}
+
+// executors are the owners, as group and kind, whose own container ends the others.
+func executors() []string {
+	var all []string
+	for _, k := range kind.Table {
+		if slices.ContainsFunc(k.Templates, func(t kind.Template) bool { return t.Form == kind.Argo }) {
+			all = append(all, k.Group+"/"+k.Kind)
+		}
+	}
+	return all
+}
+
+// killAnnotations are the beginnings of the annotations that tell an executor how to end a
+// container.
+func killAnnotations() []string {
+	var all []string
+	for _, k := range kind.Table {
+		for _, t := range k.Templates {
+			if t.KillCommand != "" && !slices.Contains(all, t.KillCommand) {
+				all = append(all, t.KillCommand)
+			}
+		}
+	}
+	return all
+}
+
+// celHelper is whether a container is a helper that nobody ends: its program, or its image
+// where the program is not to be seen, is one of the table, and it is not told to end by
+// itself. That is what _sidecars.tpl of the library chart looks at; here it is one regular
+// expression for all helpers of which nothing more has to be known, since constant ones are
+// compiled once.
+func celHelper(rows []sidecar.Helper) string {
+	var programs, images, alternatives, exceptions []string
+	for i := range rows {
+		h := &rows[i]
+		program, image := programPattern(h.Programs), imagePattern(h.Images)
+		is := celRuns(program, image)
+		if h.Subcommand == "" {
+			programs, images = append(programs, h.Programs...), append(images, h.Images...)
+		} else {
+			alternatives = append(alternatives, fmt.Sprintf("(%s && s.line.contains(%s))", is, celString(" "+h.Subcommand+" ")))
+		}
+		var once []string
+		for _, words := range h.Once {
+			once = append(once, fmt.Sprintf("s.line.contains(%s)", celString(" "+words+" ")))
+		}
+		for _, variable := range h.OnceVariables {
+			once = append(once, fmt.Sprintf("s.once.contains(%s)", celString(" "+variable+" ")))
+		}
+		if len(once) > 0 {
+			exceptions = append(exceptions, fmt.Sprintf("!(%s && (%s))", is, strings.Join(once, " || ")))
+		}
+	}
+	alternatives = slices.Insert(alternatives, 0, celRuns(programPattern(programs), imagePattern(images)))
+	conditions := slices.Concat(
+		[]string{"(" + strings.Join(alternatives, " ||\n  ") + ")", `!s.line.contains(" --version ")`, `!s.line.contains(" --help ")`}, exceptions)
+	return strings.Join(conditions, " &&\n")
+}
+
+// celRuns is whether a program is started, or may be behind an image.
+func celRuns(program, image string) string {
+	return fmt.Sprintf("(s.started.matches(%s) || s.hidden != \"\" && s.image.matches(%s))", celRaw(program), celRaw(image))
+}
+
+// celMeshOut is whether a pod is kept out of a mesh by its own words, and is in no other one
+// by them. The first of the places where a mesh looks decides.
+func celMeshOut(rows []mesh.Mesh) string {
+	var outs, ins []string
+	for _, m := range rows {
+		if m.Annotation == "" {
+			continue
+		}
+		// From the last place to the first: who is in front decides.
+		out, in := "false", "false"
+		for _, level := range slices.Backward(m.Inject.Levels) {
+			where := map[mesh.Level]string{mesh.PodLabel: "variables.labels", mesh.PodAnnotation: "variables.annotations"}[level]
+			if where == "" {
+				continue
+			}
+			key := celString(m.Inject.Key)
+			said := fmt.Sprintf("%s in %s ? ", key, where)
+			no := fmt.Sprintf("%s[%s] in %s", where, key, celList(m.Inject.No))
+			out = fmt.Sprintf("(%s%s : %s)", said, no, out)
+			in = fmt.Sprintf("(%s!(%s) : %s)", said, no, in)
+		}
+		outs, ins = append(outs, out), append(ins, in)
+	}
+	return "(" + strings.Join(outs, " ||\n  ") + ") &&\n!(" + strings.Join(ins, " ||\n  ") + ")"
+}
+
+func celList(items []string) string {
+	quoted := make([]string, len(items))
+	for i, item := range items {
+		quoted[i] = celString(item)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+func celMap(m map[string]string) string {
+	var items []string
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		items = append(items, celString(key)+": "+celString(m[key]))
+	}
+	return "{" + strings.Join(items, ", ") + "}"
+}
+
+// celString is a string of CEL: one of JSON is.
+func celString(s string) string {
+	b, _ := json.Marshal(s) // a string always can be
+	return string(b)
+}
+
+// celRaw is a regular expression as a raw string, in which nothing is escaped.
+func celRaw(pattern string) string { return `r"` + pattern + `"` }

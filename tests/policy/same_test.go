@@ -1,0 +1,280 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// digest pins the wrapper on both sides.
+const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// containersKey is the annotation that names the containers to wrap.
+const containersKey = "jobmesh.dev/containers"
+
+// jobmesh is the program of these sources.
+var jobmesh = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(filepath.Dir(filepath.Dir(packed)), "jobmesh")
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", program, "./cmd/jobmesh")
+	build.Dir, build.Stderr = "../..", os.Stderr
+	return program, build.Run()
+})
+
+// inject is what jobmesh inject makes of the template of a Job's pod; nil where it refuses.
+func inject(t testing.TB, template corev1.PodTemplateSpec, containers string) *corev1.PodTemplateSpec {
+	t.Helper()
+	job := batchv1.Job{TypeMeta: metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"}, ObjectMeta: metav1.ObjectMeta{Name: "j"}}
+	job.Spec.Template = template
+	manifest, err := yaml.Marshal(job)
+	require.NoError(t, err)
+	args := []string{"inject", "--set", "delivery=imageVolume", "--set", "image.digest=" + digest}
+	switch containers {
+	case "":
+	case "all":
+		args = append(args, "--set", "containers=all")
+	default:
+		args = append(args, "--set", "containers={"+containers+"}")
+	}
+	program, err := jobmesh()
+	require.NoError(t, err)
+	cmd := exec.Command(program, args...)
+	var stderr bytes.Buffer
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(manifest), &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		require.Contains(t, stderr.String(), "nothing was written", "%s", manifest)
+		return nil
+	}
+	job = batchv1.Job{}
+	require.NoError(t, yaml.UnmarshalStrict(out, &job), "%s", out)
+	return &job.Spec.Template
+}
+
+// requireSame holds that the policy makes of a pod what inject makes of its template, and
+// returns whether that is a wrapped one.
+func requireSame(t *testing.T, wrap chain, template corev1.PodTemplateSpec, containers string) bool {
+	t.Helper()
+	want := inject(t, template, containers)
+	if want == nil {
+		want = &template
+	}
+	pod := podOf(template)
+	if containers != "" {
+		metav1.SetMetaDataAnnotation(&pod.ObjectMeta, containersKey, containers)
+	}
+	got := wrap.admitted(t, pod, "in", nil)
+	delete(got.Annotations, containersKey)
+	assert.Equal(t, text(t, want.Spec), text(t, got.Spec))
+	if len(want.Annotations)+len(got.Annotations) > 0 {
+		assert.Equal(t, want.Annotations, got.Annotations)
+	}
+	if t.Failed() {
+		t.Logf("containers %q of\n%s", containers, text(t, template))
+	}
+	return text(t, got.Spec) != text(t, template.Spec)
+}
+
+func podOf(template corev1.PodTemplateSpec) *corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: *template.ObjectMeta.DeepCopy(), Spec: *template.Spec.DeepCopy()}
+	pod.Name = "p"
+	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "j", UID: "u", Controller: new(true)}}
+	return pod
+}
+
+func text(t testing.TB, v any) string {
+	t.Helper()
+	b, err := json.MarshalIndent(v, "", " ")
+	require.NoError(t, err)
+	return string(b)
+}
+
+// wrapAlone is the chart's wrap without nativize.
+func wrapAlone(t testing.TB) chain {
+	return policies(t, rendered(t, "--set", "nativize=false", "--set", "jobmesh.image.digest="+digest), "-wrap")
+}
+
+// templates are the pod templates of the Jobs and CronJobs in manifests.
+func templates(t testing.TB, manifests string) map[string]corev1.PodTemplateSpec {
+	t.Helper()
+	found := map[string]corev1.PodTemplateSpec{}
+	for i, document := range strings.Split("\n"+manifests, documentStart) {
+		var kind metav1.TypeMeta
+		if yaml.Unmarshal([]byte(document), &kind) != nil {
+			continue
+		}
+		switch kind.APIVersion + "/" + kind.Kind {
+		case "batch/v1/Job":
+			var job batchv1.Job
+			if yaml.Unmarshal([]byte(document), &job) == nil {
+				found[fmt.Sprintf("%d %s", i, job.Name)] = job.Spec.Template
+			}
+		case "batch/v1/CronJob":
+			var job batchv1.CronJob
+			if yaml.Unmarshal([]byte(document), &job) == nil {
+				found[fmt.Sprintf("%d %s", i, job.Name)] = job.Spec.JobTemplate.Spec.Template
+			}
+		}
+	}
+	return found
+}
+
+// TestSameAsInject: every Job of the examples and of lint's corpus, as it is and with all its
+// containers named.
+func TestSameAsInject(t *testing.T) {
+	wrap := wrapAlone(t)
+	inputs := map[string]string{}
+	charts, err := filepath.Glob("../../charts/examples/*/Chart.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, charts)
+	for _, chart := range charts {
+		folder := filepath.Dir(chart)
+		if filepath.Base(folder) == "umbrella" {
+			continue // it is made of others
+		}
+		inputs[filepath.Base(folder)] = uninjected(t, folder)
+	}
+	corpus, err := filepath.Glob("../lint/corpus/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, corpus)
+	for _, file := range corpus {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		inputs[filepath.Base(file)] = string(content)
+	}
+	compared := 0
+	for name, manifests := range inputs {
+		for job, template := range templates(t, manifests) {
+			if len(template.Spec.Containers) == 0 || slices.ContainsFunc(template.Spec.Containers, isProxy) {
+				continue // the policies never take the proxy of a mesh for the work
+			}
+			if template.Spec.HostNetwork && template.Annotations["dapr.io/enabled"] == "true" {
+				continue // nor look whether a mesh injects on the host's network
+			}
+			compared++
+			t.Run(name+" "+job, func(t *testing.T) {
+				requireSame(t, wrap, template, "")
+				requireSame(t, wrap, template, "all")
+			})
+		}
+	}
+	require.Greater(t, compared, 50)
+}
+
+// isProxy reports whether a container has the name of a mesh's proxy.
+func isProxy(c corev1.Container) bool {
+	return slices.Contains([]string{"linkerd-proxy", "istio-proxy", "kuma-sidecar", "consul-dataplane", "daprd"}, c.Name)
+}
+
+// uninjected is an example chart, printed as it were without jobmesh.
+func uninjected(t *testing.T, chart string) string {
+	t.Helper()
+	dir := t.TempDir()
+	copied := filepath.Join(dir, "charts", "examples", filepath.Base(chart))
+	require.NoError(t, os.CopyFS(filepath.Dir(copied), os.DirFS(filepath.Dir(chart))))
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "library-chart"), os.DirFS("../../library-chart")))
+	out, err := exec.Command(helm(), "dependency", "update", "--skip-refresh", copied).CombinedOutput()
+	require.NoError(t, err, string(out))
+	var stderr bytes.Buffer
+	cmd := exec.Command(helm(), "template", "x", copied, "--set", "global.jobmesh.enabled=false")
+	cmd.Stderr = &stderr
+	out, err = cmd.Output()
+	require.NoError(t, err, stderr.String())
+	return string(out)
+}
+
+// TestSameAsInjectGenerated: pods made up, each from its own seed.
+func TestSameAsInjectGenerated(t *testing.T) {
+	wrap := wrapAlone(t)
+	became := map[bool]int{}
+	for seed := range uint64(120) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			template, containers := generated(rand.New(rand.NewPCG(seed, 1)))
+			became[requireSame(t, wrap, template, containers)]++
+		})
+	}
+	require.Greater(t, became[true], 10)
+	require.Greater(t, became[false], 10)
+}
+
+// generated is a pod that nobody has thought of, and what its annotation says.
+func generated(r *rand.Rand) (corev1.PodTemplateSpec, string) {
+	one := func(n int) bool { return r.IntN(n) == 0 }
+	var template corev1.PodTemplateSpec
+	spec := &template.Spec
+	spec.RestartPolicy = []corev1.RestartPolicy{corev1.RestartPolicyNever, corev1.RestartPolicyOnFailure}[r.IntN(2)]
+	names := []string{"main", "side", "third"}[:1+r.IntN(3)*r.IntN(2)]
+	for _, name := range names {
+		c := corev1.Container{Name: name, Image: "example.com/" + name + ":1"}
+		if !one(12) {
+			c.Command = []string{"/app", "$(HOME) \"quoted\" \\ ü", "--x=<&>"}[:1+r.IntN(3)]
+		}
+		if one(3) {
+			c.Args = []string{"a", "b c"}
+		}
+		if one(3) {
+			c.VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: []string{"/data", "/jobmesh-podx", "/data/", "/srv", "/x/jobmesh", "/jobmesh/x", "/"}[r.IntN(7)]}}
+		}
+		if one(4) {
+			c.RestartPolicy = new([]corev1.ContainerRestartPolicy{"Never", "OnFailure", "Never", "OnFailure", "Always"}[r.IntN(5)])
+		}
+		for range r.IntN(3) * r.IntN(2) {
+			rule := corev1.ContainerRestartRule{
+				Action: []corev1.ContainerRestartRuleAction{"Restart", "RestartAllContainers"}[r.IntN(2)],
+				ExitCodes: &corev1.ContainerRestartRuleOnExitCodes{
+					Operator: []corev1.ContainerRestartRuleOnExitCodesOperator{"In", "NotIn"}[r.IntN(2)],
+				},
+			}
+			for range 1 + r.IntN(3) {
+				rule.ExitCodes.Values = append(rule.ExitCodes.Values, []int32{0, 3, 42, 100, 137}[r.IntN(5)])
+			}
+			c.RestartPolicyRules = append(c.RestartPolicyRules, rule)
+		}
+		spec.Containers = append(spec.Containers, c)
+	}
+	if one(2) {
+		spec.Volumes = []corev1.Volume{{Name: []string{"data", "jobmesh", "data", "jobmesh-pod"}[r.IntN(4)], VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: new(resource.MustParse("5Mi"))}}}}
+	}
+	if one(3) {
+		spec.InitContainers = []corev1.Container{{Name: []string{"prepare", "wait", "jobmesh-install"}[r.IntN(3)], Image: "i", Command: []string{"x"}}}
+	}
+	if one(5) {
+		spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(r.IntN(2)))}
+	}
+	switch r.IntN(20) {
+	case 0:
+		spec.HostNetwork = true
+	case 1:
+		spec.OS = &corev1.PodOS{Name: corev1.Windows}
+	case 2:
+		template.Annotations = map[string]string{"linkerd.io/inject": "disabled"}
+	case 3:
+		template.Labels = map[string]string{"sidecar.istio.io/inject": "false"}
+	case 4:
+		template.Annotations = map[string]string{"config.linkerd.io/shutdown-grace-period": "30s", "a.b/c~d": "e"}
+	}
+	switch r.IntN(8) {
+	case 0, 3, 4, 5:
+		return template, "all"
+	case 1:
+		return template, strings.Join(names[:1+r.IntN(len(names))], ",")
+	case 2:
+		return template, "main,nobody"
+	}
+	return template, ""
+}
