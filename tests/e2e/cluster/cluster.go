@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"path/filepath"
 	"time"
 
@@ -62,6 +63,7 @@ func Start(ctx context.Context, o Options) (kubeconfig string, err error) {
 		reason string
 	}{
 		{[]command{etcd(o), reachableAPIServer(o, files), containerd(o)}, api.answers, "API server"},
+		{nil, listens(filepath.Join(o.Dir, "containerd.sock")), "containerd"}, // a kubelet that finds none ends
 		{[]command{controllerManager(files), scheduler(files), kubelet(o, files), kubeProxy(o)}, api.nodeReady, "node"},
 		{nil, api.podsAllowed, "service account"},
 	} {
@@ -80,6 +82,17 @@ func Start(ctx context.Context, o Options) (kubeconfig string, err error) {
 		return "", fmt.Errorf("cluster: DNS: %w", err)
 	}
 	return files.kubeconfig, nil
+}
+
+// listens returns nil when somebody takes connections at a socket.
+func listens(socket string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		connection, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+		if err != nil {
+			return err
+		}
+		return connection.Close()
+	}
 }
 
 func etcd(o Options) command {
