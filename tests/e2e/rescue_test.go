@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os/exec"
 	"strings"
 	"sync"
@@ -271,7 +270,7 @@ func (s space) command(t *testing.T, arguments ...string) ran {
 	t.Helper()
 	c := exec.CommandContext(s.ctx, program(t), append(arguments, "-n", s.name, "--kubeconfig", s.given.Kubeconfig)...)
 	var out, said bytes.Buffer
-	c.Stdin, c.Stdout, c.Stderr = io.MultiReader(), &out, &said
+	c.Stdout, c.Stderr = &out, &said
 	err := c.Run()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Errorf("jobmesh: %v", err)
