@@ -27,6 +27,10 @@ type Figures struct {
 		Title     string
 		Questions []struct{ Ask, Yes, No string } // one of yes and no leads to an answer
 	}
+	Policy struct {
+		Title string
+		Steps []struct{ Who, Does string }
+	}
 	Bars struct {
 		Title, Source string
 		Charts        []Chart

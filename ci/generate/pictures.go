@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"html"
+	"slices"
 	"strings"
 
 	"github.com/jobmesh/jobmesh/ci/figures"
@@ -17,7 +18,7 @@ func pictures() []output {
 	for _, p := range []struct {
 		name string
 		draw func(figures.Figures) *drawing
-	}{{"life", drawLife}, {"decision", drawDecision}, {"bars", drawBars}} {
+	}{{"life", drawLife}, {"decision", drawDecision}, {"policy", drawPolicy}, {"bars", drawBars}} {
 		all = append(all, whole(picturesFolder+p.name+".svg", figures.File, func() ([]byte, error) {
 			f, err := figures.Read(".")
 			if err != nil {
@@ -141,6 +142,28 @@ func drawDecision(f figures.Figures) *drawing {
 		d.tell("%d. %s If %s: %s.", i+1, q.Ask, word, answer)
 	}
 	d.y -= 12
+	return d
+}
+
+// drawPolicy has a line for each step; the three policies stand out.
+func drawPolicy(f figures.Figures) *drawing {
+	d := &drawing{title: f.Policy.Title, y: 14}
+	for i, step := range f.Policy.Steps {
+		class := "soft"
+		if slices.Contains([]string{"tell", "wrap", "nativize"}, step.Who) {
+			class = "head"
+			d.bar(16, d.y, 4, 26, "wrapper")
+		}
+		d.bar(24, d.y, 108, 26, "box")
+		d.text(34, d.y+18, class, step.Who)
+		d.text(144, d.y+18, "", step.Does)
+		d.y += 26
+		if i < len(f.Policy.Steps)-1 {
+			d.line(fmt.Sprintf("M78 %.0f v12 m-4 -5 l4 5 l4 -5", d.y))
+			d.y += 14
+		}
+		d.tell("%s %s.", upperFirst(step.Who), step.Does)
+	}
 	return d
 }
 
