@@ -238,7 +238,15 @@ up to the last such one. Params: (list SPEC CONTAINER INIT_CONTAINERS).
   {{- $probe := $container.readinessProbe -}}
   {{- with $helper.probe -}}
     {{- if not $probe -}}
-      {{- $set := include "jobmesh._sidecars.given" (list $container $helper .moved) -}}
+      {{- /* What is written as it has to be moves nothing. */ -}}
+      {{- $line := include "jobmesh._sidecars.text" $container | include "jobmesh._sidecars.line" -}}
+      {{- $moved := default list .moved -}}
+      {{- range default list .needs -}}
+        {{- if contains (printf " %s " . | replace "=" " ") $line -}}
+          {{- $moved = without $moved (splitList "=" . | first) -}}
+        {{- end -}}
+      {{- end -}}
+      {{- $set := include "jobmesh._sidecars.given" (list $container $helper $moved) -}}
       {{- $answers := include "jobmesh._sidecars.flags" (list $container $helper .needs $set) -}}
       {{- if and $answers (not $set) -}}
         {{- $probe = dict "httpGet" (dict "path" .path "port" (int .port)) -}}
