@@ -8,8 +8,18 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 )
+
+// core has the types of core/v1, which clients send in more than one encoding.
+var core = func() serializer.CodecFactory {
+	types := runtime.NewScheme()
+	if err := corev1.AddToScheme(types); err != nil {
+		panic(err) // the types do not fit together
+	}
+	return serializer.NewCodecFactory(types)
+}()
 
 // addBeside takes an update of the ephemeral containers of a pod, if it is one of the pod as it
 // is now. The last one ends at once, with the code Beside, and with 0 the container that it is
@@ -20,7 +30,7 @@ func (s *Server) addBeside(w http.ResponseWriter, r *http.Request, p place) {
 		return // the client has gone
 	}
 	var wanted corev1.Pod
-	if _, _, err := scheme.Codecs.UniversalDeserializer().Decode(text, nil, &wanted); err != nil {
+	if _, _, err := core.UniversalDeserializer().Decode(text, nil, &wanted); err != nil {
 		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error())
 		return
 	}
