@@ -50,7 +50,7 @@ func TestAnotherVersion(t *testing.T) {
 
 // ofBefore are pages that name versions of before: those that people come from, and the one
 // with which a figure was measured.
-var ofBefore = map[string]bool{"docs/upgrade.md": true, "docs/measured.md": true}
+var ofBefore = map[string]bool{"docs/upgrade.md": true, "docs/measured.md": true, "docs/pictures/figures.yaml": true}
 
 // published are the files that tell somebody which version they get. Others may name a
 // version that happens to be the same.
