@@ -235,6 +235,7 @@ var table = []Mesh{
 		Checked: "2.14.3",
 		Sources: []string{
 			"https://github.com/kumahq/kuma/blob/v2.14.3/pkg/plugins/runtime/k8s/webhooks/injector/injector.go",
+			"https://github.com/kumahq/kuma/blob/v2.14.3/pkg/plugins/runtime/k8s/util/names.go",
 			"https://github.com/kumahq/kuma/blob/v2.14.3/UPGRADE.md",
 		},
 		Annotation: "kuma.io/sidecar-injected",

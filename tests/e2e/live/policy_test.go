@@ -1,0 +1,261 @@
+package live
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admission/v1"
+	registrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/jobmesh/jobmesh/tests/e2e/cluster"
+	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
+)
+
+// policyLimit is how long the API server may take to notice a policy.
+const policyLimit = 2 * time.Minute
+
+// TestPolicy: the chart jobmesh-policy, as make build packs it, on a real API server, with a webhook that puts a proxy
+// into pods as Istio's does.
+func TestPolicy(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	found, err := programs.Provide(ctx, "../cluster", os.Stderr)
+	require.NoError(t, err)
+	program, err := found.Find("kubectl")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	audit := filepath.Join(dir, "audit.log")
+	kubeconfig, stop, err := cluster.StartAPI(ctx, cluster.Options{
+		Programs: found, Dir: filepath.Join(dir, "cluster"), Logs: filepath.Join(dir, "logs"), Progress: os.Stderr,
+	}, audit)
+	require.NoError(t, err)
+	defer stop()
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	require.NoError(t, err)
+	client, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	p := policyTest{ctx, client, func(stdin string, arguments ...string) (string, string, error) {
+		cmd := exec.CommandContext(ctx, program, arguments...)
+		cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "KUBECACHEDIR="+filepath.Join(dir, "cache"))
+		var out, errs bytes.Buffer
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+		err := cmd.Run()
+		return out.String(), errs.String(), err
+	}}
+	for name, label := range map[string]string{"shop": "enabled", "other": "no"} {
+		_, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"jobmesh.dev/inject": label}},
+		}, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	policies := policyChart(t)
+	_, stderr, err := p.kubectl(policies, "apply", "-f", "-")
+	require.NoError(t, err, stderr)
+	require.Empty(t, stderr, "a warning of the API server")
+	p.injector(t)
+	p.await(t, "the policies and the webhook", func() bool {
+		pod, err := p.create(p.pod("probe"), metav1.DryRunAll)
+		return err == nil && pod.Spec.Containers[0].Command[0] == "/jobmesh/jobmesh-wrap" && len(pod.Spec.InitContainers) == 2
+	})
+	// The API server takes up this kind of policy by itself.
+	p.await(t, "a warning", func() bool {
+		_, stderr, err := p.kubectl(twoContainers, "apply", "--dry-run=server", "-n", "shop", "-f", "-")
+		return err == nil && strings.HasPrefix(stderr, "Warning: ")
+	})
+
+	t.Run("a pod of a Job", func(t *testing.T) {
+		pod, err := p.create(p.pod("job"))
+		require.NoError(t, err)
+		require.Equal(t, []string{"/jobmesh/jobmesh-wrap", "--stop-when=success", "--", "/app"}, pod.Spec.Containers[0].Command)
+		require.Equal(t, "istio-proxy", pod.Annotations["jobmesh.dev/native"])
+		require.Len(t, pod.Spec.Containers, 1)
+		require.Equal(t, []string{"istio-init", "istio-proxy"}, []string{pod.Spec.InitContainers[0].Name, pod.Spec.InitContainers[1].Name})
+		proxy := pod.Spec.InitContainers[1]
+		require.Equal(t, corev1.ContainerRestartPolicyAlways, *proxy.RestartPolicy)
+		require.EqualValues(t, 120, proxy.StartupProbe.FailureThreshold)
+		require.Equal(t, proxy.ReadinessProbe.HTTPGet, proxy.StartupProbe.HTTPGet)
+		require.Regexp(t, `@sha256:[0-9a-f]{64}$`, pod.Spec.Volumes[0].Image.Reference)
+	})
+	t.Run("another namespace", func(t *testing.T) {
+		pod := p.pod("job")
+		pod.Namespace = "other"
+		made, err := p.create(pod)
+		require.NoError(t, err)
+		require.Equal(t, []string{"/app"}, made.Spec.Containers[0].Command)
+	})
+	t.Run("beyond what an expression may cost", func(t *testing.T) {
+		pod := p.pod("huge")
+		pod.Annotations = map[string]string{"jobmesh.dev/containers": "all"}
+		for n, first := range map[int]string{1: "/jobmesh/jobmesh-wrap", 1000: "/app"} {
+			huge := pod.DeepCopy()
+			for i := range n {
+				huge.Spec.Containers = append(huge.Spec.Containers, corev1.Container{Name: fmt.Sprint("c", i), Image: "i", Command: []string{"/x"}})
+			}
+			made, err := p.create(huge, metav1.DryRunAll)
+			require.NoError(t, err)
+			require.Equal(t, first, made.Spec.Containers[0].Command[0], n)
+		}
+	})
+	t.Run("warnings, and nothing that Git does not have", func(t *testing.T) {
+		for _, manifest := range []string{twoContainers, cronJob} {
+			_, stderr, err := p.kubectl(manifest, "apply", "-n", "shop", "-f", "-")
+			require.NoError(t, err, stderr)
+			if manifest == twoContainers {
+				require.Regexp(t, `(?m)^Warning: .*JM101: .* a, b do the work; annotate the pod template with jobmesh\.dev/containers`, stderr)
+			} else {
+				require.Empty(t, stderr)
+			}
+			out, stderr, err := p.kubectl(manifest, "diff", "-n", "shop", "-f", "-")
+			require.NoError(t, err, stderr)
+			require.Empty(t, out)
+		}
+	})
+	t.Run("the audit log", func(t *testing.T) {
+		left := []byte(`"jobmesh-tell/left":"JM101: `)
+		p.await(t, string(left), func() bool {
+			log, err := os.ReadFile(audit)
+			return err == nil && bytes.Contains(log, left)
+		})
+	})
+	t.Run("upgrade and removal leave pods alone", func(t *testing.T) {
+		before, err := client.CoreV1().Pods("shop").Get(ctx, "job", metav1.GetOptions{})
+		require.NoError(t, err)
+		_, stderr, err := p.kubectl(policyChart(t, "--set", "nativize=false"), "apply", "-f", "-")
+		require.NoError(t, err, stderr)
+		_, stderr, err = p.kubectl(policies, "delete", "-f", "-")
+		require.NoError(t, err, stderr)
+		after, err := client.CoreV1().Pods("shop").Get(ctx, "job", metav1.GetOptions{})
+		require.NoError(t, err)
+		require.Equal(t, before.ResourceVersion, after.ResourceVersion)
+		p.await(t, "a pod as it is written", func() bool {
+			pod, err := p.create(p.pod("probe"), metav1.DryRunAll)
+			return err == nil && pod.Spec.Containers[0].Command[0] == "/app" && len(pod.Spec.Containers) == 2
+		})
+	})
+}
+
+// policyTest is a real API server and its client.
+type policyTest struct {
+	ctx     context.Context
+	client  kubernetes.Interface
+	kubectl func(stdin string, arguments ...string) (stdout, stderr string, err error)
+}
+
+// policyChart is the packed chart, printed by Helm.
+func policyChart(t *testing.T, arguments ...string) string {
+	t.Helper()
+	or := func(variable, fallback string) string {
+		if value := os.Getenv(variable); value != "" {
+			return value
+		}
+		return filepath.Join("..", "..", "..", fallback)
+	}
+	archives, err := filepath.Glob(filepath.Join(or("JOBMESH_DIST", "dist"), "charts", "jobmesh-policy-*.tgz"))
+	require.NoError(t, err)
+	require.Len(t, archives, 1, "make build")
+	out, err := exec.Command(or("JOBMESH_HELM4", "bin/helm4"), append([]string{"template", "jobmesh", archives[0]}, arguments...)...).Output()
+	require.NoError(t, err)
+	return string(out)
+}
+
+// pod is one of a Job, of which nothing else is there.
+func (p policyTest) pod(name string) *corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", OwnerReferences: []metav1.OwnerReference{
+		{APIVersion: "batch/v1", Kind: "Job", Name: "j", UID: "u", Controller: new(true)},
+	}}}
+	pod.Spec = corev1.PodSpec{RestartPolicy: corev1.RestartPolicyOnFailure, Containers: []corev1.Container{{Name: "main", Image: "i", Command: []string{"/app"}}}}
+	return pod
+}
+
+func (p policyTest) create(pod *corev1.Pod, dryRun ...string) (*corev1.Pod, error) {
+	return p.client.CoreV1().Pods(pod.Namespace).Create(p.ctx, pod, metav1.CreateOptions{DryRun: dryRun})
+}
+
+func (p policyTest) await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	require.Eventually(t, holds, policyLimit, 50*time.Millisecond, what)
+}
+
+// injector is a webhook that adds an init container and a proxy, as Istio's does to a pod that is not native.
+func (p policyTest) injector(t *testing.T) {
+	t.Helper()
+	server := httptest.NewTLSServer(http.HandlerFunc(inject))
+	t.Cleanup(server.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	webhook := registrationv1.MutatingWebhook{
+		Name: "proxy.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: new(registrationv1.SideEffectClassNone),
+		ClientConfig:      registrationv1.WebhookClientConfig{URL: new(server.URL), CABundle: ca},
+		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "shop"}},
+		Rules: []registrationv1.RuleWithOperations{{
+			Operations: []registrationv1.OperationType{registrationv1.Create},
+			Rule:       registrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+		}},
+	}
+	_, err := p.client.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(p.ctx, &registrationv1.MutatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "proxy"}, Webhooks: []registrationv1.MutatingWebhook{webhook},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+}
+
+const proxyPatch = `[
+  {"op": "add", "path": "/spec/initContainers", "value": [{"name": "istio-init", "image": "i"}]},
+  {"op": "add", "path": "/spec/containers/-", "value": {"name": "istio-proxy", "image": "i", "readinessProbe": {"httpGet": {"path": "/healthz/ready", "port": 15021}}}}
+]`
+
+func inject(w http.ResponseWriter, r *http.Request) {
+	var review admissionv1.AdmissionReview
+	if err := json.NewDecoder(r.Body).Decode(&review); err != nil || review.Request == nil {
+		http.Error(w, "no review", http.StatusBadRequest)
+		return
+	}
+	review.Response = &admissionv1.AdmissionResponse{
+		UID: review.Request.UID, Allowed: true, Patch: []byte(proxyPatch), PatchType: new(admissionv1.PatchTypeJSONPatch),
+	}
+	review.Request = nil
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(review) // the API server says what it did not get
+}
+
+const twoContainers = `
+apiVersion: batch/v1
+kind: Job
+metadata: {name: two}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - {name: a, image: i, command: [/a]}
+        - {name: b, image: i, command: [/b]}
+`
+
+const cronJob = `
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: "0 3 * * *"
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: OnFailure
+          containers:
+            - {name: report, image: i, command: [/report]}
+`
