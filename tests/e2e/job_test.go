@@ -63,6 +63,23 @@ func (s space) awaitJob(name string, until func(*batchv1.Job) bool) (*batchv1.Jo
 	return event.Object.(*batchv1.Job), nil
 }
 
+// assertStaysActive holds when a Job whose command has ended, beside a proxy that has not, stays active for as long as
+// anybody looks. It returns the Job's pod.
+func (s space) assertStaysActive(t *testing.T, name, proxy string) *corev1.Pod {
+	t.Helper()
+	s.podWhen(t, name, "its command has ended", func(pod *corev1.Pod) bool {
+		return container(pod, "main").State.Terminated != nil && container(pod, proxy).State.Running != nil
+	})
+	time.Sleep(watched)
+	job, err := s.client.BatchV1().Jobs(s.name).Get(s.ctx, name, metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Empty(t, outcome(job))
+	assert.EqualValues(t, 1, job.Status.Active)
+	pod := s.pod(t, name)
+	assert.NotNil(t, container(pod, proxy).State.Running)
+	return pod
+}
+
 // outcome is Complete, Failed or, while the Job is active, nothing.
 func outcome(job *batchv1.Job) batchv1.JobConditionType {
 	for _, condition := range job.Status.Conditions {
@@ -103,6 +120,15 @@ func (s space) podWhen(t *testing.T, job, reason string, until func(*corev1.Pod)
 		return true
 	}, jobLimit, 100*time.Millisecond, "pod of job %s: %s", job, reason)
 	return found
+}
+
+// awaitNoPods returns when nothing is left of the pods of the space.
+func (s space) awaitNoPods(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		pods, err := s.client.CoreV1().Pods(s.name).List(s.ctx, metav1.ListOptions{})
+		return err == nil && len(pods.Items) == 0
+	}, jobLimit, 100*time.Millisecond, "the pod is gone")
 }
 
 // container is the status of a container or native sidecar.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -113,10 +112,7 @@ func TestDeadline(t *testing.T) {
 	ended := s.ended(t, "late")
 	assert.Equal(t, batchv1.JobFailed, outcome(ended))
 	assert.Equal(t, batchv1.JobReasonDeadlineExceeded, reason(ended))
-	require.Eventually(t, func() bool {
-		pods, err := s.client.CoreV1().Pods(s.name).List(s.ctx, metav1.ListOptions{})
-		return err == nil && len(pods.Items) == 0
-	}, jobLimit, 100*time.Millisecond, "the pod is gone")
+	s.awaitNoPods(t)
 }
 
 // reason is why a Job has ended the way it has.

@@ -25,6 +25,7 @@ import (
 const (
 	repository = "../.."
 	sandboxDir = "/run/jobmesh-e2e"
+	clusterDir = sandboxDir + "/cluster"
 )
 
 // scenariosAtOnce is more than there are processors, because they mostly wait. "go test -parallel" overrules it.
@@ -76,6 +77,9 @@ func enterSandbox(ctx context.Context) (int, error) {
 	if _, err := programs.ProvideHelpers(ctx, "helpers", os.Stderr); err != nil {
 		return 0, err
 	}
+	if _, err := programs.ProvideMeshes(ctx, "meshes", os.Stderr); err != nil {
+		return 0, err
+	}
 	if _, err := envoy.Provide(ctx, os.Stderr); err != nil {
 		return 0, err
 	}
@@ -103,7 +107,7 @@ func runInSandbox(ctx context.Context, m *testing.M, given settings.Settings) (i
 	}
 	given.Kubeconfig, err = cluster.Start(ctx, cluster.Options{
 		Programs:       found,
-		Dir:            filepath.Join(sandboxDir, "cluster"),
+		Dir:            clusterDir,
 		Logs:           given.Logs,
 		Cgroup:         sandbox.Cgroup(),
 		NodeName:       sandbox.Hostname,
@@ -154,5 +158,13 @@ func runTests(
 		}
 	}
 	code = m.Run()
-	return code, errors.Join(times.print(os.Stdout), context.Cause(ctx))
+	if code == 0 {
+		err = shown.settle(resultsFile, sandbox.Inside() && wholeRun(), given.AllMeshes)
+	}
+	return code, errors.Join(err, times.print(os.Stdout), context.Cause(ctx))
+}
+
+// wholeRun says whether the run is of all tests.
+func wholeRun() bool {
+	return flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.skip").Value.String() == ""
 }

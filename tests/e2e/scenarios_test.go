@@ -11,6 +11,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jobmesh/jobmesh/tests/e2e/results"
 )
 
 // What proxies are asked before and while a command runs.
@@ -22,31 +24,26 @@ var readyURL = map[string]string{
 // needsProxy is a script that fails where the proxy does not answer as ready.
 func needsProxy(mesh string) string { return "wget -q -O /dev/null " + readyURL[mesh] }
 
+// watched is how long a Job is looked at that must not end. Its command has ended before.
+const watched = 10 * time.Second
+
 // slow is a proxy that a command must be made to wait for.
 const slow = time.Second
 
 // The problem: the command has ended, the proxy has not, and the Job stays active for as long as anybody looks.
 func TestUnwrappedJobStaysActive(t *testing.T) {
 	t.Parallel()
-	const watched = 10 * time.Second
 	for name := range readyURL {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if name == "linkerd" {
+				showsStandIn(t, "Linkerd", false, results.Result{Shows: hangs})
+			}
 			s := newSpace(t, mesh{name: name})
 			s.release(t, "hangs", []string{"true"}, values{"jobmesh": s.jobmesh(values{"enabled": false})})
 
-			pod := s.podWhen(t, "hangs", "its command has ended", func(pod *corev1.Pod) bool {
-				return container(pod, "main").State.Terminated != nil && container(pod, name+"-proxy").State.Running != nil
-			})
+			pod := s.assertStaysActive(t, "hangs", name+"-proxy")
 			assert.Zero(t, terminated(t, pod, "main").ExitCode)
-
-			time.Sleep(watched)
-			job, err := s.client.BatchV1().Jobs(s.name).Get(s.ctx, "hangs", metav1.GetOptions{})
-			require.NoError(t, err)
-			assert.Empty(t, outcome(job))
-			assert.EqualValues(t, 1, job.Status.Active)
-			assert.NotNil(t, container(s.pod(t, "hangs"), name+"-proxy").State.Running)
-
 			seen, err := s.output("", s.kubectl, "get", "pods", "--namespace", s.name)
 			require.NoError(t, err)
 			assert.Regexp(t, `1/2 +NotReady`, seen)
@@ -77,6 +74,9 @@ func TestWrappedJobCompletes(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if test.mesh.name == "linkerd" {
+				showsStandIn(t, "Linkerd", test.mesh.native, results.Result{Delivery: test.delivery, By: string(byChart), Shows: completes})
+			}
 			test.mesh.readyAfter = slow
 			s := newSpace(t, test.mesh)
 			v := values{"jobmesh": s.jobmesh(values{"delivery": test.delivery})}
@@ -127,6 +127,7 @@ func TestFailedJobKeepsItsCode(t *testing.T) {
 	} {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
+			showsStandIn(t, "Linkerd", false, results.Result{Delivery: "initContainer", By: string(byChart), Shows: ends(code)})
 			s := newSpace(t, mesh{name: "linkerd"})
 			s.release(t, "fails", shell(script), nil)
 
@@ -141,6 +142,7 @@ func TestFailedJobKeepsItsCode(t *testing.T) {
 // With restartPolicy OnFailure the kubelet starts the command again beside the same proxy, which must still be there.
 func TestRestartedCommandKeepsTheProxy(t *testing.T) {
 	t.Parallel()
+	showsStandIn(t, "Linkerd", false, results.Result{Delivery: "initContainer", By: string(byChart), Shows: "`OnFailure`: started again in its pod"})
 	s := newSpace(t, mesh{name: "linkerd", readyAfter: slow})
 	s.release(t, "restarts", shell(needsProxy("linkerd")+"; test -e /scratch/tried || { touch /scratch/tried; exit 7; }"),
 		values{"restartPolicy": "OnFailure", "backoffLimit": 3})
@@ -191,10 +193,7 @@ func TestDeletedJobIsAskedToStop(t *testing.T) {
 
 			require.NoError(t, s.run("", s.kubectl, "delete", "job", "deleted", "--namespace", s.name, "--wait=false"))
 			awaitLine(t, lines, "asked to stop", jobLimit)
-			require.Eventually(t, func() bool {
-				pods, err := s.client.CoreV1().Pods(s.name).List(s.ctx, metav1.ListOptions{})
-				return err == nil && len(pods.Items) == 0
-			}, jobLimit, 100*time.Millisecond, "the pod is gone")
+			s.awaitNoPods(t)
 		})
 	}
 }

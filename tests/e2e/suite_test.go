@@ -205,7 +205,12 @@ type space struct {
 // newSpace makes a namespace and waits until pods can be made in it. It is deleted after the test.
 func newSpace(t *testing.T, m mesh) space {
 	t.Helper()
-	namespace, err := the.client.CoreV1().Namespaces().Create(the.ctx, the.namespace(m), metav1.CreateOptions{})
+	return newSpaceOf(t, the.namespace(m))
+}
+
+func newSpaceOf(t *testing.T, wanted *corev1.Namespace) space {
+	t.Helper()
+	namespace, err := the.client.CoreV1().Namespaces().Create(the.ctx, wanted, metav1.CreateOptions{})
 	require.NoError(t, err)
 	s := space{the, namespace.Name}
 	t.Cleanup(func() {

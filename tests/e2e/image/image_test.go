@@ -3,10 +3,13 @@ package image_test
 import (
 	"archive/tar"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -51,6 +54,36 @@ func TestImageOfAProgram(t *testing.T) {
 	content, err := os.ReadFile(program)
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"pause": string(content)}, files(t, img))
+}
+
+// Several files, under other names or under their own, a program with what it is linked with, and links.
+func TestImageOfContents(t *testing.T) {
+	dir := t.TempDir()
+	plain := filepath.Join(dir, "plain.json")
+	require.NoError(t, os.WriteFile(plain, []byte("{}"), 0o644))
+	matching, err := image.Matching(filepath.Join(dir, "*.json"))
+	require.NoError(t, err)
+	shell, err := exec.LookPath("sh")
+	require.NoError(t, err)
+	img, err := image.Of(image.Contents{
+		Programs: map[string]string{"bin/program": lister(t), "bin/sh": shell},
+		Files:    matching,
+		Links:    map[string]string{"bin/other": "program"},
+	}, v1.Config{User: "1337:1337"})
+	require.NoError(t, err)
+	config, err := img.ConfigFile()
+	require.NoError(t, err)
+	assert.Equal(t, "1337:1337", config.Config.User)
+
+	found := files(t, img)
+	assert.Equal(t, "{}", found[strings.TrimPrefix(plain, "/")])
+	assert.Equal(t, "-> program", found["bin/other"])
+	assert.Contains(t, found, "bin/program")
+	libraries := slices.DeleteFunc(slices.Collect(maps.Keys(found)), func(name string) bool { return !strings.Contains(name, ".so") })
+	assert.NotEmpty(t, libraries, "the shell of this machine is linked with something")
+
+	_, err = image.Of(image.Contents{Files: map[string]string{"lost": filepath.Join(dir, "lost")}}, v1.Config{})
+	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
 func TestImageOfAShell(t *testing.T) {

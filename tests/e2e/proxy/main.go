@@ -1,10 +1,11 @@
-// Proxy stands in for the sidecar proxies of Linkerd and Istio, whose own images the tests cannot rely on to be
-// reachable. It proxies nothing. It keeps to the admin contract that a Job depends on: how such a proxy says that it is
+// Proxy stands in for the sidecar proxies of Linkerd, Istio, Kuma and Consul, whose own images the tests cannot rely on to
+// be reachable. It proxies nothing. It keeps to the admin contract that a Job depends on: how such a proxy says that it is
 // ready, how it is asked to stop, which requests it refuses, and that it never ends otherwise.
 //
 //	proxy -mesh linkerd -ready-after 300ms
 //
-// Linkerd: linkerd2-proxy, linkerd/app/admin/src/server.rs. Istio: pilot/cmd/pilot-agent/status/server.go.
+// Linkerd: linkerd2-proxy, linkerd/app/admin/src/server.rs. Istio: pilot/cmd/pilot-agent/status/server.go. Kuma: as kuma-dp
+// 2.11.18 was measured to behave with its Envoy. Consul: as consul-dataplane 2.0.1 was, without a shutdown grace period.
 package main
 
 import (
@@ -17,17 +18,18 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// drain is how long an answered stop request leaves open connections; both proxies let go of idle ones at once.
+// drain is how long an answered stop request leaves open connections; the proxies let go of idle ones at once.
 const drain = time.Second
 
 // linkerdShutdown is the variable by which Linkerd's injector turns on the stop request; it is off since 2.16.
 const linkerdShutdown = "LINKERD2_PROXY_SHUTDOWN_ENDPOINT_ENABLED"
 
-// admin is what both proxies have in common.
+// admin is what the proxies have in common.
 type admin struct {
 	readyAt time.Time
 	stop    func()
@@ -37,6 +39,8 @@ type admin struct {
 var servers = map[string]func(admin) map[int]http.Handler{
 	"linkerd": linkerd,
 	"istio":   istio,
+	"kuma":    kuma,
+	"consul":  consul,
 }
 
 func linkerd(a admin) map[int]http.Handler {
@@ -61,6 +65,34 @@ func istio(a admin) map[int]http.Handler {
 	envoy := http.NewServeMux()
 	envoy.HandleFunc("GET /healthz/ready", a.ready)
 	return map[int]http.Handler{15020: agent, 15021: envoy}
+}
+
+// kuma has a reporter that says from its first moment on that all is ready, whatever Envoy does.
+func kuma(a admin) map[int]http.Handler {
+	envoy := http.NewServeMux()
+	envoy.HandleFunc("GET /ready", a.ready)
+	envoy.HandleFunc("POST /quitquitquit", func(w http.ResponseWriter, r *http.Request) { a.shutdown(w, r, "OK\n") })
+	reporter := http.NewServeMux()
+	reporter.HandleFunc("GET /ready", answer("READY"))
+	return map[int]http.Handler{9901: envoy, 9902: reporter}
+}
+
+// consul takes any method, and a request that comes before its Envoy is there: it answers as always, and nothing ends it
+// any more.
+func consul(a admin) map[int]http.Handler {
+	envoy := http.NewServeMux()
+	envoy.HandleFunc("GET /ready", a.ready)
+	lifecycle := http.NewServeMux()
+	var deaf atomic.Bool
+	lifecycle.HandleFunc("/graceful_shutdown", func(w http.ResponseWriter, r *http.Request) {
+		if time.Now().Before(a.readyAt) {
+			deaf.Store(true)
+		}
+		if !deaf.Load() {
+			a.shutdown(w, r, "")
+		}
+	})
+	return map[int]http.Handler{19000: envoy, 20600: lifecycle}
 }
 
 func (a admin) ready(w http.ResponseWriter, _ *http.Request) {
@@ -99,7 +131,7 @@ func environment(w http.ResponseWriter, r *http.Request) {
 }
 
 func main() {
-	mesh := flag.String("mesh", "linkerd", "whose contract to keep: linkerd or istio")
+	mesh := flag.String("mesh", "linkerd", "whose contract to keep: linkerd, istio, kuma or consul")
 	readyAfter := flag.Duration("ready-after", 0, "how long it answers 503 first")
 	flag.Parse()
 	if err := run(allAddresses, *mesh, *readyAfter); err != nil {

@@ -76,6 +76,27 @@ func TestAdminContract(t *testing.T) {
 		"istio obeys its own pod only": {
 			mesh: "istio", ask: question{method: "POST", path: "/quitquitquit", port: 15020, from: elsewhere}, status: 403,
 		},
+		"kuma's reporter is ready at once": {
+			mesh: "kuma", notReady: true, ask: question{method: "GET", path: "/ready", port: 9902}, status: 200, body: "READY",
+		},
+		"kuma's Envoy is not": {
+			mesh: "kuma", notReady: true, ask: question{method: "GET", path: "/ready", port: 9901}, status: 503,
+		},
+		"kuma stops": {
+			mesh: "kuma", ask: question{method: "POST", path: "/quitquitquit", port: 9901}, status: 200, body: "OK\n", stops: true,
+		},
+		"consul is not ready at first": {
+			mesh: "consul", notReady: true, ask: question{method: "GET", path: "/ready", port: 19000}, status: 503,
+		},
+		"consul stops": {
+			mesh: "consul", ask: question{method: "POST", path: "/graceful_shutdown", port: 20600}, status: 200, stops: true,
+		},
+		"consul obeys a GET too": {
+			mesh: "consul", ask: question{method: "GET", path: "/graceful_shutdown", port: 20600}, status: 200, stops: true,
+		},
+		"consul does not stop before it is ready": {
+			mesh: "consul", notReady: true, ask: question{method: "POST", path: "/graceful_shutdown", port: 20600}, status: 200,
+		},
 		"istio's Envoy is not the one to stop": {
 			mesh: "istio", ask: question{method: "POST", path: "/quitquitquit", port: 15021}, status: 404,
 		},
@@ -137,5 +158,5 @@ func TestRunEndsWhenAskedTo(t *testing.T) {
 }
 
 func TestUnknownMesh(t *testing.T) {
-	assert.EqualError(t, run("127.15.20.1", "consul", 0), "-mesh consul: not known")
+	assert.EqualError(t, run("127.15.20.1", "nobody", 0), "-mesh nobody: not known")
 }

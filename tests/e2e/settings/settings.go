@@ -18,6 +18,7 @@ type Settings struct {
 	Kubeconfig string // KUBECONFIG: another cluster than one of its own
 	Registry   string // JOBMESH_E2E_REGISTRY: HOST[:PORT][/PREFIX] that this cluster pulls from, and this machine pushes to
 	Logs       string // JOBMESH_E2E_LOGS: a folder to keep the logs of its own cluster in
+	AllMeshes  bool   // MESHES=all: every combination beside real meshes, not only those of each run
 }
 
 // Hinted is an error with something to do about it.
@@ -57,8 +58,11 @@ func Read(getenv func(string) string, root string) (Settings, error) {
 		Kubeconfig: getenv("KUBECONFIG"),
 		Registry:   getenv("JOBMESH_E2E_REGISTRY"),
 		Logs:       getenv("JOBMESH_E2E_LOGS"),
+		AllMeshes:  getenv("MESHES") == "all",
 	}
 	switch {
+	case getenv("MESHES") != "" && !s.AllMeshes:
+		return s, Hinted{fmt.Errorf("MESHES=%s: not a set of tests", getenv("MESHES")), "MESHES=all, or nothing"}
 	case s.Kubeconfig != "" && s.Registry == "":
 		return s, Hinted{
 			errors.New("cluster of KUBECONFIG: no registry is named that it pulls from"),

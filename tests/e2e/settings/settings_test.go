@@ -61,6 +61,11 @@ func TestEnvironment(t *testing.T) {
 			wrong: "registry of JOBMESH_E2E_REGISTRY: no cluster is named that pulls from it",
 			hint:  "set KUBECONFIG",
 		},
+		"a set of tests that is not one": {
+			goos: linux, euid: root, env: map[string]string{"MESHES": "istio"},
+			wrong: "MESHES=istio: not a set of tests",
+			hint:  "MESHES=all, or nothing",
+		},
 		"nothing built":     {goos: linux, euid: root, remove: "dist/oci", wrong: "no such file", hint: "make build"},
 		"no chart packaged": {goos: linux, euid: root, remove: "dist/charts", wrong: "want one file", hint: "make build"},
 		"no helm":           {goos: linux, euid: root, remove: "bin/helm4", wrong: "helm4", hint: "make e2e, or set JOBMESH_HELM4"},

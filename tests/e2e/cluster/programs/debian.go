@@ -19,6 +19,7 @@ var debianPackages = []debianPackage{
 	{"pkg-config", "/usr/bin/pkg-config"},                   //
 	{"containernetworking-plugins", CNIPlugins + "/bridge"}, // to run pods
 	{"nftables", "nft"},                                     // to run kube-proxy
+	{"iptables", IPTables},                                  // for Istio's init container
 	{"pgbouncer", PgBouncer},                                // to run beside a Job
 	{"busybox-static", Busybox},                             // to put a shell into images
 	{"python3-pip", "pip3"},                                 // to fetch Envoy
@@ -40,6 +41,9 @@ const (
 	CNIPlugins = "/usr/lib/cni"
 	Busybox    = "/bin/busybox"
 	PgBouncer  = "/usr/sbin/pgbouncer"
+	// IPTables is the program behind iptables, ip6tables and those that save and restore; it loads the modules.
+	IPTables        = "/usr/sbin/xtables-nft-multi"
+	IPTablesModules = "/usr/lib/*/xtables/lib*.so"
 )
 
 // InstallPackages installs the Debian packages that are missing. It needs root.

@@ -1,6 +1,6 @@
-// Package programs provides the programs of the test cluster, and proxies that run in it. They are compiled from Go modules that pin them, once:
-// the results are kept in the user's cache, under a key made of everything that goes into them, so that a change of
-// version never meets a stale program.
+// Package programs provides the programs of the test cluster, and those of proxies and service meshes that run in it. They
+// are compiled from Go modules that pin them, once: the results are kept in the user's cache, under a key made of everything
+// that goes into them, so that a change of version never meets a stale program.
 package programs
 
 import (
@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -20,16 +21,19 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/cache"
 )
 
-// source is one project whose programs are built together: those tools of a go.mod that come from the project's module.
+// source is one project whose programs are built together: those tools of a go.mod that come from the project's module, or
+// from the go.mod's own.
 type source struct {
 	name            string
 	dir             string // holds the go.mod that pins the programs by its tool directives
 	module          string // whose version is the programs' version
+	only            string // the one tool that is built, where others want other flags
 	versionVariable string // what the linker sets to the version, if anything
 	tags            string
 	ldflags         string
 	cgo             string
 	rename          map[string]string // programs whose package has another name
+	files           map[string]string // what is copied out of the module, a file or a folder, and its name beside the programs
 }
 
 // sources are small before large, so that a broken toolchain shows early.
@@ -78,6 +82,43 @@ const (
 	AlloyDBAuthProxy = "alloydb-auth-proxy"
 )
 
+// meshes are service meshes with their control planes, and the Helm charts that install them.
+var meshes = []source{
+	{
+		name: "istiod", dir: "istio", module: istioModule, only: istioModule + "/pilot/cmd/" + PilotDiscovery,
+		tags: "disable_pgv", cgo: "0",
+		files: map[string]string{
+			"VERSION":               "VERSION",
+			"manifests/charts/base": filepath.Join(Charts, "base"),
+			"manifests/charts/istio-control/istio-discovery": filepath.Join(Charts, "istiod"),
+			"tools/packaging/common/envoy_bootstrap.json":    EnvoyTemplate,
+		},
+	},
+	{ // the tag leaves out what only the control plane needs
+		name: "istio-proxy", dir: "istio", module: istioModule, only: istioModule + "/pilot/cmd/" + PilotAgent,
+		tags: "agent,disable_pgv,grpcnotrace,retrynotrace", cgo: "0",
+	},
+	{
+		name: "istio-cni", dir: "istio", module: istioModule, only: istioModule + "/cni/cmd/" + IstioCNI,
+		tags: "disable_pgv", cgo: "0",
+	},
+	{
+		name: "dapr", dir: "dapr", module: "github.com/dapr/dapr", versionVariable: "github.com/dapr/dapr/pkg/buildinfo.version", cgo: "0",
+		files: map[string]string{"charts/dapr": filepath.Join(Charts, "dapr")},
+	},
+}
+
+const istioModule = "istio.io/istio"
+
+// The names of the meshes' programs, and what is beside them.
+const (
+	PilotDiscovery = "pilot-discovery"
+	PilotAgent     = "pilot-agent"
+	IstioCNI       = "istio-cni"
+	EnvoyTemplate  = "envoy_bootstrap.json" // with which Istio's agent starts its Envoy
+	Charts         = "charts"               // the folder of charts
+)
+
 // Dirs are the folders that hold the programs, for PATH.
 type Dirs []string
 
@@ -96,6 +137,21 @@ func (d Dirs) Find(program string) (string, error) {
 	return "", fmt.Errorf("%s: not among the programs in %s", program, strings.Join(d, ", "))
 }
 
+// Beside returns the full name of what is in a folder of the programs, a file or a folder.
+func (d Dirs) Beside(name string) (string, error) {
+	for _, dir := range d {
+		if file := filepath.Join(dir, name); exists(file) {
+			return file, nil
+		}
+	}
+	return "", fmt.Errorf("%s: not beside the programs in %s", name, strings.Join(d, ", "))
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
 func isExecutable(file string) bool {
 	info, err := os.Stat(file)
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
@@ -110,6 +166,11 @@ func Provide(ctx context.Context, root string, progress io.Writer) (Dirs, error)
 // ProvideHelpers does the same for the proxies that run beside the Jobs.
 func ProvideHelpers(ctx context.Context, root string, progress io.Writer) (Dirs, error) {
 	return provide(ctx, root, helpers, progress)
+}
+
+// ProvideMeshes does the same for service meshes.
+func ProvideMeshes(ctx context.Context, root string, progress io.Writer) (Dirs, error) {
+	return provide(ctx, root, meshes, progress)
 }
 
 func provide(ctx context.Context, root string, sources []source, progress io.Writer) (Dirs, error) {
@@ -136,7 +197,10 @@ func (s source) provide(ctx context.Context, moduleDir string, kept cache.Dir, p
 	name := fmt.Sprintf("%s-%s-%s", s.name, recipe.version, recipe.key)
 	return kept.Folder(name, func(folder string) error {
 		fmt.Fprintf(progress, "e2e: building %s %s into %s, once\n", s.name, recipe.version, filepath.Join(string(kept), name))
-		return s.build(ctx, moduleDir, folder, recipe.arguments, progress)
+		if err := s.build(ctx, moduleDir, folder, recipe.arguments, progress); err != nil {
+			return err
+		}
+		return s.copyFiles(ctx, moduleDir, folder)
 	})
 }
 
@@ -165,7 +229,54 @@ func (s source) recipe(moduleDir string) (recipe, error) {
 		return recipe{}, fmt.Errorf("go.mod requires no %s", s.module)
 	}
 	arguments := s.arguments(file, version)
-	return recipe{version, arguments, key(gomod, gosum, arguments, s.cgo)}, nil
+	more, err := ownCode(moduleDir, file)
+	if err != nil {
+		return recipe{}, err
+	}
+	for from, to := range s.files {
+		more = append(more, from+" "+to)
+	}
+	slices.Sort(more)
+	return recipe{version, arguments, key(gomod, gosum, arguments, s.cgo, more...)}, nil
+}
+
+// ownCode is the code of the tools that are packages of the go.mod's own module.
+func ownCode(moduleDir string, file *modfile.File) ([]string, error) {
+	var code []string
+	for _, tool := range file.Tool {
+		dir, own := strings.CutPrefix(tool.Path, file.Module.Mod.Path+"/")
+		if !own {
+			continue
+		}
+		sources, err := filepath.Glob(filepath.Join(moduleDir, dir, "*.go"))
+		if err != nil {
+			return nil, err
+		}
+		for _, source := range sources {
+			content, err := os.ReadFile(source)
+			if err != nil {
+				return nil, err
+			}
+			code = append(code, string(content))
+		}
+	}
+	return code, nil
+}
+
+// ModuleVersion is the version of a module that a go.mod requires.
+func ModuleVersion(gomod, module string) (string, error) {
+	content, err := os.ReadFile(gomod)
+	if err != nil {
+		return "", err
+	}
+	file, err := modfile.Parse(gomod, content, nil)
+	if err != nil {
+		return "", err
+	}
+	if version := requiredVersion(file, module); version != "" {
+		return version, nil
+	}
+	return "", fmt.Errorf("%s requires no %s", gomod, module)
 }
 
 func requiredVersion(file *modfile.File, module string) string {
@@ -187,19 +298,26 @@ func (s source) arguments(file *modfile.File, version string) []string {
 	}
 	arguments := []string{"-trimpath", "-mod=readonly", "-tags=" + s.tags, "-ldflags=" + strings.Join(ldflags, " ")}
 	for _, tool := range file.Tool {
-		if tool.Path == s.module || strings.HasPrefix(tool.Path, s.module+"/") {
+		if s.builds(tool.Path, s.module) || file.Module != nil && s.builds(tool.Path, file.Module.Mod.Path) {
 			arguments = append(arguments, tool.Path)
 		}
 	}
 	return arguments
 }
 
+func (s source) builds(tool, module string) bool {
+	if s.only != "" {
+		return tool == s.only
+	}
+	return tool == module || strings.HasPrefix(tool, module+"/")
+}
+
 // key is short: it tells apart the few variants one machine ever has.
-func key(gomod, gosum []byte, arguments []string, cgo string) string {
+func key(gomod, gosum []byte, arguments []string, cgo string, more ...string) string {
 	hash := sha256.New()
-	for _, part := range []string{
+	for _, part := range append([]string{
 		string(gomod), string(gosum), strings.Join(arguments, "\n"), cgo, runtime.Version(), runtime.GOARCH,
-	} {
+	}, more...) {
 		fmt.Fprintf(hash, "%d\n%s\n", len(part), part)
 	}
 	return hex.EncodeToString(hash.Sum(nil))[:12]
@@ -208,9 +326,7 @@ func key(gomod, gosum []byte, arguments []string, cgo string) string {
 func (s source) build(ctx context.Context, moduleDir, output string, arguments []string, progress io.Writer) error {
 	report := newCompileReport(s.name, progress)
 	defer report.stop()
-	build := exec.CommandContext(ctx, "go", append([]string{"build", "-v", "-o", output + "/"}, arguments...)...)
-	build.Dir = moduleDir
-	build.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "GOOS=", "GOARCH=", "CGO_ENABLED="+s.cgo)
+	build := s.command(ctx, moduleDir, append([]string{"build", "-v", "-o", output + "/"}, arguments...)...)
 	build.Stderr = report
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, report.tail())
@@ -221,4 +337,48 @@ func (s source) build(ctx context.Context, moduleDir, output string, arguments [
 		}
 	}
 	return nil
+}
+
+// command is one of Go, in a module, whatever the environment says of other builds.
+func (s source) command(ctx context.Context, moduleDir string, arguments ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, "go", arguments...)
+	c.Dir = moduleDir
+	c.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "GOOS=", "GOARCH=", "CGO_ENABLED="+s.cgo)
+	return c
+}
+
+// copyFiles puts what is taken from the module as it is beside the programs.
+func (s source) copyFiles(ctx context.Context, moduleDir, output string) error {
+	if len(s.files) == 0 {
+		return nil
+	}
+	dir, err := s.command(ctx, moduleDir, "list", "-m", "-f", "{{.Dir}}", s.module).Output()
+	if err != nil {
+		return fmt.Errorf("go list: %w", err)
+	}
+	for from, to := range s.files {
+		if err := copyFrom(filepath.Join(strings.TrimSpace(string(dir)), from), filepath.Join(output, to)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyFrom copies a file or a folder.
+func copyFrom(from, to string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return os.CopyFS(to, os.DirFS(from))
+	}
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o644)
 }
