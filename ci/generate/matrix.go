@@ -74,14 +74,14 @@ func matrix() (string, error) {
 
 // sums says what was shown, each with the ways that the Job was made in, and last what only a longer run shows.
 func sums(results []shown) string {
-	always := ways(results, false)
-	if more := ways(results, true); more != "" {
+	always := waysOf(results, false)
+	if more := waysOf(results, true); more != "" {
 		return strings.TrimPrefix(always+"; with `MESHES=all` also: "+more, "; ")
 	}
 	return always
 }
 
-func ways(results []shown, all bool) string {
+func waysOf(results []shown, all bool) string {
 	byWhat := map[string][]string{}
 	for _, s := range results {
 		if s.All == all && !slices.Contains(byWhat[s.Shows], s.By) {

