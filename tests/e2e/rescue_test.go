@@ -18,6 +18,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
 	"github.com/jobmesh/jobmesh/tests/e2e/envoy"
+	"github.com/jobmesh/jobmesh/tests/e2e/sandbox"
 )
 
 // A holder is what keeps pods whose work is done, in a cluster in which nothing of jobmesh is.
@@ -31,24 +32,29 @@ type holder struct {
 	reason      string                  // of why, where the work has succeeded
 }
 
-// holders are those of the fleet. A mesh that is installed in the cluster is one more row: what makes a namespace in it,
-// the name of its container and the port of its stop request.
+// holders are those of the fleet. Istio and Dapr are real where they can be installed.
 func holders() []holder {
-	return []holder{
+	all := []holder{
 		{
 			name: "linkerd", space: inMesh("linkerd"), annotations: map[string]string{"config.linkerd.io/proxy-admin-shutdown": "enabled"},
 			container: "linkerd-proxy", port: 4191, reason: "beside-proxy",
 		},
-		{name: "istio", space: inMesh("istio"), container: "istio-proxy", port: 15020, reason: "beside-proxy"},
 		{name: "cloud-sql", space: inMesh(""), beside: cloudSQL("--quitquitquit"), container: "proxy", port: 9091, reason: "beside-helper"},
-		{
-			name: "alloydb", space: inMesh(""), container: "proxy", port: 9091, reason: "beside-helper",
-			beside: func() corev1.Container {
-				return authProxy(the.images.alloyDB.Name(), programs.AlloyDBAuthProxy, "--quitquitquit", "projects/p/locations/l/clusters/c/instances/i?port=5432")
-			},
-		},
 		{name: "envoy", space: inMesh(""), beside: func() corev1.Container { return the.envoyWithAdmin() }, container: envoy.Program, port: 15000, reason: "beside-helper"},
 	}
+	if !sandbox.Inside() {
+		return append(all, holder{name: "istio", space: inMesh("istio"), container: istioProxy, port: 15020, reason: "beside-proxy"})
+	}
+	return append(all,
+		holder{
+			name: "istio", space: func(t *testing.T) space { t.Helper(); return newIstioSpace(t, istioWithInit) },
+			annotations: istioSidecar(false, nil), container: istioProxy, port: 15020, reason: "beside-proxy",
+		},
+		holder{
+			name: "dapr", space: newDaprSpace, annotations: daprPod("held", daprSidecar(false, nil)),
+			container: daprProxy, port: 3500, reason: "beside-proxy",
+		},
+	)
 }
 
 // inMesh makes a namespace of a mesh that is stood in for, or of none.
