@@ -21,9 +21,9 @@ func TestLintReadsWhatTheWrapperDoes(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	pick := func(from []string) string { return from[random.Intn(len(from))] }
 	for _, program := range []struct {
-		name                      string
-		flags, commands, variable []string
-		cases                     int
+		name                              string
+		flags, commands, always, variable []string
+		cases                             int
 	}{
 		{
 			name: wrapflags.JobmeshWrap, cases: 250,
@@ -47,6 +47,8 @@ func TestLintReadsWhatTheWrapperDoes(t *testing.T) {
 		},
 		{
 			name: wrapflags.Scuttle, cases: 150, flags: []string{"--"}, commands: []string{"/bin/echo one --", "false", "/bin/echo"},
+			// Without it scuttle sends a signal to every pilot-agent of the machine.
+			always: []string{"ISTIO_QUIT_API=http://127.0.0.1:15020"},
 			variable: []string{
 				"ENVOY_ADMIN_API=http://127.0.0.1:15000", "ENVOY_ADMIN_API=http://127.0.0.1:15000/", "ENVOY_ADMIN_API=http://[::1]:15000", "ENVOY_ADMIN_API=127.0.0.1:15000",
 				"ISTIO_QUIT_API=http://127.0.0.1:15020", "ISTIO_QUIT_API=http://127.0.0.1:15020", "ISTIO_QUIT_API=istio",
@@ -63,6 +65,7 @@ func TestLintReadsWhatTheWrapperDoes(t *testing.T) {
 					args = append(args, pick(program.flags))
 				}
 				args = append(args, strings.Fields(pick(program.commands))...)
+				env = append(env, program.always...)
 				for range random.Intn(len(program.variable)/2 + 1) {
 					env = append(env, pick(program.variable))
 				}
