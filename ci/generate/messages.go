@@ -112,12 +112,12 @@ func cliMessages() ([]byte, error) {
 	b.WriteString("# What jobmesh says when something is wrong\n\n" +
 		"By exit code. `" + gap + "` stands for a name, a number or a cause. What `jobmesh lint` finds in\n" +
 		"manifests is in [the rules](../rules/README.md), every flag in [the command line](../cli.md).\n")
-	for name, code := range map[string]int{"Usage": fault.Usage, "Input": fault.Input, "Build": fault.Build, "Registry": fault.Registry, "Auth": fault.Auth, "LocalIO": fault.LocalIO, "Verification": fault.Verification, "Interrupted": fault.Interrupted} {
-		for i := range all {
-			if all[i].group == name {
-				all[i].group = strconv.Itoa(code)
-			}
-		}
+	numbers, err := faultCodes()
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		all[i].group = numbers[all[i].group] // empty where a variable has the code
 	}
 	for _, code := range fault.Codes {
 		number := strconv.Itoa(code.Code)
@@ -127,6 +127,24 @@ func cliMessages() ([]byte, error) {
 		}
 	}
 	return []byte(b.String()), nil
+}
+
+// faultCodes are the numbers of the exit codes by their names in internal/fault.
+func faultCodes() (map[string]string, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), "internal/fault/fault.go", nil, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	numbers := map[string]string{}
+	ast.Inspect(file, func(node ast.Node) bool {
+		if constant, ok := node.(*ast.ValueSpec); ok && len(constant.Values) == 1 {
+			if number, ok := constant.Values[0].(*ast.BasicLit); ok && number.Kind == token.INT {
+				numbers[constant.Names[0].Name] = number.Value
+			}
+		}
+		return true
+	})
+	return numbers, nil
 }
 
 func wrapperMessages() ([]byte, error) {

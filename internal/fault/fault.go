@@ -25,7 +25,7 @@ var Codes = []struct {
 	Code    int
 	Meaning string
 }{
-	{Findings, "findings at or above the limit asked for"},
+	{Findings, "findings at or above the limit asked for; or something was left as it is, refused, or shown and not done"},
 	{Usage, "a flag, an argument or a setting is wrong"},
 	{Input, "an input is not as pinned"},
 	{Build, "the build failed"},

@@ -84,7 +84,7 @@ most, since each run ends the one before: that hides the hang, and this rule doe
 		Why: `A native sidecar starts before the containers and is stopped after them. A wrapper beside it only costs
 its start; one that stops the proxy itself makes the kubelet start that again.`,
 		Fix:   "take the wrapper out (`jobmesh inject --uninject`, or mode: native in the chart) when every cluster is that far",
-		Links: []string{"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"},
+		Links: []string{nativeSidecars},
 		check: func(p *pod, r *reporter) {
 			x, ok := p.nativeProxy()
 			if !ok {

@@ -118,7 +118,7 @@ them unless it is a native sidecar, and it serves until it is told to stop. Noth
 		Fix: goNative + wrapIt + stayOut,
 		Links: []string{
 			"https://github.com/linkerd/linkerd2/issues/7425", "https://github.com/istio/istio/issues/6324",
-			"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/",
+			nativeSidecars,
 		},
 		check: outlives("JM101"),
 	},

@@ -16,6 +16,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
+// nativeSidecars is the page of Kubernetes about them.
 const nativeSidecars = "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"
 
 // sidecars are the rules for native sidecars that somebody has written, where the place in
@@ -29,7 +30,7 @@ var sidecars = []Rule{
 startupProbe, as soon as that has succeeded. Without one the first calls of the command may fail. Dapr's injector
 writes none.`,
 		Fix:   "give the sidecar a startupProbe, or wrap the command, which waits for the proxy: `jobmesh inject`",
-		Links: []string{"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/", "https://github.com/dapr/dapr/blob/v1.18.1/pkg/injector/patcher/sidecar.go"},
+		Links: []string{nativeSidecars, "https://github.com/dapr/dapr/blob/v1.18.1/pkg/injector/patcher/sidecar.go"},
 		check: func(p *pod, r *reporter) {
 			work := p.work()
 			if len(work) == 0 || slices.ContainsFunc(work, func(c container) bool {

@@ -108,7 +108,7 @@ var table = []Mesh{
 		},
 		// The proxy drains for up to two minutes after a stop, and the Job waits for it.
 		Wrap:         []Setting{{linkerdShutdown, "enabled"}, {LinkerdGrace, "5s"}},
-		Grace:        Grace{Key: LinkerdGrace, Default: "two minutes", Seconds: 120, Unseen: true},
+		Grace:        Grace{Key: LinkerdGrace, Seconds: 120, Unseen: true},
 		SkipPorts:    Word{Key: "config.linkerd.io/skip-outbound-ports", Annotation: true},
 		SkipNetworks: []string{"config.linkerd.io/skip-subnets"},
 		User:         2102,
@@ -304,7 +304,7 @@ var table = []Mesh{
 		},
 		// The stop waits 30 s by default.
 		Wrap:       []Setting{{consulGrace, "0"}},
-		Grace:      Grace{Key: consulGrace, Default: "30 s", Seconds: 30},
+		Grace:      Grace{Key: consulGrace, Seconds: 30},
 		SkipPorts:  Word{Key: "consul.hashicorp.com/transparent-proxy-exclude-outbound-ports", Annotation: true},
 		Container:  "consul-dataplane",
 		Inits:      []string{"consul-connect-inject-init"},

@@ -148,15 +148,17 @@ type Setting struct{ Key, Value string }
 
 // A Grace is a time that a proxy takes itself after a stop request.
 type Grace struct {
-	// Key is the annotation that sets it, and Default, in words, how long it is without.
-	// Wrap has the value that suits a Job.
-	Key, Default string
-	// Seconds is Default as a number.
+	// Key is the annotation that sets it, and Seconds how long it is without. Wrap has the
+	// value that suits a Job.
+	Key     string
 	Seconds int
 	// Unseen says that the proxy closes the ports of Ready and Stop when it begins, so
 	// that nobody can tell from outside when it is over.
 	Unseen bool
 }
+
+// Default is how long it is without the annotation, for people.
+func (g Grace) Default() string { return strconv.Itoa(g.Seconds) + " s" }
 
 // GraceAdvice says what to write into the pod so that the proxy takes little time, or ""
 // where its time is not known to be set by an annotation.

@@ -202,7 +202,7 @@ func (r *run) portClosed(s *stopping, start time.Time, over bool) {
 		e.text = p.name + " took the stop and is draining: after " + show(took) + " it still listens at " + at
 	case p.grace.Unseen:
 		e.text = p.name + " took the stop after " + show(took) + ", closed its port and may be draining: it ends once no connection " +
-			"is open, at the latest after its grace period (" + p.grace.Key + ", " + p.grace.Default + " without it)"
+			"is open, at the latest after its grace period (" + p.grace.Key + ", " + p.grace.Default() + " without it)"
 	default:
 		e.name, e.text = "proxy-stopped", p.name+" stopped after "+show(took)
 	}
@@ -303,7 +303,7 @@ func (r *run) logUnstopped(s *stopping, start time.Time) {
 	if s.taken && s.err == nil {
 		hint := "the pod ends when it does; open connections hold a proxy for as long as its drain time"
 		if p.graceAdvice != "" {
-			hint = "the pod ends when it does, after its grace period of " + p.grace.Default + ": " + p.graceAdvice
+			hint = "the pod ends when it does, after its grace period of " + p.grace.Default() + ": " + p.graceAdvice
 		}
 		r.logLingering(p, s.request.String(), took, hint)
 		return

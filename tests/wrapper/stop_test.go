@@ -422,7 +422,7 @@ func TestLinkerdIsNotCalledStopped(t *testing.T) {
 	assert.Equal(t, 1, p.stops())
 	assert.Contains(t, r.stderr, "linkerd took the stop after")
 	assert.Contains(t, r.stderr, "may be draining")
-	assert.Contains(t, r.stderr, "at the latest after its grace period (config.linkerd.io/shutdown-grace-period, two minutes without it)")
+	assert.Contains(t, r.stderr, "at the latest after its grace period (config.linkerd.io/shutdown-grace-period, 120 s without it)")
 	assert.NotContains(t, r.stderr, "stopped")
 }
 
