@@ -121,51 +121,14 @@ func daprSidecar(native bool, more map[string]string) map[string]string {
 	return annotations
 }
 
-// daprServer tells who has called it, through its Dapr and the caller's.
-const daprServer = `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: server}
-spec:
-  selector: {matchLabels: {app: server}}
-  template:
-    metadata:
-      labels: {app: server}
-      annotations:
-        dapr.io/enabled: "true"
-        dapr.io/app-id: server
-        dapr.io/app-port: "8080"
-        dapr.io/enable-native-sidecar: "false"
-        dapr.io/sidecar-seccomp-profile-type: RuntimeDefault
-        dapr.io/sidecar-liveness-probe-delay-seconds: "600"
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-        - name: httpd
-          image: %s
-          command:
-            - sh
-            - -ec
-            - |
-              mkdir -p /tmp/cgi-bin
-              printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"; echo "called by $HTTP_DAPR_CALLER_APP_ID of $HTTP_DAPR_CALLER_NAMESPACE"\n' > /tmp/cgi-bin/who
-              chmod +x /tmp/cgi-bin/who
-              exec httpd -f -p 8080 -h /tmp
-          securityContext:
-            runAsNonRoot: true
-            allowPrivilegeEscalation: false
-            capabilities: {drop: [ALL]}
-            seccompProfile: {type: RuntimeDefault}
-          volumeMounts: [{name: tmp, mountPath: /tmp}]
-      volumes: [{name: tmp, emptyDir: {}}]
-`
-
-// startDaprServer starts it in a namespace of Dapr and returns a script that calls it through the caller's own daprd.
+// startDaprServer starts a server, which tells who has called it, in a namespace of Dapr. It returns a script that calls the
+// server through the caller's own daprd.
 func startDaprServer(t *testing.T) string {
 	t.Helper()
 	s := newDaprSpace(t)
-	require.NoError(t, s.run(fmt.Sprintf(daprServer, s.images.shell.Name()), s.kubectl, "apply", "--namespace", s.name, "-f", "-"))
-	require.NoError(t, s.run("", s.kubectl, "wait", "--namespace", s.name, "--for=condition=Available", "deployment/server", "--timeout="+meshLimit.String()))
+	s.startServer(t, `called by $HTTP_DAPR_CALLER_APP_ID of $HTTP_DAPR_CALLER_NAMESPACE`, daprPod("server", daprSidecar(false, map[string]string{
+		"dapr.io/app-port": "8080",
+	})))
 	require.Eventually(t, func() bool {
 		_, err := s.client.CoreV1().Services(s.name).Get(context.WithoutCancel(s.ctx), "server-dapr", metav1.GetOptions{})
 		return err == nil

@@ -15,8 +15,8 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/results"
 )
 
-// strictServer answers nobody who has no certificate of the mesh, and tells everybody else whom it takes him for.
-const strictServer = `
+// strictService has a server that answers nobody who has no certificate of the mesh.
+const strictService = `
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {name: default}
@@ -26,37 +26,15 @@ apiVersion: v1
 kind: Service
 metadata: {name: server}
 spec: {selector: {app: server}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: server}
-spec:
-  selector: {matchLabels: {app: server}}
-  template:
-    metadata: {labels: {app: server}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-        - name: httpd
-          image: %s
-          command:
-            - sh
-            - -ec
-            - |
-              mkdir -p /tmp/cgi-bin
-              printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"; echo "$HTTP_X_FORWARDED_CLIENT_CERT"\n' > /tmp/cgi-bin/who
-              chmod +x /tmp/cgi-bin/who
-              exec httpd -f -p 8080 -h /tmp
-          volumeMounts: [{name: tmp, mountPath: /tmp}]
-      volumes: [{name: tmp, emptyDir: {}}]
 `
 
-// startStrictServer starts it in a namespace of Istio and returns a script that asks it.
+// startStrictServer starts that server, which tells everybody else whom it takes him for, in a namespace of Istio. It returns
+// a script that asks it.
 func startStrictServer(t *testing.T) string {
 	t.Helper()
 	s := newIstioSpace(t, istioWithInit)
-	require.NoError(t, s.run(fmt.Sprintf(strictServer, s.images.shell.Name()), s.kubectl, "apply", "--namespace", s.name, "-f", "-"))
-	require.NoError(t, s.run("", s.kubectl, "wait", "--namespace", s.name, "--for=condition=Available", "deployment/server", "--timeout="+meshLimit.String()))
+	s.apply(t, strictService)
+	s.startServer(t, "$HTTP_X_FORWARDED_CLIENT_CERT", nil)
 	return fmt.Sprintf("wget -q -O - http://server.%s.svc.cluster.local/cgi-bin/who", s.name)
 }
 

@@ -94,7 +94,7 @@ func TestForeignManifests(t *testing.T) {
 			verdict, err = s.jobmeshPlugin(t, injected, there...)
 			require.NoError(t, err, verdict)
 
-			require.NoError(t, s.run(injected, s.kubectl, "apply", "--namespace", s.name, "-f", "-"))
+			s.apply(t, injected)
 			assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, "foreign")))
 			pod := s.pod(t, "foreign")
 			assert.Contains(t, s.logs(t, pod, "main"), "worked\n")
@@ -115,7 +115,7 @@ func TestForeignManifestKeepsItsCode(t *testing.T) {
 	s := newSpace(t, mesh{name: "linkerd"})
 	injected, err := s.jobmeshPlugin(t, s.foreign("exit 3"), "inject", "--set", "image.registry="+s.given.Registry)
 	require.NoError(t, err)
-	require.NoError(t, s.run(injected, s.kubectl, "apply", "--namespace", s.name, "-f", "-"))
+	s.apply(t, injected)
 	assert.Equal(t, batchv1.JobFailed, outcome(s.ended(t, "foreign")))
 	pod := s.pod(t, "foreign")
 	assert.EqualValues(t, 3, terminated(t, pod, "main").ExitCode)

@@ -130,7 +130,7 @@ func (s space) start(t *testing.T, by way, w work) {
 		}
 		injected, err := s.jobmeshPlugin(t, manifest, arguments...)
 		require.NoError(t, err)
-		require.NoError(t, s.run(injected, s.kubectl, "apply", "--namespace", s.name, "-f", "-"))
+		s.apply(t, injected)
 	case byHand:
 		s.create(t, annotate(s.plainJob(w.name, s.wrapped("main", w.flags, shell(w.script)...)), w.annotations))
 	}
@@ -161,4 +161,44 @@ func names(containers []corev1.Container) []string {
 		names = append(names, c.Name)
 	}
 	return names
+}
+
+// server is a web server that says something to whoever asks for /cgi-bin/who, with the annotations of its pod.
+const server = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: server}
+spec:
+  selector: {matchLabels: {app: server}}
+  template:
+    metadata: {labels: {app: server}, annotations: %s}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: httpd
+          image: %s
+          command:
+            - sh
+            - -ec
+            - |
+              mkdir -p /tmp/cgi-bin
+              printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"; echo "%s"\n' > /tmp/cgi-bin/who
+              chmod +x /tmp/cgi-bin/who
+              exec httpd -f -p 8080 -h /tmp
+          securityContext:
+            runAsNonRoot: true
+            allowPrivilegeEscalation: false
+            capabilities: {drop: [ALL]}
+            seccompProfile: {type: RuntimeDefault}
+          volumeMounts: [{name: tmp, mountPath: /tmp}]
+      volumes: [{name: tmp, emptyDir: {}}]
+`
+
+// startServer starts it and waits until it serves. What it says may have variables of a CGI program.
+func (s space) startServer(t *testing.T, says string, annotations map[string]string) {
+	t.Helper()
+	written, err := json.Marshal(annotations) // JSON is YAML
+	require.NoError(t, err)
+	s.apply(t, fmt.Sprintf(server, written, s.images.shell.Name(), says))
+	require.NoError(t, s.run("", s.kubectl, "wait", "--namespace", s.name, "--for=condition=Available", "deployment/server", "--timeout="+meshLimit.String()))
 }

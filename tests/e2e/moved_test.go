@@ -48,11 +48,6 @@ func (s space) moved(t *testing.T, job *batchv1.Job, helper string) {
 	s.apply(t, injected)
 }
 
-func (s space) apply(t *testing.T, manifest string) {
-	t.Helper()
-	require.NoError(t, s.run(manifest, s.kubectl, "apply", "--namespace", s.name, "-f", "-"))
-}
-
 // proxyToMove is a real cloud-sql-proxy with no more flags than it needs to serve.
 func (s *suite) proxyToMove() corev1.Container {
 	return corev1.Container{

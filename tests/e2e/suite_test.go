@@ -253,6 +253,12 @@ func (s *suite) jobmesh(more values) values {
 	return jobmesh
 }
 
+// apply makes what a manifest says in the space.
+func (s space) apply(t *testing.T, manifest string) {
+	t.Helper()
+	require.NoError(t, s.run(manifest, s.kubectl, "apply", "--namespace", s.name, "-f", "-"))
+}
+
 // helm runs Helm on a release of the space with the values, which it reads from its standard input.
 func (s space) helm(t *testing.T, program string, v values, arguments ...string) (string, error) {
 	t.Helper()
