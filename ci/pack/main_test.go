@@ -1,32 +1,16 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/jobmesh/jobmesh/internal/signature"
+	"github.com/jobmesh/jobmesh/internal/signature/signaturetest"
 )
 
 func TestCheckKey(t *testing.T) {
-	pair := func() (*signature.Key, []byte) {
-		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		require.NoError(t, err)
-		der, err := x509.MarshalPKCS8PrivateKey(private)
-		require.NoError(t, err)
-		key, err := signature.ReadKey("k", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil)
-		require.NoError(t, err)
-		public, err := x509.MarshalPKIXPublicKey(private.Public())
-		require.NoError(t, err)
-		return key, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})
-	}
-	key, public := pair()
-	_, other := pair()
+	key, public := signaturetest.Key(t)
+	_, other := signaturetest.Key(t)
 	require.NoError(t, checkKey(key, public))
 	require.ErrorContains(t, checkKey(key, other), "the key of SIGN_KEY is not that of release.pub")
 	require.ErrorContains(t, checkKey(key, []byte("text")), "release.pub is not a public key")

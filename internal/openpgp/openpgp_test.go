@@ -2,11 +2,6 @@ package openpgp
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"testing"
 	"time"
 
@@ -14,24 +9,13 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/stretchr/testify/require"
 
-	"github.com/jobmesh/jobmesh/internal/signature"
+	"github.com/jobmesh/jobmesh/internal/signature/signaturetest"
 )
-
-func newKey(t *testing.T) *signature.Key {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
-	key, err := signature.ReadKey("k", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil)
-	require.NoError(t, err)
-	return key
-}
 
 func TestSigned(t *testing.T) {
 	at := time.Date(2026, time.November, 23, 0, 0, 0, 0, time.UTC)
 	text := []byte("name: jobmesh\n\n...\nfiles:\n  a.tgz: sha256:0\n")
-	source := newKey(t)
+	source, _ := signaturetest.Key(t)
 	key, err := Of(source)
 	require.NoError(t, err)
 	signed, err := key.ClearSign(text, at)
@@ -59,7 +43,8 @@ func TestSigned(t *testing.T) {
 	require.NoError(t, check(written, signed))
 	require.Error(t, check(written, bytes.Replace(signed, []byte("sha256:0"), []byte("sha256:1"), 1)))
 
-	other, err := Of(newKey(t))
+	stranger, _ := signaturetest.Key(t)
+	other, err := Of(stranger)
 	require.NoError(t, err)
 	others, err := other.Keyring()
 	require.NoError(t, err)

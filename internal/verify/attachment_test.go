@@ -1,12 +1,7 @@
 package verify
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"runtime"
 	"strings"
 	"testing"
@@ -22,16 +17,12 @@ import (
 	"github.com/jobmesh/jobmesh/internal/provenance"
 	"github.com/jobmesh/jobmesh/internal/sbom"
 	"github.com/jobmesh/jobmesh/internal/signature"
+	"github.com/jobmesh/jobmesh/internal/signature/signaturetest"
 )
 
 func newKey(t *testing.T) (*signature.Key, *signature.PublicKey) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
-	key, err := signature.ReadKey("k", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil)
-	require.NoError(t, err)
+	key, _ := signaturetest.Key(t)
 	public := key.Public()
 	return key, &public
 }

@@ -4,13 +4,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"debug/buildinfo"
 	"encoding/json"
-	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +19,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/build"
 	"github.com/jobmesh/jobmesh/internal/image"
 	"github.com/jobmesh/jobmesh/internal/signature"
+	"github.com/jobmesh/jobmesh/internal/signature/signaturetest"
 )
 
 // A maker makes releases of a small program, as build does, and signs them.
@@ -67,15 +63,8 @@ func newMaker(t testing.TB) *maker {
 // newKey makes a key and writes its public half into a file.
 func newKey(t testing.TB, file string) *signature.Key {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
-	key, err := signature.ReadKey("k", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil)
-	require.NoError(t, err)
-	public, err := x509.MarshalPKIXPublicKey(private.Public())
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o600))
+	key, public := signaturetest.Key(t)
+	require.NoError(t, os.WriteFile(file, public, 0o600))
 	return key
 }
 

@@ -32,11 +32,6 @@
 package docs
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,6 +44,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jobmesh/jobmesh/internal/signature/signaturetest"
 )
 
 const generated = "<!-- Written by `make generate`"
@@ -218,17 +215,9 @@ func tools(t *testing.T, helm string) string {
 // keys is a folder with a pair of keys as cosign and openssl write them.
 func keys(t *testing.T) string {
 	dir := t.TempDir()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	public, err := x509.MarshalPKIXPublicKey(key.Public())
-	require.NoError(t, err)
-	for name, block := range map[string]*pem.Block{
-		"cosign.key": {Type: "PRIVATE KEY", Bytes: private}, "cosign.pub": {Type: "PUBLIC KEY", Bytes: public},
-	} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600))
-	}
+	private, public := signaturetest.Pair(t)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cosign.key"), private, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cosign.pub"), public, 0o600))
 	return dir
 }
 
