@@ -209,8 +209,15 @@ func startProxy(t *testing.T, addr string, ready time.Duration, change ...func(*
 	p.addr = p.listener.Addr().String()
 	p.server = &http.Server{Handler: p}
 	go func() { _ = p.server.Serve(p.listener) }()
-	t.Cleanup(func() { _ = p.server.Close() })
+	t.Cleanup(p.close)
 	return p
+}
+
+// close stops the proxy, whose port is free then. A server that is closed before it has begun
+// to serve does not close its listener at once.
+func (p *proxy) close() {
+	_ = p.server.Close()
+	_ = p.listener.Close()
 }
 
 // listen listens at an address. Outside a network of their own the tests share the ports
@@ -285,7 +292,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			p.mu.Lock()
 			return
 		case p.mute:
-			go func() { _ = p.server.Close() }()
+			go p.close()
 			panic(http.ErrAbortHandler)
 		}
 		w.WriteHeader(code)

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/script"
@@ -99,7 +98,7 @@ func TestLintReadsWhatTheWrapperDoes(t *testing.T) {
 					}
 				}
 				for _, p := range []*proxy{linkerd, envoy, six, agent} {
-					require.NoError(t, p.server.Close())
+					p.close()
 				}
 			}
 			t.Logf("%d refused, %d ran, %d stopped a proxy", refused, ran, stopped)

@@ -99,7 +99,7 @@ func TestLinkerdsSwitchedOffEndpointIsNamedWithItsFix(t *testing.T) {
 func TestProxyThatIsGoneAlreadyCostsNothing(t *testing.T) {
 	p, gate := startProxy(t, "", 0), newGate(t)
 	w := wrapped(t, p, []string{"--stop-timeout=" + beyond}, "sh", "-c", gate.wait()+"exit 2").start().until("command started")
-	require.NoError(t, p.server.Close())
+	p.close()
 	gate.open()
 	r := w.wait()
 	assert.Equal(t, 2, r.code)
@@ -182,7 +182,7 @@ func TestProxyThatDiesWhileTheCommandRuns(t *testing.T) {
 		p := startProxy(t, "", 0)
 		script := "trap 'echo asked; exit 4' TERM; echo up >&2; " + then
 		w := wrapped(t, p, flags, "bash", "-c", script).start().until("up\n")
-		require.NoError(t, p.server.Close())
+		p.close()
 		return w
 	}
 	const forEver = "while :; do sleep 0.01; done"
@@ -209,7 +209,7 @@ func TestProxyThatDiesWhileTheCommandRuns(t *testing.T) {
 		t.Parallel()
 		p := startProxy(t, "", 0)
 		w := wrapped(t, p, []string{"--on-proxy-lost=fail", "--kill-after=200ms"}, "bash", "-c", "trap '' TERM; echo up >&2; sleep 1000").start().until("up\n")
-		require.NoError(t, p.server.Close())
+		p.close()
 		r := w.wait()
 		assert.Equal(t, 69, r.code, r.stderr)
 		assert.Contains(t, r.stderr, "command ended by SIGKILL")
@@ -220,7 +220,7 @@ func TestProxyThatDiesWhileTheCommandRuns(t *testing.T) {
 		w := wrapped(t, p, []string{"--on-proxy-lost=fail"}, "bash", "-c", "trap 'echo told >&2; sleep 1; exit 4' TERM; echo up >&2; "+forEver).start().until("up\n")
 		w.signal(syscall.SIGTERM)
 		w.until("told\n")
-		require.NoError(t, p.server.Close())
+		p.close()
 		assert.Equal(t, 4, w.wait().code)
 	})
 	t.Run("there all the time", func(t *testing.T) {
@@ -325,7 +325,7 @@ func TestStopEndpointThatIsOffOrElsewhere(t *testing.T) {
 	t.Run("gone with both ports", func(t *testing.T) {
 		p, gate := startProxy(t, "127.0.0.1:9090", 0), newGate(t)
 		w := command(t, "--mesh=cloud-sql-proxy", "--stop-timeout="+beyond, "--", "sh", "-c", gate.wait()+"exit 3").start().until("command started")
-		require.NoError(t, p.server.Close())
+		p.close()
 		gate.open()
 		r := w.wait()
 		assert.Equal(t, 3, r.code, r.stderr)
@@ -370,7 +370,7 @@ func TestDaprsRefusalNamesTheVariableOfItsToken(t *testing.T) {
 		assert.Equal(t, 2, r.code, r.stderr)
 		assert.Contains(t, r.stderr, "was answered 401\nhint: set DAPR_API_TOKEN in this container")
 		assert.NotContains(t, r.stderr, "wr0ng")
-		require.NoError(t, p.server.Close())
+		p.close()
 	}
 }
 
@@ -387,7 +387,7 @@ func TestStopEndpointThatIsOffIsNamedBeforeTheCommand(t *testing.T) {
 		assert.Contains(t, before, "warning: the stop endpoint of "+name+" is off or elsewhere: nobody listens at http://127.0.0.1:")
 		assert.Contains(t, before, "hint: "+m.StopDisabled)
 		assert.Contains(t, after, "error: "+name+" not stopped")
-		require.NoError(t, p.server.Close())
+		p.close()
 	}
 }
 
