@@ -59,6 +59,7 @@ func (r *run) linkerdAwait(args []string, version string) int {
 		}
 		return code
 	}
+	r.signals.takeEnding()
 	switch ready := r.waitReady(); {
 	case r.ending != 0:
 		return codeSignal + int(r.ending)

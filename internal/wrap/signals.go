@@ -33,7 +33,8 @@ func forwarded() []os.Signal {
 	return all
 }
 
-// A signalQueue hands over the signals that arrive, one at a time.
+// A signalQueue hands over the signals that arrive, one at a time. Its zero value takes
+// none: the Go runtime ends the process with them.
 type signalQueue struct {
 	arrived chan os.Signal
 	// children gets SIGCHLD. It is a channel of its own, because os/signal drops a
@@ -44,32 +45,31 @@ type signalQueue struct {
 	all bool
 }
 
-// takeSignals makes the signals that end the wait go to the queue, from now on.
-func takeSignals() *signalQueue {
+// takeEnding makes the signals that end the wait go to the queue, from now on. It costs a
+// third of a millisecond, which a wrapper with nothing to wait for does not have to spend.
+func (q *signalQueue) takeEnding() {
+	if q.arrived != nil {
+		return
+	}
 	const room = 128 // for each signal there is, twice
-	q := &signalQueue{arrived: make(chan os.Signal, room), children: make(chan os.Signal, 1)}
+	q.arrived, q.children = make(chan os.Signal, room), make(chan os.Signal, 1)
 	for _, s := range endSignals {
 		signal.Notify(q.arrived, s)
 	}
-	return q
 }
 
-// endProcess makes each of these signals end the process at once, with 128 and its number,
+// endAtSignal makes each of these signals end the process at once, with 128 and its number,
 // from now on: for the verbs, which have no command to pass it on to. The Go runtime by
 // itself would end the first process of a container with 2.
-func (q *signalQueue) endProcess() {
+func endAtSignal() {
 	ending := make(chan os.Signal, 1)
 	for _, s := range endSignals {
 		signal.Notify(ending, s)
 	}
-	signal.Stop(q.arrived) // only now, so that none arrives while nobody takes it
 	go func() {
 		s := (<-ending).(syscall.Signal) // os/signal delivers nothing else
 		os.Exit(codeSignal + int(s))
 	}()
-	if s := q.pending(); s != 0 { // it came before
-		os.Exit(codeSignal + int(s))
-	}
 }
 
 // takeAll makes the others go there too. The first call costs half a millisecond, which a
@@ -79,6 +79,7 @@ func (q *signalQueue) takeAll() {
 		return
 	}
 	q.all = true
+	q.takeEnding()
 	signal.Notify(q.arrived, forwarded()...)
 	signal.Notify(q.children, syscall.SIGCHLD)
 }

@@ -69,7 +69,7 @@ type run struct {
 // Main is the program: it takes the arguments (the program's name first), the
 // environment and the version, and returns the exit code.
 func Main(args, environ []string, version string) int {
-	r := &run{env: environ, signals: takeSignals()}
+	r := &run{env: environ, signals: &signalQueue{}}
 	if len(args) == 0 {
 		args = []string{InstalledName}
 	}
@@ -86,7 +86,7 @@ func Main(args, environ []string, version string) int {
 		return r.refuse(call.Verb, err)
 	}
 	if call.Verb != wrapflags.VerbRun {
-		r.signals.endProcess()
+		endAtSignal()
 	}
 	switch call.Verb {
 	case wrapflags.VerbInstall:
@@ -111,6 +111,7 @@ func (r *run) refuse(verb wrapflags.Verb, err error) int {
 	if verb != wrapflags.VerbRun || r.opts.Meshes[0] == wrapflags.MeshNone {
 		return code
 	}
+	r.signals.takeEnding()
 	proxies, _, err := annotated(r.readPod())
 	if err != nil {
 		return r.internal(err)
@@ -152,6 +153,7 @@ func (r *run) main(command []string) int {
 		r.logEvent(event{severity: info, name: "no-mesh", text: "no proxy to wait for: " + r.plan.why})
 	}
 	if r.plan.detect {
+		r.signals.takeEnding()
 		if err := r.detect(); err != nil {
 			return r.internal(err)
 		}
@@ -161,6 +163,9 @@ func (r *run) main(command []string) int {
 
 // wrap runs a command as the plan says.
 func (r *run) wrap(command []string) int {
+	if !r.handsOver() || r.waits() {
+		r.signals.takeEnding()
+	}
 	var err error
 	if r.plan.stops(r.opts) {
 		r.member, err = join(r.opts)
@@ -198,6 +203,11 @@ func (r *run) wrap(command []string) int {
 // handsOver reports whether nothing is left to do once the command runs.
 func (r *run) handsOver() bool {
 	return !r.plan.stops(r.opts) && r.opts.KillAfter == 0 && !r.plan.watches(r.opts)
+}
+
+// waits reports whether something has to be there before the command starts.
+func (r *run) waits() bool {
+	return len(r.opts.WaitFor) > 0 || slices.ContainsFunc(r.plan.proxies, func(p proxy) bool { return len(p.ready) > 0 })
 }
 
 // command runs the command, or becomes it where nothing is left to do after.
