@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,6 +26,8 @@ What the policies know, in CEL.
   readyAfter  of the proxies, those whose readiness waits for the application where the
               pod has the annotation
   oneByName   names of helpers that injectors put into pods under this name
+  suspect     a regular expression for an image or a command line which names a helper, to
+              spare most containers the next one
   helper      whether a container, told by the strings of s, is a helper that runs until it
               is told to end
   onceVariables  variables that say of a helper that it ends by itself
@@ -69,6 +72,7 @@ func policyTables() ([]byte, error) {
 		{"inits", celList(inits)},
 		{"readyAfter", celMap(readyAfter)},
 		{"oneByName", celList(byName)},
+		{"suspect", celRaw(suspectPattern(sidecar.All()))},
 		{"helper", celHelper(sidecar.All())},
 		{"onceVariables", celList(onceVariables)},
 		{"meshOut", celMeshOut(mesh.All())},
@@ -137,6 +141,27 @@ func celHelper(rows []sidecar.Helper) string {
 	conditions := slices.Concat(
 		[]string{"(" + strings.Join(alternatives, " ||\n  ") + ")", `!s.line.contains(" --version ")`, `!s.line.contains(" --help ")`}, exceptions)
 	return strings.Join(conditions, " &&\n")
+}
+
+// suspectPattern finds what programPattern and imagePattern find of any helper, and more.
+func suspectPattern(rows []sidecar.Helper) string {
+	var names []string
+	for i := range rows {
+		names = append(names, rows[i].Programs...)
+		for _, image := range rows[i].Images {
+			end := strings.IndexAny(image+"*", ":*")
+			names = append(names, image[:end])
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	var shortest []string
+	for _, name := range names {
+		if !slices.ContainsFunc(names, func(other string) bool { return other != name && strings.Contains(name, other) }) {
+			shortest = append(shortest, regexp.QuoteMeta(name))
+		}
+	}
+	return strings.Join(shortest, "|")
 }
 
 // celRuns is whether a program is started, or may be behind an image.

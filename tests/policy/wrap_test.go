@@ -186,22 +186,32 @@ func TestBudgets(t *testing.T) {
 	require.Equal(t, text(t, huge.Spec), text(t, got.Spec))
 }
 
-// BenchmarkAdmission is the time of one pod in both policies, before and after a webhook.
+// BenchmarkAdmission is the time of one pod in both policies, before and after a webhook that adds a proxy: a pod that is
+// not of a Job, one of a Job with one container, and one with a helper beside it.
 func BenchmarkAdmission(b *testing.B) {
 	c := policies(b, rendered(b), "-nativize", "-wrap")
-	p, w := pod(b, withDatabase), injects([]string{"istio-init"}, []string{"istio-proxy"})
-	handler := c.handler(b, w)
-	c.admitted(b, p, "in", w) // the first one waits until the policies are read
-	var times []time.Duration
-	for b.Loop() {
-		each := p.DeepCopy()
-		each.Namespace = "in"
-		a := attributes(each, "Pod", "pods", "")
-		start := time.Now()
-		require.NoError(b, handler.Admit(context.Background(), a, interfaces))
-		times = append(times, time.Since(start))
+	w := injects([]string{"istio-init"}, []string{"istio-proxy"})
+	other := pod(b, plain)
+	other.OwnerReferences[0].APIVersion, other.OwnerReferences[0].Kind = "apps/v1", "ReplicaSet"
+	for _, p := range []struct {
+		name string
+		pod  *corev1.Pod
+	}{{"of-a-Deployment", other}, {"of-a-Job", pod(b, plain)}, {"with-a-helper", pod(b, withDatabase)}} {
+		b.Run(p.name, func(b *testing.B) {
+			handler := c.handler(b, w)
+			c.admitted(b, p.pod, "in", w) // the first one waits until the policies are read
+			var times []time.Duration
+			for b.Loop() {
+				each := p.pod.DeepCopy()
+				each.Namespace = "in"
+				a := attributes(each, "Pod", "pods", "")
+				start := time.Now()
+				require.NoError(b, handler.Admit(context.Background(), a, interfaces))
+				times = append(times, time.Since(start))
+			}
+			slices.Sort(times)
+			b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-µs")
+		})
 	}
-	slices.Sort(times)
-	b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
-	b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-µs")
 }

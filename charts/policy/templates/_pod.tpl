@@ -3,8 +3,13 @@ The variables of a policy that describe a pod, as a list. An expression of CEL c
 value, a policy can. Params: dict of root, metadata and spec, the last two in CEL.
 
   inits     the init containers
-  words     command and args of each container
-  seen      strings that tell a helper: name, image, what is started, the line, variables
+  asked     the containers that may be helpers: none where all others are proxies, since a helper
+            serves somebody; nothing below is looked at of the rest
+  suspects  where those stand among them that name a helper somewhere
+  words     command and args of each one asked, started, what they start, and begins,
+            the first 1000 characters of that
+  seen      strings that tell a helper, of each suspect: name, image, what is started, the
+            line, variables
   proxies   names of the containers that are proxies of meshes
   helpers   names of those that are helpers and serve the others
   moved     both, where nativize moves them, or has done so
@@ -28,34 +33,45 @@ value, a policy can. Params: dict of root, metadata and spec, the last two in CE
 - name: proxies
   expression: >-
     variables.spec.containers.map(c, c.name).filter(n, n in {{ include "jobmesh-policy._tables.proxies" $root }} && !(n in variables.named))
+- name: asked
+  expression: >-
+    size(variables.spec.containers) - size(variables.proxies) < 2 ? [] :
+    variables.spec.containers.filter(c, !(c.name in variables.named) && !(c.name in variables.proxies))
 {{- if kindIs "string" $root.Values.sidecars }}
 - name: words
   expression: >-
-    variables.spec.containers.map(c, (has(c.command) ? c.command : []) + (has(c.args) ? c.args : []))
+    variables.asked.map(c, (has(c.command) ? c.command : []) + (has(c.args) ? c.args : []))
 - name: started
   expression: >-
-    lists.range(size(variables.words)).map(i, string(!has(variables.spec.containers[i].command) || size(variables.spec.containers[i].command) == 0 ? "" :
-    size(variables.spec.containers[i].command) > 1 && variables.spec.containers[i].command[0].matches("(^|/)(ba|a|da)?sh$") ?
+    lists.range(size(variables.words)).map(i, string(!has(variables.asked[i].command) || size(variables.asked[i].command) == 0 ? "" :
+    size(variables.asked[i].command) > 1 && variables.asked[i].command[0].matches("(^|/)(ba|a|da)?sh$") ?
     variables.words[i][size(variables.words[i]) - 1] : variables.words[i][0]))
+- name: begins
+  expression: 'variables.started.map(s, size(s) > 1000 ? s.substring(0, 1000) : s)'
+- name: suspects
+  expression: >-
+    lists.range(size(variables.words)).filter(i, variables.asked[i].name in {{ include "jobmesh-policy._tables.oneByName" $root }} ||
+    has(variables.asked[i].image) && variables.asked[i].image.lowerAscii().matches({{ include "jobmesh-policy._tables.suspect" $root }}) ||
+    variables.begins[i].matches({{ include "jobmesh-policy._tables.suspect" $root }}))
 - name: seen
   expression: >-
-    lists.range(size(variables.words)).map(i, {
-    "name": string(variables.spec.containers[i].name),
-    "image": has(variables.spec.containers[i].image) ? string(variables.spec.containers[i].image).lowerAscii().split("@")[0] : "",
-    "started": size(variables.started[i]) > 1000 ? variables.started[i].substring(0, 1000) : variables.started[i],
+    variables.suspects.map(i, {
+    "name": string(variables.asked[i].name),
+    "image": has(variables.asked[i].image) ? string(variables.asked[i].image).lowerAscii().split("@")[0] : "",
+    "started": variables.begins[i],
     "hidden": variables.started[i] == "" || variables.started[i].endsWith(".sh") ? "yes" : "",
     "line": " " + string(variables.words[i].join(" ") + " ").replace("=true ", " ").replace("=", " "),
-    "once": !has(variables.spec.containers[i].env) ? "" : " " + variables.spec.containers[i].env.filter(e,
+    "once": !has(variables.asked[i].env) ? "" : " " + variables.asked[i].env.filter(e,
     e.name in {{ include "jobmesh-policy._tables.onceVariables" $root }} && has(e.value) &&
     e.value.lowerAscii() in ["1", "t", "true", "y", "yes", "on"]).map(e, e.name).join(" ") + " "})
 - name: found
   expression: >-
     variables.seen.filter(s, s.name in {{ include "jobmesh-policy._tables.oneByName" $root }} ||
-    {{ include "jobmesh-policy._tables.helper" $root | replace "\n" " " }}).map(s, s.name).filter(n, !(n in variables.named) && !(n in variables.proxies))
+    {{ include "jobmesh-policy._tables.helper" $root | replace "\n" " " }}).map(s, s.name)
 {{- else }}
 - name: found
   expression: >-
-    variables.spec.containers.map(c, c.name).filter(n, n in {{ toJson $root.Values.sidecars }} && !(n in variables.named) && !(n in variables.proxies))
+    variables.asked.map(c, c.name).filter(n, n in {{ toJson $root.Values.sidecars }})
 {{- end }}
 - name: helpers
   expression: 'size(variables.found) + size(variables.proxies) < size(variables.spec.containers) ? variables.found : []'

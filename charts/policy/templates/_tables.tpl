@@ -7,6 +7,8 @@ What the policies know, in CEL.
   readyAfter  of the proxies, those whose readiness waits for the application where the
               pod has the annotation
   oneByName   names of helpers that injectors put into pods under this name
+  suspect     a regular expression for an image or a command line which names a helper, to
+              spare most containers the next one
   helper      whether a container, told by the strings of s, is a helper that runs until it
               is told to end
   onceVariables  variables that say of a helper that it ends by itself
@@ -30,6 +32,10 @@ What the policies know, in CEL.
 
 {{- define "jobmesh-policy._tables.oneByName" -}}
 ["vault-agent"]
+{{- end -}}
+
+{{- define "jobmesh-policy._tables.suspect" -}}
+r"alloy|awscollector|cloud-sql-proxy|cloud_sql_proxy|cloudsql-proxy|cloudwatch-agent|containerboot|datadog-agent|datadog/agent|datadoghq/agent|dind|docker|envoy|filebeat|fluent-bit|fluentbit|fluentd|gce-proxy|gcs-fuse-csi-driver-sidecar-mounter|git-sync|grafana-agent|grafana/agent|haproxy|jaeger-agent|kubectl|metricbeat|oauth2-proxy|opentelemetry-collector|otel-collector|otelcol|pause|pgbouncer|prometheus|promtail|proxysql|pushgateway|statsd-exporter|statsd_exporter|tailscale|telegraf|vault|vector|xray"
 {{- end -}}
 
 {{- define "jobmesh-policy._tables.helper" -}}

@@ -59,6 +59,7 @@ pod is one of an executor that ends the others, in CEL.
     variables.notIn[n][0].filter(v, variables.notIn[n].all(l, v in l) && !(v in variables.ins[n]))).map(v, int(v)).distinct().sort())
 - name: codes
   expression: >-
+    variables.rules.all(r, size(r) == 0) ? variables.picked.map(i, "") :
     lists.range(size(variables.rules)).map(n, (size(variables.notIn[n]) == 0 ? "" : "!") + variables.listed[n].map(v, string(v)).join(","))
 - name: known
   expression: {{ include "jobmesh-policy.images" $root | quote }}
