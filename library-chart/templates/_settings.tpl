@@ -259,6 +259,9 @@ together. Stores $call.meshes.
 {{- end -}}
 {{- if not $settings.image.repository -}}
   {{- include "jobmesh._errors.add" (list $call "image.repository is empty") -}}
+{{- else if not (regexMatch "^((\\[[0-9A-Fa-f:]+\\]|[\\w.-]+)(:[0-9]+)?/)?[\\w.-]+(/[\\w.-]+)*(:[\\w.-]+|@sha256:[0-9a-f]{64})$" (include "jobmesh._image" $settings)) -}}
+  {{- /* What was given is not repeated: a password may stand in it. */ -}}
+  {{- include "jobmesh._errors.add" (list $call "image: registry, repository, tag and digest make no reference, as registry.example.com:5000/team/image:tag is one; a scheme and a user have no place there") -}}
 {{- end -}}
 {{- end -}}
 
