@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,8 +14,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/look"
 	"github.com/jobmesh/jobmesh/internal/native"
 	"github.com/jobmesh/jobmesh/internal/report"
+	"github.com/jobmesh/jobmesh/internal/running"
 	"github.com/jobmesh/jobmesh/internal/survey"
-	"github.com/jobmesh/jobmesh/internal/why"
 )
 
 // liveOptions are those of jobmesh lint --cluster.
@@ -27,7 +29,7 @@ type liveOptions struct {
 func onlyLive() []string { return append(cluster.Names(), "write-profile") }
 
 // onlyFiles are the flags that say what a cluster says itself.
-var onlyFiles = []string{"mesh", "mesh-version", "native", "kube-version", "min-kubelet", "post-renderer", "config"}
+var onlyFiles = []string{"mesh", "mesh-version", "native", "kube-version", "min-kubelet", "declared-features", "post-renderer", "config"}
 
 // writing are the flags for what is changed in files.
 var writing = []string{"fix", "diff"}
@@ -108,7 +110,7 @@ func seen(f *survey.Facts) string {
 		plural(len(f.Pods), "pod"), plural(len(f.Others), "object"))
 	settings := profileOf(f)
 	if settings[0].value == "" {
-		return text + "; no proxy of a mesh was seen"
+		text += "; no proxy of a mesh was seen"
 	}
 	for _, s := range settings {
 		if s.value != "" {
@@ -124,7 +126,7 @@ type setting struct{ key, value string }
 func profileOf(f *survey.Facts) []setting {
 	name := f.Main()
 	in := f.Installations()[name]
-	settings := []setting{{key: "mesh", value: name}, {key: "meshVersion"}, {key: "native"}, {key: "kubeVersion"}, {key: "minKubelet"}}
+	settings := []setting{{key: "mesh", value: name}, {key: "meshVersion"}, {key: "native"}, {key: "kubeVersion"}, {key: "minKubelet"}, {key: declaredKey}}
 	if name != "" && in.Version.Known() {
 		settings[1].value = in.Version.String()
 	}
@@ -134,8 +136,11 @@ func profileOf(f *survey.Facts) []setting {
 	if f.Server.Known() {
 		settings[3].value = f.Server.String()
 	}
-	if oldest := why.Oldest(f.Nodes).Kubelet; oldest.Known() {
+	if oldest := running.Oldest(f.Nodes).Kubelet; oldest.Known() {
 		settings[4].value = oldest.String()
+	}
+	if features, said := running.Declared(f.Nodes); said {
+		settings[5].value = cmp.Or(strings.Join(features, ","), noFeature)
 	}
 	return settings
 }

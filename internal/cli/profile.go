@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,16 +21,23 @@ import (
 
 // profileOptions describe the cluster that lint judges for.
 type profileOptions struct {
-	mesh, meshVersion, native, kubeVersion, minKubelet, postRenderer string
-	config, lock                                                     string
+	mesh, meshVersion, native, kubeVersion, minKubelet, declared, postRenderer string
+	config, lock                                                               string
 }
+
+// declaredKey is the key for the features that nodes declare, and noFeature is its value where
+// they declare none of those that matter.
+const declaredKey, noFeature = "declaredFeatures", "none"
+
+// featureName is the form of the name of a feature.
+var featureName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
 
 // A profileKey is a key of jobmesh.yaml with its flag.
 type profileKey struct{ key, flag string }
 
 var profileKeys = []profileKey{
 	{"mesh", "mesh"}, {"meshVersion", "mesh-version"}, {"native", "native"}, {"kubeVersion", "kube-version"},
-	{"minKubelet", "min-kubelet"}, {"postRenderer", "post-renderer"}, {"failOn", "fail-on"},
+	{"minKubelet", "min-kubelet"}, {declaredKey, "declared-features"}, {"postRenderer", "post-renderer"}, {"failOn", "fail-on"},
 }
 
 func (o *profileOptions) register(cmd *cobra.Command) {
@@ -39,6 +47,7 @@ func (o *profileOptions) register(cmd *cobra.Command) {
 	flags.StringVar(&o.native, "native", "auto", "its setting for native sidecars: "+strings.Join(native.Settings(), ", "))
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "version of Kubernetes, such as 1.33")
 	flags.StringVar(&o.minKubelet, "min-kubelet", "", "version of the oldest kubelet of the cluster (default the oldest that --kube-version allows)")
+	flags.StringVar(&o.declared, "declared-features", "", "`LIST` of the features that nodes declare (status.declaredFeatures), separated by commas; "+noFeature+" for nodes that declare none that matters here (default what the versions have)")
 	flags.StringVar(&o.postRenderer, "post-renderer", "", "Helm that runs jobmesh inject as its post-renderer: "+strings.Join(lint.PostRenderers(), ", "))
 	flags.StringVar(&o.config, "config", "", "file with these settings (default "+manifest.SettingsFile+", where there is one)")
 	flags.StringVar(&o.lock, "lock", "", "file with what images run, from jobmesh resolve (default "+lockfile.FileName+", where there is one)")
@@ -55,7 +64,7 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	values := map[string]*string{
 		"mesh": &o.mesh, "meshVersion": &o.meshVersion, "native": &o.native, "kubeVersion": &o.kubeVersion,
-		"minKubelet": &o.minKubelet, "postRenderer": &o.postRenderer, "failOn": &failOn,
+		"minKubelet": &o.minKubelet, declaredKey: &o.declared, "postRenderer": &o.postRenderer, "failOn": &failOn,
 	}
 	file, err := readSettings(o.config)
 	if err != nil {
@@ -114,6 +123,17 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 	p.Installation = native.Installation{
 		Platform: platform, Version: version("mesh-version", o.meshVersion), Native: native.Setting(o.native), MinKubelet: version("min-kubelet", o.minKubelet),
 	}
+	for name := range strings.SplitSeq(o.declared, ",") {
+		switch name = strings.TrimSpace(name); {
+		case name == "" && o.declared == "", name == noFeature:
+		case !featureName.MatchString(name):
+			wrong("%s %q is no name of a feature", names["declared-features"], name)
+			hints = append(hints, "kubectl get nodes -o yaml has them in status.declaredFeatures, such as "+native.RestartAll.Gate)
+		default:
+			p.Declared = append(p.Declared, name)
+		}
+	}
+	p.DeclaredKnown = o.declared != ""
 	if at, said := platform.Version, p.Installation.Version; at.Known() && said.Known() && at != said {
 		wrong("%s %s is not what %s installs, which is %s", names["mesh-version"], o.meshVersion, platform.Title, at)
 		hints = append(hints, "leave "+names["mesh-version"]+" out, or name the mesh alone: --mesh "+o.mesh)

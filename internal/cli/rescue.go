@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
@@ -79,7 +81,7 @@ to stop and still drains.`,
   kubectl jobmesh rescue -n prod migrate --yes
   jobmesh rescue -A --older-than 10m --yes -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runRescue(cmd.Context(), streams, o, l, cmd.CommandPath(), args)
+			return runRescue(cmd.Context(), streams, o, l, typed(cmd, args), args)
 		},
 		ValidArgsFunction: func(cmd *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
 			return completeObjects(cmd.Context(), o.cluster, word)
@@ -113,7 +115,7 @@ func (o rescueOptions) wrapper(l linked) (string, error) {
 	return path.Join(image.Registry, image.Repository) + at(image.Digest), nil
 }
 
-func runRescue(ctx context.Context, streams Streams, o rescueOptions, l linked, program string, args []string) error {
+func runRescue(ctx context.Context, streams Streams, o rescueOptions, l linked, again string, args []string) error {
 	if err := o.output.check(); err != nil {
 		return err
 	}
@@ -139,15 +141,15 @@ func runRescue(ctx context.Context, streams Streams, o rescueOptions, l linked, 
 	if err != nil {
 		return err
 	}
-	pods, err := look.Pods(ctx, c, targets)
+	found, err := look.Pods(ctx, c, targets)
 	if err != nil {
 		return err
 	}
 	e := &rescue.Ender{
-		Cluster: c, Linter: lint.New(lint.Profile{}, nil), Image: image,
+		Cluster: c, Linter: lint.New(lint.Profile{}, nil), Nodes: found.Nodes, Image: image,
 		Options: rescue.Options{Now: c.Now(), OlderThan: o.olderThan, Via: rescue.Via(o.via)},
 	}
-	result := planned(e, pods)
+	result := planned(e, found.Pods)
 	if o.yes {
 		if err := endAll(ctx, streams, e, result.Pods); err != nil {
 			return err
@@ -161,7 +163,33 @@ func runRescue(ctx context.Context, streams Streams, o rescueOptions, l linked, 
 	if err != nil {
 		return err
 	}
-	return rescueVerdict(streams, result, o.yes, strings.Join(append([]string{program}, args...), " "))
+	return rescueVerdict(streams, result, o.yes, again)
+}
+
+// typed is the command as it was typed, to be pasted with more behind it.
+func typed(cmd *cobra.Command, args []string) string {
+	words := []string{cmd.CommandPath()}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch {
+		case f.Name == "output": // a format is not what is to be done
+		case f.Value.Type() == "bool":
+			words = append(words, "--"+f.Name)
+		default:
+			words = append(words, "--"+f.Name+"="+quoted(f.Value.String()))
+		}
+	})
+	return strings.Join(append(words, args...), " ")
+}
+
+// plain is what a shell reads as it stands.
+var plain = regexp.MustCompile(`^[A-Za-z0-9._/:@=,+-]+$`)
+
+// quoted is a word for a shell.
+func quoted(word string) string {
+	if plain.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // planned decides over all pods, in the order of their names.
@@ -169,7 +197,7 @@ func planned(e *rescue.Ender, pods []corev1.Pod) rescueResult {
 	result := rescueResult{Pods: []rescuedPod{}}
 	for i := range pods {
 		one := rescuedPod{Namespace: pods[i].Namespace, Name: pods[i].Name}
-		read, err := running.Read(&pods[i], e.Linter)
+		read, err := running.Read(&pods[i], running.NodeOf(&pods[i], e.Nodes), e.Linter)
 		if err != nil {
 			one.Action, one.Via, one.Why = rescue.Refuse, e.Options.Via, "it cannot be read: "+err.Error()
 		} else {

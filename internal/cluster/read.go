@@ -9,13 +9,13 @@ import (
 	apidiscovery "k8s.io/api/apidiscovery/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
 )
 
 // fromCache asks for what the API server has in memory, which does not reach etcd.
@@ -136,13 +136,14 @@ func (c *Cluster) Quotas(ctx context.Context, namespace string) ([]corev1.Resour
 
 // EachPod shows every pod of a namespace, of all where it is empty, to visit. Where the server
 // streams lists from its memory (sendInitialEvents, on by default since 1.34), they come one by
-// one; elsewhere, and where a stream breaks off, as one list. Before the list restart is called:
-// visit may have seen some of its pods already.
-func (c *Cluster) EachPod(ctx context.Context, namespace string, visit func(*corev1.Pod), restart func()) error {
-	if c.streamPods(ctx, namespace, visit) {
+// one; elsewhere, and where a stream breaks off, as one list. A pod that is deleted or changed
+// before the stream is complete is given to forget, and shown again where it is still there.
+// Before the list forget is called without a pod, since visit may have seen some of them already.
+func (c *Cluster) EachPod(ctx context.Context, namespace string, visit func(*corev1.Pod), forget func(*corev1.Pod)) error {
+	if c.streamPods(ctx, namespace, visit, forget) {
 		return nil
 	}
-	restart()
+	forget(nil)
 	list, err := c.core.CoreV1().Pods(namespace).List(ctx, fromCache)
 	if err != nil {
 		return err
@@ -155,7 +156,7 @@ func (c *Cluster) EachPod(ctx context.Context, namespace string, visit func(*cor
 }
 
 // streamPods is false where the server, or a right, does not let it.
-func (c *Cluster) streamPods(ctx context.Context, namespace string, visit func(*corev1.Pod)) bool {
+func (c *Cluster) streamPods(ctx context.Context, namespace string, visit, forget func(*corev1.Pod)) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	yes := true
@@ -176,29 +177,37 @@ func (c *Cluster) streamPods(ctx context.Context, namespace string, visit func(*
 		case event.Type == watch.Added:
 			pod.ManagedFields = nil
 			visit(pod)
+		case event.Type == watch.Modified:
+			pod.ManagedFields = nil
+			forget(pod)
+			visit(pod)
+		case event.Type == watch.Deleted:
+			forget(pod)
 		}
 	}
 	return false
 }
 
 // A Resource is where objects of a kind are read.
-type Resource struct{ Group, Version, Kind string }
-
-// Plural is the name in the URL. It holds for all kinds in the table of kinds.
-func (r Resource) Plural() string {
-	plural, _ := meta.UnsafeGuessKindToResource(schema.GroupVersionKind{Kind: r.Kind})
-	return plural.Resource
+type Resource struct {
+	Group, Version, Kind string
+	// plural is the name in the URL, as the server has said it; empty where it was not asked.
+	plural string
+	// cluster is set where the server has said that the objects are in no namespace.
+	cluster bool
 }
 
-// GroupVersion is the version of an API group that the server likes best, empty where it does
-// not have the group.
-func (c *Cluster) GroupVersion(ctx context.Context, group string) (string, error) {
-	var found metav1.APIGroup
-	err := c.raw(ctx, "/apis/"+group, &found)
-	if apierrors.IsNotFound(err) {
-		return "", nil
+// Everywhere tells whether the objects are in no namespace, as far as the server has said it.
+func (r Resource) Everywhere() bool { return r.cluster }
+
+// Plural is the name in the URL. Where the server was not asked for it, it is derived from the
+// kind, as clients of Kubernetes do it; that holds for all kinds in the table of kinds.
+func (r Resource) Plural() string {
+	if r.plural != "" {
+		return r.plural
 	}
-	return found.PreferredVersion.Version, err
+	plural, _ := meta.UnsafeGuessKindToResource(schema.GroupVersionKind{Kind: r.Kind})
+	return plural.Resource
 }
 
 // aggregated asks for all kinds in one answer, of a server that has that: 1.27 and newer. Others
@@ -208,18 +217,25 @@ const aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDisco
 
 // Kinds are those that a server has beside pods and other kinds of the core group.
 type Kinds struct {
-	// versions has a version for each kind; groups one for each group, where no more is known.
-	versions map[schema.GroupKind]string
-	groups   map[string]string
+	// resources has one for each kind; groups a version for each group, where no more is known.
+	resources map[schema.GroupKind]Resource
+	groups    map[string]string
 }
 
 // Version is the one in which a server has a kind, empty where it does not have it. Of a server
 // before 1.27 only the groups are known, and a kind may still be missing.
-func (k Kinds) Version(group, kind string) string {
-	if k.versions == nil {
-		return k.groups[group]
+func (k Kinds) Version(group, kind string) string { return k.Resource(group, "", kind).Version }
+
+// Resource is where the objects of a kind are read. version is the one to take where the
+// server does not say that it has the kind.
+func (k Kinds) Resource(group, version, kind string) Resource {
+	if r, known := k.resources[schema.GroupKind{Group: group, Kind: kind}]; known {
+		return r
 	}
-	return k.versions[schema.GroupKind{Group: group, Kind: kind}]
+	if known := k.groups[group]; known != "" {
+		version = known
+	}
+	return Resource{Group: group, Version: version, Kind: kind}
 }
 
 // Kinds asks, in one request, for the kinds of the server: each in the version that it likes best
@@ -240,7 +256,7 @@ func (c *Cluster) Kinds(ctx context.Context) (Kinds, error) {
 		}
 		return kinds, nil
 	}
-	kinds.versions = map[schema.GroupKind]string{}
+	kinds.resources = map[schema.GroupKind]Resource{}
 	for _, g := range found.Items {
 		for _, v := range g.Versions { // the preferred one comes first
 			for _, r := range v.Resources {
@@ -248,8 +264,8 @@ func (c *Cluster) Kinds(ctx context.Context) (Kinds, error) {
 					continue
 				}
 				of := schema.GroupKind{Group: g.Name, Kind: r.ResponseKind.Kind}
-				if kinds.versions[of] == "" {
-					kinds.versions[of] = v.Version
+				if _, better := kinds.resources[of]; !better {
+					kinds.resources[of] = Resource{g.Name, v.Version, of.Kind, r.Resource, r.Scope == apidiscovery.ScopeCluster}
 				}
 			}
 		}
@@ -278,7 +294,7 @@ func (c *Cluster) Objects(ctx context.Context, r Resource, namespace string) ([]
 	var list struct {
 		Items []map[string]any `json:"items"`
 	}
-	if err := c.raw(ctx, path(r, namespace), &list); err != nil {
+	if err := c.listAs(ctx, runtime.ContentTypeJSON, path(r, namespace), &list); err != nil {
 		return nil, err
 	}
 	var objects []unstructured.Unstructured
@@ -291,8 +307,19 @@ func (c *Cluster) Objects(ctx context.Context, r Resource, namespace string) ([]
 	return objects, nil
 }
 
+// metadataOnly asks a server for the metadata of objects alone.
+const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+// Metadata reads the metadata of all objects of a kind in a namespace, in all where it is empty
+// and where the kind has none.
+func (c *Cluster) Metadata(ctx context.Context, r Resource, namespace string) ([]metav1.PartialObjectMetadata, error) {
+	var list metav1.PartialObjectMetadataList
+	err := c.listAs(ctx, metadataOnly, path(r, namespace), &list)
+	return list.Items, err
+}
+
 func path(r Resource, namespace string) string {
-	if namespace == "" {
+	if namespace == "" || r.cluster {
 		return fmt.Sprintf("/apis/%s/%s/%s", r.Group, r.Version, r.Plural())
 	}
 	return fmt.Sprintf("/apis/%s/%s/namespaces/%s/%s", r.Group, r.Version, namespace, r.Plural())
@@ -304,7 +331,16 @@ func (c *Cluster) raw(ctx context.Context, path string, into any) error {
 }
 
 func (c *Cluster) rawAs(ctx context.Context, accept, path string, into any) error {
-	text, err := c.core.Discovery().RESTClient().Get().AbsPath(path).SetHeader("Accept", accept).Do(ctx).Raw()
+	return read(ctx, c.core.Discovery().RESTClient().Get().AbsPath(path).SetHeader("Accept", accept), into)
+}
+
+// listAs reads a list as the API server has it in memory.
+func (c *Cluster) listAs(ctx context.Context, accept, path string, into any) error {
+	return read(ctx, c.core.Discovery().RESTClient().Get().AbsPath(path).Param("resourceVersion", fromCache.ResourceVersion).SetHeader("Accept", accept), into)
+}
+
+func read(ctx context.Context, request *rest.Request, into any) error {
+	text, err := request.Do(ctx).Raw()
 	if err != nil {
 		return err
 	}

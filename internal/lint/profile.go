@@ -19,6 +19,10 @@ type Profile struct {
 	Installation native.Installation
 	// Kubernetes is the version of the API server.
 	Kubernetes mesh.Version
+	// Declared are the features that at least one node declares in its status. It counts where
+	// DeclaredKnown is set; elsewhere versions decide.
+	Declared      []string
+	DeclaredKnown bool
 	// PostRenderer is the Helm that runs jobmesh inject as a post-renderer, "helm3" or
 	// "helm4". It is empty where inject is run in another way.
 	PostRenderer string
@@ -104,6 +108,11 @@ func (p *Profile) installation() native.Installation {
 
 // oldest is the oldest of the versions that matter for fields of the pod spec.
 func (p *Profile) oldest() mesh.Version { return p.installation().Oldest() }
+
+// lacks tells whether no node has a feature, although there are nodes that declare theirs.
+func (p *Profile) lacks(f native.Feature) bool {
+	return p.DeclaredKnown && f.Declared && !slices.Contains(p.Declared, f.Gate)
+}
 
 // A Namespace is what the manifest of one says.
 type Namespace struct {

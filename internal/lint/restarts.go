@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/native"
 	"github.com/jobmesh/jobmesh/internal/script"
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
@@ -58,7 +59,7 @@ terminationGracePeriodSeconds nor a preStop hook counts, so connections are cut 
 			for _, c := range slices.Concat(p.inits, p.apps) {
 				rules := c.place.get("restartPolicyRules")
 				for i := range manifest.Items(rules.node) {
-					if at := rules.get(i, "action"); at.text() == "RestartAllContainers" && what != "" {
+					if at := rules.get(i, "action"); at.text() == restartAll && what != "" {
 						r.add(at, c.Name, "what", what)
 						return
 					}
@@ -66,6 +67,60 @@ terminationGracePeriodSeconds nor a preStop hook counts, so connections are cut 
 			}
 		},
 	},
+	{
+		ID: "JM215", Severity: Error,
+		Title:   "restart rules in a cluster that does not have them",
+		Message: "container `{container}` has {asked}, {lacks}",
+		Why: `An ordinary container may have a restartPolicy and restartPolicyRules of its own since Kubernetes 1.35, and a
+rule the action RestartAllContainers since 1.36. An older API server drops the fields, and an older kubelet does not read
+them: the container is not started again in its pod. A wrapper that was told the exit codes of the rules (--restart-codes)
+waits for that second run, leaves the proxy alone, and the pod never ends. An older API server refuses a pod with an action
+that it does not know. Where Kubernetes is new enough, the scheduler takes a pod with RestartAllContainers only to a node
+that declares the feature RestartAllContainersOnContainerExits (status.declaredFeatures), and without one the pod stays
+Pending.`,
+		Fix:   "let the Job start the work again, with backoffLimit, in a new pod; or raise Kubernetes, and turn the feature on, in the whole cluster",
+		Links: []string{restartRules, "https://kubernetes.io/docs/reference/command-line-tools-reference/feature-gates/"},
+		check: func(p *pod, r *reporter) {
+			for _, c := range slices.Concat(p.inits, p.apps) {
+				rules, policy := c.place.get("restartPolicyRules"), c.place.get("restartPolicy")
+				at, asked := rules, "restartPolicyRules"
+				if at.node == nil {
+					at, asked = policy, "a restartPolicy of its own"
+				}
+				if at.node == nil || c.Native && rules.node == nil {
+					continue
+				}
+				if oldest, since := p.profile.oldest(), native.RestartRules.Default; oldest.Before(since.Major, since.Minor) {
+					r.add(at, c.Name, "asked", asked, "lacks", "which Kubernetes "+oldest.String()+" does not know")
+					return
+				}
+				if lacks := p.withoutRestartAll(); lacks != "" {
+					for i := range manifest.Items(rules.node) {
+						if at := rules.get(i, "action"); at.text() == restartAll {
+							r.add(at, c.Name, "asked", "a rule with the action "+restartAll, "lacks", lacks)
+							return
+						}
+					}
+				}
+			}
+		},
+	},
+}
+
+// restartAll is the action of a rule that starts all containers of the pod again.
+const restartAll = "RestartAllContainers"
+
+// withoutRestartAll says why the cluster does not have that action, in the words of a relative
+// clause; empty where it has it, or where nobody has said enough.
+func (p *pod) withoutRestartAll() string {
+	f, server := native.RestartAll, p.profile.Kubernetes
+	switch {
+	case server.Before(f.Default.Major, f.Default.Minor):
+		return "which the API server of Kubernetes " + server.String() + " refuses"
+	case p.profile.lacks(f):
+		return "for which no node declares the feature " + f.Gate + ": its pods stay Pending"
+	}
+	return ""
 }
 
 // exitCodes is how many exit codes a container can have on Linux: 0 to 255.

@@ -2,6 +2,7 @@ package look
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,77 +13,160 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/cluster"
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/running"
 )
 
+// betweenPods is how many kinds one call may read that stand between pods and what was named,
+// as Workflows stand between pods and a CronWorkflow.
+const betweenPods = 10
+
+// Found are the pods that rescue looks at, with the nodes that decide something about them.
+type Found struct {
+	Pods  []corev1.Pod
+	Nodes []running.Node
+}
+
 // Pods reads the pods that are meant to end and have not, of the namespace of the cluster or
-// of all. Where there are targets, only theirs: pods themselves, or what Jobs, CronJobs and
-// other objects of that name have made. A target that there is not is an error.
-func Pods(ctx context.Context, c *cluster.Cluster, targets []Target) ([]corev1.Pod, error) {
-	where := "pods in namespace " + c.Namespace()
+// of all. Where there are targets, only theirs: pods themselves, or what objects of that name
+// have made, by however many others. A target that there is not is an error, and so is a name
+// that in one namespace is that of several objects which have nothing to do with each other.
+func Pods(ctx context.Context, c *cluster.Cluster, targets []Target) (Found, error) {
+	var found Found
+	var err error
+	if found.Pods, err = c.RunningPods(ctx, c.Namespace()); err != nil {
+		return found, c.Explain(err, podsIn(c), "rescue")
+	}
+	if len(targets) > 0 {
+		if found.Pods, err = of(ctx, c, found.Pods, targets); err != nil {
+			return found, err
+		}
+	}
+	if slices.ContainsFunc(found.Pods, asksNode) {
+		nodes, err := c.Nodes(ctx)
+		if err != nil && !cluster.IsDenied(err) {
+			return found, c.Explain(err, "nodes", "rescue")
+		}
+		found.Nodes = running.NodesOf(nodes) // none: what may be started again is left alone
+	}
+	return found, nil
+}
+
+func podsIn(c *cluster.Cluster) string {
 	if c.Namespace() == "" {
-		where = "pods in all namespaces"
+		return "pods in all namespaces"
 	}
-	pods, err := c.RunningPods(ctx, c.Namespace())
-	if err != nil {
-		return nil, c.Explain(err, where, "rescue")
-	}
-	if len(targets) == 0 {
-		return pods, nil
-	}
+	return "pods in namespace " + c.Namespace()
+}
+
+// asksNode tells whether it depends on the node of a pod whether a container that has ended is
+// started again: one that has a policy or rules of its own.
+func asksNode(p corev1.Pod) bool {
+	return slices.ContainsFunc(slices.Concat(p.Spec.InitContainers, p.Spec.Containers), func(c corev1.Container) bool {
+		return len(c.RestartPolicyRules) > 0 || c.RestartPolicy != nil && *c.RestartPolicy != corev1.ContainerRestartPolicyAlways
+	})
+}
+
+// of takes the pods of the targets.
+func of(ctx context.Context, c *cluster.Cluster, pods []corev1.Pod, targets []Target) ([]corev1.Pod, error) {
 	jobs, err := c.Jobs(ctx, c.Namespace())
 	if err != nil && !cluster.IsDenied(err) {
 		return nil, c.Explain(err, "Jobs", "rescue")
 	}
-	wanted := map[string]bool{}
+	l := lineageOf(c, c.Namespace(), cluster.Kinds{}, pods, jobs)
+	above := func(r metav1.OwnerReference) bool {
+		return slices.ContainsFunc(targets, func(t Target) bool { return t.above(r) })
+	}
+	if len(l.unread(above)) > 0 {
+		if l.kinds, err = c.Kinds(ctx); err != nil && !cluster.IsDenied(err) {
+			return nil, c.Explain(err, "kinds of the server", "rescue")
+		}
+		if err := l.climb(ctx, betweenPods, above); err != nil {
+			return nil, c.Explain(err, "owners of "+podsIn(c), "rescue")
+		}
+	}
+	wanted := make([]bool, len(pods))
 	for _, t := range targets {
+		if err := l.one(t, pods, jobs); err != nil {
+			return nil, err
+		}
 		n := 0
 		for i := range pods {
-			if p := &pods[i]; of(p, jobs, t) {
-				wanted[p.Namespace+"/"+p.Name] = true
+			if t.names(asOwner("v1", "Pod", &pods[i])) || slices.ContainsFunc(l.above(pods[i].OwnerReferences), t.names) {
+				wanted[i] = true
 				n++
 			}
 		}
-		if n == 0 && !exists(ctx, c, jobs, t) {
-			return nil, fault.New(fault.Usage, fmt.Errorf("%s: there is no such object among the %s", t.Name, where), "-n names another namespace, -A is all of them")
+		if n == 0 {
+			if err := l.absent(ctx, t, jobs); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return slices.DeleteFunc(pods, func(p corev1.Pod) bool { return !wanted[p.Namespace+"/"+p.Name] }), nil
-}
-
-// of tells whether a pod is the target, or was made by it.
-func of(p *corev1.Pod, jobs []batchv1.Job, t Target) bool {
-	if named(t, "Pod", p.Name) || ownedByName(p.OwnerReferences, t) {
-		return true
-	}
-	for _, job := range jobs {
-		if job.Namespace == p.Namespace && owned(p, job.UID) && ownedByName(job.OwnerReferences, t) {
-			return true
+	var kept []corev1.Pod
+	for i := range pods {
+		if wanted[i] {
+			kept = append(kept, pods[i])
 		}
 	}
-	return false
+	return kept, nil
 }
 
-func ownedByName(owners []metav1.OwnerReference, t Target) bool {
-	return slices.ContainsFunc(owners, func(o metav1.OwnerReference) bool { return named(t, o.Kind, o.Name) })
+// asOwner is an object as those refer to it that it has made.
+func asOwner(apiVersion, kind string, o metav1.Object) metav1.OwnerReference {
+	return metav1.OwnerReference{APIVersion: apiVersion, Kind: kind, Name: o.GetName(), UID: o.GetUID()}
 }
 
-func named(t Target, kind, name string) bool {
-	return t.Name == name && (t.Row == nil || strings.EqualFold(t.Row.Kind, kind))
-}
-
-// exists tells whether a target is there although it has no pod that runs.
-func exists(ctx context.Context, c *cluster.Cluster, jobs []batchv1.Job, t Target) bool {
-	for _, job := range jobs {
-		if named(t, "Job", job.Name) || ownedByName(job.OwnerReferences, t) {
-			return true
+// one refuses a target that is the name of several objects in one namespace.
+func (l *lineage) one(t Target, pods []corev1.Pod, jobs []batchv1.Job) error {
+	hits := map[string][]hit{}
+	for _, h := range l.hits(t, pods, jobs) {
+		hits[h.namespace] = append(hits[h.namespace], h)
+	}
+	for i := range pods {
+		if p := asOwner("v1", "Pod", &pods[i]); t.names(p) {
+			hits[pods[i].Namespace] = append(hits[pods[i].Namespace], hit{p, pods[i].Namespace})
 		}
 	}
-	if c.Namespace() == "" {
-		return false
+	for namespace, all := range hits {
+		all = l.apart(all)
+		if len(all) < 2 {
+			continue
+		}
+		var names []string
+		for _, h := range all {
+			names = append(names, h.word())
+		}
+		slices.Sort(names)
+		return ambiguous(t.Name+" in namespace "+namespace, names, "rescue")
 	}
-	if _, err := c.Pod(ctx, c.Namespace(), t.Name); err == nil && (t.Row == nil || t.Row.Kind == "Pod") {
-		return true
+	return nil
+}
+
+// absent is an error where a target that has no pods which run is not there at all. In all
+// namespaces only Jobs are looked for.
+func (l *lineage) absent(ctx context.Context, t Target, jobs []batchv1.Job) error {
+	for i := range jobs {
+		if t.Row == nil && l.ns != "" {
+			break // a name alone may be that of other objects too
+		}
+		self := asOwner(batchv1.SchemeGroupVersion.String(), "Job", &jobs[i])
+		if t.names(self) || slices.ContainsFunc(l.above(jobs[i].OwnerReferences), t.names) {
+			return nil
+		}
 	}
-	_, err := c.CronJob(ctx, c.Namespace(), t.Name)
-	return err == nil && (t.Row == nil || t.Row.Kind == "CronJob")
+	missing := fault.New(fault.Usage, fmt.Errorf("%s: there is no such object among the %s", t.Name, podsIn(l.cluster)), "-n names another namespace, -A is all of them")
+	if l.ns == "" {
+		return missing
+	}
+	_, err := (&looker{cluster: l.cluster, ns: l.ns, verb: "rescue"}).find(ctx, t)
+	switch {
+	case err != nil:
+		return err
+	case len(l.denied) > 0:
+		return fault.New(fault.Auth, fmt.Errorf("%s has no pods of its own, and what it has made by %s is not seen: they may not be listed", t.Name, strings.Join(l.denied, ", ")),
+			"jobmesh rbac rescue prints the rights that this needs")
+	case len(l.left) > 0:
+		return fault.New(fault.Usage, errors.New(t.Name+" has no pods of its own, and nobody has looked at what it has made by "+strings.Join(l.left, ", ")), "name the objects below it")
+	}
+	return nil
 }

@@ -38,6 +38,7 @@ var Rights = map[string][]Right{
 		{"", []string{"pods"}, []string{"get", "list"}, "what is stuck"},
 		{"", []string{"pods/portforward"}, []string{"create"}, "the stop request; the role edit has it"},
 		{"batch", []string{"jobs", "cronjobs"}, []string{"get", "list"}, "names of Jobs and CronJobs"},
+		{"", []string{"nodes"}, []string{"list"}, "whether the kubelet of a node starts a container again by a rule of its own"},
 	},
 }
 
@@ -63,17 +64,16 @@ func RoleOf(verb string, rights []Right) rbacv1.ClusterRole {
 // Custom are the rights over the kinds of others that a verb reads where a cluster has them.
 func Custom(verb string) []Right {
 	var resources []cluster.Resource
-	var does string
+	does := []string{"get", "list"} // list for what stands between them and their pods
 	switch verb {
-	case "why":
-		does = "get"
+	case "why", "rescue":
 		for _, row := range Judged() {
 			if !builtIn(row) {
 				resources = append(resources, cluster.Resource{Group: row.Group, Kind: row.Kind})
 			}
 		}
 	case "lint":
-		does, resources = "list", custom()
+		does, resources = []string{"list"}, custom()
 	}
 	var rights []Right
 	for _, r := range resources {
@@ -81,7 +81,7 @@ func Custom(verb string) []Right {
 			rights[i].Resources = append(rights[i].Resources, r.Plural())
 			continue
 		}
-		rights = append(rights, Right{r.Group, []string{r.Plural()}, []string{does}, "the kinds of " + r.Group})
+		rights = append(rights, Right{r.Group, []string{r.Plural()}, does, "the kinds of " + r.Group})
 	}
 	return rights
 }

@@ -3,6 +3,8 @@ package look
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -15,7 +17,6 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/running"
 	"github.com/jobmesh/jobmesh/internal/survey"
-	"github.com/jobmesh/jobmesh/internal/why"
 )
 
 // identities are the kinds with which a mesh wants an identity.
@@ -59,7 +60,16 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 			if p.Spec.RestartPolicy != corev1.RestartPolicyAlways && !running.HasEnded(p) {
 				facts.Pods = append(facts.Pods, *p)
 			}
-		}, func() { facts.Proxies, facts.Pods = nil, nil })
+		}, func(p *corev1.Pod) {
+			if p == nil {
+				facts.Proxies, facts.Pods = nil, nil
+				return
+			}
+			// Its proxies are kept: they still show what the injector makes.
+			facts.Pods = slices.DeleteFunc(facts.Pods, func(known corev1.Pod) bool {
+				return known.Namespace == p.Namespace && known.Name == p.Name
+			})
+		})
 	})
 	add("Jobs", "those that nobody has made are not judged", func(ctx context.Context) (err error) {
 		facts.Jobs, err = c.Jobs(ctx, ns)
@@ -71,7 +81,7 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 	})
 	add("nodes", "the oldest kubelet is not known", func(ctx context.Context) error {
 		nodes, err := c.Nodes(ctx)
-		facts.Nodes = why.NodesOf(nodes)
+		facts.Nodes = running.NodesOf(nodes)
 		return err
 	})
 	add("namespaces", "where a mesh is on is not known", func(ctx context.Context) error {
@@ -104,7 +114,12 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 	}
 	facts.Server, _ = mesh.ParseVersion(version) // unknown where it says something else
 	others, otherCtx := errgroup.WithContext(ctx)
+	var everywhere []string
 	for _, r := range present(kinds) {
+		if r.Everywhere() && ns != "" {
+			everywhere = append(everywhere, r.Kind)
+			continue
+		}
 		others.Go(func() error {
 			return try(r.Plural(), "they are not judged", func() error {
 				found, err := c.Objects(otherCtx, r, ns)
@@ -120,6 +135,9 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 	}
 	if err := others.Wait(); err != nil {
 		return facts, nil, err
+	}
+	if len(everywhere) > 0 {
+		notes = append(notes, fmt.Sprintf("objects of kind %s are in no namespace, and are judged with -A alone", strings.Join(everywhere, ", ")))
 	}
 	facts.Now = c.Now()
 	if off := c.ClockOff(); off != 0 {
@@ -143,8 +161,8 @@ func custom() []cluster.Resource {
 func present(kinds cluster.Kinds) []cluster.Resource {
 	var found []cluster.Resource
 	for _, r := range custom() {
-		if r.Version = kinds.Version(r.Group, r.Kind); r.Version != "" {
-			found = append(found, r)
+		if there := kinds.Resource(r.Group, "", r.Kind); there.Version != "" {
+			found = append(found, there)
 		}
 	}
 	return found

@@ -50,6 +50,15 @@ func Words() []string {
 	return words
 }
 
+// wordOf is a kind as people type it: as word has it where it is in the table of kinds, and
+// with its group elsewhere.
+func wordOf(group, name string) string {
+	if row := kind.Of(group, name); row != nil {
+		return word(row)
+	}
+	return strings.Trim(strings.ToLower(name)+"."+group, ".")
+}
+
 // word is a kind in small letters, with its group where another kind has that name too.
 func word(k *kind.Kind) string {
 	for i := range kind.Table {
@@ -100,7 +109,7 @@ func byWord(text string) (*kind.Kind, error) {
 	if other != nil {
 		return nil, notAsked(other)
 	}
-	hints := []string{"the kinds are " + strings.Join(Words(), ", ")}
+	hints := []string{"the kinds are " + strings.Join(Words(), ", "), "a name alone, without a kind, finds what Jobs and pods are owned by"}
 	if near, ok := nearest.Guess(wanted, Words()); ok {
 		hints = append([]string{"did you mean " + near + "?"}, hints...)
 	}

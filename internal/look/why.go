@@ -32,15 +32,21 @@ const mostJobs = 50
 type looker struct {
 	cluster *cluster.Cluster
 	ns      string
-	mutex   sync.Mutex
-	facts   why.Facts
-	notes   []string
+	// verb is the one that asks, for hints.
+	verb  string
+	mutex sync.Mutex
+	// kinds are those of the server, where they were asked for.
+	kinds cluster.Kinds
+	// spare is how many requests the search for a name has left over.
+	spare int
+	facts why.Facts
+	notes []string
 }
 
 // Why reads what a verdict about the target needs: at most six requests where the kind is
 // given, fourteen otherwise. notes say what could not be read, and what that means.
 func Why(ctx context.Context, c *cluster.Cluster, t Target) (facts why.Facts, notes []string, err error) {
-	l := &looker{cluster: c, ns: c.Namespace()}
+	l := &looker{cluster: c, ns: c.Namespace(), verb: "why"}
 	l.facts.Events, l.facts.Namespaces = map[string][]corev1.Event{}, map[string]lint.Namespace{}
 	object, err := l.find(ctx, t)
 	if err != nil {
@@ -70,6 +76,10 @@ type object struct {
 	cronJob *batchv1.CronJob
 	pod     *corev1.Pod
 	other   *unstructured.Unstructured
+	// unknown is set for an object of a kind that is in no table, which is known by what it has
+	// made alone; made are the Jobs and pods of its namespace.
+	unknown *hit
+	made    *family
 }
 
 func (o *object) meta() metav1.Object {
@@ -84,7 +94,12 @@ func (o *object) meta() metav1.Object {
 	return o.other
 }
 
-func (o *object) String() string { return word(o.row) + "/" + o.meta().GetName() }
+func (o *object) String() string {
+	if o.unknown != nil {
+		return o.unknown.word()
+	}
+	return word(o.row) + "/" + o.meta().GetName()
+}
 
 // get reads an object of a kind. version is that of a group that is not built in.
 func (l *looker) get(ctx context.Context, row *kind.Kind, version, name string) (o object, err error) {
@@ -112,29 +127,36 @@ func (l *looker) find(ctx context.Context, t Target) (object, error) {
 		version := ""
 		if !builtIn(t.Row) {
 			var err error
-			if version, err = l.cluster.GroupVersion(ctx, t.Row.Group); err != nil {
-				return object{}, l.cluster.Explain(err, what, "why")
+			if l.kinds, err = l.cluster.Kinds(ctx); err != nil {
+				return object{}, l.cluster.Explain(err, what, l.verb)
 			}
-			if version == "" {
+			if version = l.kinds.Version(t.Row.Group, t.Row.Kind); version == "" {
 				return object{}, fault.New(fault.Usage, fmt.Errorf("%s: this cluster has no kind %s of %s", what, t.Row.Kind, t.Row.Group), "--context names another cluster")
 			}
 		}
 		o, err := l.get(ctx, t.Row, version, t.Name)
-		return o, l.cluster.Explain(err, what, "why")
+		return o, l.cluster.Explain(err, what, l.verb)
 	}
 	found, left, errs := l.search(ctx, t.Name)
 	found = withoutOwned(found)
+	var unread []string
+	if len(found) == 0 && !slices.ContainsFunc(errs, func(err error) bool { return !cluster.IsDenied(err) }) {
+		var err error
+		if found, unread, err = l.ownersNamed(ctx, t); err != nil {
+			return object{}, err
+		}
+	}
 	switch {
 	case len(found) > 1:
 		var names []string
 		for _, o := range found {
 			names = append(names, o.String())
 		}
-		return object{}, fault.New(fault.Usage, fmt.Errorf("%s is the name of %d objects: %s", what, len(found), strings.Join(names, ", ")), "jobmesh why "+names[0])
+		return object{}, ambiguous(what, names, l.verb)
 	case len(found) == 1:
 		for _, err := range errs {
 			if !cluster.IsDenied(err) {
-				return object{}, l.cluster.Explain(err, what, "why")
+				return object{}, l.cluster.Explain(err, what, l.verb)
 			}
 		}
 		return found[0], nil
@@ -143,15 +165,31 @@ func (l *looker) find(ctx context.Context, t Target) (object, error) {
 	for _, denied := range []bool{false, true} {
 		for _, err := range errs {
 			if cluster.IsDenied(err) == denied {
-				return object{}, l.cluster.Explain(err, what, "why")
+				return object{}, l.cluster.Explain(err, what, l.verb)
 			}
 		}
 	}
 	hints := []string{"-n names another namespace", "kubectl get jobs,cronjobs,pods -n " + l.ns}
+	if len(unread) > 0 {
+		hints = append(hints, "nobody has looked who has made the "+strings.Join(unread, ", ")+" that are there")
+	}
 	if len(left) > 0 {
-		hints = append([]string{"nobody has looked among " + strings.Join(left, ", ") + ": jobmesh why " + left[0] + "/" + t.Name}, hints...)
+		hints = append([]string{"nobody has looked among " + strings.Join(left, ", ") + ": jobmesh " + l.verb + " " + left[0] + "/" + t.Name}, hints...)
 	}
 	return object{}, fault.New(fault.Usage, fmt.Errorf("%s: there is no such Job, CronJob, Pod or other object that makes pods", what), hints...)
+}
+
+// ambiguous says that a name is that of several objects, and names the first one of a kind that
+// can be asked about.
+func ambiguous(what string, names []string, verb string) error {
+	var hints []string
+	for _, name := range names {
+		if _, err := Parse(name); err == nil {
+			hints = []string{"jobmesh " + verb + " " + name}
+			break
+		}
+	}
+	return fault.New(fault.Usage, fmt.Errorf("%s is the name of %d objects: %s", what, len(names), strings.Join(names, ", ")), hints...)
 }
 
 // search looks for a name in all kinds at once. What is not there is no error. left are the
@@ -174,6 +212,7 @@ func (l *looker) search(ctx context.Context, name string) (found []object, left 
 	if err != nil && !cluster.IsDenied(err) {
 		errs = append(errs, err)
 	}
+	l.kinds = kinds
 	asked := 0
 	for i, row := range Judged() {
 		version := kinds.Version(row.Group, row.Kind)
@@ -186,6 +225,7 @@ func (l *looker) search(ctx context.Context, name string) (found []object, left 
 			read(i, row, version)
 		}
 	}
+	l.spare = mostCustom - asked
 	wait.Wait()
 	for i := range results {
 		r := &results[i]
@@ -214,6 +254,11 @@ func withoutOwned(found []object) []object {
 
 // load reads the Jobs and pods of an object.
 func (l *looker) load(ctx context.Context, o object) error {
+	if o.unknown != nil {
+		l.facts.Object = lint.Object{Kind: o.unknown.Kind, Namespace: l.ns, Name: o.unknown.Name}
+		l.keep(o.made, o.unknown.UID)
+		return nil
+	}
 	l.facts.Object = lint.Object{Kind: o.row.Kind, Namespace: o.meta().GetNamespace(), Name: o.meta().GetName()}
 	switch {
 	case o.pod != nil:
@@ -230,6 +275,7 @@ func (l *looker) load(ctx context.Context, o object) error {
 	default:
 		l.facts.Suspended, _, _ = unstructured.NestedBool(o.other.Object, "spec", "suspend")
 		l.template(ctx, o.other.Object)
+		return l.ofOther(ctx, o)
 	}
 	jobs, err := l.cluster.Jobs(ctx, l.ns)
 	if cluster.IsDenied(err) {
@@ -237,7 +283,7 @@ func (l *looker) load(ctx context.Context, o object) error {
 		return nil
 	}
 	if err != nil {
-		return l.cluster.Explain(err, "Jobs in namespace "+l.ns, "why")
+		return l.cluster.Explain(err, "Jobs in namespace "+l.ns, l.verb)
 	}
 	uid := o.meta().GetUID()
 	for _, job := range jobs {
@@ -246,14 +292,113 @@ func (l *looker) load(ctx context.Context, o object) error {
 		}
 	}
 	l.facts.Jobs = recent(l.facts.Jobs)
-	if o.cronJob != nil {
-		if len(l.facts.Jobs) == 0 {
-			l.namespace(ctx)
-			return nil
-		}
-		return l.ofJobs(ctx)
+	if len(l.facts.Jobs) == 0 {
+		l.namespace(ctx)
+		return nil
 	}
-	return l.allPods(ctx, uid)
+	return l.ofJobs(ctx)
+}
+
+// A family is all Jobs and pods of a namespace, with who has made them.
+type family struct {
+	jobs    []batchv1.Job
+	pods    []corev1.Pod
+	lineage *lineage
+}
+
+// family reads them.
+func (l *looker) family(ctx context.Context, what string) (*family, error) {
+	jobs, err := l.cluster.Jobs(ctx, l.ns)
+	if cluster.IsDenied(err) {
+		l.note("Jobs may not be read in namespace %s, so those of %s are not seen", l.ns, what)
+	} else if err != nil {
+		return nil, l.cluster.Explain(err, "Jobs in namespace "+l.ns, l.verb)
+	}
+	pods, err := l.cluster.Pods(ctx, l.ns)
+	if err != nil {
+		return nil, l.cluster.Explain(err, "pods in namespace "+l.ns, l.verb)
+	}
+	return &family{jobs, pods, lineageOf(l.cluster, l.ns, l.kinds, pods, jobs)}, nil
+}
+
+// What one call may read of kinds that stand between an object and its pods: as many as the
+// bounds on requests leave.
+const betweenKnown, betweenUnknown = 1, 2
+
+// ofOther reads what an object of a kind that is not built in has made: pods, Jobs, or objects
+// of its own API group that make them, as a CronWorkflow makes Workflows.
+func (l *looker) ofOther(ctx context.Context, o object) error {
+	made, err := l.family(ctx, o.String())
+	if err != nil {
+		return err
+	}
+	err = made.lineage.climb(ctx, betweenKnown, func(r metav1.OwnerReference) bool {
+		group, _ := groupVersion(r.APIVersion)
+		return group == o.row.Group && r.Kind != o.row.Kind
+	})
+	if err != nil {
+		return l.cluster.Explain(err, o.String(), l.verb)
+	}
+	for _, kind := range made.lineage.denied {
+		l.note("%s may not be read in namespace %s, so what %s has made by them is not seen", kind, l.ns, o.String())
+	}
+	l.keep(made, o.other.GetUID())
+	switch {
+	case len(l.facts.Pods) > 0 || len(l.facts.Jobs) > 0:
+	case made.lineage.asked > 0: // which was the last request that there may be
+		l.note("nothing of what is there was made by %s; whether a mesh is on in namespace %s was not read, so the forecast is by the object alone", o.String(), l.ns)
+	default:
+		l.namespace(ctx)
+	}
+	return nil
+}
+
+// keep takes what one object has made. Pods that are meant to run for ever are left out, unless
+// the object has made them itself: a RayJob has a Job that ends, and by a RayCluster pods that
+// do not.
+func (l *looker) keep(f *family, uid types.UID) {
+	for _, job := range f.jobs {
+		if f.lineage.made(job.OwnerReferences, uid) {
+			l.facts.Jobs = append(l.facts.Jobs, job)
+		}
+	}
+	dropped := map[types.UID]bool{}
+	for _, job := range l.facts.Jobs {
+		dropped[job.UID] = true
+	}
+	l.facts.Jobs = recent(l.facts.Jobs)
+	for _, job := range l.facts.Jobs {
+		delete(dropped, job.UID)
+	}
+	for _, p := range f.pods {
+		switch {
+		case !f.lineage.made(p.OwnerReferences, uid):
+		case p.Spec.RestartPolicy == corev1.RestartPolicyAlways && !owned(&p, uid):
+		case slices.ContainsFunc(p.OwnerReferences, func(r metav1.OwnerReference) bool { return dropped[r.UID] }): // of a Job that is over
+		default:
+			l.facts.Pods = append(l.facts.Pods, p)
+		}
+	}
+}
+
+// ownersNamed looks for a name among those who have made the Jobs and pods of the namespace,
+// which may be of kinds that nobody here has heard of. unread are the kinds between them of
+// which that is not known.
+func (l *looker) ownersNamed(ctx context.Context, t Target) (found []object, unread []string, err error) {
+	made, err := l.family(ctx, t.Name)
+	if err != nil && fault.Code(err) == fault.Auth {
+		return nil, nil, nil // without pods there is nothing to find
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := made.lineage.climb(ctx, betweenUnknown+l.spare, func(r metav1.OwnerReference) bool { return !t.names(r) }); err != nil {
+		return nil, nil, l.cluster.Explain(err, t.Name+" in namespace "+l.ns, l.verb)
+	}
+	for _, h := range made.lineage.apart(made.lineage.hits(t, made.pods, made.jobs)) {
+		found = append(found, object{unknown: &h, made: made})
+	}
+	return found, slices.Concat(made.lineage.denied, made.lineage.left), nil
 }
 
 func owned(o metav1.Object, uid types.UID) bool {
@@ -292,16 +437,16 @@ func (l *looker) ofJobs(ctx context.Context) error {
 	}
 	pods, err := l.cluster.JobPods(ctx, l.ns, names...)
 	if cluster.IsDenied(err) {
-		return l.cluster.Explain(err, "pods in namespace "+l.ns, "why") // without them nothing can be said
+		return l.cluster.Explain(err, "pods in namespace "+l.ns, l.verb) // without them nothing can be said
 	}
 	if err != nil {
-		return l.cluster.Explain(err, "pods of Job "+l.ns+"/"+names[0], "why")
+		return l.cluster.Explain(err, "pods of Job "+l.ns+"/"+names[0], l.verb)
 	}
 	if len(pods) == 0 && slices.ContainsFunc(l.facts.Jobs, func(job batchv1.Job) bool { return !running.Over(&job) }) {
 		// Older servers have another label, and who makes pods by hand may have none.
 		all, err := l.cluster.Pods(ctx, l.ns)
 		if err != nil {
-			return l.cluster.Explain(err, "pods in namespace "+l.ns, "why")
+			return l.cluster.Explain(err, "pods in namespace "+l.ns, l.verb)
 		}
 		pods = slices.DeleteFunc(all, func(p corev1.Pod) bool {
 			return !slices.ContainsFunc(l.facts.Jobs, func(job batchv1.Job) bool { return owned(&p, job.UID) })
@@ -313,27 +458,6 @@ func (l *looker) ofJobs(ctx context.Context) error {
 			l.events(ctx, job.Name)
 			return nil // one is enough to tell of
 		}
-	}
-	return nil
-}
-
-// allPods reads the pods that an object of another kind has made, itself or by its Jobs.
-func (l *looker) allPods(ctx context.Context, uid types.UID) error {
-	pods, err := l.cluster.Pods(ctx, l.ns)
-	if err != nil {
-		return l.cluster.Explain(err, "pods in namespace "+l.ns, "why")
-	}
-	uids := map[types.UID]bool{uid: true}
-	for _, job := range l.facts.Jobs {
-		uids[job.UID] = true
-	}
-	for _, p := range pods {
-		if slices.ContainsFunc(p.OwnerReferences, func(r metav1.OwnerReference) bool { return uids[r.UID] }) {
-			l.facts.Pods = append(l.facts.Pods, p)
-		}
-	}
-	if len(pods) == 0 {
-		l.namespace(ctx)
 	}
 	return nil
 }
@@ -350,7 +474,7 @@ func (l *looker) ofPod(ctx context.Context, p *corev1.Pod) error {
 			l.note("Job %s/%s may not be read, so its deadline is not known", p.Namespace, owner.Name)
 		case cluster.IsGone(err): // deleted, and the pod after it
 		case err != nil:
-			return l.cluster.Explain(err, "Job "+p.Namespace+"/"+owner.Name, "why")
+			return l.cluster.Explain(err, "Job "+p.Namespace+"/"+owner.Name, l.verb)
 		case job.UID == owner.UID:
 			l.facts.Owner = job
 		}
@@ -388,5 +512,5 @@ func (l *looker) nodes(ctx context.Context) {
 		l.note("nodes may not be read, so which of them is too old for native sidecars is not known")
 		return
 	}
-	l.facts.Nodes = why.NodesOf(nodes)
+	l.facts.Nodes = running.NodesOf(nodes)
 }

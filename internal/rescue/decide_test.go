@@ -43,7 +43,7 @@ func stuck(beside corev1.Container, change func(*corev1.Pod)) *corev1.Pod {
 
 func decide(t *testing.T, p *corev1.Pod, o rescue.Options) rescue.Plan {
 	t.Helper()
-	read, err := running.Read(p, lint.New(lint.Profile{}, nil))
+	read, err := running.Read(p, running.Node{}, lint.New(lint.Profile{}, nil))
 	require.NoError(t, err)
 	o.Now = now
 	return rescue.Decide(&read, o)
@@ -252,7 +252,7 @@ func TestNoneThatWorksIsTouched(t *testing.T) {
 		if slices.ContainsFunc(p.Spec.Containers, func(c corev1.Container) bool { return all(c, statusOf(p, c.Name)) }) {
 			cleared++
 		}
-		read, err := running.Read(p, linter)
+		read, err := running.Read(p, running.Node{}, linter)
 		require.NoError(t, err)
 		for _, via := range []rescue.Via{rescue.PortForward, rescue.Exec, rescue.Ephemeral} {
 			plan := rescue.Decide(&read, rescue.Options{Via: via, Now: now})

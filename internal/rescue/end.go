@@ -49,6 +49,8 @@ const (
 type Ender struct {
 	Cluster *cluster.Cluster
 	Linter  *lint.Linter
+	// Nodes are those of the pods, as far as they are known.
+	Nodes   []running.Node
 	Options Options
 	// Image is the one of jobmesh-wrap, for Ephemeral.
 	Image string
@@ -73,7 +75,7 @@ func (e *Ender) End(ctx context.Context, namespace, name string) (Outcome, error
 	if err != nil {
 		return Outcome{}, err
 	}
-	read, err := running.Read(pod, e.Linter)
+	read, err := running.Read(pod, running.NodeOf(pod, e.Nodes), e.Linter)
 	if err != nil {
 		return Outcome{}, err
 	}

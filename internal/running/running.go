@@ -15,6 +15,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/native"
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
@@ -95,6 +96,8 @@ func (c *Container) Over() bool { return c.State == Ended && !c.Again }
 type Pod struct {
 	*corev1.Pod
 	Containers []Container
+
+	node Node
 }
 
 // Object is an object of the API as lint reads it. kind and apiVersion have to be set on it.
@@ -116,9 +119,9 @@ func Object(o any) (manifest.Object, error) {
 	return found, err
 }
 
-// Read says what a pod does. A pod of any restart policy is read: whether it is meant to end
-// is for the caller to know.
-func Read(pod *corev1.Pod, linter *lint.Linter) (Pod, error) {
+// Read says what a pod does on a node, which is the zero Node where it is not known. A pod of
+// any restart policy is read: whether it is meant to end is for the caller to know.
+func Read(pod *corev1.Pod, node Node, linter *lint.Linter) (Pod, error) {
 	o, err := Object(judged(pod))
 	if err != nil {
 		return Pod{}, err
@@ -127,7 +130,7 @@ func Read(pod *corev1.Pod, linter *lint.Linter) (Pod, error) {
 	for _, part := range linter.Parts(o) {
 		parts[part.Name] = part
 	}
-	p := Pod{Pod: pod}
+	p := Pod{Pod: pod, node: node}
 	for i := range pod.Spec.InitContainers {
 		c := &pod.Spec.InitContainers[i]
 		p.add(c, parts[c.Name], pod.Status.InitContainerStatuses, true)
@@ -136,12 +139,31 @@ func Read(pod *corev1.Pod, linter *lint.Linter) (Pod, error) {
 		c := &pod.Spec.Containers[i]
 		p.add(c, parts[c.Name], pod.Status.ContainerStatuses, false)
 	}
-	if slices.ContainsFunc(p.Containers, func(c Container) bool { return c.Cleared }) {
+	if p.restarting() || slices.ContainsFunc(p.Containers, func(c Container) bool { return c.Cleared }) {
 		for i := range p.Containers {
 			p.Containers[i].Again = true
 		}
 	}
 	return p, nil
+}
+
+// RestartsAll tells whether a rule of a container of the pod may start all of them again. The
+// scheduler takes such a pod only to a node that declares the feature for it.
+func (p *Pod) RestartsAll() bool {
+	return slices.ContainsFunc(p.Containers, func(c Container) bool {
+		return slices.ContainsFunc(c.spec.RestartPolicyRules, func(r corev1.ContainerRestartRule) bool {
+			return r.Action == corev1.ContainerRestartRuleActionRestartAllContainers
+		})
+	})
+}
+
+// restarting tells whether the kubelet is about to start all containers again, as a rule has
+// wanted it to. It says so from then on until they are started: meanwhile the container that
+// had ended may have no status any more.
+func (p *Pod) restarting() bool {
+	return !HasEnded(p.Pod) && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.AllContainersRestarting && c.Status == corev1.ConditionTrue
+	})
 }
 
 // judged is the pod as lint is to see it: what it was made of, not what was made of it.
@@ -181,7 +203,7 @@ func (p *Pod) add(spec *corev1.Container, part lint.Part, statuses []corev1.Cont
 		c.read(&statuses[i])
 	}
 	if c.State == Ended {
-		c.Again, c.ByRule, c.Cleared = again(p.Spec.RestartPolicy, spec, c.Code, init)
+		c.Again, c.ByRule, c.Cleared = again(p.Spec.RestartPolicy, spec, p.node, c.Code, init)
 		if HasEnded(p.Pod) {
 			c.Again, c.Cleared = false, false
 		}
@@ -208,18 +230,21 @@ func (c *Container) read(s *corev1.ContainerStatus) {
 	}
 }
 
-// again decides whether the kubelet starts a container again that has ended with a code, as
-// ShouldContainerBeRestarted of the kubelet 1.37 does: the first of its rules that matches,
-// then its own policy, then that of the pod.
-func again(pod corev1.RestartPolicy, c *corev1.Container, code int32, init bool) (again, byRule, all bool) {
-	for _, rule := range c.RestartPolicyRules {
-		if !matches(rule.ExitCodes, code) {
-			continue
-		}
-		switch rule.Action {
-		case corev1.ContainerRestartRuleActionRestart:
+// again decides whether the kubelet of a node starts a container again that has ended with a
+// code, as ContainerShouldRestart of Kubernetes 1.37 does: by the first of its rules that
+// matches, then by its own policy, then by that of the pod. Where the kubelet does not have the
+// action of that rule, the policy of the container counts, and no other rule.
+func again(pod corev1.RestartPolicy, c *corev1.Container, node Node, code int32, init bool) (again, byRule, all bool) {
+	isNative := init && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+	if !isNative && !node.has(native.RestartRules) {
+		c = &corev1.Container{} // such a kubelet reads neither its policy nor its rules
+	}
+	i := slices.IndexFunc(c.RestartPolicyRules, func(r corev1.ContainerRestartRule) bool { return matches(r.ExitCodes, code) })
+	if i >= 0 {
+		switch action := c.RestartPolicyRules[i].Action; {
+		case action == corev1.ContainerRestartRuleActionRestart:
 			return true, true, false
-		case corev1.ContainerRestartRuleActionRestartAllContainers:
+		case action == corev1.ContainerRestartRuleActionRestartAllContainers && node.has(native.RestartAll):
 			return true, true, true
 		}
 	}
@@ -350,8 +375,9 @@ func (p *Pod) Failed() []Container {
 	return p.with(func(c *Container) bool { return c.Role == Work && c.State == Ended && c.Code != 0 })
 }
 
-// RestartsOn tells whether a container's own policy or rules start it again after this code.
-func RestartsOn(pod corev1.RestartPolicy, c *corev1.Container, code int32) bool {
-	yes, byRule, _ := again(pod, c, code, false)
+// RestartsOn tells whether the policy or the rules of a container of the pod start it again
+// after this code.
+func (p *Pod) RestartsOn(c *Container, code int32) bool {
+	yes, byRule, _ := again(p.Spec.RestartPolicy, c.spec, p.node, code, false)
 	return yes && byRule
 }

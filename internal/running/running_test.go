@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/running"
 )
 
@@ -31,7 +32,7 @@ func pod(policy corev1.RestartPolicy, code int32, change func(*corev1.Container)
 
 func read(t *testing.T, p *corev1.Pod) running.Pod {
 	t.Helper()
-	r, err := running.Read(p, lint.New(lint.Profile{}, nil))
+	r, err := running.Read(p, running.Node{}, lint.New(lint.Profile{}, nil))
 	require.NoError(t, err)
 	return r
 }
@@ -83,6 +84,84 @@ func TestAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a node does with the rules of a container: by what it declares, else by its kubelet.
+func TestAgainOnNode(t *testing.T) {
+	restart := pod(corev1.RestartPolicyNever, 42, rule(corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleOnExitCodesOpIn, 42))
+	all := pod(corev1.RestartPolicyNever, 42, rule(corev1.ContainerRestartRuleActionRestartAllContainers, corev1.ContainerRestartRuleOnExitCodesOpIn, 42))
+	// A second rule does not count where the kubelet cannot do what the first one says.
+	both := pod(corev1.RestartPolicyNever, 42, rule(corev1.ContainerRestartRuleActionRestartAllContainers, corev1.ContainerRestartRuleOnExitCodesOpIn, 42))
+	rule(corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleOnExitCodesOpIn, 42)(&both.Spec.Containers[0])
+	const feature = "RestartAllContainersOnContainerExits"
+	for name, c := range map[string]struct {
+		minor    int
+		declares []string
+		// What comes of each of the pods.
+		restart, all, both bool
+	}{
+		"nothing is known":                        {0, nil, true, true, true},
+		"a kubelet without rules":                 {33, nil, false, false, false},
+		"a kubelet with rules that may be on":     {34, nil, true, false, false},
+		"a kubelet with rules":                    {35, nil, true, false, false},
+		"the action, turned on":                   {35, []string{feature}, true, true, true},
+		"the action, by its version":              {36, nil, true, true, true},
+		"the action, declared":                    {37, []string{"Other", feature}, true, true, true},
+		"the action, turned off":                  {37, []string{"Other"}, true, false, false},
+		"a kubelet that need not declare it":      {38, []string{"Other"}, true, true, true},
+		"what no kubelet of that age can declare": {33, []string{feature}, false, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			node := running.Node{Name: "n", Declares: c.declares}
+			if c.minor > 0 {
+				node.Kubelet = mesh.Version{Major: 1, Minor: c.minor}
+			}
+			for _, one := range []struct {
+				pod   *corev1.Pod
+				again bool
+			}{{restart, c.restart}, {all, c.all}, {both, c.both}} {
+				r, err := running.Read(one.pod, node, lint.New(lint.Profile{}, nil))
+				require.NoError(t, err)
+				require.Equal(t, one.again, r.Containers[0].Again)
+			}
+		})
+	}
+}
+
+// While all containers are started again, none of them is over, whatever its status says.
+func TestRestarting(t *testing.T) {
+	p := pod(corev1.RestartPolicyNever, 0, nil)
+	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.AllContainersRestarting, Status: corev1.ConditionTrue}}
+	r := read(t, p)
+	done, _ := r.Done()
+	require.False(t, done)
+	p.Status.Conditions[0].Status = corev1.ConditionFalse
+	r = read(t, p)
+	done, _ = r.Done()
+	require.True(t, done)
+}
+
+// A node is found by its name, and a pod that has none is on none.
+func TestNodes(t *testing.T) {
+	nodes := running.NodesOf([]corev1.Node{
+		{ObjectMeta: metav1.ObjectMeta{Name: "new"}, Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{KubeletVersion: "v1.37.2"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "old"}, Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{KubeletVersion: "v1.32.4-eks-1"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "mute"}},
+	})
+	require.Equal(t, "old", running.Oldest(nodes).Name)
+	require.Equal(t, "mute", running.NodeOf(&corev1.Pod{Spec: corev1.PodSpec{NodeName: "mute"}}, nodes).Name)
+	require.Zero(t, running.NodeOf(&corev1.Pod{}, append(nodes, running.Node{})))
+	require.Zero(t, running.NodeOf(&corev1.Pod{Spec: corev1.PodSpec{NodeName: "gone"}}, nodes))
+	features, said := running.Declared(nodes)
+	require.Empty(t, features)
+	require.False(t, said)
+	nodes[0].Declares = []string{"Other"}
+	features, said = running.Declared(nodes)
+	require.Empty(t, features)
+	require.True(t, said)
+	nodes[2].Declares = []string{"RestartAllContainersOnContainerExits"}
+	features, _ = running.Declared(nodes)
+	require.Equal(t, []string{"RestartAllContainersOnContainerExits"}, features)
 }
 
 // Whose a container is comes from the tables.

@@ -31,7 +31,7 @@ func (s *survey) pods() {
 		if !s.suspicious(p) {
 			continue
 		}
-		read, err := running.Read(p, linter)
+		read, err := running.Read(p, running.NodeOf(p, s.Nodes), linter)
 		if err != nil {
 			continue // the API server has it; nobody has written it
 		}
@@ -105,7 +105,7 @@ func (s *survey) count(p *running.Pod, rule, container, message string, since *t
 
 // forgotten finds a container that a kubelet 1.35 has not started again.
 func (s *survey) forgotten(p *running.Pod) {
-	i := slices.IndexFunc(s.Nodes, func(n why.Node) bool { return n.Name == p.Spec.NodeName })
+	i := slices.IndexFunc(s.Nodes, func(n running.Node) bool { return n.Name == p.Spec.NodeName })
 	if i < 0 || s.Nodes[i].Kubelet != (mesh.Version{Major: 1, Minor: 35}) || p.Spec.RestartPolicy != corev1.RestartPolicyOnFailure {
 		return
 	}
@@ -123,7 +123,7 @@ func (s *survey) forgotten(p *running.Pod) {
 // probed since: it has run for longer than a startup probe may fail, and is neither taken for
 // started nor ended.
 func (s *survey) unprobed(p *running.Pod) {
-	i := slices.IndexFunc(s.Nodes, func(n why.Node) bool { return n.Name == p.Spec.NodeName })
+	i := slices.IndexFunc(s.Nodes, func(n running.Node) bool { return n.Name == p.Spec.NodeName })
 	if i < 0 || !s.Nodes[i].Kubelet.Known() || !s.Nodes[i].Kubelet.Before(1, 35) || p.Spec.RestartPolicy != corev1.RestartPolicyNever {
 		return
 	}
@@ -156,7 +156,7 @@ func (s *survey) causes() {
 		if !seen || !s.classic[m.Name] {
 			continue
 		}
-		oldest := why.Oldest(s.Nodes)
+		oldest := running.Oldest(s.Nodes)
 		kubelet, since := m.Native.DefaultKubelet, m.Native.Default
 		old := kubelet.Known() && oldest.Kubelet.Known() && oldest.Kubelet.Before(kubelet.Major, kubelet.Minor)
 		switch {

@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/lint"
@@ -30,7 +29,7 @@ import (
 type Facts struct {
 	// Server is the version of the API server.
 	Server     mesh.Version
-	Nodes      []why.Node
+	Nodes      []running.Node
 	Namespaces map[string]lint.Namespace
 	Quotas     []corev1.ResourceQuota
 	CronJobs   []batchv1.CronJob
@@ -86,7 +85,7 @@ func (f *Facts) Installations() map[string]native.Installation {
 			newest[p.Mesh] = p
 		}
 	}
-	oldest := why.Oldest(f.Nodes).Kubelet
+	oldest := running.Oldest(f.Nodes).Kubelet
 	found := map[string]native.Installation{}
 	for name, p := range newest {
 		in := native.Installation{Version: p.Version, MinKubelet: oldest, Kubernetes: f.Server, Native: native.Auto}
@@ -155,13 +154,12 @@ type stuck struct {
 	finding   lint.Finding
 }
 
-// controllerOf is who has made an object, nil where nobody has. The API server takes any text
-// as the kind and the name of an owner, of anybody who may make a pod, and a fix with them is a
-// command to paste: an owner whose kind or name no object can have is none.
+// controllerOf is who has made an object, nil where nobody has. An owner that no object can be
+// is none.
 func controllerOf(o metav1.Object) *metav1.OwnerReference {
 	for _, r := range o.GetOwnerReferences() {
 		if r.Controller == nil || *r.Controller {
-			if len(validation.IsDNS1035Label(strings.ToLower(r.Kind))) > 0 || len(validation.IsDNS1123Subdomain(r.Name)) > 0 {
+			if !running.CanOwn(r) {
 				return nil
 			}
 			return &r
@@ -215,9 +213,11 @@ func (s *survey) linter(namespace string) *lint.Linter {
 	if s.linters[name] == nil {
 		in, known := s.installations[name]
 		if !known {
-			in = native.Installation{MinKubelet: why.Oldest(s.Nodes).Kubelet}
+			in = native.Installation{MinKubelet: running.Oldest(s.Nodes).Kubelet}
 		}
-		s.linters[name] = lint.New(lint.Profile{Installation: in, Kubernetes: s.Server}, s.Namespaces)
+		profile := lint.Profile{Installation: in, Kubernetes: s.Server}
+		profile.Declared, profile.DeclaredKnown = running.Declared(s.Nodes)
+		s.linters[name] = lint.New(profile, s.Namespaces)
 	}
 	return s.linters[name]
 }

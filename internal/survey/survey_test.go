@@ -14,8 +14,8 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/running"
 	"github.com/jobmesh/jobmesh/internal/survey"
-	"github.com/jobmesh/jobmesh/internal/why"
 )
 
 // facts reads a cluster of testdata: a YAML stream.
@@ -64,7 +64,7 @@ func facts(t *testing.T, text string) survey.Facts {
 			require.Empty(t, head.Kind)
 		}
 	}
-	f.Nodes = why.NodesOf(nodes)
+	f.Nodes = running.NodesOf(nodes)
 	return f
 }
 

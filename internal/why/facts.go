@@ -10,7 +10,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/manifest"
-	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/running"
 )
 
 // Facts are what was read.
@@ -32,38 +32,11 @@ type Facts struct {
 	// Events are those of Jobs without pods, by the name of the Job.
 	Events map[string][]corev1.Event
 	// Nodes are all of the cluster, none where they may not be read.
-	Nodes []Node
+	Nodes []running.Node
 	// Namespaces are those that were read.
 	Namespaces map[string]lint.Namespace
 	// Now is the time by the clock of the server.
 	Now time.Time
 	// Program is how the reader calls jobmesh, as in "kubectl jobmesh".
 	Program string
-}
-
-// A Node is one with the version of its kubelet.
-type Node struct {
-	Name    string
-	Kubelet mesh.Version
-}
-
-// Oldest is the node with the oldest kubelet, the zero Node where none is known.
-func Oldest(nodes []Node) Node {
-	var oldest Node
-	for _, n := range nodes {
-		if n.Kubelet.Known() && (!oldest.Kubelet.Known() || n.Kubelet.Before(oldest.Kubelet.Major, oldest.Kubelet.Minor)) {
-			oldest = n
-		}
-	}
-	return oldest
-}
-
-// NodesOf takes from nodes what is asked about them.
-func NodesOf(nodes []corev1.Node) []Node {
-	var all []Node
-	for _, n := range nodes {
-		version, _ := mesh.ParseVersion(n.Status.NodeInfo.KubeletVersion) // unknown where it says nothing
-		all = append(all, Node{n.Name, version})
-	}
-	return all
 }

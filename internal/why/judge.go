@@ -145,7 +145,7 @@ func (j *judge) forecast() finding {
 	if j.Template.Node == nil {
 		return f
 	}
-	oldest := Oldest(j.Nodes)
+	oldest := running.Oldest(j.Nodes)
 	linter := lint.New(lint.Profile{Installation: native.Installation{MinKubelet: oldest.Kubelet}}, j.Namespaces)
 	hangs := hanging(linter.Check(j.Template))
 	if len(hangs) == 0 {
@@ -218,7 +218,7 @@ func (j *judge) withPod(f finding, pods []*corev1.Pod) (finding, error) {
 		return f, nil
 	}
 	last := slices.MaxFunc(pods, func(a, b *corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
-	p, err := running.Read(last, j.linter)
+	p, err := running.Read(last, running.NodeOf(last, j.Nodes), j.linter)
 	if err != nil {
 		return f, err
 	}

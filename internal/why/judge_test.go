@@ -25,7 +25,7 @@ var now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 func facts(t *testing.T, text string) why.Facts {
 	t.Helper()
 	f := why.Facts{Now: now, Program: "jobmesh", Events: map[string][]corev1.Event{}, Object: lint.Object{Kind: "Job", Namespace: "prod", Name: "migrate"},
-		Nodes: []why.Node{{Name: "new-1", Kubelet: mesh.Version{Major: 1, Minor: 37}}, {Name: "old-1", Kubelet: mesh.Version{Major: 1, Minor: 32}}}}
+		Nodes: []running.Node{{Name: "new-1", Kubelet: mesh.Version{Major: 1, Minor: 37}}, {Name: "old-1", Kubelet: mesh.Version{Major: 1, Minor: 32}}}}
 	for _, document := range strings.Split(text, "\n---\n") {
 		var head struct {
 			Kind     string `json:"kind"`
@@ -49,6 +49,10 @@ func facts(t *testing.T, text string) why.Facts {
 			var pod corev1.Pod
 			into(&pod)
 			f.Pods = append(f.Pods, pod)
+		case "Node":
+			var node corev1.Node
+			into(&node)
+			f.Nodes = append(f.Nodes, running.NodesOf([]corev1.Node{node})...)
 		case "Event":
 			var event corev1.Event
 			into(&event)

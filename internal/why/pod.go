@@ -25,7 +25,7 @@ var notStarted = []string{"CreateContainerConfigError", "CreateContainerError", 
 
 // pod judges one pod. job is nil where none owns it.
 func (j *judge) pod(pod *corev1.Pod, job *batchv1.Job) (finding, error) {
-	p, err := running.Read(pod, j.linter)
+	p, err := running.Read(pod, running.NodeOf(pod, j.Nodes), j.linter)
 	if err != nil {
 		return finding{}, err
 	}
@@ -101,9 +101,16 @@ func (j *judge) waitsForNode(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 		return finding{word: Running, reason: QuotaHeld, since: c.LastTransitionTime.Time, text: []string{name + " waits for quota: Kueue has not admitted it."},
 			fix: []string{"kubectl -n " + p.Namespace + " get workloads.kueue.x-k8s.io"}}, true
 	}
-	return finding{word: Stuck, reason: Unscheduled, since: c.LastTransitionTime.Time,
+	f := finding{word: Stuck, reason: Unscheduled, since: c.LastTransitionTime.Time,
 		text: []string{fmt.Sprintf("%s is stuck: no node has taken it%s: %s.", name, j.lasts(c.LastTransitionTime.Time), said(c.Reason, c.Message))},
-		fix:  []string{fmt.Sprintf("kubectl -n %s describe pod %s", p.Namespace, p.Name)}}, true
+		fix:  []string{fmt.Sprintf("kubectl -n %s describe pod %s", p.Namespace, p.Name)}}
+	if features, declared := running.Declared(j.Nodes); declared && p.RestartsAll() && !slices.Contains(features, native.RestartAll.Gate) {
+		f.text = append(f.text, fmt.Sprintf("A rule of its containers has the action %s, and no node declares the feature %s.",
+			corev1.ContainerRestartRuleActionRestartAllContainers, native.RestartAll.Gate))
+		f.fix = append(f.fix, fmt.Sprintf("use the action %s, or turn the feature gate %s on in the kubelets",
+			corev1.ContainerRestartRuleActionRestart, native.RestartAll.Gate))
+	}
+	return f, true
 }
 
 func (j *judge) waitsForImage(p *running.Pod, _ *batchv1.Job) (finding, bool) {
@@ -282,7 +289,7 @@ func (j *judge) restarted(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 	for _, c := range p.Work() {
 		spec := c.Spec()
 		name := fmt.Sprintf("container `%s` of pod %s/%s", c.Name, p.Namespace, p.Name)
-		always := spec.RestartPolicy != nil && *spec.RestartPolicy == corev1.ContainerRestartPolicyAlways
+		always := spec.RestartPolicy != nil && *spec.RestartPolicy == corev1.ContainerRestartPolicyAlways && p.RestartsOn(&c, 0)
 		switch {
 		case always && (c.State == running.Ended || c.LastKnown):
 			return endless(Stuck, p, &c, upper(name)+" has restartPolicy: Always of its own: it was started again after it had ended, and the Job never ends"), true
@@ -291,7 +298,7 @@ func (j *judge) restarted(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 		case c.State == running.Ended && c.ByRule:
 			return finding{word: Running, reason: RestartedByRules, since: c.Since,
 				text: []string{fmt.Sprintf("%s ended %s, and a rule of its own starts it again (%d times so far).", upper(name), howEnded(&c), c.Restarts)}}, true
-		case c.LastKnown && running.RestartsOn(p.Spec.RestartPolicy, spec, c.Last):
+		case c.LastKnown && p.RestartsOn(&c, c.Last):
 			return finding{word: Running, reason: RestartedByRules, since: c.Since,
 				text: []string{fmt.Sprintf("%s ended with exit code %d before, and a rule of its own has started it again (%d times so far).", upper(name), c.Last, c.Restarts)}}, true
 		}

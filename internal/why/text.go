@@ -113,7 +113,7 @@ func (j *judge) classic(p *running.Pod, c *running.Container) []string {
 	if !ok || c.Role != running.Proxy {
 		return nil
 	}
-	oldest := Oldest(j.Nodes)
+	oldest := running.Oldest(j.Nodes)
 	in := j.installation(row, p, c)
 	if oldest.Kubelet.Before(1, 29) {
 		return []string{fmt.Sprintf("Node %s has kubelet %s, and Kubernetes has native sidecars since 1.29.", oldest.Name, oldest.Kubelet)}
@@ -134,7 +134,7 @@ func (j *judge) classic(p *running.Pod, c *running.Container) []string {
 
 // installation is the mesh of a proxy, as far as its pod and the nodes show it.
 func (j *judge) installation(row mesh.Mesh, p *running.Pod, c *running.Container) native.Installation {
-	return native.Installation{Version: VersionOf(row, p.Annotations, c.Spec().Image), MinKubelet: Oldest(j.Nodes).Kubelet}
+	return native.Installation{Version: VersionOf(row, p.Annotations, c.Spec().Image), MinKubelet: running.Oldest(j.Nodes).Kubelet}
 }
 
 // injector is what the injectors read of a pod.

@@ -129,6 +129,7 @@ func (f *finding) verdict(o lint.Object) Verdict {
 		Containers: []Container{}, Findings: []report.Finding{}, Fix: append([]string{}, f.fix...),
 	}
 	for _, x := range f.lint {
+		x.File, x.Line, x.Column = "", 0, 0 // no file has it
 		v.Findings = append(v.Findings, report.DataOf(x))
 	}
 	if f.pod != nil {

@@ -34,12 +34,15 @@ type Server struct {
 	Hangs bool
 	// Off is added to the clock.
 	Off time.Duration
-	// Proxies are what answers in each pod: ports with the code of the answer, or Silent or Gone.
+	// Proxies are what answers in each pod: ports with the code of the answer, or Silent, Gone or Deleted.
 	Proxies map[string]int
 	// Beside is the code with which containers end that are added to a pod.
 	Beside int
 	// AfterStop is, where it is not 0, the Status from the moment on that a proxy was asked to stop.
 	AfterStop int
+	// Leaves are the names of objects that go when they have been shown once: in a list, or by
+	// themselves. In a stream they go before its list is complete.
+	Leaves []string
 	// Old is set for a server that says of its API groups only their names.
 	Old bool
 
@@ -54,6 +57,8 @@ const (
 	Silent = 0
 	// Gone has ended a moment ago, and the pod with it.
 	Gone = -1
+	// Deleted takes the request, and its pod is deleted then.
+	Deleted = -2
 )
 
 type object struct {
@@ -221,7 +226,13 @@ func (s *Server) group(w http.ResponseWriter, r *http.Request) {
 			})
 		}
 		of := &kinds[i].Versions[0]
-		of.Resources = append(of.Resources, apidiscovery.APIResourceDiscovery{Resource: o.resource, ResponseKind: &metav1.GroupVersionKind{Kind: o.kind}})
+		scope := apidiscovery.ScopeNamespace
+		if o.namespace == "" {
+			scope = apidiscovery.ScopeCluster
+		}
+		of.Resources = append(of.Resources, apidiscovery.APIResourceDiscovery{
+			Resource: o.resource, ResponseKind: &metav1.GroupVersionKind{Kind: o.kind}, Scope: scope,
+		})
 	}
 	switch {
 	case r.URL.Path == "/apis" && strings.Contains(r.Header.Get("Accept"), "as=APIGroupDiscoveryList") && !s.Old:
@@ -255,6 +266,7 @@ func (s *Server) one(w http.ResponseWriter, p place) {
 	defer s.mutex.Unlock()
 	if o := s.find(p); o != nil {
 		answer(w, o.content)
+		s.leave(p)
 		return
 	}
 	refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, fmt.Sprintf("%s %q not found", p.resource, p.name))
@@ -283,19 +295,33 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, p place) {
 		}
 		kind, _ = o.content["kind"].(string)
 	}
+	defer s.leave(p)
 	if r.URL.Query().Get("watch") == "true" {
-		stream(w, p, items)
+		s.stream(w, p, items)
 		return
 	}
 	answer(w, map[string]any{"kind": kind + "List", "apiVersion": p.apiVersion, "metadata": map[string]any{"resourceVersion": "1"}, "items": items})
 }
 
+// leave takes away what is to go once it has been shown at a place. The caller holds the mutex.
+func (s *Server) leave(p place) {
+	s.objects = slices.DeleteFunc(s.objects, func(o object) bool {
+		return slices.Contains(s.Leaves, o.name) && o.resource == p.resource && (p.name == "" || p.name == o.name)
+	})
+}
+
 // stream sends a list as the API server does that is asked for initial events.
-func stream(w http.ResponseWriter, p place, items []any) {
+func (s *Server) stream(w http.ResponseWriter, p place, items []any) {
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
 	for _, item := range items {
 		_ = encoder.Encode(map[string]any{"type": "ADDED", "object": item}) // the client may be gone
+	}
+	for _, o := range s.objects {
+		if slices.Contains(s.Leaves, o.name) && o.resource == p.resource {
+			_ = encoder.Encode(map[string]any{"type": "MODIFIED", "object": o.content})
+			_ = encoder.Encode(map[string]any{"type": "DELETED", "object": o.content})
+		}
 	}
 	_ = encoder.Encode(map[string]any{"type": "BOOKMARK", "object": map[string]any{
 		"apiVersion": p.apiVersion, "kind": "Pod", "metadata": map[string]any{"annotations": map[string]any{metav1.InitialEventsAnnotationKey: "true"}},

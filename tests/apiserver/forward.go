@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,6 +54,10 @@ func (s *Server) proxy(data, wrong httpstream.Stream, p place) {
 	if code == Gone {
 		s.succeed(p)
 	}
+	deletes := code == Deleted
+	if deletes {
+		code = http.StatusOK
+	}
 	if !there || code == Gone {
 		_, _ = fmt.Fprintf(wrong, "failed to connect to localhost:%s inside namespace: connection refused", port) // the client may be gone
 		_ = wrong.Close()
@@ -73,11 +78,24 @@ func (s *Server) proxy(data, wrong httpstream.Stream, p place) {
 			return
 		}
 		_, _ = fmt.Fprintf(data, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", code, http.StatusText(code)) // as above
-		if code == http.StatusOK && r.Method == http.MethodPost {
+		switch {
+		case r.Method != http.MethodPost:
+		case deletes:
+			s.remove(p)
+		case code == http.StatusOK:
 			s.succeed(p)
 		}
 	}
 	_ = data.Close()
+}
+
+// remove deletes a pod.
+func (s *Server) remove(p place) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.objects = slices.DeleteFunc(s.objects, func(o object) bool {
+		return o.resource == p.resource && o.namespace == p.namespace && o.name == p.name
+	})
 }
 
 // succeed ends a pod.

@@ -17,25 +17,25 @@ import (
 // serverKey is where a scenario keeps its server.
 type serverKey struct{}
 
-// denials are the resources of repeated -deny.
-type denials []string
+// words are the words of a flag that may be repeated.
+type words []string
 
-func (d *denials) String() string         { return "" }
-func (d *denials) Set(value string) error { *d = append(*d, value); return nil }
+func (w *words) String() string         { return "" }
+func (w *words) Set(value string) error { *w = append(*w, value); return nil }
 
-// apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent|gone]... [-after-stop CODE]
-// [-beside CODE] [-old] FILE... starts a server with these objects, and makes it that of $KUBECONFIG.
+// apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent|gone|deleted]... [-after-stop CODE]
+// [-beside CODE] [-leaves NAME]... [-old] FILE... starts a server with these objects, and makes it that of $KUBECONFIG.
 func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	server := apiserver.New()
 	flags := flag.NewFlagSet("apiserver", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.Var((*denials)(&server.Denied), "deny", "")
+	flags.Var((*words)(&server.Denied), "deny", "")
 	flags.IntVar(&server.Status, "status", 0, "")
 	server.Proxies = map[string]int{}
 	flags.Func("proxy", "", func(value string) error {
 		port, code, _ := strings.Cut(value, "=")
-		words := map[string]int{"silent": apiserver.Silent, "gone": apiserver.Gone}
-		n, known := words[code]
+		names := map[string]int{"silent": apiserver.Silent, "gone": apiserver.Gone, "deleted": apiserver.Deleted}
+		n, known := names[code]
 		var err error
 		if !known {
 			n, err = strconv.Atoi(code)
@@ -45,11 +45,12 @@ func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	})
 	flags.IntVar(&server.Beside, "beside", 0, "")
 	flags.IntVar(&server.AfterStop, "after-stop", 0, "")
+	flags.Var((*words)(&server.Leaves), "leaves", "")
 	flags.BoolVar(&server.Old, "old", false, "")
 	flags.BoolVar(&server.Hangs, "hang", false, "")
 	flags.DurationVar(&server.Off, "off", time.Duration(0), "")
 	if err := flags.Parse(args); err != nil || neg {
-		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent|gone]... [-beside CODE] [-after-stop CODE] [-old] FILE...")
+		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent|gone|deleted]... [-beside CODE] [-after-stop CODE] [-leaves NAME]... [-old] FILE...")
 	}
 	for _, file := range flags.Args() {
 		ts.Check(server.Load(ts.ReadFile(file)))

@@ -1,0 +1,14 @@
+package running
+
+import (
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// CanOwn tells whether an object can have the kind and the name of an owner. The API server
+// takes any text as those, of anybody who may make a pod, and both end up in commands to paste.
+func CanOwn(r metav1.OwnerReference) bool {
+	return r.UID != "" && len(validation.IsDNS1035Label(strings.ToLower(r.Kind))) == 0 && len(validation.IsDNS1123Subdomain(r.Name)) == 0
+}
