@@ -47,7 +47,7 @@ func (o *profileOptions) register(cmd *cobra.Command) {
 	flags.StringVar(&o.native, "native", "auto", "its setting for native sidecars: "+strings.Join(native.Settings(), ", "))
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "version of Kubernetes, such as 1.33")
 	flags.StringVar(&o.minKubelet, "min-kubelet", "", "version of the oldest kubelet of the cluster (default the oldest that --kube-version allows)")
-	flags.StringVar(&o.declared, "declared-features", "", "`LIST` of the features that nodes declare (status.declaredFeatures), separated by commas; "+noFeature+" for nodes that declare none that matters here (default what the versions have)")
+	flags.StringVar(&o.declared, "declared-features", "", "`LIST` of the features that nodes declare, with commas, or "+noFeature+" (default what the versions have)")
 	flags.StringVar(&o.postRenderer, "post-renderer", "", "Helm that runs jobmesh inject as its post-renderer: "+strings.Join(lint.PostRenderers(), ", "))
 	flags.StringVar(&o.config, "config", "", "file with these settings (default "+manifest.SettingsFile+", where there is one)")
 	flags.StringVar(&o.lock, "lock", "", "file with what images run, from jobmesh resolve (default "+lockfile.FileName+", where there is one)")

@@ -145,6 +145,9 @@ func runRescue(ctx context.Context, streams Streams, o rescueOptions, l linked, 
 	if err != nil {
 		return err
 	}
+	if text := look.ClockNote(c); text != "" {
+		note(streams)(text)
+	}
 	e := &rescue.Ender{
 		Cluster: c, Linter: lint.New(lint.Profile{}, nil), Nodes: found.Nodes, Image: image,
 		Options: rescue.Options{Now: c.Now(), OlderThan: o.olderThan, Via: rescue.Via(o.via)},

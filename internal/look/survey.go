@@ -140,8 +140,8 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 		notes = append(notes, fmt.Sprintf("objects of kind %s are in no namespace, and are judged with -A alone", strings.Join(everywhere, ", ")))
 	}
 	facts.Now = c.Now()
-	if off := c.ClockOff(); off != 0 {
-		notes = append(notes, fmt.Sprintf("the clock here is %s off that of the cluster; ages are by the cluster's", off.Abs().Round(1e9)))
+	if text := ClockNote(c); text != "" {
+		notes = append(notes, text)
 	}
 	return facts, notes, nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -57,10 +58,20 @@ func Why(ctx context.Context, c *cluster.Cluster, t Target) (facts why.Facts, no
 	}
 	l.nodes(ctx)
 	l.facts.Now = c.Now()
-	if off := c.ClockOff(); off != 0 {
-		l.note("the clock here is %s off that of the cluster; ages are by the cluster's", off.Abs().Round(1e9))
+	if text := ClockNote(c); text != "" {
+		l.note("%s", text)
 	}
 	return l.facts, l.notes, nil
+}
+
+// ClockNote says that the clock here is not that of the cluster, once something was read from
+// it; empty where it is.
+func ClockNote(c *cluster.Cluster) string {
+	off := c.ClockOff()
+	if off == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the clock here is %s off that of the cluster; ages are by the cluster's", off.Abs().Round(time.Second))
 }
 
 func (l *looker) note(format string, arguments ...any) {
