@@ -12,16 +12,16 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// odd are characters that YAML, JSON or Helm treat in a way of their own: controls, those
-// that some take for the end of a line, marks, what is no character, and one for private
-// use.
+// odd are characters that YAML, JSON or Helm treat specially: control characters, characters
+// that some parsers take for a line end, marks, a code point that is not a character, and one
+// for private use.
 var odd = []rune{
 	0x01, 0x08, 0x1b, 0x7f, 0x80, 0x85, 0x9f, 0xa0, 0xad, 0x2028, 0x2029, 0xd7ff, 0xf8e5,
 	0xfeff, 0xfffd, 0xfffe, 0xffff, 0x1f600, 0x1fffe, 0x10ffff,
 }
 
-// TestOddCharacters shows for each of them, wherever a string stands, that an object means
-// the same after injection as before but for what was added, and that it is restored.
+// TestOddCharacters shows for each of them, in every string of an object, that injection adds
+// to the object and changes nothing else, and that the object can be restored.
 func TestOddCharacters(t *testing.T) {
 	in, out := injector(t, map[string]any{}, false), injector(t, map[string]any{}, true)
 	for _, kind := range []string{"Job", "Pod"} {
@@ -54,8 +54,8 @@ func TestOddCharacters(t *testing.T) {
 	}
 }
 
-// TestLoneSurrogate: half of a pair is no character. Kubernetes reads U+FFFD in its place,
-// and the text stays as it was written.
+// TestLoneSurrogate: half of a surrogate pair is not a character. Kubernetes reads U+FFFD in
+// its place, and the text stays as it was written.
 func TestLoneSurrogate(t *testing.T) {
 	text := withWord("Job", "json", `"a\ud800b"`)
 	once, result := run(t, injector(t, map[string]any{}, false), text)
@@ -66,14 +66,15 @@ func TestLoneSurrogate(t *testing.T) {
 	require.Equal(t, text, back)
 }
 
-// TestOddSettings: what Helm would lose in the settings is named, as in a chart.
+// TestOddSettings: a character in the settings that Helm would lose is an error, as it is in a
+// chart.
 func TestOddSettings(t *testing.T) {
 	settings := map[string]any{"annotations": map[string]any{"note": "a\u0085b"}}
 	_, err := New(Options{Library: library.LibraryChart, Values: map[string]any{"jobmesh": settings}})
 	require.ErrorContains(t, err, "values: annotations.note holds the character U+0085, which Helm would lose in YAML; remove it")
 }
 
-// TestMistakeShowsTheWord: a message has the string as it was written.
+// TestMistakeShowsTheWord: a message shows the string as it was written.
 func TestMistakeShowsTheWord(t *testing.T) {
 	_, result := run(t, injector(t, map[string]any{}, false), "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: \"a\\uf8e5b\", image: x}]}}}\n")
 	require.Len(t, result.Mistakes, 1)
@@ -81,7 +82,7 @@ func TestMistakeShowsTheWord(t *testing.T) {
 	require.ErrorContains(t, result.Mistakes[0], `container "a\uf8e5b"`)
 }
 
-// jsonWord is a string of JSON with one character as its escapes.
+// jsonWord returns a JSON string that holds one character, written as an escape.
 func jsonWord(r rune) string {
 	if r > 0xffff {
 		r -= 0x10000
@@ -90,7 +91,7 @@ func jsonWord(r rune) string {
 	return fmt.Sprintf(`"a\u%04xb"`, r)
 }
 
-// withWord is an object that has a word everywhere.
+// withWord returns an object with the word in every place that takes a string.
 func withWord(kind, form, word string) string {
 	apiVersion, open, end := "batch/v1", `{"template": {"spec": `, "}}"
 	if kind == "Pod" {
@@ -123,7 +124,7 @@ func meaningOf(t *testing.T, text string) any {
 	t.Helper()
 	var tree any
 	read := func(text []byte, into any) error { return yaml.Unmarshal(text, into) }
-	if text[0] == '{' { // a pair of surrogates is for JSON only
+	if text[0] == '{' { // only JSON has surrogate pairs
 		read = json.Unmarshal
 	}
 	require.NoError(t, read([]byte(text), &tree))

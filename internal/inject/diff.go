@@ -9,8 +9,9 @@ import (
 	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
-// diff adds the changes that make one tree of another. It fails where a key would have to be
-// removed, which the chart never does.
+// diff appends to into the changes that turn before into after, the value at path. Base is the
+// number of leading keys of path that lead to the object. The chart never removes a key, so a
+// removed key is an error.
 func diff(into []patch.Change, before, after any, path manifest.Path, base int) ([]patch.Change, error) {
 	switch after := after.(type) {
 	case map[string]any:
@@ -44,7 +45,7 @@ func diff(into []patch.Change, before, after any, path manifest.Path, base int) 
 				if at == len(before) {
 					change.Op = patch.Append
 				}
-				// The items in front of it keep their places.
+				// The items in front of the inserted ones keep their places.
 				changes, err := diffItems(into, before, slices.Delete(slices.Clone(after), at, at+added), path, base)
 				return append(changes, change), err
 			}
@@ -56,8 +57,9 @@ func diff(into []patch.Change, before, after any, path manifest.Path, base int) 
 	return append(into, patch.Change{Op: patch.Set, Path: path, Base: base, Value: after}), nil
 }
 
-// insertion returns how many items, known by their names, stay in front of those that were
-// added in one place, where nothing was changed behind them; -1 for any other change.
+// insertion returns the index at which after has additional items that before does not have.
+// The items in front of that index have to keep their names, and those behind it have to be
+// equal. For any other difference it returns -1.
 func insertion(before, after []any) int {
 	at := 0
 	for at < len(before) && nameOf(before[at]) != "" && nameOf(before[at]) == nameOf(after[at]) {

@@ -6,22 +6,23 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// A unit is a document on its way through the steps of this package: restore takes out
-// what an earlier run has put in, newTask says what the chart is asked, render asks it,
-// and finish writes its answers into the text.
+// A unit is a document on its way through the steps of this package: restore takes out what an
+// earlier run has put in, newTask prepares the objects that the chart is shown, render has the
+// chart inject them, and finish writes the differences into the text.
 type unit struct {
 	document *manifest.Document
-	text     []byte // the result so far
+	text     []byte // the text as the steps have changed it so far
 	notes    []Note
 	mistakes []Mistake
 	tasks    []*task
-	renderer *renderer // for the settings in the document, or for those of the run
-	// unrecorded says that the changes are the author's, and no record tells how to undo them.
+	renderer *renderer // has the settings of the document, or else those of the run
+	// unrecorded says that the changes belong to the author from now on: no record says how to
+	// undo them.
 	unrecorded bool
 }
 
-// handle takes documents through all steps. The objects of all documents with the
-// settings of the run are rendered together, which costs least.
+// handle takes documents through all steps. The objects of all documents without settings of
+// their own are rendered in one run of the engine, because each run parses all templates again.
 func (in *Injector) handle(units []unit) error {
 	var together []*unit
 	for i := range units {
@@ -61,8 +62,8 @@ func (in *Injector) render(r *renderer, units []*unit) error {
 	return nil
 }
 
-// prepare takes out what an earlier run has put in, and finds out what the chart has
-// to be asked.
+// prepare takes out what an earlier run has put in, and makes a task for each object that the
+// chart has to inject.
 func (in *Injector) prepare(u *unit) {
 	d := u.document
 	u.text, u.renderer = d.Text, in.renderer
@@ -117,8 +118,8 @@ func (in *Injector) prepare(u *unit) {
 	}
 }
 
-// passOver notes what an object says of pods that nobody injects: a kind that is not known,
-// or a part of one that jobmesh leaves to others. Each reason once.
+// passOver notes, each reason once, which pods of an object are not injected: those of a kind
+// that is not known, and those of a part that jobmesh leaves to others.
 func (u *unit) passOver(o manifest.Object) {
 	said := map[string]bool{}
 	for _, part := range o.Apart() {

@@ -11,21 +11,21 @@ import (
 	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
-// A ResourceList is what kustomize and kpt send to a function: the objects are in items and
-// the settings in functionConfig. The function answers with the list, and puts what it has
-// to say into results.
+// A ResourceList is what kustomize and kpt send to a function: the objects are in items, and
+// the settings in functionConfig. The function answers with the list, and writes its messages
+// into results.
 
-// FunctionKind is the kind of a functionConfig that holds our settings. They may be in a
-// ConfigMap as well.
+// FunctionKind is the kind of a functionConfig that holds settings of jobmesh. A ConfigMap may
+// hold them as well.
 const FunctionKind = "JobmeshInject"
 
 func isResourceList(d *manifest.Document) bool {
 	return manifest.Text(manifest.Get(d.Root, "kind")) == "ResourceList"
 }
 
-// functionSettings returns the settings in the functionConfig of a document: in a
-// JobmeshInject they are spec or spec.values, in a ConfigMap data, whose strings hold YAML.
-// It returns nil for a document without a functionConfig.
+// functionSettings returns the settings in the functionConfig of a document. A JobmeshInject
+// has them in spec or in spec.values, a ConfigMap in data, whose strings hold YAML. For a
+// document without a functionConfig it returns nil.
 func functionSettings(d *manifest.Document) (map[string]any, error) {
 	if !isResourceList(d) || manifest.Get(d.Root, "functionConfig") == nil {
 		return nil, nil
@@ -63,16 +63,16 @@ func functionSettings(d *manifest.Document) (map[string]any, error) {
 	return values, nil
 }
 
-// The tag resultTag marks a result as one of ours. Its value says what has to be taken out
-// to undo it.
+// resultTag is the tag that marks a result as one of jobmesh. The value of the tag says what
+// --uninject has to remove.
 const (
 	resultTag = "jobmesh.dev/added"
-	newList   = "list" // the list of results, which was not there before
-	newItem   = "item" // only the result itself
+	newList   = "list" // the whole list of results, which the document did not have before
+	newItem   = "item" // only this item of the list
 )
 
-// withResults adds to the results of a document what was noted of objects that are left as
-// they are.
+// withResults adds the notes on objects that were not injected to the results of a
+// ResourceList.
 func (u *unit) withResults() {
 	d := manifest.Parse(u.document.File, u.document.Line, u.text)
 	tag := newList
@@ -110,7 +110,7 @@ func (u *unit) withResults() {
 		Err: &manifest.Error{File: u.document.File, Line: u.document.Line, Cause: "results: " + err.Error()}})
 }
 
-// earlierResults returns what takes out the results of an earlier run.
+// earlierResults returns the changes that remove the results of an earlier run.
 func earlierResults(d *manifest.Document) ([]patch.Undo, error) {
 	if !isResourceList(d) {
 		return nil, nil

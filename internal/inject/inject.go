@@ -1,6 +1,6 @@
-// Package inject puts the wrapper into manifests that nobody wrote for it. It does not
-// know what injection looks like: it has the library chart inject each object, sees
-// what that changed, and makes the same change in the text of the user.
+// Package inject puts the wrapper into manifests that were written without it. It does not know
+// what injection looks like: it has the library chart inject each object, compares the object
+// before and after, and makes the same change in the user's text.
 package inject
 
 import (
@@ -19,41 +19,40 @@ import (
 	"github.com/jobmesh/jobmesh/internal/printable"
 )
 
-// Options say how to inject.
+// Options are the settings of an Injector.
 type Options struct {
-	// Library holds the library chart, in the folder library-chart.
+	// Library holds the library chart in the folder library-chart.
 	Library fs.FS
-	// Image stands in the place of the wrapper's image that the library chart names.
+	// Image replaces the wrapper's image that the library chart names.
 	Image Image
-	// Values are those of a chart that uses the library: its settings are under jobmesh
+	// Values are the values of a chart that uses the library: the settings are under jobmesh
 	// and global.jobmesh.
 	Values map[string]any
-	// From is how mistakes in them name them; empty is "values".
+	// From is what error messages call the source of Values; empty means "values".
 	From string
-	// Lock is the content of a jobmesh.lock.yaml, nil for none.
+	// Lock is the content of a jobmesh.lock.yaml. Nil means that there is no lock file.
 	Lock []byte
-	// Uninject takes out what was injected, instead.
+	// Uninject has the Injector remove what was injected, and inject nothing.
 	Uninject bool
 }
 
-// An Image names and pins the wrapper's image, as a packed chart does. What is empty is
-// that of the library chart, which has a tag and no digest.
+// An Image names and pins the wrapper's image, as a packed chart does. An empty field keeps the
+// library chart's own value; the library chart has a tag and no digest.
 type Image struct{ Registry, Repository, Digest string }
 
-// An Action is what became of an object.
+// An Action says what was done with an object.
 type Action string
 
-// The actions there are. An object that holds no pods to inject has no note, and so no
-// action.
+// These are all actions. An object without pods gets no note, and so no action.
 const (
 	Injected  Action = "injected"
-	Unchanged Action = "unchanged" // it was injected already, in the same way
-	Skipped   Action = "skipped"   // left as it is, for a reason
-	Restored  Action = "restored"  // what an earlier run had put in was taken out
-	Noted     Action = "note"      // something to know, beside one of the others
+	Unchanged Action = "unchanged" // the object had the same injection already
+	Skipped   Action = "skipped"   // the object is left as it is; Note.Reason says why
+	Restored  Action = "restored"  // what an earlier run had put in was removed
+	Noted     Action = "note"      // a remark on the object, beside one of the other actions
 )
 
-// A Note says what became of one object.
+// A Note says what was done with one object, or remarks on it.
 type Note struct {
 	Object string `json:"object"`
 	File   string `json:"file"`
@@ -61,7 +60,8 @@ type Note struct {
 	Action Action `json:"action"`
 	Reason string `json:"reason,omitempty"`
 
-	// The object, without its document: notes outlive that.
+	// These fields identify the object. The note does not keep the object itself, because that
+	// would keep its document in memory.
 	apiVersion, kind, namespace, name string
 }
 
@@ -73,14 +73,14 @@ func (n Note) String() string {
 	case Noted:
 		return object + ": " + printable.Text(n.Reason)
 	case Unchanged:
-		return object + ": as it should be already"
+		return object + ": already injected in the same way"
 	}
 	return fmt.Sprintf("%s: %s", object, n.Action)
 }
 
-// A Mistake is why an object, a document or a file could not be handled.
+// A Mistake says why an object, a document or a file could not be handled.
 type Mistake struct {
-	Object string // "" where there is none
+	Object string // the kind and name; "" where the mistake is not about an object
 	File   string
 	Line   int
 	Err    error
@@ -95,13 +95,13 @@ func (m Mistake) Error() string {
 
 func (m Mistake) Unwrap() error { return m.Err }
 
-// An Injector handles streams.
+// An Injector injects streams of manifests.
 type Injector struct {
 	options  Options
 	renderer *renderer
 }
 
-// New checks the settings.
+// New returns an Injector. It fails where the settings are wrong.
 func New(o Options) (*Injector, error) {
 	r, err := newRenderer(o, o.Values)
 	if err != nil {
@@ -110,7 +110,7 @@ func New(o Options) (*Injector, error) {
 	return &Injector{options: o, renderer: r}, nil
 }
 
-// A Result is what became of a stream.
+// A Result says what was done with a stream.
 type Result struct {
 	Notes    []Note
 	Mistakes []Mistake
@@ -118,13 +118,13 @@ type Result struct {
 	Objects int
 }
 
-// window is how much text is worked on at once.
+// window is the number of bytes of text that are worked on at once.
 const window = 1 << 20
 
-// Run writes the files, injected, to out, as one stream. Mistakes are known only when
-// everything has been read and written, so out must be something that can be thrown away
-// then. Memory is bounded by the longest document. The error is that of writing to out or
-// of ctx.
+// Run reads the files and writes them to out as one stream, with all objects injected. Mistakes
+// are known only when everything has been read and written, so out must be something that the
+// caller can throw away. The memory that Run needs is bounded by the longest document. It
+// returns an error only where writing to out fails, or where ctx ends.
 func (in *Injector) Run(ctx context.Context, files []string, stdin io.Reader, out io.Writer) (Result, error) {
 	var result Result
 	read := 0
@@ -190,12 +190,12 @@ func (in *Injector) Run(ctx context.Context, files []string, stdin io.Reader, ou
 	return result, failed
 }
 
-// A joiner writes the documents of several files as one stream, with the separators that
-// are missing where one file ends and the next begins. One file is a stream already.
+// A joiner writes the documents of several files as one stream. Where one file ends and the
+// next one begins, it adds the separator that is missing. A single file is a stream already.
 type joiner struct {
 	out     io.Writer
 	several bool
-	last    []byte // what was written last
+	last    []byte // the text of the document that was written last
 }
 
 func (j *joiner) write(d *manifest.Document, text []byte) error {
@@ -203,7 +203,7 @@ func (j *joiner) write(d *manifest.Document, text []byte) error {
 		return nil
 	}
 	if j.several && j.last != nil {
-		text = bytes.TrimPrefix(text, []byte("\ufeff")) // it may open a stream only
+		text = bytes.TrimPrefix(text, []byte("\ufeff")) // a byte order mark may stand only at the start of a stream
 		if len(text) == 0 {
 			return nil
 		}
@@ -219,7 +219,7 @@ var (
 	closed = regexp.MustCompile(`(?m)^\.\.\.[ \t\r]*\n?\z`)
 )
 
-// separator returns what has to stand before the text of the next document.
+// separator returns the text that has to stand between the last document and the next one.
 func (j *joiner) separator(text []byte) []byte {
 	var s []byte
 	if j.last[len(j.last)-1] != '\n' {
@@ -231,12 +231,12 @@ func (j *joiner) separator(text []byte) []byte {
 		s = append(s, "...\n"...)
 	default:
 		s = append(s, "---\n"...)
-		if text[0] == '\n' { // between two values of JSON
+		if text[0] == '\n' { // both documents are JSON
 			s = s[:len(s)-1]
 		}
 	}
 	return s
 }
 
-// errLost is the mistake of an object whose record would not give back the input.
+// errLost is the mistake of an object that --uninject would not restore to the byte.
 var errLost = errors.New("cannot be injected so that --uninject gives it back to the byte")

@@ -13,7 +13,7 @@ import (
 	library "github.com/jobmesh/jobmesh"
 )
 
-// lock stands for what jobmesh resolve writes.
+// lock is a lock file as jobmesh resolve writes it.
 const lock = `images:
   - image: cache:7
     entrypoint: [docker-entrypoint.sh]
@@ -27,7 +27,7 @@ func injector(t testing.TB, settings map[string]any, uninject bool) *Injector {
 	return in
 }
 
-// run returns what comes out, and the mistakes.
+// run returns the injected stream and the mistakes.
 func run(t testing.TB, in *Injector, input string) (string, Result) {
 	t.Helper()
 	var out bytes.Buffer
@@ -36,7 +36,7 @@ func run(t testing.TB, in *Injector, input string) (string, Result) {
 	return out.String(), result
 }
 
-// shapes are the ways people write a Job that testdata/shapes holds.
+// shapes returns the ways of writing a Job that are in testdata/shapes.
 func shapes(t testing.TB) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/shapes/*")
@@ -51,8 +51,8 @@ func shapes(t testing.TB) map[string]string {
 	return all
 }
 
-// TestShapes shows for each shape, with each kind of line end, that it is injected,
-// once, and restored to the byte.
+// TestShapes shows for each shape, with each kind of line end, that it is injected once only,
+// and restored to the byte.
 func TestShapes(t *testing.T) {
 	for _, settings := range []map[string]any{
 		{},
@@ -102,8 +102,9 @@ func TestImageDigest(t *testing.T) {
 	}
 }
 
-// FuzzInject shows for arbitrary streams that nothing panics, that what comes out is
-// injected once, means what it meant and more, and is restored to the byte.
+// FuzzInject shows for arbitrary streams that nothing panics, that the output is not injected a
+// second time, that it means the same apart from what was added, and that it is restored to the
+// byte.
 func FuzzInject(f *testing.F) {
 	for _, shape := range shapes(f) {
 		f.Add(shape)

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestLongNumbers: a number that Helm would round in a chart does not keep an object from
-// being injected, and stays as it is written.
+// TestLongNumbers: an object with a number that Helm would round in a chart is injected all the
+// same, and the number stays as it is written.
 func TestLongNumbers(t *testing.T) {
 	const numbers = "numbers: [9007199254740993, -9007199254740995, 1e+21, 18446744073709551615, \"9007199254740993\"]\n"
 	text := shapes(t)["block.yaml"] + numbers

@@ -12,14 +12,14 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// documentsOf are the documents of a stream that has no mistakes, by what they mean.
+// documentsOf returns the contents of the documents of a stream without mistakes.
 func documentsOf(t testing.TB, text string) []any {
 	var trees []any
 	require.NoError(t, manifest.Scan("f", strings.NewReader(text), func(d *manifest.Document) error {
 		require.NoError(t, d.Err)
 		if d.Root != nil {
 			tree, err := meaning(d)
-			if err != nil { // it is nobody's object, and stays as it is
+			if err != nil { // the document holds no object, and stays as it is
 				trees = append(trees, string(d.Text))
 				return nil
 			}
@@ -33,8 +33,9 @@ func documentsOf(t testing.TB, text string) []any {
 	return trees
 }
 
-// onlyAdds says where a tree lacks something that another had, or has something else in its
-// place; "" where all that is new was added. The words of a command may stand behind others.
+// onlyAdds says where the second tree lacks something that the first one has, or has another
+// value in its place. It returns "" where everything that differs was added. The words of a
+// command may stand behind other words.
 func onlyAdds(before, after any, path string) string {
 	switch before := before.(type) {
 	case nil:
@@ -63,7 +64,7 @@ func onlyAdds(before, after any, path string) string {
 			return path + " is shorter"
 		}
 		lost := ""
-		for _, from := range []int{len(now) - len(before), 0} { // items are added in front or behind
+		for _, from := range []int{len(now) - len(before), 0} { // items are added at the start or at the end
 			lost = ""
 			for i, item := range before {
 				if lost == "" {
@@ -94,7 +95,7 @@ func isSetting(key string) bool {
 	return false
 }
 
-// requireOnlyAdds shows that a stream means what it meant, and more.
+// requireOnlyAdds shows that a stream means the same as before, apart from what was added.
 func requireOnlyAdds(t testing.TB, before, after string) {
 	old, now := documentsOf(t, before), documentsOf(t, after)
 	require.Len(t, now, len(old))
@@ -103,7 +104,7 @@ func requireOnlyAdds(t testing.TB, before, after string) {
 	}
 }
 
-// The check itself finds what it is there for.
+// The check itself has to find such differences.
 func TestOnlyAdds(t *testing.T) {
 	for after, want := range map[string]string{
 		"a: {b: [w, x], c: d}":    "",

@@ -11,18 +11,18 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
-// The fields of a pod spec between which containers move, and the field of a container that
-// has no meaning in the second one.
+// These are the fields of a pod spec between which containers move, and the field of a
+// container that has no meaning in initContainers.
 const (
 	containers     = "containers"
 	initContainers = "initContainers"
 	rulesField     = "restartPolicyRules"
 )
 
-// moveContainers moves in the text what the chart has moved from containers to
-// initContainers, with its comments. What the chart has changed beside that are additions,
-// which finish makes afterwards. It is false where a container could not be moved; the whole
-// document stays as it was then.
+// moveContainers moves, in the text, each container that the chart has moved from containers to
+// initContainers, with its comments. The other changes of the chart are additions, which finish
+// makes afterwards. It returns false where a container could not be moved; the whole document
+// then stays as it was.
 func (u *unit) moveContainers(renderings []rendering) bool {
 	d := u.tasks[0].object.Document
 	moved := false
@@ -64,9 +64,9 @@ func (u *unit) moveContainers(renderings []rendering) bool {
 	return true
 }
 
-// noteMoved notes what is to be known of a container that became a native sidecar: that others
-// do not wait for it, where it has no startup probe, and what its program does when it is told
-// to end.
+// noteMoved notes what a user has to know of a container that became a native sidecar: that no
+// container waits for it where it has no startup probe, and how its program ends when it is
+// told to.
 func (u *unit) noteMoved(o manifest.Object, spec manifest.Path, after any, name string) {
 	items, _ := manifest.Lookup(after, spec.Join(initContainers)).([]any)
 	i := slices.IndexFunc(items, func(item any) bool { return nameOf(item) == name })
@@ -80,14 +80,15 @@ func (u *unit) noteMoved(o manifest.Object, spec manifest.Path, after any, name 
 	if fields["startupProbe"] != nil {
 		return
 	}
-	why := "it has no readiness probe that could be one"
+	why := "it has no readiness probe that could be copied"
 	if fields["readinessProbe"] != nil {
-		why = "the proxy of a mesh may start after it, and it would wait for the network; name the mesh and meshVersion where the proxy is native, or mesh none where there is none"
+		why = "the proxy of a mesh may start after it, and it would wait for the network; set mesh and meshVersion where the proxy is a native sidecar, or mesh=none where there is no proxy"
 	}
 	u.note(o, Noted, fmt.Sprintf("%s is a native sidecar without a startup probe, so that nothing waits until it serves: %s", name, why))
 }
 
-// helperOf is the row of the program that a container runs, nil where there is none.
+// helperOf returns the table's row of the program that a container runs, and nil where there is
+// no such row.
 func helperOf(container map[string]any) *sidecar.Helper {
 	image, _ := container["image"].(string)
 	var argv []string
@@ -104,7 +105,8 @@ func helperOf(container map[string]any) *sidecar.Helper {
 	return sidecar.Find(image, programs, argv)
 }
 
-// moveIn moves containers of one pod spec.
+// moveIn moves the containers of one pod spec, and returns the new document with the moves that
+// undo needs.
 func moveIn(d *manifest.Document, object, spec manifest.Path, before, after any) (*manifest.Document, []patch.Move, error) {
 	names := func(tree any, field string) []string {
 		var names []string
@@ -122,7 +124,7 @@ func moveIn(d *manifest.Document, object, spec manifest.Path, before, after any)
 		if name == "" || index < 0 || slices.Contains(left, name) || slices.Contains(to, name) {
 			continue
 		}
-		at := 0 // how many of those that are there stay in front
+		at := 0 // the number of init containers that stay in front of this one
 		for at < len(to) && slices.Index(wanted, to[at]) < slices.Index(wanted, name) {
 			at++
 		}
@@ -138,7 +140,7 @@ func moveIn(d *manifest.Document, object, spec manifest.Path, before, after any)
 	return d, moves, nil
 }
 
-// unmove takes moves back, the last one first.
+// unmove takes moves back, from the last one to the first one.
 func unmove(d *manifest.Document, object manifest.Path, moves []patch.Move) (*manifest.Document, error) {
 	for _, m := range slices.Backward(moves) {
 		var err error

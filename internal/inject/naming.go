@@ -8,12 +8,12 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// firstNamed matches where the chart names a container as an example: it does not know
-// which of them do the work.
+// firstNamed matches the part of a chart's message that names a container as an example. The
+// chart cannot know which containers do the work.
 var firstNamed = regexp.MustCompile(`containers: \[[^\]]*\]`)
 
-// naming puts the containers that do the work into a message of the chart that asks which
-// they are.
+// naming returns a message of the chart with the names of the containers that do the work,
+// where the message asks which ones they are.
 func naming(o manifest.Object, mistake string) string {
 	if !strings.Contains(mistake, "set containers: all") {
 		return mistake

@@ -23,8 +23,8 @@ var update = flag.Bool("update", false, "write the files after the move again")
 
 var sidecarsLine = regexp.MustCompile(`(?m)^sidecars: (.*)$`)
 
-// A migration is a manifest before and after a move into the native place, in the shape of
-// one that people have made by hand.
+// A migration is a manifest before and after a container was moved to the place of native
+// sidecars. Each has the shape of a change that people have made by hand.
 type migration struct {
 	file     string
 	archive  *txtar.Archive
@@ -50,7 +50,7 @@ func migrations(t testing.TB) []migration {
 	return all
 }
 
-// holder is the object that has a container of that name.
+// holder returns the path of the object that has a container of that name.
 func holder(t testing.TB, d *manifest.Document, name string) manifest.Path {
 	for _, o := range d.Objects() {
 		for _, template := range o.PodTemplates() {
@@ -65,8 +65,8 @@ func holder(t testing.TB, d *manifest.Document, name string) manifest.Path {
 	return nil
 }
 
-// TestMigrations: what Nativize makes of each is what a careful author would, to the byte;
-// and inject with the same settings means the same, says so in its record, and takes it back.
+// TestMigrations: Nativize makes of each manifest what a careful author would, to the byte.
+// Inject with the same settings gives the same content and a record, and takes it back.
 func TestMigrations(t *testing.T) {
 	for _, m := range migrations(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(m.file), ".txtar"), func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestMigrations(t *testing.T) {
 
 			settings := map[string]any{"mode": "native", "sidecars": anys(m.sidecars)}
 			if strings.Contains(m.before, "kind: List") {
-				settings["sidecars"] = "known" // the other object has no such name
+				settings["sidecars"] = "known" // the other object has no container of that name
 			}
 			injected := ran(t, Options{Library: jobmesh.LibraryChart, Values: map[string]any{"jobmesh": settings}}, m.before)
 			require.Equal(t, meanings(t, string(after.Text)), meanings(t, injected))
@@ -107,7 +107,7 @@ func anys(words []string) []any {
 	return all
 }
 
-// ran is what inject makes of a stream, without a mistake and without leaving anything out.
+// ran returns what inject makes of a stream, which must have no mistake and no skipped object.
 func ran(t testing.TB, o Options, text string) string {
 	in, err := New(o)
 	require.NoError(t, err)
@@ -121,7 +121,7 @@ func ran(t testing.TB, o Options, text string) string {
 	return out.String()
 }
 
-// meanings are what the documents of a stream mean, without the record of inject.
+// meanings returns the contents of the documents of a stream, without the record of inject.
 func meanings(t testing.TB, text string) []any {
 	trees := documentsOf(t, text)
 	for _, tree := range trees {
@@ -144,8 +144,8 @@ func forget(tree any) {
 	}
 }
 
-// movedOnly says what else differs between what a document means before and after a container
-// became a native sidecar in one pod spec; "" where nothing does.
+// movedOnly says what else differs between the contents before and after a container of one pod
+// spec became a native sidecar; it returns "" where nothing else does.
 func movedOnly(before, after any, spec manifest.Path, name string) string {
 	list := func(tree any, field string) []any {
 		items, _ := manifest.Lookup(tree, spec.Join(field)).([]any)
@@ -198,7 +198,7 @@ func movedOnly(before, after any, spec manifest.Path, name string) string {
 	return ""
 }
 
-// The check itself finds what it is there for.
+// The check itself has to find such differences.
 func TestMovedOnly(t *testing.T) {
 	tree := func(text string) any { return documentsOf(t, text)[0] }
 	const was = "{a: 1, containers: [{name: m}, {name: db, args: [x], image: i}], initContainers: [{name: w}]}"
@@ -216,8 +216,8 @@ func TestMovedOnly(t *testing.T) {
 	}
 }
 
-// FuzzNativize: whatever the manifest, a container that is moved is all that changes in what
-// it means; inject makes the same move, which can be taken back to the byte.
+// FuzzNativize: for any manifest, moving a container changes nothing else in its content;
+// inject makes the same move, which can be taken back to the byte.
 func FuzzNativize(f *testing.F) {
 	for _, m := range migrations(f) {
 		f.Add(strings.ReplaceAll(m.before, m.sidecars[0], "db"))

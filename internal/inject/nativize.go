@@ -10,10 +10,10 @@ import (
 	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
-// Nativize returns a document in which containers of one object are native sidecars, as the
-// library chart makes them: inject with mode native and these sidecars. Other than there the
-// change is the author's from then on. No record of it is left, so that a later inject takes
-// it for what was written, and does not undo it.
+// Nativize returns the document with containers of one object moved to the place of native
+// sidecars, as the library chart does it in mode native with these sidecars. Inject undoes its
+// own moves; this move belongs to the author. It leaves no record, so a later run of inject
+// takes it for a part of what was written, and does not undo it.
 func Nativize(library fs.FS, d *manifest.Document, object manifest.Path, names []string) (*manifest.Document, error) {
 	moved := make([]any, len(names))
 	for i, name := range names {
@@ -49,7 +49,7 @@ func (in *Injector) nativize(d *manifest.Document, object manifest.Path) (*manif
 	return result, result.Err
 }
 
-// only makes one object the only task.
+// only makes the object at this path the unit's only task.
 func (u *unit) only(object manifest.Path) error {
 	tree, err := meaning(u.document)
 	if err != nil {
@@ -75,8 +75,9 @@ func (u *unit) only(object manifest.Path) error {
 	return nil
 }
 
-// withoutRecord returns the text of the document with the changes alone. It is asked after
-// write, which has shown that they can be made, and taken back, to the byte.
+// withoutRecord returns the text of the document with the changes, and without a record. The
+// caller has called write before, which has shown that the changes can be made, and taken back
+// to the byte.
 func (u *unit) withoutRecord(renderings []rendering) ([]byte, error) {
 	var changes []patch.Change
 	for i, t := range u.tasks {

@@ -9,13 +9,13 @@ import (
 	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
-// Record is the annotation of an injected object. Its first line is the version that
-// wrote it; each other one says what was added (+) or replaced (=), as a path from the
-// object, or which container was moved (>). It is all that is needed to undo the injection, so that no copy of the input
-// has to be kept.
+// Record is the name of the annotation that inject leaves on an injected object. The first line
+// of its value is the version of the format. Each other line says what was added (+) or
+// replaced (=), as a path from the object, or which container was moved (>). The record is
+// enough to undo the injection, so no copy of the input has to be kept.
 const Record = "jobmesh.dev/injected"
 
-// recordOf01 is the name that the annotation had in jobmesh 0.1. It is still read.
+// recordOf01 is the name that jobmesh 0.1 gave the annotation. It is still read.
 const recordOf01 = "jobmesh/injected"
 
 func recordOf(version string, undos []patch.Undo, moves []patch.Move) string {
@@ -29,15 +29,15 @@ func recordOf(version string, undos []patch.Undo, moves []patch.Move) string {
 	return record
 }
 
-// removal is the line that takes out the record itself. It is the same for every record,
-// and so is not written into any.
+// removal returns the line that removes the record itself. All records would have the same
+// line, so none has it.
 func removal(record string) string {
 	return "+ /metadata/annotations/" + strings.ReplaceAll(record, "/", "~1")
 }
 
-// recorded returns how the injection of an object is undone, from its record: what was added
-// to it goes first, then the moves are taken back. It returns false where the object has no
-// record.
+// recorded returns how the injection of an object is undone, as its record says: first the
+// additions are removed, then the moves are taken back. The bool is false where the object has
+// no record.
 func recorded(o manifest.Object) ([]patch.Undo, []patch.Move, bool, error) {
 	for _, record := range []string{Record, recordOf01} {
 		n := manifest.Get(o.Node, "metadata", "annotations", record)

@@ -14,8 +14,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// A renderer asks the library chart what it makes of objects. For that it has a chart of
-// its own, made in memory, that uses the library as any other chart does.
+// A renderer has the library chart inject objects. For that it makes a chart in memory that
+// uses the library as any other chart does.
 type renderer struct {
 	chart   *helm.Chart
 	values  helm.Values
@@ -24,17 +24,16 @@ type renderer struct {
 	kinds   []string
 	mode    string
 	mesh    string
-	moves   bool // containers become native sidecars
+	moves   bool // says that the settings move containers to the place of native sidecars
 	from    string
 }
 
-// batch is how many objects are rendered in one run of the engine, which parses all
-// templates anew each time.
+// batch is the number of objects that are rendered in one run of the engine. Each run parses
+// all templates again.
 const batch = 128
 
-// template has the library inject objects, which are JSON, and prints a line of JSON for
-// each. What it includes first fails where the settings are wrong, and never for another
-// reason.
+// template has the library inject objects, which are JSON, and prints one line of JSON for
+// each. The include in its first line fails only where the settings are wrong.
 const template = `{{- $_ := include "jobmesh.podAnnotations" $ -}}
 {{- include "jobmesh._manifests.json" (list $ .Values.objects) -}}
 `
@@ -62,7 +61,7 @@ func newRenderer(o Options, given map[string]any) (*renderer, error) {
 		return nil, explainValues(err, o.from(), schemaOf(o.Library))
 	}
 	r := &renderer{chart: parent, values: values, version: library.Metadata.Version, from: o.from()}
-	if _, err := r.run(nil); err != nil { // for what is wrong with the settings
+	if _, err := r.run(nil); err != nil { // this fails only where the settings are wrong
 		return nil, err
 	}
 	all := values["Values"].(helm.Values)
@@ -85,8 +84,8 @@ func newRenderer(o Options, given map[string]any) (*renderer, error) {
 	return r, nil
 }
 
-// A rendering is what the chart made of one object: the injected object, and the mistakes
-// that it found in it.
+// A rendering is the chart's answer for one object: the injected object, and the mistakes that
+// the chart found in it.
 type rendering struct {
 	object   map[string]any
 	mistakes []string
@@ -94,7 +93,7 @@ type rendering struct {
 
 var settingsMistake = regexp.MustCompile(`(?s)jobmesh\.podAnnotations: (.*)$`)
 
-// render renders objects, given as JSON.
+// render has the chart inject objects, which are JSON.
 func (r *renderer) render(objects []string) ([]rendering, error) {
 	var results []rendering
 	for some := range slices.Chunk(objects, batch) {
@@ -114,7 +113,7 @@ func (r *renderer) render(objects []string) ([]rendering, error) {
 	return results, nil
 }
 
-// run renders the template, with objects beside the settings.
+// run renders the template with the settings and these objects, and returns what it prints.
 func (r *renderer) run(objects []string) (string, error) {
 	values, own := helm.Values{}, helm.Values{}
 	maps.Copy(values, r.values)
@@ -130,7 +129,7 @@ func (r *renderer) run(objects []string) (string, error) {
 	return printed["inject/templates/objects.yaml"], err
 }
 
-// read reads what the chart printed for one object.
+// read decodes the chart's answer for one object.
 func read(lines *json.Decoder) (rendering, error) {
 	var line struct {
 		Object   map[string]any
@@ -146,8 +145,8 @@ func read(lines *json.Decoder) (rendering, error) {
 	return r, nil
 }
 
-// withoutName returns a mistake without the kind and name of its object, which stand in
-// front of every mistake anyway when it is printed.
+// withoutName returns a mistake without the kind and name of its object, because every mistake
+// is printed with both in front.
 func withoutName(mistake string) string {
 	if m := opening.FindStringSubmatch(mistake); m != nil {
 		mistake = strings.TrimPrefix(m[1]+mistake[len(m[0]):], ", ")

@@ -9,23 +9,23 @@ import (
 	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
-// restore takes out what an earlier run has put in, following the records that it left
-// in the objects, and returns the document as it was before. What is injected afterwards
-// starts from there, so that a second run gives what the first one gave.
+// restore removes what an earlier run has put in, as the records in the objects say, and
+// returns the document as it was before. Injection starts from that document, so that a second
+// run gives the same result as the first one.
 //
-// With final nothing is injected afterwards, and each object that was restored is noted.
-// With uninject the user has asked for that; then an object with a wrapper but without a
-// record is noted too, since it cannot be restored.
+// With final, nothing is injected afterwards, and each restored object gets a note. With
+// uninject, the user has asked for that; then an object with a wrapper but without a record
+// gets a note too, because it cannot be restored.
 //
-// It returns nil where a record is damaged or does not fit the document any more. The
-// mistakes of the unit then say of which object.
+// It returns nil where a record is damaged, or does not fit the document any more. The unit's
+// mistakes then name the object.
 func (u *unit) restore(final, uninject bool) *manifest.Document {
 	var additions []patch.Addition
 	if results, err := earlierResults(u.document); err == nil && results != nil {
 		additions = append(additions, patch.Addition{Node: u.document.Root, Undos: results})
 	}
 	var objects []manifest.Object
-	moved := map[string][]patch.Move{} // by the path of the object
+	moved := map[string][]patch.Move{} // keyed by the path of the object
 	for _, o := range u.document.Objects() {
 		undos, moves, has, err := recorded(o)
 		switch {
@@ -66,8 +66,8 @@ func (u *unit) restore(final, uninject bool) *manifest.Document {
 			return d
 		}
 	}
-	// All records together do not fit. Each is tried alone to name the objects whose
-	// record is at fault.
+	// The records do not fit the document. Each one is tried alone, to name the objects whose
+	// record is wrong.
 	for i, addition := range additions[len(additions)-len(objects):] {
 		if _, err := patch.Revert(u.document, []patch.Addition{addition}); err != nil {
 			u.mistake(objects[i], err)
@@ -80,7 +80,8 @@ func (u *unit) restore(final, uninject bool) *manifest.Document {
 	return nil
 }
 
-// wrapped tells whether a container of the object runs the wrapper, whoever wrote it there.
+// wrapped tells whether a container of the object runs the wrapper, whether inject or the
+// author put it there.
 func wrapped(o manifest.Object) bool {
 	for _, t := range o.PodTemplates() {
 		for _, c := range t.Containers() {

@@ -15,7 +15,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
-// A schema is values.schema.json of the library chart, or what it says of one setting.
+// A schema is the library chart's values.schema.json, or the part of it that describes one
+// setting.
 type schema struct {
 	Properties map[string]schema `json:"properties"`
 	Enum       []any             `json:"enum"`
@@ -25,17 +26,17 @@ type schema struct {
 	Type       any               `json:"type"`
 }
 
-// schemaOf reads the schema of a library chart. One that cannot be read says nothing: it
-// only helps to explain mistakes.
+// schemaOf reads the schema of a library chart. It returns an empty schema where that cannot be
+// read: the schema only helps to explain mistakes.
 func schemaOf(library fs.FS) (s schema) {
 	text, err := fs.ReadFile(library, "library-chart/values.schema.json")
 	if err == nil {
-		_ = json.Unmarshal(text, &s) // as above
+		_ = json.Unmarshal(text, &s) // an empty schema will do
 	}
 	return s
 }
 
-// at returns what the schema says of a setting.
+// at returns the part of the schema that describes a setting.
 func (s schema) at(path []string) schema {
 	for _, name := range path {
 		s = s.Properties[name]
@@ -43,14 +44,14 @@ func (s schema) at(path []string) schema {
 	return s
 }
 
-// A Setting is one value of the library chart, by the name that --set takes.
+// A Setting is one value of the library chart. Name has the form that --set takes.
 type Setting struct {
 	Name string
-	// Words are all that it may be; none where that is no list.
+	// Words are the only words that the setting takes; nil where it takes other values too.
 	Words []string
 }
 
-// Settings are the values of a library chart, sorted.
+// Settings returns the settings of a library chart, sorted by name.
 func Settings(library fs.FS) []Setting {
 	all := schemaOf(library)
 	delete(all.Properties, "global")
@@ -71,7 +72,7 @@ func (s schema) settings(prefix string) []Setting {
 		}
 		words := p.Enum
 		if len(p.AnyOf) > 0 {
-			words = p.AnyOf[0].Enum // the others take what is made of these words
+			words = p.AnyOf[0].Enum // the other forms are lists of these words
 		}
 		for _, word := range words {
 			if word != "" && word != nil {
@@ -85,10 +86,10 @@ func (s schema) settings(prefix string) []Setting {
 
 const settingsHint = "jobmesh inject --help-values lists the settings"
 
-// from is how mistakes in values name them.
+// from returns what error messages call the source of the values.
 func (o Options) from() string { return cmp.Or(o.From, "values") }
 
-// What the check of a schema prints: a line for each mistake.
+// These expressions match the lines that the check of a schema prints, one for each mistake.
 var (
 	schemaLine = regexp.MustCompile(`(?m)^\s*- at '(.*?)': (.*)$`)
 	additional = regexp.MustCompile(`^additional properties (.*) not allowed$`)
@@ -97,7 +98,8 @@ var (
 	quoted     = regexp.MustCompile(`'([^']*)'`)
 )
 
-// explainValues returns what the schema of the library chart found wrong, in our words.
+// explainValues returns the mistakes that the schema of the library chart found, in the words
+// of jobmesh.
 func explainValues(err error, from string, s schema) error {
 	var mistakes []string
 	for _, m := range schemaLine.FindAllStringSubmatch(err.Error(), -1) {
@@ -109,7 +111,8 @@ func explainValues(err error, from string, s schema) error {
 	return fault.New(fault.Usage, errors.New(from+": "+strings.Join(mistakes, "; ")), settingsHint)
 }
 
-// mistakes are those of one line. at is a JSON pointer.
+// mistakes returns the mistakes in one line of the check. The parameter at is a JSON pointer to
+// the setting.
 func (s schema) mistakes(at, said string) []string {
 	var path []string
 	if at != "" {
@@ -118,7 +121,7 @@ func (s schema) mistakes(at, said string) []string {
 	name := strings.Join(path, ".")
 	setting := s.at(path)
 	if len(setting.AnyOf) > 0 && !strings.HasPrefix(said, "value must be one of ") {
-		return nil // this line is enough
+		return nil // another line says what the setting takes
 	}
 	if m := additional.FindStringSubmatch(said); m != nil {
 		return setting.unknown(path, m[1])
@@ -127,22 +130,22 @@ func (s schema) mistakes(at, said string) []string {
 		name += ": "
 	}
 	if strings.HasPrefix(said, "'oneOf' failed") || len(setting.OneOf) > 0 && strings.HasPrefix(said, "value must be ") {
-		return nil // the type is what was mistaken
+		return nil // the line on the type says enough
 	}
 	if m := wrongType.FindStringSubmatch(said); m != nil && len(setting.OneOf) > 0 {
-		return []string{name + "is " + article(m[1]) + " and has to be " + article(m[2]) + setting.orWord()}
+		return []string{name + "is " + article(m[1]) + " but must be " + article(m[2]) + setting.orWord()}
 	} else if m != nil {
-		return []string{name + "is " + article(m[1]) + " and has to be " + article(m[2]) + setting.example()}
+		return []string{name + "is " + article(m[1]) + " but must be " + article(m[2]) + setting.example()}
 	}
 	if m := mismatch.FindStringSubmatch(said); m != nil {
 		if example := setting.example(); example != "" {
-			return []string{fmt.Sprintf("%s%q is not of its form%s", name, m[1], example)}
+			return []string{fmt.Sprintf("%s%q does not have the right form%s", name, m[1], example)}
 		}
 	}
 	return []string{name + said}
 }
 
-// orWord says how a list is written after --set, and which words stand for one.
+// orWord returns how a list is written after --set, and the words that may stand in its place.
 func (s schema) orWord() string {
 	said := ", as in {NAME}"
 	for _, one := range s.OneOf {
@@ -153,8 +156,8 @@ func (s schema) orWord() string {
 	return said
 }
 
-// unknown names the settings that there are not, sorted, each with the one that may be
-// meant. listed are their names in quotes.
+// unknown returns a message for each unknown setting, sorted, with the known setting that may
+// be meant. The parameter listed has their names in quotes.
 func (s schema) unknown(path []string, listed string) []string {
 	var mistakes []string
 	known := slices.Sorted(maps.Keys(s.Properties))
@@ -169,7 +172,7 @@ func (s schema) unknown(path []string, listed string) []string {
 	return mistakes
 }
 
-// article puts one before the name that JSON has for a type.
+// article returns a JSON type with the indefinite article in front.
 func article(kind string) string {
 	switch kind {
 	case "array":
@@ -186,7 +189,7 @@ func article(kind string) string {
 	return "a " + kind
 }
 
-// examples are values of a form, by what its pattern has in it.
+// examples are values to show in messages, each with a part of the pattern that it is for.
 var examples = []struct{ in, example string }{
 	{"|m|h)", "60s"},
 	{"sha256:", "sha256: and 64 hexadecimal digits"},
@@ -194,7 +197,7 @@ var examples = []struct{ in, example string }{
 	{"^/", "/jobmesh"},
 }
 
-// example is a value of the form, with words before it; "" where none is known.
+// example returns a valid value with words in front, and "" where none is known.
 func (s schema) example() string {
 	for _, e := range examples {
 		if strings.Contains(s.Pattern, e.in) {

@@ -13,10 +13,11 @@ import (
 	"github.com/jobmesh/jobmesh/internal/native"
 )
 
-// skipReason says why a pod template is left as it is: no mesh puts a proxy into its
-// pods, or the wrapper does not run there. "" if it is not. name is a mesh, or several with
-// commas between them, or auto. moves says that containers become native sidecars, which
-// has nothing to do with a mesh where nothing is wrapped.
+// skipReason says why a pod template is left as it is: no mesh puts a proxy into its pods, or
+// the wrapper does not run there. It returns "" where the template is injected. The parameter
+// name is a mesh, several meshes with commas between them, or auto. The parameter moves says
+// that containers become native sidecars; where nothing is wrapped, that does not depend on a
+// mesh.
 func skipReason(t manifest.PodTemplate, name, mode string, moves bool) string {
 	spec, _ := t.Spec()
 	meshless := moves && (mode == "native" || mode == "optOut" || name == "none")
@@ -26,7 +27,7 @@ func skipReason(t manifest.PodTemplate, name, mode string, moves bool) string {
 	switch {
 	case strings.EqualFold(manifest.Text(manifest.Get(spec, "os", "name")), "windows"),
 		strings.EqualFold(manifest.Text(manifest.Get(spec, "nodeSelector", "kubernetes.io/os")), "windows"):
-		return "it asks for Windows nodes, for which there is no wrapper"
+		return "it asks for Windows nodes, for which jobmesh has no wrapper"
 	case mode == "optOut", meshless:
 		return ""
 	}
@@ -37,25 +38,25 @@ func skipReason(t manifest.PodTemplate, name, mode string, moves bool) string {
 		}
 		reason := fmt.Sprintf("the pod template opts out by the %s %s: %s", strings.TrimSuffix(field, "s"), m.Inject.Key, value)
 		if other := meshWithout(t); name == "auto" && other != "" {
-			reason += "; where it is in another mesh, --set mesh=" + other + " treats it"
+			reason += "; if the pod is in another mesh, --set mesh=" + other + " injects it"
 		}
 		return reason
 	}
 	return filledLater(t, mode)
 }
 
-// optOut is where a pod template says that it is not in a mesh.
+// optOut returns the field and value by which a pod template opts out of a mesh.
 func optOut(t manifest.PodTemplate, m mesh.Mesh) (field, value string, out bool) {
 	for _, field := range podFields(m) {
 		if value, said := t.Texts(field)[m.Inject.Key]; said {
-			return field, value, slices.Contains(m.Inject.No, value) // the first one decides
+			return field, value, slices.Contains(m.Inject.No, value) // the first field that has the key decides
 		}
 	}
 	return "", "", false
 }
 
-// meshWithout is the first mesh that a pod template does not opt out of, "" where there is
-// none.
+// meshWithout returns the first mesh that a pod template does not opt out of, and "" where
+// there is no such mesh.
 func meshWithout(t manifest.PodTemplate) string {
 	for _, m := range asked("auto") {
 		if _, _, out := optOut(t, m); !out && !m.Inject.WhenAsked {
@@ -65,8 +66,8 @@ func meshWithout(t manifest.PodTemplate) string {
 	return ""
 }
 
-// filledLater returns the reason why a pod template whose containers get their command from
-// the controller of the kind is left alone, "" where there is a command to wrap.
+// filledLater returns why a pod template is left alone whose controller writes the command into
+// its containers, and "" where there is a command to wrap.
 func filledLater(t manifest.PodTemplate, mode string) string {
 	if t.Row.Fills == "" || mode == "native" {
 		return ""
@@ -79,17 +80,18 @@ func filledLater(t manifest.PodTemplate, mode string) string {
 	return ""
 }
 
-// byExecutor is what is worth knowing of the pods of Argo Workflows: who ends the proxy
-// there. "" where nothing is wrapped.
+// byExecutor returns a remark for the pods of Argo Workflows, where Argo's executor ends the
+// proxy, and "" where nothing is wrapped.
 func byExecutor(templates []manifest.PodTemplate, mode string) string {
 	wrapped := slices.ContainsFunc(templates, func(t manifest.PodTemplate) bool { return t.Row.Sidecars == kind.Controller })
 	if !wrapped || mode != "wrap" && mode != "hook" {
 		return ""
 	}
-	return "its wrapper waits for the proxy and leaves the stop to Argo's executor, whose own container wait needs the network until the end"
+	return "its wrapper waits for the proxy and leaves the stop to Argo's executor, because the container wait of the executor needs the network until the end"
 }
 
-// asked are the meshes that a pod may be in: all of them, or those that were named.
+// asked returns the meshes that a pod may be in: all meshes for auto, or else those that were
+// named.
 func asked(name string) []mesh.Mesh {
 	var rows []mesh.Mesh
 	names := strings.Split(name, ",")
@@ -101,9 +103,9 @@ func asked(name string) []mesh.Mesh {
 	return rows
 }
 
-// onNodeNetwork returns the reason why a pod with hostNetwork gets no proxy of a mesh, ""
-// where it may have one. It may have a proxy that stands in the manifest, one that nobody
-// injects, and one whose injector does not look at hostNetwork.
+// onNodeNetwork returns why a pod with hostNetwork gets no proxy of a mesh, and "" where it may
+// have one: a proxy that the manifest contains, a proxy that no injector adds, or one whose
+// injector ignores hostNetwork.
 func onNodeNetwork(t manifest.PodTemplate, name string) string {
 	if !t.HostNetwork() {
 		return ""
@@ -122,8 +124,8 @@ func onNodeNetwork(t manifest.PodTemplate, name string) string {
 	return "hostNetwork: true, where no mesh puts a proxy into this pod"
 }
 
-// podFields are the fields of a pod's metadata in which a mesh looks for its word, the
-// one that wins first.
+// podFields returns the fields of a pod's metadata in which the injector of a mesh looks for
+// its key. The first one wins.
 func podFields(m mesh.Mesh) []string {
 	var fields []string
 	for _, level := range m.Inject.Levels {
@@ -137,8 +139,8 @@ func podFields(m mesh.Mesh) []string {
 	return fields
 }
 
-// misplaced names the opt-outs of an object that have no effect, because they stand
-// elsewhere than on the pod template.
+// misplaced returns a remark on each opt-out that has no effect because it does not stand on
+// the pod template.
 func misplaced(o manifest.Object, templates []manifest.PodTemplate) []string {
 	if len(templates) == 0 || len(templates[0].Path) == 0 || templates[0].Row.Form == kind.Argo {
 		return nil

@@ -9,36 +9,37 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// podWith is an object with a pod template, of which tests fill in metadata and spec.
+// podWith is an object with a pod template; tests fill in its metadata and spec.
 const podWith = "apiVersion: batch/v1\nkind: Job\nspec: {template: {metadata: {%M}, spec: {%S}}}\n"
 
 func TestSkipReason(t *testing.T) {
 	const alone = "hostNetwork: true, where no mesh puts a proxy into this pod"
 	for _, c := range []struct{ metadata, spec, mesh, mode, want string }{
 		{"", "", "auto", "wrap", ""},
-		{`annotations: {linkerd.io/inject: disabled}`, "", "auto", "wrap", "the pod template opts out by the annotation linkerd.io/inject: disabled; where it is in another mesh, --set mesh=istio treats it"},
+		{`annotations: {linkerd.io/inject: disabled}`, "", "auto", "wrap", "the pod template opts out by the annotation linkerd.io/inject: disabled; if the pod is in another mesh, --set mesh=istio injects it"},
 		{`annotations: {linkerd.io/inject: disabled}`, "", "linkerd", "native", "the pod template opts out by the annotation linkerd.io/inject: disabled"},
 		{`annotations: {linkerd.io/inject: disabled}`, "", "istio", "wrap", ""},
 		{`annotations: {linkerd.io/inject: disabled}`, "", "auto", "optOut", ""},
 		{`annotations: {linkerd.io/inject: enabled}`, "", "auto", "wrap", ""},
-		{`annotations: {sidecar.istio.io/inject: "false"}`, "", "auto", "wrap", "the pod template opts out by the annotation sidecar.istio.io/inject: false; where it is in another mesh, --set mesh=linkerd treats it"},
+		{`annotations: {sidecar.istio.io/inject: "false"}`, "", "auto", "wrap", "the pod template opts out by the annotation sidecar.istio.io/inject: false; if the pod is in another mesh, --set mesh=linkerd injects it"},
 		{`annotations: {sidecar.istio.io/inject: "false"}, labels: {sidecar.istio.io/inject: "true"}`, "", "auto", "wrap", ""},
-		{`annotations: {sidecar.istio.io/inject: "true"}, labels: {sidecar.istio.io/inject: "false"}`, "", "auto", "wrap", "the pod template opts out by the label sidecar.istio.io/inject: false; where it is in another mesh, --set mesh=linkerd treats it"},
+		{`annotations: {sidecar.istio.io/inject: "true"}, labels: {sidecar.istio.io/inject: "false"}`, "", "auto", "wrap", "the pod template opts out by the label sidecar.istio.io/inject: false; if the pod is in another mesh, --set mesh=linkerd injects it"},
 		{`labels: {linkerd.io/inject: disabled}`, "", "auto", "wrap", ""},
 		{"", "hostNetwork: true", "auto", "optOut", alone},
 		{"", "hostNetwork: false", "auto", "wrap", ""},
 		{"", "hostNetwork: true", "linkerd", "wrap", alone},
 		{"", "hostNetwork: true", "none", "wrap", alone},
-		// Dapr's injector does not look at hostNetwork, but at the annotation alone.
+		// Dapr's injector ignores hostNetwork and reads the annotation alone.
 		{`annotations: {dapr.io/enabled: "true"}`, "hostNetwork: true", "auto", "wrap", ""},
 		{`annotations: {dapr.io/enabled: "true"}`, "hostNetwork: true", "dapr", "wrap", ""},
 		{"", "hostNetwork: true", "dapr", "wrap", ""},
 		{`annotations: {dapr.io/enabled: "true"}`, "hostNetwork: true", "istio", "wrap", alone},
-		// A proxy that stands in the manifest, or that only a manifest brings.
+		// A proxy that the manifest contains, or that no injector adds, is one that the pod may
+		// have.
 		{"", "hostNetwork: true, containers: [{name: istio-proxy}]", "auto", "wrap", ""},
 		{"", "hostNetwork: true, initContainers: [{name: linkerd-proxy, restartPolicy: Always}]", "linkerd", "wrap", ""},
 		{"", "hostNetwork: true", "cloud-sql-proxy", "wrap", ""},
-		{"", "os: {name: windows}", "none", "wrap", "it asks for Windows nodes, for which there is no wrapper"},
+		{"", "os: {name: windows}", "none", "wrap", "it asks for Windows nodes, for which jobmesh has no wrapper"},
 		{"", "nodeSelector: {kubernetes.io/os: linux}", "auto", "wrap", ""},
 	} {
 		text := strings.NewReplacer("%M", c.metadata, "%S", c.spec).Replace(podWith)

@@ -14,25 +14,25 @@ import (
 type task struct {
 	object manifest.Object
 	before any    // the object as Kubernetes reads it
-	asked  string // what the chart is shown, as JSON
-	// hidden are the parts of the object that the chart is not shown, because their pods
-	// are left as they are, by their path as text.
+	asked  string // the object that the chart is given, as JSON
+	// hidden are the parts of the object that the chart does not get, because their pods are
+	// left as they are. The key is the path as text.
 	hidden map[string]part
-	// moves are the containers that were moved in the text already.
+	// moves are the containers that have already been moved in the text.
 	moves []patch.Move
-	// asHook says that the chart is shown the object as a Helm hook, which it is not.
+	// asHook says that the chart gets the object as a Helm hook, which it is not.
 	asHook bool
 }
 
-// A part is a part of an object: where it stands there, and what it is.
+// A part is a part of an object: its path, and its value.
 type part struct {
 	path  manifest.Path
 	value any
 }
 
 // treats says whether the chart is asked to inject an object, and returns the pod templates
-// that are injected. It is asked about an object without the template that it has to have,
-// too: the chart says what is missing.
+// that are injected. The chart is asked about an object without the template that its kind
+// requires, too, because its message says what is missing.
 func (u *unit) treats(o manifest.Object) ([]manifest.PodTemplate, bool) {
 	row := o.KindOf()
 	if row == nil {
@@ -45,9 +45,9 @@ func (u *unit) treats(o manifest.Object) ([]manifest.PodTemplate, bool) {
 	return found, required || len(found) > 0
 }
 
-// injects says whether a pod template is injected, if nothing in it keeps the wrapper out.
-// The chart injects a Pod that is a Helm hook. Here one that ends by itself is injected as
-// well: its restartPolicy says so, and nobody but the user has passed it on.
+// injects says whether a pod template is injected, as far as its kind decides that. The chart
+// injects a Pod only where it is a Helm hook. Inject treats any Pod that ends by itself, as its
+// restartPolicy says: the user has passed in just that Pod.
 func (u *unit) injects(t manifest.PodTemplate) bool {
 	switch t.Row.Inject {
 	case kind.Always:
@@ -66,13 +66,13 @@ func isHook(o manifest.Object) bool {
 
 const hook = "helm.sh/hook"
 
-// newTask prepares an object for the chart. It returns nil where the chart need not be
-// asked: no pod template is left to inject, or there is a mistake.
+// newTask prepares an object for the chart. It returns nil where the chart need not be asked,
+// because no pod template is left to inject, or because there is a mistake.
 //
-// The chart is shown the object with two differences, which task.result takes back. Where
-// one of several pod templates is left as it is, the chart is shown null in the place of the
-// item that holds it. A Pod that ends is shown as a Helm hook, since the chart takes any
-// other Pod for one that runs for ever.
+// The object that the chart gets has two differences, which task.result reverts. Where one of
+// several pod templates is left as it is, null takes the place of the item that holds it. A Pod
+// that ends gets the annotation of a Helm hook, because the chart takes any other Pod for one
+// that never ends.
 func (u *unit) newTask(o manifest.Object, templates []manifest.PodTemplate, before any) *task {
 	t := &task{object: o, before: before, hidden: map[string]part{}}
 	show := before
@@ -112,9 +112,9 @@ func (u *unit) newTask(o manifest.Object, templates []manifest.PodTemplate, befo
 	return t
 }
 
-// result returns what the injected object means, from what the chart made of it. It takes
-// back what newTask changed for the chart alone: the hidden parts stand in their places
-// again, and the hook annotation is gone, with the mappings that it needed.
+// result returns the injected object, made of the chart's answer. It reverts what newTask has
+// changed for the chart: the hidden parts stand in their places again, and the hook annotation
+// is gone, with the mappings that were added for it.
 func (t *task) result(rendered any) any {
 	for _, h := range t.hidden {
 		rendered = with(rendered, h.path, h.value)
@@ -139,7 +139,7 @@ func (t *task) result(rendered any) any {
 		return with(rendered, manifest.Path{"metadata"}, metadata)
 	}
 	object := maps.Clone(rendered.(map[string]any))
-	delete(object, "metadata") // it was only there for the annotation
+	delete(object, "metadata") // newTask added it for the annotation
 	if was, had := t.before.(map[string]any)["metadata"]; had {
 		object["metadata"] = was
 	}

@@ -13,11 +13,11 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// What a document means is a tree of map[string]any and []any, as encoding/json makes it.
-// No function here changes a tree that it is given: each returns another one, which shares
-// with the first what is the same in both.
+// A document's content is a tree of map[string]any and []any, as encoding/json decodes it. No
+// function here changes a tree that it is given: each returns a new one, which shares the
+// unchanged parts with the old one.
 
-// meaning returns what a document says, as Kubernetes reads it.
+// meaning returns the content of a document as Kubernetes reads it.
 func meaning(d *manifest.Document) (any, error) {
 	text := d.AsJSON()
 	if !d.JSON {
@@ -31,9 +31,9 @@ func meaning(d *manifest.Document) (any, error) {
 	return tree, err
 }
 
-// words returns the tree with the words of commands as strings. Those that YAML takes for a
-// boolean or a number, as in command: [true], are shown to the chart as they are written,
-// and stay so in the text.
+// words returns the tree with every word of a command as a string. YAML takes some words for a
+// boolean or a number, as in command: [true]. The chart gets those as they are written, and
+// they stay as they are in the text.
 func words(tree any, o manifest.Object) any {
 	for _, t := range o.PodTemplates() {
 		for _, c := range t.Containers() {
@@ -50,7 +50,7 @@ func words(tree any, o manifest.Object) any {
 	return tree
 }
 
-// with returns a tree that has another value at a path.
+// with returns a copy of the tree with another value at a path.
 func with(tree any, path manifest.Path, value any) any {
 	if len(path) == 0 {
 		return value
@@ -75,19 +75,20 @@ func with(tree any, path manifest.Path, value any) any {
 	return tree
 }
 
-// asJSON is a tree as JSON.
+// asJSON returns a tree as JSON.
 func asJSON(tree any) string {
 	text, err := json.Marshal(tree)
 	if err != nil {
-		panic(err) // it came from JSON
+		panic(err) // cannot happen: the tree was decoded from JSON
 	}
 	return string(text)
 }
 
-// sorted returns the keys of a map in their order.
+// sorted returns the keys of a map, sorted.
 func sorted(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
 
-// merge returns a map with the keys of both, where the second one wins.
+// merge returns a map with the keys of both; where both have a key, the value of the second map
+// wins.
 func merge(under, over map[string]any) map[string]any {
 	merged := map[string]any{}
 	for key, value := range under {

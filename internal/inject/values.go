@@ -14,13 +14,14 @@ import (
 	"github.com/jobmesh/jobmesh/internal/regular"
 )
 
-// maxValues bounds a file of values, in bytes. Helm takes charts of 100 MB at most.
+// maxValues is the largest size of a values file, in bytes. Helm takes charts of up to 100 MB.
 const maxValues = 16 << 20
 
 // ReadValues returns the values that files and assignments (k=v, as in helm --set) make
 // together, in the form that they have in a chart that uses the library: under jobmesh and
-// global. The last one wins. A file holds either the settings of the library (mesh: linkerd)
-// or the values of a chart that uses it, of which only jobmesh and global are read.
+// global. A later value wins over an earlier one. A file holds either the settings of the
+// library (mesh: linkerd), or the values of a chart that uses it, of which only jobmesh and
+// global are read. A mistake is a fault.Usage that names the file or the assignment.
 func ReadValues(files, assignments []string) (map[string]any, error) {
 	values := map[string]any{}
 	for _, name := range files {
@@ -37,7 +38,7 @@ func ReadValues(files, assignments []string) (map[string]any, error) {
 			return nil, fault.New(fault.Usage, fmt.Errorf("values %s: must be a mapping", name), "as in mesh: linkerd")
 		}
 		if file["apiVersion"] != nil && file["kind"] != nil {
-			return nil, fault.New(fault.Usage, fmt.Errorf("values %s: is a Kubernetes object, and -f is for values", name), "manifests come without a flag, as in jobmesh inject "+name)
+			return nil, fault.New(fault.Usage, fmt.Errorf("values %s: is a Kubernetes object, and -f takes values", name), "name manifests without a flag, as in jobmesh inject "+name)
 		}
 		if file != nil {
 			values = over(values, file)
@@ -55,7 +56,7 @@ func ReadValues(files, assignments []string) (map[string]any, error) {
 		values = over(values, assigned)
 	}
 	for _, path := range []manifest.Path{{"global"}, {"jobmesh", "global"}} {
-		// Helm writes this to its log, in other words than ours.
+		// Helm would write this mistake to its log, in words that do not name the value.
 		if global := manifest.Lookup(values, path); global != nil && reflect.TypeOf(global).Kind() != reflect.Map {
 			return nil, fault.New(fault.Usage, errors.New("values: global must be a mapping"), "as in --set global.jobmesh.mesh=linkerd")
 		}
@@ -63,9 +64,9 @@ func ReadValues(files, assignments []string) (map[string]any, error) {
 	return values, nil
 }
 
-// over returns the values of a chart with more values over them. The additional ones are in
-// either form that ReadValues takes. Where they are settings of the library, they win over
-// what global.jobmesh has said before, too.
+// over returns the values of a chart with more values on top. The additional values have either
+// form that ReadValues takes. Settings of the library among them win over earlier ones in
+// global.jobmesh, too.
 func over(values, more map[string]any) map[string]any {
 	_, own := more["jobmesh"].(map[string]any)
 	_, global := more["global"].(map[string]any)

@@ -9,18 +9,17 @@ import (
 	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
-// finish makes the changes of the chart in the text of a document, and notes for each
-// object whether it was changed. The renderings are the chart's answers to the tasks, in
-// their order.
+// finish makes the chart's changes in the text of a document, and notes for each object whether
+// it was changed. The renderings are the chart's answers to the tasks, in the same order.
 //
-// All objects of a document are changed in one go, since anchors and aliases tie them
-// together. So one object with a mistake leaves the whole document as it was.
+// All objects of a document are changed in one step, because anchors and aliases connect them.
+// So a mistake in one object leaves the whole document as it was.
 func (u *unit) finish(renderings []rendering) {
 	if len(u.tasks) == 0 || !u.moveContainers(renderings) {
 		return
 	}
 	var changes []patch.Change
-	var ends []int // where the changes of each task end
+	var ends []int // the index in changes at which those of each task end
 	for i, t := range u.tasks {
 		for _, mistake := range renderings[i].mistakes {
 			u.mistake(t.object, errors.New(naming(t.object, mistake)))
@@ -62,12 +61,12 @@ func (u *unit) finish(renderings []rendering) {
 	}
 }
 
-// placeholder stands for the record in the changes of an object. The record tells how to
-// undo these changes, and so can only be written when all of them are planned.
+// placeholder takes the place of the record while the changes of an object are planned. The
+// record says how to undo them, so it can only be written once all of them are known.
 const placeholder = "\x00record"
 
-// changes adds what the chart changed in an object, and the annotation for the record of
-// these changes. An object that the chart left as it is adds nothing.
+// changes appends the differences that the chart has made in an object, and the annotation for
+// the record. It appends nothing for an object that the chart has not changed.
 func (t *task) changes(into []patch.Change, rendered any) ([]patch.Change, error) {
 	after := t.result(rendered)
 	path, base := t.object.Path, len(t.object.Path)
@@ -87,9 +86,9 @@ func (t *task) changes(into []patch.Change, rendered any) ([]patch.Change, error
 	return diff(into, t.before, after, path, base)
 }
 
-// write returns the text of the document with the changes. What an anchor holds is changed
-// where it stands if that gives what is wanted, else what its aliases stand for is written
-// out.
+// write returns the text of the document with the changes. It first tries to change anchored
+// values where they stand; if that changes the meaning elsewhere, it writes out the aliases
+// instead.
 func (u *unit) write(changes []patch.Change, ends []int) ([]byte, error) {
 	d := u.tasks[0].object.Document
 	text, err := u.attempt(d, changes, ends, false)
@@ -102,8 +101,8 @@ func (u *unit) write(changes []patch.Change, ends []int) ([]byte, error) {
 	return nil, err
 }
 
-// attempt returns the text with the changes and the records, with aliases written out where
-// expand says so. It fails where the records would not give back the document to the byte.
+// attempt returns the text with the changes and the records; with expand, aliases are written
+// out. It fails where the records would not restore the document to the byte.
 func (u *unit) attempt(d *manifest.Document, changes []patch.Change, ends []int, expand bool) ([]byte, error) {
 	changes = slices.Clone(changes)
 	plan, err := patch.New(d, changes, expand)
@@ -140,7 +139,7 @@ func (u *unit) attempt(d *manifest.Document, changes []patch.Change, ends []int,
 	return result.Text, nil
 }
 
-// replaced returns the value with the record in the place of its placeholder.
+// replaced returns the value with the record in place of the placeholder.
 func replaced(value any, record string) any {
 	switch value := value.(type) {
 	case string:

@@ -1,99 +1,100 @@
-// Package kind is the table of kinds whose objects say what pods are: where the pod
-// templates stand, whether their pods end, how these are restarted, who ends the containers
-// beside the work, and what jobmesh does with them. Finding pod templates, injection, lint,
-// the library chart and the documentation read it, so a kind is one row here and nothing
-// elsewhere.
+// Package kind is the table of kinds whose objects describe pods: where the pod templates
+// stand, whether the pods end, how the kubelet restarts them, who ends the containers beside
+// the work, and what jobmesh does with the kind. Injection, lint, the library chart and the
+// documentation read the table, so a kind is one row here and nothing elsewhere.
 //
-// Two things are not in the table. A List, in any of its forms, is taken for the objects in
-// it before anybody looks here. And a kind that is not in the table passes through injection
-// unchanged and is not judged; where an object of it holds a pod template, that is said.
+// Two cases are not in the table. A List, in any of its forms, is replaced by the objects in it
+// before the table is read. And an object of a kind that is not in the table passes through
+// injection unchanged and is not judged; where it holds a pod template, a message says so.
 package kind
 
 import "slices"
 
-// Every stands in a path for every item of a list, or every value of a mapping.
+// Every is the element of a path that stands for each item of a list, or each value of a
+// mapping.
 const Every = "[]"
 
-// A Kind is one row.
+// A Kind is one row of the table.
 type Kind struct {
-	// Group and Kind name it, in all versions of the group. Group is "" for core/v1.
+	// Group and Kind name the kind, in all versions of the group. Group is "" for core/v1.
 	Group, Kind string
-	// Templates are its pod templates. Most kinds have one; one with several sorts of pods,
+	// Templates are its pod templates. Most kinds have one. A kind with several sorts of pods,
 	// such as a launcher and workers, has one for each sort.
 	Templates []Template
-	// Immutable says that the pods of an object cannot be changed once it is there.
+	// Immutable says that the pod template of an existing object cannot be changed.
 	Immutable bool
-	// Source is where these facts stand, with the version that they were checked against.
+	// Source says where these facts come from, and which version they were checked against.
 	Source string
 }
 
-// A Template is where objects of a kind say what pods of one sort are.
+// A Template is the place where objects of a kind describe one sort of pods.
 type Template struct {
 	// Path leads to it from the object, with Every for lists and mappings. It is empty for a
 	// Pod, which is its own template.
 	Path []string
-	// Optional says that objects of the kind may do without it. Where it is not optional, its
+	// Optional says that an object may lack the template. Where a template is not optional, its
 	// absence is a mistake of the author.
 	Optional bool
 	Form     Form
 	Pods     Pods
 	Restart  Restart
 	Sidecars Ender
-	// KillCommand is, with the name of a container behind it, the annotation that tells the
-	// controller with which command it ends that container. Empty where there is none.
+	// KillCommand is the prefix of an annotation; the name of a container follows. The
+	// annotation holds the command with which the controller ends that container. Empty where
+	// the kind has no such annotation.
 	KillCommand string
-	// Fills says who writes a command into a container that has none, after injection and so
-	// over the wrapper. Empty where nobody does.
+	// Fills names who writes a command into a container without one. That happens after
+	// injection, and so replaces the wrapper. Empty where nobody does.
 	Fills  string
 	Inject Treatment
-	// Why says why a template with the treatment Never is left alone.
+	// Why says why a template whose treatment is Never is left alone.
 	Why string
 }
 
-// A Form is what stands at the end of the path.
+// A Form is the form of the value at the end of a Template's path.
 type Form int
 
 const (
 	// PodTemplate has the fields metadata and spec.
 	PodTemplate Form = iota
 	// Argo is a template of a workflow: a container, a script, a set of containers, or work
-	// that the executor does itself, with initContainers and volumes as a pod spec has them
-	// beside it. The workflow says the rest for all its templates.
+	// that the executor does itself, beside initContainers and volumes as in a pod spec.
+	// Everything else stands in the workflow, once for all its templates.
 	Argo
-	// Other is anything else from which a controller makes pods. Only that it is there is
-	// known.
+	// Other is anything else from which a controller makes pods. Jobmesh knows only that it is
+	// there.
 	Other
 )
 
-// Pods is whether pods are meant to end.
+// Pods says whether the pods of a template are meant to end.
 type Pods int
 
 const (
-	// End is for work: lint judges whether they do.
+	// End means that the pods do work and are meant to end: lint judges whether they do.
 	End Pods = iota
-	// Serve is for servers, which run until somebody deletes them.
+	// Serve means that the pods serve until somebody deletes them.
 	Serve
-	// ByPolicy is for pods that end where their restartPolicy is Never or OnFailure.
+	// ByPolicy means that the pods are meant to end where their restartPolicy is Never or
+	// OnFailure.
 	ByPolicy
-	// Unjudged is for pods of which jobmesh cannot say whether they end. It says that.
+	// Unjudged means that jobmesh cannot say whether the pods end. Lint says so.
 	Unjudged
 )
 
-// Restart is what decides whether the kubelet starts a container again that has ended.
+// Restart says what decides whether the kubelet starts a container again after it has ended.
 type Restart struct {
-	// Policies are the values that the kind takes; others are refused. Nil where the author
-	// cannot say.
+	// Policies are the values that the kind accepts. Nil means that the author cannot choose.
 	Policies []string
-	// Default applies where the author says nothing. Empty where that is refused. DefaultIn
-	// has the versions of the group in which it is another.
+	// Default applies where the author says nothing; it is empty where the kind then refuses
+	// the object. DefaultIn has the versions of the group with another default.
 	Default   string
 	DefaultIn map[string]string
-	// Owner is the key beside the template whose value takes the place of restartPolicy in
-	// the pod spec. Empty where the pod spec decides.
+	// Owner is the key beside the template whose value replaces restartPolicy of the pod spec.
+	// It is empty where the pod spec decides.
 	Owner string
 }
 
-// In returns what applies in a version of the group where the author says nothing.
+// In returns the policy that applies, in a version of the group, where the author says nothing.
 func (r Restart) In(version string) string {
 	if other, ok := r.DefaultIn[version]; ok {
 		return other
@@ -101,45 +102,47 @@ func (r Restart) In(version string) string {
 	return r.Default
 }
 
-// Policy returns the restartPolicy of the pods, of what the author says where it counts.
+// Policy returns the restartPolicy of the pods; said is the author's value.
 func (r Restart) Policy(said, version string) string {
 	switch said {
 	case "":
 		return r.In(version)
-	case "ExitCode": // of Kubeflow: its operator starts a new pod after some codes
+	case "ExitCode": // Kubeflow's operator makes a new pod after some exit codes
 		return "Never"
 	}
 	return said
 }
 
-// An Ender is who ends the containers beside the work when the work has ended. Native
-// sidecars are ended by the kubelet, whatever the kind.
+// An Ender says who ends the containers beside the work when the work has ended. The kubelet
+// ends native sidecars, whatever the kind.
 type Ender int
 
 const (
-	// Nobody does: the pod runs until they end by themselves.
+	// Nobody means that the pod runs until they end by themselves.
 	Nobody Ender = iota
-	// Controller is the kind's own controller.
+	// Controller means that the kind's own controller ends them.
 	Controller
-	// Kubelet is that of the node, when the pod is deleted: there is no end before that.
+	// Kubelet means that only the kubelet ends them, when the pod is deleted.
 	Kubelet
 )
 
-// A Treatment is what jobmesh inject and jobmesh.manifests of the library chart do.
+// A Treatment says what jobmesh inject, and jobmesh.manifests of the library chart, do with a
+// template.
 type Treatment int
 
 const (
-	// Never leaves the template alone.
+	// Never means that the template is left alone.
 	Never Treatment = iota
-	// Always injects it.
+	// Always means that the template is injected.
 	Always
-	// Named injects it where the value kinds names the kind.
+	// Named means that the template is injected where the value kinds names the kind.
 	Named
-	// Hook injects it where the object is a Helm hook. A helm test is one.
+	// Hook means that the template is injected where the object is a Helm hook; a helm test is
+	// one.
 	Hook
 )
 
-// Of returns the row of a kind, nil where the table has none.
+// Of returns the row of a kind, and nil where the table has none.
 func Of(group, kind string) *Kind {
 	for i := range Table {
 		if Table[i].Kind == kind && Table[i].Group == group {
@@ -149,8 +152,8 @@ func Of(group, kind string) *Kind {
 	return nil
 }
 
-// Names returns the names of the kinds with a template that is treated in one of these
-// ways, in the order of the table.
+// Names returns the names of the kinds that have a template with one of these treatments, in
+// the order of the table.
 func Names(treated ...Treatment) []string {
 	var names []string
 	for _, k := range Table {

@@ -2,7 +2,7 @@ package kind
 
 import "slices"
 
-// Where the facts below were read.
+// These are the sources of the facts in the table.
 const (
 	batch    = "Kubernetes 1.37.2: pkg/apis/batch/validation"
 	apps     = "Kubernetes 1.37.2: pkg/apis/apps/validation"
@@ -22,16 +22,16 @@ const (
 	kubeflow = "kubeflow/training-operator 5fa872ff: pkg/apis/kubeflow.org/v1"
 )
 
-// What an author may say of restarts.
+// These are the restart settings of the kinds.
 var (
 	forJobs    = Restart{Policies: []string{"OnFailure", "Never"}}
 	forServers = Restart{Policies: []string{"Always"}, Default: "Always"}
 	forPods    = Restart{Policies: []string{"Always", "OnFailure", "Never"}, Default: "Always"}
 )
 
-// Why a template is left alone.
+// These are the reasons why a template is left alone.
 const (
-	serves    = "its pods run until they are deleted"
+	serves    = "its pods run until somebody deletes them"
 	byKubeRay = "KubeRay writes the command of Ray's head and workers and deletes their pods; a native sidecar, or no proxy, is what helps there"
 	bySpark   = "spark-submit makes these pods, whose driver has to end by itself; a native sidecar, or no proxy, is what helps there"
 	byTekton  = "Tekton puts an entrypoint of its own before the steps, and ends the containers beside them"
@@ -40,7 +40,7 @@ const (
 	mpiWorker = "MPI's workers serve their launcher, and are deleted when that has ended"
 )
 
-// Table holds the kinds that are known, in the order in which they are listed.
+// Table holds the known kinds, in the order in which they are listed to users.
 var Table = []Kind{
 	{Group: "batch", Kind: "Job", Immutable: true, Source: batch, Templates: []Template{
 		{Path: []string{"spec", "template"}, Restart: forJobs, Inject: Always},
@@ -114,13 +114,13 @@ var Table = []Kind{
 	{Group: "apps.openshift.io", Kind: "DeploymentConfig", Source: others, Templates: optional(server(Never, serves))},
 }
 
-// Patterns are the API groups whose objects hold what looks like a pod template, and of which
-// nobody makes pods.
+// Patterns are API groups whose objects contain what looks like a pod template, but describe no
+// pods.
 var Patterns = []string{"kyverno.io"}
 
-// workflows are the templates of Argo, below the field that holds the workflow: those of its
-// list, and those that stand in a step or task itself. Argo makes every pod with
-// restartPolicy Never, and its executor kills the containers that are left.
+// workflows returns the templates of Argo below the field that holds the workflow: those of its
+// list, and those written inside a step or task. Argo creates every pod with restartPolicy
+// Never, and its executor kills the containers that are left.
 func workflows(path ...string) []Template {
 	var all []Template
 	for _, inline := range [][]string{nil, {"steps", Every, Every, "inline"}, {"dag", "tasks", Every, "inline"}} {
@@ -132,14 +132,14 @@ func workflows(path ...string) []Template {
 	return all
 }
 
-// server is the template of a workload that serves.
+// server returns the template of a workload that serves.
 func server(inject Treatment, why string) []Template {
 	return []Template{{
 		Path: []string{"spec", "template"}, Pods: Serve, Restart: forServers, Sidecars: Kubelet, Inject: inject, Why: why,
 	}}
 }
 
-// optional are templates that an object may do without.
+// optional returns the templates, marked as ones that an object may lack.
 func optional(templates []Template) []Template {
 	for i := range templates {
 		templates[i].Optional = true
@@ -147,14 +147,14 @@ func optional(templates []Template) []Template {
 	return templates
 }
 
-// analysis are the Jobs that measure a rollout of Argo.
+// analysis returns the Jobs that Argo Rollouts starts to measure a rollout.
 func analysis() []Template {
 	return []Template{{
 		Path: []string{"spec", "metrics", Every, "provider", "job", "spec", "template"}, Optional: true, Restart: forJobs, Inject: Always,
 	}}
 }
 
-// ray are the pods of a Ray cluster, below the field that holds it.
+// ray returns the pod templates of a Ray cluster, below the field that holds the cluster.
 func ray(path ...string) []Template {
 	return slices.Concat(
 		unjudged(byKubeRay, slices.Concat(path, []string{"headGroupSpec", "template"})...),
@@ -162,15 +162,16 @@ func ray(path ...string) []Template {
 	)
 }
 
-// replica is the template of one sort of replicas of Kubeflow's training operator, which puts
-// the restartPolicy beside the template into the pods, whatever the template says.
+// replica returns the template of one sort of replicas of Kubeflow's training operator. The
+// operator writes the restartPolicy that stands beside the template into the pods, whatever the
+// template says.
 func replica(replicas, sort string, r Restart) Template {
 	r.Policies, r.Owner = []string{"Always", "OnFailure", "Never", "ExitCode"}, "restartPolicy"
 	return Template{Path: []string{"spec", replicas, sort, "template"}, Optional: true, Restart: r, Inject: Always}
 }
 
-// runtime are the Jobs of a JobSet that a training runtime makes. A TrainJob may bring the
-// command.
+// runtime returns the templates of the JobSet that a training runtime makes. A TrainJob may
+// replace the command.
 func runtime() []Template {
 	return []Template{{
 		Path:    []string{"spec", "template", "spec", "replicatedJobs", Every, "template", "spec", "template"},
@@ -178,7 +179,7 @@ func runtime() []Template {
 	}}
 }
 
-// unjudged is something from which pods are made in a way that jobmesh does not follow.
+// unjudged returns a template of which jobmesh only knows that pods are made from it.
 func unjudged(why string, path ...string) []Template {
 	return []Template{{Path: path, Optional: true, Form: Other, Pods: Unjudged, Inject: Never, Why: why}}
 }

@@ -9,32 +9,34 @@ import (
 	"github.com/jobmesh/jobmesh/internal/script"
 )
 
-// What Argo Workflows puts into the pods of its templates: an init container that fetches
-// artifacts, and a container beside the work that waits for its end, saves artifacts and
-// reports to the API server. It ends the other containers when the work has ended.
+// Argo Workflows adds two containers to the pods of its templates: an init container that
+// fetches artifacts, and a container that waits for the end of the work, saves artifacts and
+// reports to the API server. The second one ends the other containers when the work has ended.
 const (
 	argoInit = "init"
 	argoWait = "wait"
 )
 
 // byExecutor tells whether the controller of the kind ends a proxy when the work has ended.
-// Argo's executor runs kill in the containers that it does not know, for which it needs a
-// shell there, or else a command that an annotation names.
+// Argo's executor runs kill in the containers that it does not know. For that it needs a shell
+// in the container, or else a command that an annotation names.
 func (p *pod) byExecutor(x proxy) bool {
 	m := rowOf(x.mesh)
 	return p.template.Row.Sidecars == kind.Controller && (m.Shell || p.annotations[p.killCommand(x)] != "")
 }
 
-// killCommand is the annotation that tells the controller with which command it ends a proxy.
+// killCommand returns the name of the annotation that tells the controller which command ends a
+// proxy.
 func (p *pod) killCommand(x proxy) string { return p.template.Row.KillCommand + x.name }
 
-// killRefused tells whether that command asks the proxy to stop, which the proxy refuses.
+// killRefused tells whether that command asks the proxy to stop although the proxy refuses such
+// requests.
 func (p *pod) killRefused(x proxy) bool {
 	return strings.Contains(p.annotations[p.killCommand(x)], "shutdown") && p.refusesStop(x.mesh, rowOf(x.mesh).StopNeeds)
 }
 
-// takesNetwork reports a container of a workflow that stops the proxy while the executor's
-// own container still has to save artifacts and to report.
+// takesNetwork reports a container of a workflow that stops the proxy while the executor's own
+// container still has to save artifacts and to report.
 func (p *pod) takesNetwork(r *reporter) {
 	if p.template.Row.Sidecars != kind.Controller {
 		return
@@ -53,8 +55,8 @@ func (p *pod) takesNetwork(r *reporter) {
 	}
 }
 
-// fetched is the first input artifact that Argo's init container fetches over the network.
-// The text of a raw one stands in the template.
+// fetched returns the first input artifact that Argo's init container fetches over the network.
+// A raw artifact is not fetched, because its text stands in the template.
 func (p *pod) fetched() (at place, ok bool) {
 	artifacts := p.spec.get("inputs", "artifacts")
 	if p.template.Row.Form != kind.Argo {
@@ -68,8 +70,8 @@ func (p *pod) fetched() (at place, ok bool) {
 	return at, false
 }
 
-// withSource is the command line of a script of Argo with its source, as if the shell were
-// given it as an argument; Argo gives it a file. Of other interpreters nothing is read.
+// withSource returns the command line of an Argo script with its source as an argument of the
+// shell; Argo itself passes it as a file. The source of another interpreter is left out.
 func withSource(argv []string, source string) []string {
 	for i, word := range slices.Backward(argv) {
 		if script.IsShell(word) {

@@ -7,7 +7,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/kind"
 )
 
-// subject is what the pods of an object belong to, as people call it.
+// subject returns what the pods of an object belong to, in the words that people use.
 func (p *pod) subject() string {
 	switch {
 	case p.template.Row.Form == kind.Argo:
@@ -20,8 +20,8 @@ func (p *pod) subject() string {
 	return p.object.Kind
 }
 
-// called words a message for the object: rules speak of a Job that stays active, which is
-// not what becomes of a pod, of a workflow, or of a Job with a deadline.
+// called fits a message to the object. Rules speak of a Job that stays active, which does not
+// hold for a pod, for a workflow, or for a Job with a deadline.
 func (p *pod) called(message string) string {
 	const stays = "the Job stays active"
 	if !strings.Contains(message, "Job") {
@@ -41,7 +41,7 @@ func (p *pod) called(message string) string {
 	return message
 }
 
-// stateOf is how something is that has not ended.
+// stateOf returns the state of something that has not ended.
 func stateOf(subject string) string {
 	return cmp.Or(map[string]string{"pod": "up", "workflow": "running", "JobSet": "active"}[subject], "running")
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/script"
 )
 
-// cost are the rules for what a hanging Job costs, and for what is left over.
+// cost are the rules for what a hanging Job costs, and for what is left over in a manifest.
 var cost = []Rule{
 	{
 		ID: "JM601", Severity: Error,
@@ -83,7 +83,7 @@ most, since each run ends the one before: that hides the hang, and this rule doe
 		Message: "`{wrapper}` in container `{container}` is not needed any more: the proxy is a native sidecar ({by})",
 		Why: `A native sidecar starts before the containers and is stopped after them. A wrapper beside it only costs
 its start; one that stops the proxy itself makes the kubelet start that again.`,
-		Fix:   "take the wrapper out (`jobmesh inject --uninject`, or mode: native in the chart) when every cluster is that far",
+		Fix:   "take the wrapper out (`jobmesh inject --uninject`, or mode: native in the chart) once all clusters have native sidecars",
 		Links: []string{nativeSidecars},
 		check: func(p *pod, r *reporter) {
 			x, ok := p.nativeProxy()
@@ -137,7 +137,7 @@ its start; one that stops the proxy itself makes the kubelet start that again.`,
 	},
 }
 
-// waitsForHook says what waits for a hook, and what the hook is called.
+// waitsForHook returns what waits for a hook, and what the hook is called.
 func waitsForHook(key, value string) (waits, hook string) {
 	if key == argoHook {
 		return "the sync will not end", "Argo CD hook"
@@ -150,8 +150,8 @@ func waitsForHook(key, value string) (waits, hook string) {
 	return "`helm test` will time out", "test"
 }
 
-// hanging is the rule by which the Job will hang, one that nobody has suppressed; ""
-// where it will not.
+// hanging returns the id of a rule by which the Job will hang and which is not suppressed, and
+// "" where the Job will not hang.
 func (p *pod) hanging() string {
 	ignored := suppressions(p)
 	for _, h := range p.hangs {

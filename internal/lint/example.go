@@ -7,17 +7,17 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// scenarios are what the rules are tested with, and what their pages show.
+// scenarios are the files with which the rules are tested, and of which their pages are made.
 //
 //go:embed testdata/rules/*.txtar
 var scenarios embed.FS
 
-// An Example is a manifest that a rule is about, beside one that it is not about.
+// An Example is a manifest that a rule reports, and a corrected one that it does not report.
 type Example struct {
-	// Flags describe the cluster, as for jobmesh lint.
+	// Flags describe the cluster, as flags of jobmesh lint.
 	Flags        string
 	Wrong, Right string
-	// Lock is jobmesh.lock.yaml, where it matters.
+	// Lock is the content of jobmesh.lock.yaml; it is empty where the rule does not need it.
 	Lock string
 }
 
@@ -26,7 +26,7 @@ func ExampleOf(r *Rule) Example {
 	var e Example
 	text, err := scenarios.ReadFile("testdata/rules/" + r.ID + ".txtar")
 	if err != nil {
-		return e // a test looks at all of them
+		return e // a test reads all examples
 	}
 	archive := txtar.Parse(text)
 	for _, f := range archive.Files {

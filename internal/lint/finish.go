@@ -15,34 +15,34 @@ import (
 	"github.com/jobmesh/jobmesh/internal/script"
 )
 
-// wrapIt is the fix that works for every proxy that can be asked to stop.
+// wrapIt is the fix that works for every proxy that accepts a stop request.
 const wrapIt = useWrapper + endsThere
 
 const useWrapper = "pipe the manifest through `jobmesh inject`, or use the library chart: "
 
-// executorWaits is what the wrapper does in the pods of Argo Workflows, and endsThere is what
-// it does elsewhere.
+// executorWaits says what the wrapper does in the pods of Argo Workflows, and endsThere says
+// what it does elsewhere.
 const (
 	endsThere     = "the wrapper stops the proxy when the command has ended"
 	executorWaits = "the wrapper only waits for the proxy there, and Argo's executor ends it, after its own container `" + argoWait + "`"
 )
 
 // ownShutdown is the fix for several containers that need one proxy.
-const ownShutdown = "let one place own the shutdown: wrap all of them (containers: all) and take the calls out of their scripts; the last one out stops the proxy"
+const ownShutdown = "let one place own the shutdown: wrap all of them (containers: all) and take the calls out of their scripts; the last one to end stops the proxy"
 
-// goNative opens a fix where the mesh and the cluster can have native sidecars, and is left
-// out elsewhere.
+// goNative opens a fix where the mesh and the cluster can have native sidecars. Elsewhere a fix
+// is printed without it.
 const goNative = "turn native sidecars on for this pod (annotation {annotation}), or "
 
-// moveIt is the fix of a helper that a native sidecar can be made of.
+// moveIt is the fix for a helper that can become a native sidecar.
 const moveIt = "move `{proxy}` to initContainers with restartPolicy: Always (Kubernetes 1.29 or newer)"
 
-// annotate is the fix that takes one annotation.
+// annotate returns the fix that consists of one annotation.
 func annotate(key, value string) string {
 	return "annotate the pod template with " + key + ": " + value
 }
 
-// within leaves of a fix what can be done for this kind of object.
+// within returns the part of a fix that can be done for this kind of object.
 func (p *pod) within(fix, proxy string) string {
 	row := p.template.Row
 	if row.Sidecars == kind.Controller {
@@ -57,15 +57,16 @@ func (p *pod) within(fix, proxy string) string {
 	if p.template.Row.Inject == kind.Never {
 		fix = strings.ReplaceAll(fix, "pipe the manifest through `jobmesh inject`, or use the library chart", "render the pod spec with the library chart (jobmesh.podSpec)")
 	}
-	// Unless it is told the mesh, inject leaves a pod that opts out of another one.
+	// Inject leaves alone a pod that opts out of another mesh, unless it is told which mesh the
+	// pod is in.
 	if x, classic := p.classicProxy(); classic && p.optedOut() {
 		fix = strings.ReplaceAll(fix, "`jobmesh inject`", "`jobmesh inject --set mesh="+x.mesh+"`")
 	}
 	return fix
 }
 
-// underExecutor says of a fix what holds in the pods of Argo Workflows, where the executor
-// ends the proxy, if it can, and needs it until then.
+// underExecutor returns a fix as it applies to the pods of Argo Workflows. There the executor
+// ends the proxy, if it can, and needs the proxy until then.
 func (p *pod) underExecutor(fix, proxy string) string {
 	fix = strings.ReplaceAll(fix, ownShutdown, "take the call out; "+wrapIt)
 	i := slices.IndexFunc(mesh.All(), func(m mesh.Mesh) bool { return m.Container == proxy })
@@ -81,7 +82,7 @@ func (p *pod) underExecutor(fix, proxy string) string {
 	return strings.ReplaceAll(fix, endsThere, executorWaits)
 }
 
-// classicProxy is the first proxy that is an ordinary container.
+// classicProxy returns the first proxy that is an ordinary container.
 func (p *pod) classicProxy() (proxy, bool) {
 	i := slices.IndexFunc(p.proxies, func(x proxy) bool { return !x.native.Yes })
 	if i < 0 {
@@ -90,10 +91,11 @@ func (p *pod) classicProxy() (proxy, bool) {
 	return p.proxies[i], true
 }
 
-// stayOut is the fix for Jobs that need no proxy.
+// stayOut is the fix for Jobs that do not need the proxy.
 const stayOut = "; where the work only talks to the API server, keep the proxy out ({optOut})"
 
-// optOutOf is what keeps the proxy of a container's name out of a pod, in words to paste.
+// optOutOf returns what keeps a proxy, given by its container name, out of a pod, in words to
+// paste.
 func optOutOf(proxy string) string {
 	for _, m := range mesh.All() {
 		if m.Container == proxy && len(m.Inject.OptOut) > 0 && !m.Inject.WhenAsked {
@@ -301,7 +303,7 @@ Most callers ignore that, and the helper runs on.`,
 	},
 }
 
-// early words JM112 for a script that an exit at its top may leave.
+// early returns the words of JM112 for a script that may exit before it reaches the stop.
 func early(c container) (message, fix string) {
 	if c.reading.Early == "" {
 		return "", ""
@@ -309,7 +311,7 @@ func early(c container) (message, fix string) {
 	return "container `{container}` stops `{proxy}` only when it gets past `" + c.reading.Early + "`; a run that ends there leaves the proxy up, so the Job neither ends nor retries", ""
 }
 
-// stopsTooSoon reports a script that stops the proxy before its own work.
+// stopsTooSoon reports a script that stops the proxy before the script's own work.
 func (p *pod) stopsTooSoon(r *reporter) bool {
 	r = r.saying("container `{container}` stops `{proxy}` before its own work, which has no network then",
 		"stop the proxy behind the work: in an EXIT trap, which keeps the exit code; or "+wrapIt)
@@ -331,7 +333,7 @@ func (p *pod) stopsTooSoon(r *reporter) bool {
 	return false
 }
 
-// neverExits reports what runs beside the work, or at the end of it, and has no end.
+// neverExits reports a container that runs beside the work, or at its end, and never exits.
 func neverExits(p *pod, r *reporter) {
 	for _, h := range p.hangs {
 		switch {
@@ -344,13 +346,13 @@ func neverExits(p *pod, r *reporter) {
 				add(p.commandOf(h.container), h.container.Name, "proxy", h.proxy, "endless", h.endless)
 		default:
 			r.saying("container `{proxy}` never exits: `{endless}` has no end; when the others have ended the Job stays active",
-				moveIt+", or let it end when the work has: by a file in a volume that both have, for one").
+				moveIt+", or let it end when the work has ended, for example by a file in a volume that both mount").
 				add(p.commandOf(h.container), h.container.Name, "proxy", h.proxy, "endless", h.endless)
 		}
 	}
 }
 
-// asksInVain reports requests to stop that a helper does not serve.
+// asksInVain reports requests to stop that a helper does not accept.
 func asksInVain(p *pod, r *reporter) {
 	for _, h := range p.hangs {
 		if h.rule != "JM117" {
@@ -371,22 +373,23 @@ func asksInVain(p *pod, r *reporter) {
 	}
 }
 
-// callsToStop tells whether the command itself stops the proxy of a mesh, wrapped or not.
+// callsToStop tells whether the command itself stops the proxy of a mesh, with or without a
+// wrapper around it.
 func callsToStop(c container, mesh string) bool {
 	return c.reading.Outcome != script.Never && slices.ContainsFunc(c.reading.Stops, func(s script.Stop) bool {
 		return s.Mesh == "" || s.Mesh == mesh
 	})
 }
 
-// successOnlyUnmeshed reports a script that stops a proxy only after success where
-// nothing says yet that there is one: the call is there for a reason.
+// successOnlyUnmeshed reports a script that stops a proxy only after success, where nothing
+// says yet that there is a proxy: the author had a reason to write the call.
 func (p *pod) successOnlyUnmeshed(r *reporter) {
 	if p.meshed() || p.optedOut() {
 		return
 	}
 	for _, c := range p.work() {
 		if w := c.reading.Wrapper; w != nil && w.Stops == script.Always {
-			continue // the wrapper stops it whatever the script does
+			continue // the wrapper stops the proxy whatever the script does
 		}
 		if c.reading.Shell && p.enough(c.reading.Outcome) == script.OnSuccess {
 			r.saying(early(c)).add(p.commandOf(c), c.Name, "proxy", "the proxy")
@@ -395,7 +398,7 @@ func (p *pod) successOnlyUnmeshed(r *reporter) {
 	}
 }
 
-// outlives reports the hangs that a rule speaks for.
+// outlives returns the check that reports the hangs of one rule.
 func outlives(rule string) func(*pod, *reporter) {
 	return func(p *pod, r *reporter) {
 		for _, h := range p.hangs {
@@ -412,15 +415,15 @@ func outlives(rule string) func(*pod, *reporter) {
 	}
 }
 
-// nativeFix is what asks a mesh for a native sidecar, in words to paste. It is empty where
-// the release of the mesh reads no such word, or Kubernetes has no native sidecars.
+// nativeFix returns what asks a mesh for a native sidecar, in words to paste. It is empty where
+// that release of the mesh has no such annotation, or where Kubernetes has no native sidecars.
 func (p *pod) nativeFix(proxy string) string {
 	i := slices.IndexFunc(mesh.All(), func(m mesh.Mesh) bool { return m.Container == proxy })
 	if i < 0 || p.profile.oldest().Before(native.Sidecars.Major, native.Sidecars.Minor) {
 		return ""
 	}
 	m := mesh.All()[i]
-	for _, w := range m.Native.Words { // the newest that this release reads
+	for _, w := range m.Native.Words { // the newest annotation that this release reads wins
 		if !p.version(m.Name).Before(w.Since.Major, w.Since.Minor) {
 			return w.Name + `: "true"`
 		}
@@ -428,18 +431,18 @@ func (p *pod) nativeFix(proxy string) string {
 	return ""
 }
 
-// hangsOn tells whether the pod hangs because of a proxy.
+// hangsOn tells whether the pod hangs because of this proxy.
 func (p *pod) hangsOn(proxy string) bool {
 	return slices.ContainsFunc(p.hangs, func(h hang) bool { return h.proxy == proxy })
 }
 
-// hangsBy tells whether the pod hangs, as a rule says.
+// hangsBy tells whether the pod hangs by this rule.
 func (p *pod) hangsBy(rule string) bool {
 	return slices.ContainsFunc(p.hangs, func(h hang) bool { return h.rule == rule })
 }
 
-// commandOf is where a container says what it runs: the word that holds the call,
-// where there is one.
+// commandOf returns the place of a container's command: the word that has the call, where there
+// is one.
 func (p *pod) commandOf(c container) place {
 	for _, field := range []string{"source", "args", "command"} {
 		list := c.place.get(field)
@@ -459,14 +462,14 @@ func (p *pod) commandOf(c container) place {
 	return c.place
 }
 
-// lineOf is the line of a literal block that holds the call that stops the proxy, as
-// a place of its own; the block itself where that cannot be found.
+// lineOf returns the line of a literal block that has the call which stops the proxy, as a
+// place of its own. It returns the block itself where that line cannot be found.
 func (p *pod) lineOf(block place) place {
 	if block.node.Style&yaml.LiteralStyle == 0 {
 		return block
 	}
 	d := p.object.Document
-	first := block.node.Line - d.Line + 1 // of the block, below the line with the bar
+	first := block.node.Line - d.Line + 1 // the first line of the block is below the line with the bar
 	lines := strings.Split(string(d.Text), "\n")
 	for i := first; i < len(lines) && i <= first+strings.Count(block.node.Value, "\n"); i++ {
 		if script.MayStop(lines[i]) {

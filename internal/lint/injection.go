@@ -10,7 +10,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/pages"
 )
 
-// The names that injection gives to what it adds to a pod, as in the library chart.
+// These are the names of what injection adds to a pod, as in the library chart.
 const (
 	volumeName    = "jobmesh"
 	imageVolume   = "jobmesh-image"
@@ -20,11 +20,10 @@ const (
 	wrapperBinary = "jobmesh-wrap"
 )
 
-// InstallName is the init container that injection adds.
+// InstallName is the name of the init container that injection adds.
 const InstallName = "jobmesh-install"
 
-// injection has the rules for pods in which injection is asked for something that it cannot
-// do.
+// injection has the rules for pods in which the injection that was asked for is not possible.
 var injection = []Rule{
 	{
 		ID: "JM501", Severity: Error,
@@ -41,7 +40,8 @@ So what that is has to be known: from the manifest, or from the registry.`,
 				if c.command || c.Executor || p.template.Row.Fills != "" || len(locked.Entrypoint)+len(locked.Cmd) > 0 {
 					continue
 				}
-				// Where one container is wrapped, the others were left alone on purpose.
+				// Where one container is wrapped, the author has left the others alone on
+				// purpose.
 				if needed || p.installed() && !p.wrapped() {
 					r.add(c.place, c.Name, "image", named(c.image))
 				}
@@ -71,7 +71,7 @@ was resolved. The image that will run is another one.`,
 		Message: "{what} is taken by something that is not jobmesh's",
 		Why: `Injection adds a volume, a mount and an init container under names of its own. One that is there with another
 content would be shadowed, or shadow ours, so injection refuses.`,
-		Fix:   "rename it, or move ours with the chart's value mountPath",
+		Fix:   "rename it, or set the chart's value mountPath to another folder",
 		Links: []string{pages.URL("chart.md")},
 		check: taken,
 	},
@@ -94,7 +94,7 @@ nor a failure until its deadline.`,
 	},
 	{
 		ID: "JM507", Severity: Error,
-		Title:   "an image volume on a Kubernetes that has none",
+		Title:   "an image volume on a Kubernetes release without them",
 		Message: "volume `{volume}` is an image volume, which Kubernetes {version} does not mount",
 		Why: `Image volumes are on by default since Kubernetes 1.35, and need containerd 2.1 or CRI-O 1.31. An older API
 server drops the field or refuses the pod.`,
@@ -120,7 +120,7 @@ server drops the field or refuses the pod.`,
 the container fails with "permission denied", or jobmesh-wrap install refuses to copy the wrapper there. A policy of the
 cluster may add the option to the emptyDirs of every pod, and a node may keep them on a file system that is mounted so.
 No manifest shows that, so lint cannot report it; the log of ` + InstallName + ` says then that the folder is mounted noexec.`,
-		Fix:   "exempt this mount, or use delivery: imageVolume, which the options do not apply to",
+		Fix:   "exempt this mount, or use delivery: imageVolume, to which the mount options do not apply",
 		Links: []string{"https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/5855-noexec-emptyDir"},
 		check: func(p *pod, r *reporter) {
 			for _, c := range slices.Concat(p.inits, p.apps) {
@@ -188,7 +188,7 @@ func short(digest string) string {
 	return digest
 }
 
-// installed reports whether the pod already has something of jobmesh.
+// installed reports whether the pod already has a volume or container of jobmesh.
 func (p *pod) installed() bool {
 	return slices.ContainsFunc(p.inits, func(c container) bool { return c.Name == InstallName && ourInstall(c) }) || p.wrapped()
 }
@@ -198,10 +198,11 @@ func ourInstall(c container) bool {
 	return slices.Contains(c.argv, "install") && !c.Native
 }
 
-// ownVolumes are the volumes that injection adds, by name, each with its source.
+// ownVolumes are the names of the volumes that injection adds, each with the field that is its
+// source.
 var ownVolumes = map[string]string{volumeName: "emptyDir", imageVolume: "image", stateVolume: "emptyDir", podVolume: "downwardAPI"}
 
-// taken reports volumes, init containers and mounts that have the names or the places which
+// taken reports volumes, init containers and mounts that have the names or paths which
 // injection needs.
 func taken(p *pod, r *reporter) {
 	foreign := map[string]bool{}

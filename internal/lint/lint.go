@@ -14,8 +14,8 @@ type yamlNode = yaml.Node
 
 const yamlMapping = yaml.MappingNode
 
-// Prefix is that of the annotations that suppress a rule, on the object or on the
-// pod template: the id follows, and the value is the reason.
+// Prefix is the prefix of the annotations that suppress a rule, on the object or on the pod
+// template. The id of the rule follows, and the value is the reason.
 const Prefix = "jobmesh.dev/ignore-"
 
 // A Linter judges objects one by one.
@@ -25,16 +25,16 @@ type Linter struct {
 	doubts     []Doubt
 }
 
-// A Doubt is a container of which lint cannot tell whether it stops the proxy, so that
-// nothing is claimed about it.
+// A Doubt is a container of which lint cannot tell whether it stops the proxy. Lint reports no
+// finding for it.
 type Doubt struct {
 	Object, Container, File string
 	Line                    int
-	// What is the part of the script that decides, as written.
+	// What is the part of the script that decides, as the author wrote it.
 	What string
 }
 
-// Doubts returns what could not be told about the objects that were checked.
+// Doubts returns the doubts about the objects that were checked.
 func (l *Linter) Doubts() []Doubt { return l.doubts }
 
 // New returns a linter for a cluster with these namespaces.
@@ -42,7 +42,7 @@ func New(profile Profile, namespaces map[string]Namespace) *Linter {
 	return &Linter{profile: profile, namespaces: namespaces}
 }
 
-// Check returns the findings about an object, but for those that it suppresses.
+// Check returns the findings about an object, without those that the object suppresses.
 func (l *Linter) Check(o manifest.Object) []Finding {
 	var findings []Finding
 	for _, p := range podsOf(o, &l.profile, l.namespaces) {
@@ -61,8 +61,8 @@ func (l *Linter) Check(o manifest.Object) []Finding {
 	return findings
 }
 
-// Unjudged says of an object that pods are made from it that Check does not judge, and why.
-// Empty where there are none.
+// Unjudged returns, for an object from which pods are made that Check does not judge, why it
+// does not. It is empty for any other object.
 func Unjudged(o manifest.Object) []string {
 	var why []string
 	for _, part := range o.Apart() {
@@ -73,13 +73,13 @@ func Unjudged(o manifest.Object) []string {
 	return why
 }
 
-// multiKueue is the controller in the field managedBy that runs objects of any kind in another
+// multiKueue is the value of the field managedBy that has an object of any kind run in another
 // cluster.
 const multiKueue = "kueue.x-k8s.io/multikueue"
 
-// ManagedBy is who runs an object in the place of its own controller, by the field managedBy.
-// Whoever it is may make the pods in another cluster, so that a verdict holds for the cluster
-// that was judged, and not for certain for that one. It is empty where nobody does. Source:
+// ManagedBy returns the controller that the field managedBy names in place of the kind's own
+// controller, and "" where there is none. That controller may make the pods in another cluster;
+// the verdict then holds only for the cluster that was judged. Source:
 // https://github.com/kubernetes/enhancements/tree/master/keps/sig-apps/4368-support-managed-by-for-batch-jobs
 func ManagedBy(o manifest.Object) string {
 	if o.KindOf() == nil {
@@ -87,7 +87,8 @@ func ManagedBy(o manifest.Object) string {
 	}
 	for _, path := range [][]any{{"managedBy"}, {"jobTemplate", "spec", "managedBy"}, {"runPolicy", "managedBy"}} {
 		by := manifest.Text(manifest.Get(manifest.Get(o.Node, "spec"), path...))
-		// The other kinds take the name of their own controller too, each another one.
+		// Each of the other kinds also accepts the name of its own controller, which differs
+		// from kind to kind.
 		if by == multiKueue || o.Group() == "batch" && Foreign(by) {
 			return by
 		}
@@ -95,7 +96,8 @@ func ManagedBy(o manifest.Object) string {
 	return ""
 }
 
-// Foreign tells whether the field managedBy of a Job names somebody else than the Job controller.
+// Foreign tells whether the field managedBy of a Job names another controller than the Job
+// controller.
 func Foreign(by string) bool { return by != "" && by != batchv1.JobControllerName }
 
 // NamespaceOf returns what a manifest says about a namespace.
@@ -107,14 +109,14 @@ func NamespaceOf(o manifest.Object) (name string, ns Namespace, ok bool) {
 	return o.Name, Namespace{Labels: manifest.Texts(meta.get("labels").node), Annotations: manifest.Texts(meta.get("annotations").node)}, true
 }
 
-// A suppression is an annotation that silences a rule.
+// A suppression is an annotation that suppresses a rule.
 type suppression struct {
 	at     place
 	id     string
 	reason string
 }
 
-// annotationsThatIgnore are the suppressions of the object and of the pod template.
+// annotationsThatIgnore returns the suppressions of the object and of the pod template.
 func annotationsThatIgnore(p *pod) []suppression {
 	var found []suppression
 	seen := map[string]bool{}
@@ -123,7 +125,7 @@ func annotationsThatIgnore(p *pod) []suppression {
 	} {
 		manifest.Each(at.node, func(key, value *yamlNode) {
 			id, ok := strings.CutPrefix(key.Value, Prefix)
-			if !ok || seen[id] && len(p.template.Path) == 0 { // a Pod is its own template
+			if !ok || seen[id] && len(p.template.Path) == 0 { // a Pod is its own pod template
 				return
 			}
 			seen[id] = true
@@ -133,7 +135,7 @@ func annotationsThatIgnore(p *pod) []suppression {
 	return found
 }
 
-// suppressions are the ids that a pod silences.
+// suppressions returns what a pod suppresses, keyed by the id of the rule.
 func suppressions(p *pod) map[string]suppression {
 	ids := map[string]suppression{}
 	for _, s := range annotationsThatIgnore(p) {

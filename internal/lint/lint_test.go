@@ -16,7 +16,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/native"
 )
 
-// profiles are clusters in which much applies.
+// profiles are clusters in which many rules apply.
 var profiles = []Profile{
 	{},
 	{Mesh: "linkerd", Installation: native.Installation{Version: mesh.Version{Major: 2, Minor: 18}}},
@@ -41,7 +41,7 @@ func check(t testing.TB, profile Profile, text []byte) []Finding {
 	return found
 }
 
-// Whatever is in a manifest, lint neither panics nor reports what is in no file.
+// Whatever a manifest contains, lint neither panics nor reports a position outside the file.
 func FuzzCheck(f *testing.F) {
 	files, err := filepath.Glob("testdata/rules/*.txtar")
 	require.NoError(f, err)
@@ -91,8 +91,8 @@ func TestIDsAreUnique(t *testing.T) {
 	}
 }
 
-// A fix is one that can be done there: no native sidecar before Kubernetes 1.29, and no
-// inject for kinds that it leaves alone.
+// A fix must be possible in that cluster: no native sidecar before Kubernetes 1.29, and no
+// inject for kinds that inject leaves alone.
 func TestFixesFit(t *testing.T) {
 	const pod = "{spec: {restartPolicy: Never, containers: [{name: a, image: b, command: [c]}]}}"
 	job := []byte("{apiVersion: batch/v1, kind: Job, metadata: {name: a}, spec: {template: " + pod + "}}")
@@ -111,7 +111,7 @@ func TestFixesFit(t *testing.T) {
 	}
 }
 
-// What is judged is called by its name, once.
+// A message names the object by its own word, and once.
 func TestCalled(t *testing.T) {
 	const pod = "{spec: {restartPolicy: Never, containers: [{name: a, image: b, command: [c]}]}}"
 	for text, want := range map[string]string{
@@ -125,8 +125,8 @@ func TestCalled(t *testing.T) {
 	}
 }
 
-// A fix names an annotation that the release of the mesh reads, and none where it reads no
-// such annotation: who follows it is not told the same again.
+// A fix names an annotation that this release of the mesh reads, and no annotation where the
+// release reads none. So a user who follows the fix does not get the same finding again.
 func TestFixesAreRead(t *testing.T) {
 	for _, c := range []struct {
 		mesh         string
@@ -166,7 +166,7 @@ func TestFixesAreRead(t *testing.T) {
 	}
 }
 
-// Findings point at the field itself: the value, the key, the word of the command.
+// A finding points at the field itself: the value, the key, or the word of the command.
 func TestPositions(t *testing.T) {
 	text, err := os.ReadFile("testdata/rules/JM307.txtar")
 	require.NoError(t, err)
@@ -257,7 +257,7 @@ func TestLacks(t *testing.T) {
 	}
 }
 
-// The table of meshes names rules that there are.
+// Every rule that the table of meshes names exists.
 func TestRulesOfMeshes(t *testing.T) {
 	for _, m := range mesh.All() {
 		for _, id := range []string{m.Rule, m.WrittenRule, m.StopNeeds.Rule} {

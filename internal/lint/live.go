@@ -9,30 +9,32 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
-// A Part is what one container of a pod is there for.
+// A Part says what one container of a pod is there for.
 type Part struct {
-	// Name is that of the container.
+	// Name is the name of the container.
 	Name string
-	// Init is set for init containers, Native for those of them that are native sidecars.
+	// Init is set for init containers, and Native for those init containers that are native
+	// sidecars.
 	Init, Native bool
-	// Mesh is the row of the proxy that it is, empty where it is none.
+	// Mesh is the row of internal/mesh that describes the container; it is empty where the
+	// container is no proxy.
 	Mesh string
-	// Helper is the row of the helper that it is, nil where it is none.
+	// Helper is the row of internal/sidecar that describes the container; it is nil where the
+	// container is no helper.
 	Helper *sidecar.Helper
-	// Serves is set for a helper that takes the request that ends it, or of which that cannot
-	// be told.
+	// Serves is set for a helper that accepts a stop request, and for one of which that is not
+	// known.
 	Serves bool
-	// Work is set where the Job is over when it has ended.
+	// Work is set where the end of this container is what the Job waits for.
 	Work bool
-	// Wrapped is set where our wrapper, or another one, runs the command of the container.
+	// Wrapped is set where jobmesh-wrap, or another wrapper, runs the command of the container.
 	Wrapped bool
-	// Asks is set where its command asks a proxy or a helper beside it to stop.
+	// Asks is set where the command asks a proxy or a helper beside it to stop.
 	Asks bool
 }
 
-// Parts says what the containers of the first pod template of an object are there for:
-// init containers first, in the order of the manifest. It is empty where the pods of the
-// object are not meant to end.
+// Parts describes the containers of the first pod template of an object: init containers first,
+// in the order of the manifest. It is empty where the pods of the object are not meant to end.
 func (l *Linter) Parts(o manifest.Object) []Part {
 	pods := podsOf(o, &l.profile, l.namespaces)
 	if len(pods) == 0 {
@@ -50,7 +52,7 @@ func (l *Linter) Parts(o manifest.Object) []Part {
 			}
 		}
 		if part.Work {
-			part.Helper = nil // nothing else is in the pod that could be the work
+			part.Helper = nil // the pod has no other container that could be the work
 		}
 		part.Serves = part.Helper != nil && c.serves(part.Helper)
 		part.Asks = part.Work && p.asks(c, besides)
@@ -59,7 +61,8 @@ func (l *Linter) Parts(o manifest.Object) []Part {
 	return parts
 }
 
-// Proxies are the rows of internal/mesh whose classic proxies the pods of an object will have.
+// Proxies returns the rows of internal/mesh whose classic proxies the pods of an object will
+// have.
 func (l *Linter) Proxies(o manifest.Object) []string {
 	var names []string
 	for _, p := range podsOf(o, &l.profile, l.namespaces) {
@@ -72,7 +75,8 @@ func (l *Linter) Proxies(o manifest.Object) []string {
 	return names
 }
 
-// besides are the rows, of internal/mesh and of internal/sidecar, of what is beside the work.
+// besides returns the names of the proxies and helpers in the pod, as in internal/mesh and
+// internal/sidecar.
 func (p *pod) besides() []string {
 	var names []string
 	for _, x := range p.proxies {
@@ -86,7 +90,7 @@ func (p *pod) besides() []string {
 	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
-// asks tells whether a container asks any of these to stop.
+// asks tells whether a container asks one of these to stop.
 func (p *pod) asks(c container, besides []string) bool {
 	return slices.ContainsFunc(besides, func(name string) bool { return p.stops(c, name).outcome != script.Never })
 }

@@ -10,19 +10,19 @@ import (
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
-// mending adds to the findings of a rule what puts them right. The paths of the mends lead
-// from the object.
+// mending adds to the findings of a rule the changes that correct the manifest. Their paths
+// start at the object.
 func (r *reporter) mending(mends ...patch.Mend) *reporter {
 	other := *r
 	other.mends = mends
 	return &other
 }
 
-// parent is the path of the mapping that a place is in.
+// parent returns the path of the mapping that contains a place.
 func parent(at place) manifest.Path { return at.path[:len(at.path)-1] }
 
-// moved takes a label or annotation from where no mesh reads it to where one does, unless
-// something else is there.
+// moved takes a label or annotation from where no mesh reads it to where one does, unless that
+// key is set there already.
 func (p *pod) moved(at place, key, value, field string) []patch.Mend {
 	target := p.meta.get(field)
 	if value == "" || target.get(key).node != nil || p.template.Node == nil {
@@ -37,13 +37,14 @@ func (p *pod) moved(at place, key, value, field string) []patch.Mend {
 	}
 }
 
-// plainWords are what people write for yes and for no.
+// plainWords are the words that people write for yes and no.
 var plainWords = map[string]bool{
 	"true": true, "yes": true, "y": true, "on": true, "1": true, "enabled": true, "enable": true,
 	"false": false, "no": false, "n": false, "off": false, "0": false, "disabled": false, "disable": false,
 }
 
-// exactWord is the word of a mesh that a value was meant to be, "" where that is not clear.
+// exactWord returns the word that a mesh reads and that the author must have meant, and ""
+// where that is not clear.
 func exactWord(w mesh.Word, value string) string {
 	exact := w.Exact
 	if exact == nil {
@@ -65,7 +66,7 @@ func exactWord(w mesh.Word, value string) string {
 	return ""
 }
 
-// respelled writes a value with the word of the mesh that it was meant to be.
+// respelled replaces a value by the word of the mesh that the author meant.
 func respelled(w mesh.Word, value string, at manifest.Path) []patch.Mend {
 	word := exactWord(w, value)
 	if word == "" {
@@ -79,8 +80,9 @@ func (p *pod) renamed(key, name string) patch.Mend {
 	return patch.Mend{Kind: patch.Rename, Path: p.meta.path.Join("annotations"), Key: key, Text: name}
 }
 
-// unwrapped takes the words of a wrapper from the front of a command, where the command has
-// them all and one of its own behind them. What jobmesh has put in itself, inject takes out.
+// unwrapped removes a wrapper from the front of a command, where the command field has all
+// words of the wrapper and the wrapped command behind them. What jobmesh inject has added is
+// left to inject --uninject.
 func unwrapped(c container) []patch.Mend {
 	w := c.reading.Wrapper
 	command := c.place.get("command")

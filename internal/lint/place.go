@@ -14,12 +14,12 @@ import (
 	"github.com/jobmesh/jobmesh/internal/patch"
 )
 
-// placeRules are the rules for what is said in the wrong place, or in words that the
-// mesh does not read.
+// placeRules are the rules for labels and annotations in the wrong place, or with a spelling
+// that the mesh does not read.
 var placeRules = []Rule{
 	{
 		ID: "JM301", Severity: Error,
-		Title:   "a word for the mesh where no mesh reads it",
+		Title:   "a label or annotation for the mesh where no mesh reads it",
 		Message: "`{key}` has no effect here; the mesh reads {right}",
 		Why: `Injectors look at the pod that is created, and a pod has the labels and annotations of the pod template.
 What stands on the Job, on the CronJob, on its jobTemplate or inside the pod spec stays there.`,
@@ -33,7 +33,7 @@ What stands on the Job, on the CronJob, on its jobTemplate or inside the pod spe
 	{
 		ID: "JM302", Severity: Warning,
 		Title:   "a key that no mesh reads",
-		Message: "`{key}` is no key of the mesh; did you mean `{meant}`?",
+		Message: "`{key}` is not a key that a mesh reads; did you mean `{meant}`?",
 		Why:     `Unknown labels and annotations are not refused by anybody. The pod is treated as if it were not there.`,
 		Fix:     "rename it to `{meant}`",
 		Links:   []string{"https://github.com/linkerd/linkerd2/issues/13205", "https://istio.io/latest/docs/reference/config/annotations/"},
@@ -50,7 +50,7 @@ What stands on the Job, on the CronJob, on its jobTemplate or inside the pod spe
 	},
 	{
 		ID: "JM303", Severity: Error,
-		Title:   "a value that the mesh reads otherwise than a person",
+		Title:   "a value that the mesh reads in another way than a person does",
 		Message: "`{key}: {value}` is read as {taken}",
 		Why: `Each mesh compares the value with words of its own, and what it does with another is not what it looks
 like: Istio takes "False" for on, Linkerd takes "true" for no.`,
@@ -169,29 +169,30 @@ in the YAML that Kubernetes reads.`,
 	},
 }
 
-// metadata is a mapping of labels or annotations.
+// metadata is a mapping of labels or annotations in an object.
 type metadata struct {
 	place
 	labels bool
-	// read is set where it is that of the pod template.
+	// read is set for the metadata of the pod template, which a mesh reads.
 	read bool
 }
 
-// each calls f for every key. at is the place of the value.
+// each calls f for every key; at is the place of the value.
 func (m metadata) each(f func(key, value *yamlNode, at place)) {
 	manifest.Each(m.node, func(key, value *yamlNode) {
 		f(key, value, place{value, m.path.Join(key.Value)})
 	})
 }
 
-// levels are all labels and annotations of an object that may be meant for a mesh;
-// those of the object itself once.
+// levels returns all labels and annotations of an object that may be meant for a mesh. Those of
+// the object itself are returned for its first pod template only.
 func (p *pod) levels() []metadata {
 	levels := []metadata{{p.meta.get("annotations"), false, true}, {p.meta.get("labels"), true, true}}
-	if len(p.template.Path) == 0 { // a Pod is its own template
+	if len(p.template.Path) == 0 { // a Pod is its own pod template
 		return levels
 	}
-	// Everything on the way to the pod template; what several of them share, once.
+	// These are all metadata on the way to the pod template. Metadata that several templates
+	// share is returned once.
 	own := false
 	for i := range p.template.Path {
 		if i > 0 {
@@ -212,8 +213,9 @@ func (p *pod) levels() []metadata {
 	return levels
 }
 
-// misplaced reports what no mesh reads for where it stands. What the pod template
-// says too, in the same words, is there for tidiness, as with common annotations of a chart.
+// misplaced reports labels and annotations that stand where no mesh reads them. It does not
+// report one that the pod template repeats with the same value: charts write such common
+// annotations to every level.
 func misplaced(p *pod, r *reporter) {
 	for _, level := range p.levels() {
 		level.each(func(key, value *yamlNode, at place) {
@@ -241,14 +243,14 @@ func misplaced(p *pod, r *reporter) {
 	}
 }
 
-// booleans are those of YAML 1.1 that YAML 1.2 takes for strings.
+// booleans are the words that YAML 1.1 reads as booleans and YAML 1.2 as strings.
 var booleans = []string{
 	"y", "Y", "yes", "Yes", "YES", "on", "On", "ON",
 	"n", "N", "no", "No", "NO", "off", "Off", "OFF",
 }
 
-// typeOf names the type of a scalar as Kubernetes reads it, in YAML 1.1, "" for null
-// and for what is no scalar.
+// typeOf names the type of a scalar as Kubernetes reads it, in YAML 1.1. It returns "" for
+// null, and for a value that is no scalar.
 func typeOf(n *yaml.Node) string {
 	if n == nil || n.Kind != yaml.ScalarNode {
 		return ""
@@ -270,7 +272,7 @@ func typeOf(n *yaml.Node) string {
 
 func notString(n *yaml.Node) bool { return typeOf(n) != "string" }
 
-// renamings are the names of an annotation, each with the release that reads it first.
+// renamings lists the names of an annotation, each with the first release that reads it.
 func renamings(words []mesh.NativeWord) string {
 	var names []string
 	for _, w := range slices.Backward(words) {

@@ -12,32 +12,32 @@ import (
 
 // A Profile describes the cluster that Jobs are judged for.
 type Profile struct {
-	// Mesh is the mesh that pods are in unless they opt out. It is empty where only what a
+	// Mesh is the mesh that every pod is in unless it opts out. It is empty where only what a
 	// manifest itself says counts.
 	Mesh string
-	// Installation describes that mesh in its cluster.
+	// Installation describes that mesh as it is installed in the cluster.
 	Installation native.Installation
 	// Kubernetes is the version of the API server.
 	Kubernetes mesh.Version
-	// Declared are the features that at least one node declares in its status. It counts where
-	// DeclaredKnown is set; elsewhere versions decide.
+	// Declared are the features that at least one node declares in its status. They count where
+	// DeclaredKnown is set; otherwise versions decide.
 	Declared      []string
 	DeclaredKnown bool
-	// PostRenderer is the Helm that runs jobmesh inject as a post-renderer, "helm3" or
-	// "helm4". It is empty where inject is run in another way.
+	// PostRenderer is the Helm that runs jobmesh inject as a post-renderer, "helm3" or "helm4".
+	// It is empty where inject runs in another way.
 	PostRenderer string
-	// Helpers are programs beside the work that lint does not know by itself, or that it
-	// knows otherwise. What is said of them goes before the table.
+	// Helpers are programs beside the work that the table of helpers does not have, or
+	// describes in another way. They take precedence over the table.
 	Helpers []sidecar.Helper
 	// Lock is the content of jobmesh.lock.yaml, which says what images run.
 	Lock lockfile.Lock
 }
 
-// PostRenderers are the values of Profile.PostRenderer.
+// PostRenderers returns the values of Profile.PostRenderer.
 func PostRenderers() []string { return []string{"helm3", "helm4"} }
 
-// Meshes returns the names that a Profile can have as its mesh: those of the meshes, and of
-// each mesh on the platforms that decide otherwise.
+// Meshes returns the names that Profile.Mesh accepts: those of the meshes, and those of a mesh
+// on a platform that decides in another way.
 func Meshes() []string {
 	names := native.Meshes()
 	for _, m := range mesh.All() {
@@ -48,8 +48,8 @@ func Meshes() []string {
 	return names
 }
 
-// Presumed says in one sentence what nobody has said about the cluster, what is presumed
-// instead, and with which flag to say otherwise. It is empty where everything was said.
+// Presumed returns a sentence on what the user has not said about the cluster: what is presumed
+// instead, and which flag says otherwise. It is empty where the user has said everything.
 func (p *Profile) Presumed() string {
 	var presumed []string
 	add := func(what, flag string) { presumed = append(presumed, what+" (--"+flag+")") }
@@ -91,7 +91,7 @@ func (p *Profile) asksKubelet() bool {
 	})
 }
 
-// inWords joins phrases as a sentence does.
+// inWords joins phrases with commas and "and".
 func inWords(phrases []string) string {
 	if len(phrases) < 2 {
 		return strings.Join(phrases, "")
@@ -99,22 +99,22 @@ func inWords(phrases []string) string {
 	return strings.Join(phrases[:len(phrases)-1], ", ") + " and " + phrases[len(phrases)-1]
 }
 
-// installation is the mesh of the profile in its cluster.
+// installation returns the mesh of the profile as it is installed in the cluster.
 func (p *Profile) installation() native.Installation {
 	in := p.Installation
 	in.Kubernetes = p.Kubernetes
 	return in
 }
 
-// oldest is the oldest of the versions that matter for fields of the pod spec.
+// oldest returns the older of the versions that matter for fields of the pod spec.
 func (p *Profile) oldest() mesh.Version { return p.installation().Oldest() }
 
-// lacks tells whether no node has a feature, although there are nodes that declare theirs.
+// lacks tells whether no node declares a feature, although some nodes declare theirs.
 func (p *Profile) lacks(f native.Feature) bool {
 	return p.DeclaredKnown && f.Declared && !slices.Contains(p.Declared, f.Gate)
 }
 
-// A Namespace is what the manifest of one says.
+// A Namespace is what a manifest says about a namespace.
 type Namespace struct {
 	Labels, Annotations map[string]string
 }

@@ -12,8 +12,8 @@ import (
 
 const restartRules = "https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/5307-container-restart-policy"
 
-// restarts are the rules for containers that the kubelet starts again in the same pod, by a
-// restartPolicy or rules of their own.
+// restarts are the rules for containers that the kubelet starts again in the same pod, because
+// of a restartPolicy or restartPolicyRules of the container.
 var restarts = []Rule{
 	{
 		ID: "JM115", Severity: Error,
@@ -123,11 +123,11 @@ func (p *pod) withoutRestartAll() string {
 	return ""
 }
 
-// exitCodes is how many exit codes a container can have on Linux: 0 to 255.
+// exitCodes is the number of exit codes that a container can have on Linux: 0 to 255.
 const exitCodes = 256
 
-// startedAgain says why the kubelet may start a container again in the same pod although it
-// stops the proxy when it ends, and after which exit code. It is "" where there is no such code.
+// startedAgain says why, and after which exit code, the kubelet may start a container again in
+// the same pod although it has stopped the proxy. It returns "" where there is no such code.
 func (p *pod) startedAgain(c container) string {
 	if c.place.get("restartPolicyRules").node == nil && c.place.get("restartPolicy").node == nil {
 		return ""
@@ -147,8 +147,8 @@ func (p *pod) startedAgain(c container) string {
 	return ""
 }
 
-// againAfter says what of the container's own starts it again after an exit code: its rules,
-// or else its restartPolicy. It is "" where nothing does.
+// againAfter names the field of the container because of which it is started again after an
+// exit code: its rules, or else its restartPolicy. It returns "" where it is not started again.
 func (c container) againAfter(code int) string {
 	rules := c.place.get("restartPolicyRules")
 	for i := range manifest.Items(rules.node) {
@@ -158,7 +158,7 @@ func (c container) againAfter(code int) string {
 		}
 		switch operator := rules.get(i, "exitCodes", "operator").text(); {
 		case operator == "In" && listed, operator == "NotIn" && !listed && values.node != nil:
-			return "restartPolicyRules" // both actions of a rule start it again
+			return "restartPolicyRules" // both actions of a rule start the container again
 		}
 	}
 	if c.place.get("restartPolicy").text() == "OnFailure" && code > 0 {

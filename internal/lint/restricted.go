@@ -10,13 +10,13 @@ import (
 	"k8s.io/pod-security-admission/policy"
 )
 
-// evaluator is Kubernetes' own judge of Pod Security.
+// evaluator is the code with which Kubernetes itself checks Pod Security.
 var evaluator = sync.OnceValues(func() (policy.Evaluator, error) {
 	return policy.NewEvaluator(policy.DefaultChecks(), nil)
 })
 
-// unrestricted says what keeps a pod from passing Pod Security "restricted". It says nothing
-// of something that cannot be read as a pod.
+// unrestricted returns what keeps a pod from passing Pod Security "restricted". It returns
+// nothing where the pod cannot be decoded.
 func unrestricted(p *pod) []string {
 	var loose any
 	if p.spec.node == nil || p.spec.node.Decode(&loose) != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// result are the rules for Jobs that lose their result, or invent one.
+// result are the rules for Jobs that lose their result, or report a wrong one.
 var result = []Rule{
 	{
 		ID: "JM401", Severity: Error,
@@ -127,7 +127,8 @@ terminationGracePeriodSeconds, and sidecars get what the containers leave of it.
 		Fix:   "raise terminationGracePeriodSeconds above {drain}, or lower the drain",
 		Links: []string{"https://linkerd.io/2/tasks/graceful-shutdown/"},
 		check: func(p *pod, r *reporter) {
-			// Only what somebody has written: by default the two do not fit for any pod.
+			// Only an annotation that somebody has written is judged, because the two defaults
+			// do not fit for any pod.
 			x, ok := p.proxyOf("linkerd")
 			at := p.spec.get("terminationGracePeriodSeconds")
 			drain, written := rowOf("linkerd").Grace.Seconds, false
@@ -148,8 +149,8 @@ terminationGracePeriodSeconds, and sidecars get what the containers leave of it.
 	},
 }
 
-// killedFromOutside reports helpers that somebody ends with a signal that they do not
-// survive with 0.
+// killedFromOutside reports helpers that another program ends with a signal after which they do
+// not exit with 0.
 func (p *pod) killedFromOutside(r *reporter) {
 	r = r.saying("`{by}` ends container `{container}` with {signal}, after which it ends with {code}: the pod fails, although its work has succeeded",
 		"{flag}move `{container}` to initContainers with restartPolicy: Always (Kubernetes 1.29 or newer)")
@@ -170,7 +171,7 @@ func (p *pod) killedFromOutside(r *reporter) {
 	}
 }
 
-// survives tells whether what a signal ends is a helper that has the exit code 0 then.
+// survives tells whether the program that a signal ends is a helper that exits with 0 then.
 func (p *pod) survives(name string) bool {
 	for _, c := range p.apps {
 		if h := p.helperOf(c); h != nil && cmp.Or(h.Mesh, h.Name) == name {
@@ -181,10 +182,10 @@ func (p *pod) survives(name string) bool {
 	return false
 }
 
-// bare are images by what they have not: neither a shell nor a client, or a shell
-// and only some clients.
+// bare are images that have neither a shell nor an HTTP client, or a shell and only some
+// clients.
 var bare = []struct {
-	image string // part of the name
+	image string // a part of the image's name
 	lacks []string
 }{
 	{"distroless", []string{"curl", "wget", "sh", "bash"}},
@@ -217,7 +218,7 @@ func lacks(image, tool string) bool {
 	return false
 }
 
-// installs tells whether a container installs programs before it works.
+// installs tells whether a container installs programs before it does its work.
 func installs(c container) bool {
 	return slices.ContainsFunc(c.reading.Programs, func(name string) bool {
 		return slices.Contains([]string{"apk", "apt-get", "apt", "yum", "dnf", "microdnf"}, name)

@@ -1,9 +1,9 @@
-// Package lint answers, from manifests and a description of the cluster, whether a
-// Job will start there and finish, and what to change where it will not.
+// Package lint answers, from manifests and a description of the cluster, whether a Job will
+// start there and finish, and what to change where it will not.
 //
-// A rule is one Go value in the file of its family: finish (JM1xx), start (JM2xx),
-// place (JM3xx), result (JM4xx), injection (JM5xx) and cost (JM6xx). Ids never
-// change their meaning, and none is used twice.
+// A rule is one Go value in the file of its family: finish (JM1xx), start (JM2xx), place
+// (JM3xx), result (JM4xx), injection (JM5xx) and cost (JM6xx). An id never changes its meaning,
+// and is never used again for another rule.
 package lint
 
 import (
@@ -18,57 +18,57 @@ import (
 // Severity says how bad a finding is.
 type Severity string
 
-// The severities.
+// These are all severities.
 const (
-	// Error: the Job will not finish, will not start, or loses its result.
+	// Error means that the Job will not finish, will not start, or loses its result.
 	Error Severity = "error"
-	// Warning: it may, or information is lost.
+	// Warning means that this may happen, or that information is lost.
 	Warning Severity = "warning"
-	// Info: worth knowing.
+	// Info means that the finding is worth knowing.
 	Info Severity = "info"
 )
 
-// Severities are the severities, the worst first.
+// Severities returns all severities, the worst first.
 func Severities() []string { return []string{string(Error), string(Warning), string(Info)} }
 
-// AtLeast tells whether a severity is that one or worse.
+// AtLeast tells whether a severity is as bad as the limit, or worse.
 func (s Severity) AtLeast(limit Severity) bool {
 	all := Severities()
 	return slices.Index(all, string(s)) <= slices.Index(all, string(limit))
 }
 
-// A Rule is what is looked for, with all that there is to say about it.
+// A Rule is one thing that lint looks for, with everything that is to be said about it.
 type Rule struct {
 	ID       string
 	Severity Severity
 	// Title says in a few words what is wrong.
 	Title string
-	// Message is that of a finding; the words in braces are filled in.
+	// Message is the message of a finding; the words in braces are replaced.
 	Message string
-	// Why says what happens and when, for somebody who sees it for the first time.
+	// Why says what happens and when, for a reader who meets it for the first time.
 	Why string
-	// Fix is what to change; the words in braces are filled in.
+	// Fix says what to change; the words in braces are replaced.
 	Fix string
-	// Look says who finds it and how, where lint cannot: see Elsewhere.
+	// Look says who finds the problem, and how, where lint cannot: see Elsewhere.
 	Look string
-	// Shell are the commands to look with.
+	// Shell has the commands that show the problem.
 	Shell string
-	// Links lead to where it has happened, or is documented.
+	// Links lead to places where the problem has occurred, or is documented.
 	Links []string
 
 	check func(*pod, *reporter)
 }
 
-// Rules are the rules that lint checks, by id.
+// Rules returns the rules that lint checks, in the order of their ids.
 func Rules() []*Rule { return all }
 
-// Elsewhere are rules whose ids lint knows, and which only a cluster or a registry can
+// Elsewhere returns the rules whose ids lint knows, but which only a cluster or a registry can
 // answer.
 func Elsewhere() []*Rule { return others }
 
 var all, others []*Rule
 
-func init() { // a rule speaks of the others, so no initializer
+func init() { // an initializer would be a cycle, because the checks of some rules read the list
 	for _, family := range [][]Rule{finish, restarts, start, sidecars, placeRules, result, injection, cost} {
 		for i := range family {
 			all = append(all, &family[i])
@@ -80,7 +80,8 @@ func init() { // a rule speaks of the others, so no initializer
 	slices.SortFunc(all, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
 }
 
-// ByID returns a rule, whatever the case of its id.
+// ByID returns a rule; the case of the id does not matter. It returns an error, with the rule
+// that may be meant, where there is no such rule.
 func ByID(id string) (*Rule, error) {
 	var ids []string
 	for _, r := range slices.Concat(all, others) {
@@ -97,8 +98,8 @@ func ByID(id string) (*Rule, error) {
 
 var braces = regexp.MustCompile(`\{(\w+)\}`)
 
-// Placeholders returns a text of a rule with the words to be filled in as people
-// write them in manuals: PROXY for {proxy}.
+// Placeholders returns a text of a rule with the words in braces as manuals write them: PROXY
+// for {proxy}.
 func Placeholders(text string) string {
 	return braces.ReplaceAllStringFunc(strings.ReplaceAll(text, "{note}", ""), func(w string) string {
 		return strings.ToUpper(w[1 : len(w)-1])

@@ -16,11 +16,11 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
-// nativeSidecars is the page of Kubernetes about them.
+// nativeSidecars is the page of Kubernetes about native sidecars.
 const nativeSidecars = "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"
 
-// sidecars are the rules for native sidecars that somebody has written, where the place in
-// initContainers means something that it does not mean among the containers.
+// sidecars are the rules for native sidecars that the author has written, where a field has
+// another meaning in initContainers than in containers.
 var sidecars = []Rule{
 	{
 		ID: "JM210", Severity: Warning,
@@ -95,26 +95,27 @@ over. When the pod is deleted it gets what the containers have left of that. A l
 	},
 }
 
-// servesOthers tells whether a container runs a helper that is a proxy for the others.
+// servesOthers tells whether a container runs a helper that is a proxy for the other
+// containers.
 func (p *pod) servesOthers(c container) bool {
 	h := p.helperOf(c)
 	return h != nil && h.Mesh != ""
 }
 
-// written are the native sidecars that the manifest holds, but for the proxies of meshes.
+// written returns the native sidecars in the manifest, without the proxies of meshes.
 func (p *pod) written() []container {
 	return slices.DeleteFunc(slices.Clone(p.inits), func(c container) bool { return !c.Native || isProxyContainer(c.Name) })
 }
 
-// probedTooEarly reports native sidecars that are waited for before the proxy of a mesh is
-// there, without which they have no network.
+// probedTooEarly reports native sidecars whose startup probe has to succeed before the proxy of
+// a mesh starts, without which they have no network.
 func probedTooEarly(p *pod, r *reporter) {
 	if p.excludesTraffic() {
 		return
 	}
 	for _, x := range p.proxies {
 		at := slices.IndexFunc(p.inits, func(c container) bool { return c.Name == x.name })
-		if rowOf(x.mesh).User == 0 || x.native.Yes && at < 0 { // Istio, Linkerd and Kuma put a native one first
+		if rowOf(x.mesh).User == 0 || x.native.Yes && at < 0 { // Istio, Linkerd and Kuma put a native proxy first
 			continue
 		}
 		for i, c := range p.inits {
@@ -151,28 +152,29 @@ func needsLaterSidecar(p *pod, r *reporter) {
 }
 
 var (
-	// loopback is an address of the pod itself, with the port behind it where there is one.
+	// loopback matches an address of the pod itself, with the port behind it where there is
+	// one.
 	loopback = regexp.MustCompile(`(?:^|[^\w.-])(?:localhost|127\.0\.0\.1)(?::(\d+))?(?:$|[^\w.-])`)
-	// listening are the ways in which helpers are told a port to listen on.
+	// listening matches the ways in which helpers are given a port to listen on.
 	listening = regexp.MustCompile(`(?:[?&,-]port[ =]|tcp:(?:[\w.]*:)?)(\d+)`)
 	number    = regexp.MustCompile(`\d+`)
 )
 
-// databasePorts are those on which cloud-sql-proxy listens where it is told none: that of the
-// database.
+// databasePorts are the ports of the databases. cloud-sql-proxy listens on the port of its
+// database unless it is given another one.
 var databasePorts = []string{"5432", "3306", "1433"}
 
-// calls says how a container calls another one of its pod, "" where it is not known to: at
-// a port, or at a socket in a volume of both.
+// calls says how a container calls another container of its pod: at a port, or at a socket in a
+// volume that both mount. It returns "" where no such call is known.
 func (p *pod) calls(c, other container) string {
 	text := c.text()
 	if h := p.helperOf(other); h != nil && slices.ContainsFunc(h.Programs, func(name string) bool { return strings.Contains(text, name) }) {
-		return "" // it starts one of its own
+		return "" // the container starts such a server itself
 	}
 	ports := p.listensOn(other)
 	for _, m := range loopback.FindAllStringSubmatch(text, -1) {
 		said := []string{m[1]}
-		if m[1] == "" { // it may be said elsewhere
+		if m[1] == "" { // the port may stand elsewhere
 			said = number.FindAllString(text, -1)
 		}
 		for _, port := range said {
@@ -197,7 +199,8 @@ func (p *pod) calls(c, other container) string {
 	return ""
 }
 
-// text is what a container runs and the values of its variables, a line each.
+// text returns what a container runs and the values of its environment variables, one on each
+// line.
 func (c container) text() string {
 	words := slices.Clone(c.words)
 	for _, e := range manifest.Items(c.place.get("env").node) {
@@ -206,7 +209,7 @@ func (c container) text() string {
 	return strings.Join(words, "\n")
 }
 
-// listensOn are the ports on which a container is known to listen.
+// listensOn returns the ports on which a container is known to listen.
 func (p *pod) listensOn(c container) []string {
 	var ports []string
 	for i := range manifest.Items(c.place.get("ports").node) {
@@ -221,10 +224,10 @@ func (p *pod) listensOn(c container) []string {
 	return ports
 }
 
-// meansSomethingElse reports hooks and probes that do harm in the native place.
+// meansSomethingElse reports hooks and probes that do harm in a native sidecar.
 func meansSomethingElse(p *pod, r *reporter) {
 	for _, c := range p.written() {
-		if hook := c.place.get("lifecycle", "preStop"); c.sleeps() > 0 && c.sleeps() < p.grace() { // else JM214 says more
+		if hook := c.place.get("lifecycle", "preStop"); c.sleeps() > 0 && c.sleeps() < p.grace() { // for a longer sleep JM214 says more
 			r.add(hook, c.Name, "seconds", strconv.Itoa(c.sleeps()))
 		}
 		for _, name := range []string{"startupProbe", "livenessProbe"} {
@@ -243,8 +246,8 @@ func meansSomethingElse(p *pod, r *reporter) {
 	}
 }
 
-// asksOther is the container whose port a probe asks, "" where that is the container's own or
-// not known.
+// asksOther returns the other container whose port a probe asks. It returns "" where the port
+// is the container's own, or where that is not known.
 func (p *pod) asksOther(c container, probe place) (port, other string) {
 	for _, kind := range []string{"httpGet", "tcpSocket", "grpc"} {
 		if at := probe.get(kind); at.node != nil && at.get("host").node == nil {
@@ -265,10 +268,10 @@ func (p *pod) asksOther(c container, probe place) (port, other string) {
 	return "", ""
 }
 
-// defaultGrace is terminationGracePeriodSeconds where nobody has said another.
+// defaultGrace is the default of terminationGracePeriodSeconds, in seconds.
 const defaultGrace = 30
 
-// grace is how many seconds the pod has to end.
+// grace returns the number of seconds that the pod has to end.
 func (p *pod) grace() int {
 	if seconds, err := strconv.Atoi(p.spec.get("terminationGracePeriodSeconds").text()); err == nil {
 		return seconds
@@ -278,7 +281,8 @@ func (p *pod) grace() int {
 
 var sleep = regexp.MustCompile(`^\s*(?:/bin/|/usr/bin/)?sleep\s+(\d+)s?\s*$`)
 
-// sleeps is how many seconds the preStop hook of a container sleeps, if it does nothing else.
+// sleeps returns how many seconds the preStop hook of a container sleeps, where it does nothing
+// else, and 0 otherwise.
 func (c container) sleeps() int {
 	hook := c.place.get("lifecycle", "preStop")
 	said := hook.get("sleep", "seconds").text()
@@ -292,12 +296,12 @@ func (c container) sleeps() int {
 	if m := sleep.FindStringSubmatch(strings.Join(words, " ")); m != nil {
 		said = m[1]
 	}
-	seconds, _ := strconv.Atoi(said) // 0 where it is no number
+	seconds, _ := strconv.Atoi(said) // 0 where it is not a number
 	return seconds
 }
 
-// killedTooSoon reports native sidecars that are given less time to end than they are told to
-// take.
+// killedTooSoon reports native sidecars that are given less time to end than their flags allow
+// them to take.
 func killedTooSoon(p *pod, r *reporter) {
 	for _, c := range p.written() {
 		needs, why := c.takes(p.helperOf(c))
@@ -314,7 +318,7 @@ func killedTooSoon(p *pod, r *reporter) {
 	}
 }
 
-// takes is how many seconds a helper is told that it may take to end, and by which flag.
+// takes returns how many seconds a helper may take to end, and the flag that says so.
 func (c container) takes(h *sidecar.Helper) (seconds int, flag string) {
 	if h == nil {
 		return 0, ""
@@ -335,10 +339,10 @@ func (c container) takes(h *sidecar.Helper) (seconds int, flag string) {
 	return seconds, flag
 }
 
-// canMove tells whether jobmesh inject makes a native sidecar of a container. It does not
-// where Kubernetes or the kind does not let it, and lint does not say so where the names of
-// one pod could be wrong for another of the same object, or where the command is wrapped
-// already, with settings that are not known here.
+// canMove tells whether jobmesh inject makes a native sidecar of a container. It returns false
+// where Kubernetes or the kind does not allow that. It also returns false where the container
+// names of one pod could be wrong for another pod of the same object, and where the command is
+// wrapped already, with settings that lint does not know.
 func (p *pod) canMove(c container) bool {
 	row := p.template.Row
 	treats := row.Inject == kind.Always || row.Inject == kind.Hook &&
@@ -348,7 +352,7 @@ func (p *pod) canMove(c container) bool {
 		len(validation.IsDNS1123Label(c.Name)) == 0 && !p.wrapped()
 }
 
-// helperHang reports a helper that never exits, with what moves it.
+// helperHang reports a helper that never exits, with the command that moves it.
 func (p *pod) helperHang(h hang, r *reporter) {
 	c := h.container
 	switch x, classic := p.classicProxy(); {

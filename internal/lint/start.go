@@ -13,11 +13,11 @@ import (
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
-// linkerdStartSeconds is how long Linkerd's proxy may take to become ready before its
-// postStart hook, linkerd-await --timeout=2m, gives up.
+// linkerdStartSeconds is the number of seconds after which the postStart hook of Linkerd's
+// proxy, linkerd-await --timeout=2m, gives up waiting for the proxy.
 const linkerdStartSeconds = 120
 
-// start are the rules for Jobs that will not start, or wait for ever.
+// start are the rules for Jobs that will not start, or wait without end.
 var start = []Rule{
 	{
 		ID: "JM201", Severity: Warning,
@@ -29,7 +29,8 @@ the pod in Init. With restartPolicy Never nothing is counted against backoffLimi
 		Links: []string{"https://github.com/kubernetes/enhancements/blob/master/keps/sig-node/753-sidecar-containers/README.md", "https://github.com/SREGym/SREGym/pull/881"},
 		check: func(p *pod, r *reporter) {
 			x, ok := p.nativeProxy()
-			// A workflow of Argo may be given a deadline when it is submitted.
+			// A workflow of Argo may be given a deadline when it is submitted, so its manifest
+			// need not have one.
 			if ok && p.restartPolicy == "Never" && p.template.Row.Form != kind.Argo && p.deadline().node == nil {
 				r.add(p.job, "", "proxy", x.name)
 			}
@@ -60,7 +61,7 @@ longer than that can end the Job before its command began.`,
 	},
 	{
 		ID: "JM203", Severity: Error,
-		Title:   "it waits for a proxy that will not come",
+		Title:   "a container waits for a proxy that will not come",
 		Message: "container `{container}` waits for a proxy that will not come ({why})",
 		Why: `The command is started when the proxy is ready. This pod gets none, so the wait ends in failure, or never.
 A manifest that has to run both meshed and unmeshed needs a wrapper that can tell.`,
@@ -149,7 +150,7 @@ with restartPolicy OnFailure or Never does not bring the pod back to a state in 
 	},
 	{
 		ID: "JM208", Severity: Error,
-		Title:   "native sidecars on a Kubernetes that has none",
+		Title:   "native sidecars on a Kubernetes release without them",
 		Message: "{asked} asks for a native sidecar, which Kubernetes {version} does not know",
 		Why: `Native sidecars are on by default since Kubernetes 1.29. Before that the field restartPolicy of an init
 container is dropped: the proxy is an ordinary init container then, and the pod never leaves Init.`,
@@ -168,7 +169,8 @@ container is dropped: the proxy is an ordinary init container then, and the pod 
 			}
 			for _, x := range p.proxies {
 				d := native.Wanted(x.mesh, p.installation(x.mesh), p.injector(x.mesh))
-				// A default that does not apply there is nobody's request.
+				// A mesh's default is not a request: only an annotation or a setting is
+				// reported.
 				if d.Yes && (strings.Contains(d.By, "annotation") || strings.Contains(d.By, "setting")) {
 					r.add(p.meta.get("annotations"), "", "asked", d.By, "version", oldest.String())
 					return
@@ -178,15 +180,16 @@ container is dropped: the proxy is an ordinary init container then, and the pod 
 	},
 }
 
-// What GKE mounts buckets with, and where the program asks for its credentials.
+// These are the annotation and the driver with which GKE mounts buckets, and the address that the
+// program asks for credentials.
 const (
 	gcsfuseAnnotation = "gke-gcsfuse/volumes"
 	gcsfuseDriver     = "gcsfuse.csi.storage.gke.io"
 	metadataServer    = "169.254.169.254"
 )
 
-// mountsTooEarly reports the sidecar of GKE's gcsfuse beside a classic istio-proxy: it asks
-// the metadata server before the proxy is up, through which all traffic is redirected.
+// mountsTooEarly reports the sidecar of GKE's gcsfuse beside a classic istio-proxy. The sidecar
+// asks the metadata server before the proxy is up, and the proxy gets that traffic.
 func (p *pod) mountsTooEarly(r *reporter) {
 	x, meshed := p.proxyOf("istio")
 	asked := p.annotation(gcsfuseAnnotation)
@@ -210,13 +213,13 @@ func (p *pod) mountsTooEarly(r *reporter) {
 		add(asked, "", "proxy", x.name)
 }
 
-// needsNetwork tells whether an init container is of no use without a network: by what it
-// runs, and where that is not known by what it is called.
+// needsNetwork tells whether an init container is useless without a network. It decides by the
+// command, and by the name of the container where the command is not known.
 func needsNetwork(c container) bool {
 	return c.reading.Network || script.MayNeedNetwork(c.Name) && !c.reading.Prepares()
 }
 
-// nativeProxy returns the mesh's proxy where it is a native sidecar.
+// nativeProxy returns the mesh's proxy where that is a native sidecar.
 func (p *pod) nativeProxy() (proxy, bool) {
 	i := slices.IndexFunc(p.proxies, func(x proxy) bool { return x.native.Yes })
 	if i < 0 || p.windows {
@@ -225,8 +228,8 @@ func (p *pod) nativeProxy() (proxy, bool) {
 	return p.proxies[i], true
 }
 
-// deadline is activeDeadlineSeconds of the Job, of the object that makes the pods, or of the
-// pod.
+// deadline returns the place of activeDeadlineSeconds of the Job, of the object that makes the
+// pods, or of the pod.
 func (p *pod) deadline() place {
 	for _, path := range [][]any{{"spec"}, {"spec", "runPolicy"}} {
 		if at := p.root.get(path...).get("activeDeadlineSeconds"); at.node != nil {
@@ -242,11 +245,11 @@ func (p *pod) deadline() place {
 	return p.job.get("activeDeadlineSeconds")
 }
 
-// waitsFor is the mesh whose proxy a container waits for, "" where it does not.
+// waitsFor returns the mesh whose proxy a container waits for, and "" where it waits for none.
 func waitsFor(c container) string {
 	if w := c.reading.Wrapper; w != nil && w.Waits {
 		if len(w.Meshes) == 0 {
-			return "istio" // scuttle and envoy-preflight
+			return "istio" // these are scuttle and envoy-preflight
 		}
 		return w.Meshes[0]
 	}
@@ -260,7 +263,7 @@ func waitsFor(c container) string {
 	return ""
 }
 
-// without says why the pod surely gets no proxy of a mesh, "" where that is not sure.
+// without says why the pod certainly gets no proxy of a mesh, and "" where that is not certain.
 func (p *pod) without(name string) string {
 	m, read := rowOf(name), p.injector(name)
 	read.Default = true
@@ -270,12 +273,12 @@ func (p *pod) without(name string) string {
 	return ""
 }
 
-// optedOut tells whether something keeps the proxy of a mesh out of the pod.
+// optedOut tells whether the pod is kept out of a mesh.
 func (p *pod) optedOut() bool {
 	return slices.ContainsFunc(native.Meshes(), func(name string) bool { return p.without(name) != "" })
 }
 
-// excludesTraffic tells whether the pod lets some traffic pass the proxy.
+// excludesTraffic tells whether some traffic of the pod bypasses the proxy.
 func (p *pod) excludesTraffic() bool {
 	for _, m := range mesh.All() {
 		for _, name := range append([]string{m.SkipPorts.Key}, m.SkipNetworks...) {
@@ -287,8 +290,7 @@ func (p *pod) excludesTraffic() bool {
 	return false
 }
 
-// isProxyUser tells whether a user id is that of a proxy, whose traffic passes by the
-// redirection.
+// isProxyUser tells whether a user id is that of a proxy, whose traffic is not redirected.
 func isProxyUser(id string) bool {
 	return slices.ContainsFunc(mesh.All(), func(m mesh.Mesh) bool { return m.User != 0 && strconv.Itoa(m.User) == id })
 }

@@ -8,9 +8,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
-// allWords are the labels and annotations of all meshes that decide most, in the order
-// of the table. A key that is near one of them, and is not one that a mesh reads too, is
-// taken for a mistake.
+// allWords are the important labels and annotations of all meshes, in the order of the table. A
+// key that is similar to one of them, and that no mesh reads, is taken for a spelling mistake.
 var allWords = func() []mesh.Word {
 	var words []mesh.Word
 	for _, m := range mesh.All() {
@@ -19,7 +18,7 @@ var allWords = func() []mesh.Word {
 	return words
 }()
 
-// exactWords are what to write as the value of a word.
+// exactWords returns the values that a mesh reads for a label or annotation.
 func exactWords(w mesh.Word) string {
 	words := w.Exact
 	if words == nil {
@@ -40,10 +39,10 @@ func wordOf(key string) (mesh.Word, bool) {
 	return allWords[i], true
 }
 
-// ofMesh tells whether a key is one that a mesh reads on a pod.
+// ofMesh tells whether a mesh reads a key on a pod.
 func ofMesh(key string) bool {
 	if _, known := wordOf(key); known {
-		return key != mesh.IstioDataplane // which is for namespaces too
+		return key != mesh.IstioDataplane // this key is for namespaces, too
 	}
 	return slices.ContainsFunc(mesh.All(), func(m mesh.Mesh) bool {
 		return slices.ContainsFunc(m.Prefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) })

@@ -8,7 +8,7 @@ import (
 	sigs "sigs.k8s.io/yaml"
 )
 
-// Types of scalars are those that Kubernetes' own parser sees.
+// typeOf sees the types that Kubernetes' own parser sees.
 func TestTypeOf(t *testing.T) {
 	for _, text := range []string{
 		"yes", "Yes", "YES", "yEs", "no", "No", "NO", "on", "On", "ON", "oN", "off", "OFF", "y", "Y", "n", "N", "true", "True", "TRUE", "tRue",
@@ -17,7 +17,7 @@ func TestTypeOf(t *testing.T) {
 	} {
 		var seen map[string]any
 		if err := sigs.Unmarshal([]byte("a: "+text), &seen); err != nil {
-			continue // refused as a whole
+			continue // the parser refuses the whole document
 		}
 		want := "string"
 		switch seen["a"].(type) {

@@ -10,7 +10,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
-// wrapperStops decides when a wrapper stops the proxy of a mesh, or a helper.
+// wrapperStops says when a wrapper stops the proxy of a mesh, or a helper.
 func (p *pod) wrapperStops(w script.Wrapper, name string) stopped {
 	if w.Stops == script.Never {
 		return stopped{}
@@ -42,8 +42,8 @@ func (p *pod) wrapperStops(w script.Wrapper, name string) stopped {
 	return stopped{}
 }
 
-// reaches tells whether a call is meant for the proxy of a mesh, or for a helper, and is
-// obeyed there. Where it is meant for it and is not obeyed, why is the reason to print.
+// reaches tells whether a call is meant for the proxy of a mesh, or for a helper, and takes
+// effect there. Where the call is meant for it and has no effect, why is the reason to print.
 func (p *pod) reaches(call script.Stop, name string) (why string, ok bool) {
 	switch {
 	case call.Looks:
@@ -54,20 +54,20 @@ func (p *pod) reaches(call script.Stop, name string) (why string, ok bool) {
 	case call.Signal && !p.sharesProcesses():
 		return "; `" + call.Tool + "` cannot reach it without shareProcessNamespace", false
 	case !call.Signal && !call.Post && !rowOf(name).StopByGet && !endsByGet(name):
-		return "; `" + call.Tool + "` sends a GET, and the proxy obeys a POST alone", false
+		return "; `" + call.Tool + "` sends a GET, and the proxy only accepts a POST", false
 	}
 	return "", true
 }
 
-// endsByGet tells whether a helper takes a GET for the request to end.
+// endsByGet tells whether a helper accepts a GET as the request to end.
 func endsByGet(name string) bool {
 	return slices.ContainsFunc(sidecar.All(), func(h sidecar.Helper) bool {
 		return h.Name == name && slices.ContainsFunc(h.Ends, func(e sidecar.Ending) bool { return e.Method() == "GET" })
 	})
 }
 
-// finds tells whether a wrapper that nobody told which proxy there is finds one: it
-// looks at the known ports, and minds the first that answers.
+// finds tells whether a wrapper that was not told the mesh finds this proxy. Such a wrapper
+// asks the known ports, and handles only the first proxy that answers.
 func (p *pod) finds(name string) (outcome script.Outcome, note string) {
 	m, known := mesh.ByName(name)
 	switch {
@@ -78,7 +78,7 @@ func (p *pod) finds(name string) (outcome script.Outcome, note string) {
 	}
 	for _, x := range p.proxies {
 		if first := rowOf(x.mesh); len(first.Ready)+len(first.Detect) > 0 {
-			return script.Never, "; the wrapper minds the first proxy that it finds, which is `" + x.name + "`"
+			return script.Never, "; the wrapper handles only the first proxy that it finds, which is `" + x.name + "`"
 		}
 	}
 	for _, c := range p.apps {
@@ -89,14 +89,13 @@ func (p *pod) finds(name string) (outcome script.Outcome, note string) {
 	return script.CannotTell, ""
 }
 
-// answers tells whether a helper answers where the wrapper looks, and ends when it is
-// asked to.
+// answers tells whether a helper answers where the wrapper asks, and ends when it is asked to.
 func answers(c container, h *sidecar.Helper) (outcome script.Outcome, note string) {
 	switch {
 	case h.OnlyProcess:
 		return script.Never, "; it serves neither readiness nor a stop request"
 	case h.VariablePrefix == "":
-		return script.CannotTell, "" // where Envoy's admin port is stands in its configuration
+		return script.CannotTell, "" // Envoy's admin port stands in its configuration, which lint does not read
 	}
 	known := true
 	is := func(flag, otherwise, want string) bool {
@@ -125,8 +124,8 @@ func answers(c container, h *sidecar.Helper) (outcome script.Outcome, note strin
 	return script.Never, "; the wrapper finds it with --health-check, and stops it with --quitquitquit, on their usual ports"
 }
 
-// flag is the value of a long flag of a container's program. valued says that it takes
-// one; without, it is a switch.
+// flag returns the value of a long flag of a container's program. The parameter valued says
+// that the flag takes a value; without it the flag is a switch.
 func (c container) flag(name string, valued bool) (value string, given bool) {
 	words := strings.Fields(strings.Join(c.argv, " "))
 	for i, w := range words {

@@ -11,8 +11,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// What a wrapper stops, when, and what it waits for, in a pod of a mesh or beside a
-// helper.
+// TestWrapped shows what a wrapper stops, when, and what it waits for, in a pod of a mesh or
+// beside a helper.
 func TestWrapped(t *testing.T) {
 	const (
 		admin   = "ENVOY_ADMIN_API=http://127.0.0.1:15000"
@@ -32,8 +32,8 @@ func TestWrapped(t *testing.T) {
 		name    string
 		profile Profile
 		command string
-		env     []string // NAME=VALUE; NAME alone is one from elsewhere
-		pod     string   // more of the pod spec
+		env     []string // NAME=VALUE; NAME alone has a value from elsewhere
+		pod     string   // additional fields of the pod spec
 		beside  string
 		mounts  string
 		off     bool // the pod opts out of the mesh
@@ -137,7 +137,7 @@ func TestWrapped(t *testing.T) {
 				`, spec: {restartPolicy: Never, `+c.pod+` containers: [`+containers+`]}}}}`))
 			var ids []string
 			for _, f := range found {
-				if !slices.Contains([]string{"JM603", "JM501"}, f.Rule.ID) { // of other things
+				if !slices.Contains([]string{"JM603", "JM501"}, f.Rule.ID) { // these rules are about other things
 					ids = append(ids, f.Rule.ID)
 				}
 			}

@@ -6,8 +6,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// Releases of Kubernetes that matter here, from its feature gates (pkg/features of
-// Kubernetes 1.37.2).
+// These are the releases of Kubernetes that matter for native sidecars, as its feature gates
+// have them (pkg/features of Kubernetes 1.37.2).
 var (
 	// Newest is the newest release that is supported.
 	Newest = mesh.Version{Major: 1, Minor: 37}
@@ -65,9 +65,9 @@ func (f Feature) On(kubelet mesh.Version, declared []string) bool {
 // releases older, and not two (https://kubernetes.io/releases/version-skew-policy/#kubelet).
 var wideSkew = mesh.Version{Major: 1, Minor: 28}
 
-// OldestKubelet returns the oldest kubelet that the cluster may have. said tells whether
-// somebody has said so; without that it is the oldest that the version skew policy allows
-// beside the API server, and the newest release where nothing is known of that either.
+// OldestKubelet returns the oldest kubelet that the cluster may have. It is MinKubelet where
+// that is known; then said is true. Otherwise it is the oldest kubelet that the version skew
+// policy allows beside the API server, and the newest release where no version is known at all.
 func (in Installation) OldestKubelet() (oldest mesh.Version, said bool) {
 	switch server := in.Kubernetes; {
 	case in.MinKubelet.Known():
@@ -81,8 +81,8 @@ func (in Installation) OldestKubelet() (oldest mesh.Version, said bool) {
 	}
 }
 
-// Oldest returns the oldest of the versions of Kubernetes that somebody has said: that of
-// the API server, or that of a kubelet. It is not known where nobody has.
+// Oldest returns the older of the API server's and the oldest kubelet's version. Where the user
+// has given neither, the version is the zero value.
 func (in Installation) Oldest() mesh.Version {
 	server, kubelet := in.Kubernetes, in.MinKubelet
 	if !server.Known() || kubelet.Before(server.Major, server.Minor) {

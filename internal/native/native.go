@@ -1,9 +1,8 @@
-// Package native decides whether a mesh puts a proxy into a pod, and whether that
-// proxy is a native sidecar: an init container with restartPolicy Always, which the
-// kubelet stops when the pod's work is done (KEP-753, on by default since
-// Kubernetes 1.29). What the meshes' injectors read, and in which order, is in the rows
-// of internal/mesh; here are the decisions over them. Istio's injector has an order of
-// its own.
+// Package native decides whether a mesh puts a proxy into a pod, and whether that proxy is a
+// native sidecar: an init container with restartPolicy Always, which the kubelet stops when the
+// pod's work is done (KEP-753, on by default since Kubernetes 1.29). The rows of internal/mesh
+// say which labels and annotations the injector of each mesh reads, and in which order; the
+// decisions over them are here. Istio's injector follows an order of its own.
 package native
 
 import (
@@ -16,20 +15,21 @@ import (
 // Setting is what the installation of a mesh says about native sidecars.
 type Setting string
 
-// The settings. Auto leaves it to the mesh: its version, and for Istio the nodes.
+// These are all settings. With Auto the mesh decides: by its version, and for Istio by the
+// nodes.
 const (
 	Auto  Setting = "auto"
 	True  Setting = "true"
 	False Setting = "false"
 )
 
-// Settings are the words of Setting.
+// Settings returns the words of Setting that a flag takes.
 func Settings() []string { return []string{string(Auto), string(True), string(False)} }
 
-// Installation is the mesh as it is installed in a cluster. What is not known of it is
-// taken for the newest that is supported.
+// Installation is the mesh as it is installed in a cluster. A version that is not known is
+// presumed to be the newest supported one.
 type Installation struct {
-	// Platform is who manages it; the zero value is nobody but the user.
+	// Platform is the provider that manages the mesh; the zero value means that the user does.
 	Platform mesh.Platform
 	Version  mesh.Version
 	// Native is the installation's setting; empty is Auto.
@@ -39,31 +39,31 @@ type Installation struct {
 	Kubernetes, MinKubelet mesh.Version
 }
 
-// Pod is what an injector reads: the metadata of the pod template and of its
-// namespace.
+// Pod is what an injector reads of a pod: the metadata of the pod template and of its
+// namespace, and hostNetwork.
 type Pod struct {
-	// Namespace is its name.
+	// Namespace is the name of the namespace.
 	Namespace                             string
 	Labels, Annotations                   map[string]string
 	NamespaceLabels, NamespaceAnnotations map[string]string
-	// HostNetwork is the field of the pod spec.
+	// HostNetwork is hostNetwork of the pod spec.
 	HostNetwork bool
-	// Default tells whether the pods of the namespace get a proxy unless
-	// something says otherwise.
+	// Default says that the pods of the namespace get a proxy where no label or annotation
+	// decides.
 	Default bool
 }
 
-// Decision is a verdict with the thing that decided.
+// Decision is a verdict together with what decided it.
 type Decision struct {
 	Yes bool
-	// By names what decided, for a person: a field, a setting or a version.
+	// By names what decided, for a reader: a field, a setting or a version.
 	By string
-	// Open is set where the verdict rests on something that is not known, and
-	// says what to find out.
+	// Open is not empty where the verdict depends on something that is not known, and says what
+	// that is and which flag sets it.
 	Open string
 }
 
-// Meshes are the names of the service meshes, in the order of the table.
+// Meshes returns the names of the service meshes, in the order of the table.
 func Meshes() []string {
 	var names []string
 	for _, m := range mesh.All() {
@@ -74,8 +74,8 @@ func Meshes() []string {
 	return names
 }
 
-// Injected decides whether a mesh puts a proxy into the pod. A name that is in no row,
-// or in the row of a proxy that nobody injects, is a no.
+// Injected decides whether a mesh puts a proxy into the pod. The answer is no for a name
+// without a row, and for a proxy that no injector adds.
 func Injected(name string, p Pod) Decision {
 	m, _ := mesh.ByName(name)
 	switch {
@@ -91,8 +91,8 @@ func Injected(name string, p Pod) Decision {
 	return injected(&m.Inject, p)
 }
 
-// at returns the labels or annotations of a level, and what stands before the name of
-// one of them in a sentence.
+// at returns the labels or annotations of a level, and the words that name the level in a
+// sentence.
 func (p Pod) at(level mesh.Level) (words map[string]string, where string) {
 	switch level {
 	case mesh.PodLabel:
@@ -105,8 +105,7 @@ func (p Pod) at(level mesh.Level) (words map[string]string, where string) {
 	return p.NamespaceAnnotations, "the namespace's annotation "
 }
 
-// injected reads the word of a mesh where its injector does: the first level that has
-// it decides.
+// injected decides as the injector of a mesh does: by the first level that has the mesh's key.
 func injected(in *mesh.Injection, p Pod) Decision {
 	for _, level := range in.Levels {
 		words, where := p.at(level)
@@ -123,9 +122,9 @@ func injected(in *mesh.Injection, p Pod) Decision {
 	return fallback(p)
 }
 
-// Istio: ambient first, then pod label over pod annotation over namespace label.
-// The webhook is not even asked where neither the namespace nor the label "true"
-// selects the pod.
+// istioInjected decides in the order of Istio's injector: ambient mode first, then the pod's
+// label, then the pod's annotation, then the namespace's label. The API server does not call
+// Istio's webhook at all for a pod that neither the namespace nor the label "true" selects.
 func istioInjected(in *mesh.Injection, p Pod) Decision {
 	mode, from := p.Labels[mesh.IstioDataplane], "the pod's label "
 	if mode == "" {
@@ -144,8 +143,9 @@ func istioInjected(in *mesh.Injection, p Pod) Decision {
 	}
 	selected := namespace.Yes || !known && p.Labels[mesh.IstioRevision] != ""
 	if value, ok := p.Annotations[in.Key]; ok && value != "" {
-		// Without a namespace or label that selects it, the annotation "true" is
-		// never seen; in a manifest by itself it is all there is to go by.
+		// The webhook never sees the annotation "true" of a pod that no namespace or label
+		// selects. Where nothing is known of the namespace, the annotation is all there is to
+		// decide by.
 		by := "the pod's annotation " + in.Key + ": " + value
 		return Decision{Yes: istioYes(value) && (selected || !known), By: by}
 	}
@@ -155,7 +155,8 @@ func istioInjected(in *mesh.Injection, p Pod) Decision {
 	return namespace
 }
 
-// istioNamespace reads the labels of the namespace; "istio-injection" wins.
+// istioNamespace decides by the labels of the namespace; "istio-injection" wins over a
+// revision.
 func istioNamespace(p Pod) (d Decision, known bool) {
 	if value, ok := p.NamespaceLabels[mesh.IstioNamespace]; ok {
 		return Decision{Yes: value == "enabled", By: "the namespace's label " + mesh.IstioNamespace + ": " + value}, true
@@ -166,7 +167,7 @@ func istioNamespace(p Pod) (d Decision, known bool) {
 	return Decision{}, false
 }
 
-// istioYes are the words that Istio's webhook takes for yes; any other is no.
+// istioYes says whether Istio's webhook reads a value as yes; it reads any other value as no.
 func istioYes(value string) bool {
 	return slices.Contains([]string{"y", "yes", "true", "on"}, strings.ToLower(value))
 }
@@ -178,8 +179,8 @@ func fallback(p Pod) Decision {
 	return Decision{By: "nothing asks for a proxy"}
 }
 
-// Native decides whether the proxy that the mesh puts into the pod is a native sidecar:
-// whether it is wanted, and Kubernetes has them.
+// Native decides whether the proxy that the mesh puts into the pod is a native sidecar. It is
+// one where the mesh wants that and the kubelets know native sidecars.
 func Native(name string, in Installation, p Pod) Decision {
 	d := Wanted(name, in, p)
 	if oldest := in.Oldest(); d.Yes && oldest.Before(Sidecars.Major, Sidecars.Minor) {
@@ -188,15 +189,15 @@ func Native(name string, in Installation, p Pod) Decision {
 	return d
 }
 
-// Wanted decides whether the mesh makes its proxy a native sidecar, whether or not
-// Kubernetes has them: by the words of the pod and of its namespace, then by the setting of
-// the installation, then by the mesh's default. Of the words a release reads those it
-// knows; a value that it does not understand counts as absent.
+// Wanted decides whether the mesh makes its proxy a native sidecar, whatever Kubernetes can do.
+// The pod's own annotations come first, then those of its namespace, then the installation's
+// setting, then the mesh's default. A release reads only the annotations that it knows, and
+// ignores a value that it does not understand.
 func Wanted(name string, in Installation, p Pod) Decision {
 	m, _ := mesh.ByName(name)
 	n := &m.Native
 	if len(n.Words) == 0 && !n.Default.Known() {
-		return Decision{By: "no injector makes it one"}
+		return Decision{By: "no injector makes it a native sidecar"}
 	}
 	version := VersionOf(&m, in)
 	levels := []mesh.Level{mesh.PodAnnotation}
@@ -228,8 +229,8 @@ func Wanted(name string, in Installation, p Pod) Decision {
 	return d
 }
 
-// VersionOf is the release of a mesh that decisions go by: the one that is known, or that
-// its platform installs, or else the newest that is supported.
+// VersionOf returns the release of a mesh by which decisions are made: the known one, or the
+// one that its platform installs, or else the newest supported one.
 func VersionOf(m *mesh.Mesh, in Installation) mesh.Version {
 	switch {
 	case in.Version.Known():
@@ -240,8 +241,8 @@ func VersionOf(m *mesh.Mesh, in Installation) mesh.Version {
 	return m.Newest()
 }
 
-// byDefault decides where nothing is said: by the version of the mesh and, where it
-// looks at the nodes, by the oldest kubelet of the cluster.
+// byDefault decides where no annotation and no setting does: by the version of the mesh and, if
+// the mesh looks at the nodes, by the oldest kubelet of the cluster.
 func byDefault(m *mesh.Mesh, version mesh.Version, in Installation) Decision {
 	since, kubelet := m.Native.Default, m.Native.DefaultKubelet
 	byVersion := "the default of " + m.Title + " " + version.String()
@@ -262,7 +263,7 @@ func byDefault(m *mesh.Mesh, version mesh.Version, in Installation) Decision {
 	return d
 }
 
-// byPlatform decides for a mesh that somebody manages for others.
+// byPlatform decides for a mesh that a provider manages.
 func byPlatform(version mesh.Version, in Installation) Decision {
 	since, cluster, least := in.Platform.Default, in.Oldest(), in.Platform.Kubernetes
 	d := Decision{By: "the default of " + in.Platform.Title + " with release " + version.String()}

@@ -9,7 +9,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// inject and native are the words of a mesh in the table.
+// inject returns the injection row of a mesh.
 func inject(name string) string {
 	m, _ := mesh.ByName(name)
 	return m.Inject.Key
@@ -20,8 +20,8 @@ func native(name string) string {
 	return m.Native.Words[0].Name
 }
 
-// The whole table of Istio's decision whether a pod gets a sidecar: label over
-// annotation over namespace; "-" is absent.
+// This is Istio's whole decision table: label over annotation over namespace label; "-" means
+// absent.
 func TestIstioInjected(t *testing.T) {
 	namespaces := map[string]map[string]string{
 		"-": nil, "enabled": {mesh.IstioNamespace: "enabled"}, "disabled": {mesh.IstioNamespace: "disabled"},
@@ -48,7 +48,7 @@ func TestIstioInjected(t *testing.T) {
 			}
 		}
 	}
-	// Unless the namespace opts out, a profile stands in for it.
+	// A profile decides for the namespace, unless the namespace opts out.
 	require.True(t, Injected("istio", Pod{Default: true}).Yes)
 	require.False(t, Injected("istio", Pod{Default: true, NamespaceLabels: namespaces["disabled"]}).Yes)
 	require.False(t, Injected("istio", Pod{Default: true, Annotations: map[string]string{inject("istio"): "false"}}).Yes)
@@ -66,7 +66,7 @@ func set(m map[string]string, name, value string) {
 	}
 }
 
-// Istio: annotation x setting x version x oldest kubelet.
+// The dimensions are annotation, setting, version and oldest kubelet.
 func TestIstioNative(t *testing.T) {
 	minor := func(m int) mesh.Version { return mesh.Version{Major: 1, Minor: m} }
 	for _, annotation := range []string{"", "true", "false", "False", "no", "0"} {
@@ -98,7 +98,7 @@ func TestIstioNative(t *testing.T) {
 	require.Contains(t, Native("istio", Installation{Version: minor(20)}, p).By, "does not read "+native("istio")+" yet: Istio 1.24 and newer do")
 }
 
-// Where only the API server is known, its oldest kubelet decides.
+// Where only the API server's version is known, the oldest kubelet beside it decides.
 func TestOldestKubelet(t *testing.T) {
 	minor := func(m int) mesh.Version { return mesh.Version{Major: 1, Minor: m} }
 	for _, c := range []struct{ server, kubelet, want mesh.Version }{
@@ -120,8 +120,8 @@ func TestOldestKubelet(t *testing.T) {
 	require.True(t, Native("istio", Installation{Version: minor(29), Kubernetes: minor(36)}, Pod{}).Yes)
 }
 
-// Linkerd: the three names of the annotation, on the pod and on the namespace, by
-// version; a name counts from its release on, and a value that is no boolean never.
+// Linkerd has three names for the annotation, read on the pod and on the namespace. A name
+// counts from the release on that introduced it; a value that is not a boolean never counts.
 func TestLinkerdNative(t *testing.T) {
 	since := map[string]int{"": 0, "config.linkerd.io/": 20, "config.beta.linkerd.io/": 19, "config.alpha.linkerd.io/": 15}
 	for prefix, first := range since {
@@ -148,7 +148,7 @@ func TestLinkerdNative(t *testing.T) {
 						case read:
 							want = value == "true"
 						case setting != Auto:
-							want = setting == True && minor != 14 // which has no such setting
+							want = setting == True && minor != 14 // 2.14 has no such setting
 						}
 						require.Equal(t, want, Native("linkerd", in, p).Yes, name)
 					}
@@ -208,7 +208,7 @@ func TestInjected(t *testing.T) {
 	}
 }
 
-// A word that plainly keeps the proxy out does so, whatever else asks for it.
+// An explicit opt-out keeps the proxy out, whatever else asks for it.
 func TestOptOuts(t *testing.T) {
 	for _, m := range mesh.All() {
 		for _, value := range m.Inject.No {
@@ -226,7 +226,7 @@ func TestOptOuts(t *testing.T) {
 	}
 }
 
-// No webhook is asked about the namespaces of Kubernetes itself.
+// The API server calls no webhook for the namespaces of Kubernetes itself.
 func TestSparedNamespaces(t *testing.T) {
 	for mesh, ns := range map[string]string{"linkerd": "kube-system", "istio": "kube-public"} {
 		p := Pod{Namespace: ns, Default: true, Annotations: map[string]string{inject("linkerd"): "enabled"}, Labels: map[string]string{inject("istio"): "true"}}

@@ -1,12 +1,13 @@
-// Package sidecar is the table of helpers: programs that people put beside the work of a
-// pod, such as a database proxy or a log shipper. For each it says how the program is known,
-// under which flags it ends by itself, how it is ended by others and with which exit code,
-// and when it is ready.
+// Package sidecar is the table of helpers: programs that people run beside the work of a pod,
+// such as a database proxy or a log shipper. A row says how the program is recognised, with
+// which flags it ends by itself, how others end it and with which exit code, and when it is
+// ready.
 //
-// A helper that is a proxy of internal/mesh too refers to its row there by name: where such a
-// proxy answers when it is ready, and the request that stops it, are said there alone.
+// A helper that is also a proxy of internal/mesh names its row there. That row alone has the
+// readiness check and the stop request.
 //
-// What could not be found out is left out: an Ending with the code Unknown, or no Ending. Each
+// What could not be found out is left out: the exit code of an Ending is Unknown, or there is
+// no Ending. Each row names the release that it was checked against, and its sources.
 // row names the release that it was checked against, and where.
 package sidecar
 
@@ -18,88 +19,90 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// A Helper is one row.
+// A Helper is one row of the table.
 type Helper struct {
-	// Name is what jobmesh calls it, and Title what its makers do.
+	// Name is the name that jobmesh uses, and Title the one that the makers use.
 	Name, Title string
-	// Images are patterns of its image's repository, from the end: the registry, and the
-	// folders in front, are anybody's. Each part is a pattern of path.Match; a tag behind a
-	// colon has to match too.
+	// Images are patterns for the end of the image's repository, because the registry and the
+	// folders in front differ from user to user. Each path element is a pattern of path.Match;
+	// a tag behind a colon has to match too.
 	Images []string
-	// Programs are the names of its program.
+	// Programs are the names of its executable.
 	Programs []string
-	// Subcommand is the argument that makes a helper of a program that does other things
-	// too. Empty where there is none.
+	// Subcommand is the argument with which a program of many purposes runs as this helper. It
+	// is empty where the program has no other purpose.
 	Subcommand string
-	// Mesh names the row of internal/mesh that has the readiness check and the stop request
-	// of this program. It is empty where no row has them.
-	// OnlyProcess is set where that row has only the name of the process: the program itself
-	// answers neither the check nor the request.
+	// Mesh names the row of internal/mesh that has the readiness check and the stop request of
+	// this program. It is empty where there is no such row. OnlyProcess says that only the
+	// process name of that row holds: the program itself answers neither the check nor the
+	// request.
 	Mesh        string
 	OnlyProcess bool
-	// Once are arguments with which it does its work once, or checks something, and ends:
-	// words, one or several in a row; OnceForAll go for all helpers. OnceVariables are the
-	// variables that say the same.
+	// Once are arguments with which the program does one thing, such as a check, and ends. An
+	// element may be several words in sequence. OnceForAll has the ones that hold for all
+	// helpers. OnceVariables are the environment variables with the same effect.
 	Once, OnceVariables []string
-	// Ends are the ways to end it, the best one first. None where none is known to work.
+	// Ends are the known ways to end the program, the best one first.
 	Ends []Ending
-	// Takes are flags that say how long it may take to end when it is asked to, in seconds or
-	// as a duration.
+	// Takes are the flags that set how long a requested end may take, in seconds or as a
+	// duration.
 	Takes []string
-	// EndedBy says who ends it without being asked to. Empty where that is nobody.
+	// EndedBy names who ends the program without a request. It is empty where nobody does.
 	EndedBy string
-	// Ready is the URL that answers a GET with 200 when it is ready. Empty where the row in
-	// internal/mesh says it, or where nothing is known. ReadyNeeds is what has to be set
-	// for that.
+	// Ready is the URL that answers a GET with 200 when the program is ready. It is empty where
+	// the row in internal/mesh has it, or where it is not known. ReadyNeeds is what has to be
+	// set before Ready answers.
 	Ready, ReadyNeeds string
-	// Probe is how the kubelet, which does not ask from the loopback, can ask at the first of
-	// ReadyURLs; nil where nobody has looked, or where it cannot.
+	// Probe says how the kubelet, which does not connect over the loopback, can ask the first
+	// of ReadyURLs. It is nil where it cannot, or where nobody has checked.
 	Probe *Probe
-	// Flags are its flags that matter beside a Job. VariablePrefix opens the names of the
-	// variables that say the same: Variable. Empty where there are none.
+	// Flags are the flags of the program that matter beside a Job. VariablePrefix is the prefix
+	// of the environment variables that do the same as flags (see Variable). It is empty where
+	// there are no such variables.
 	Flags          []Flag
 	VariablePrefix string
-	// Note is what else one has to know.
+	// Note is anything else that a user has to know.
 	Note string
-	// Checked is the release that the row was last compared with, and Sources where.
-	// Checked is empty where no more is known than its name.
+	// Checked is the release that the row was last compared with; it is empty where only the
+	// name is known. Sources says where.
 	Checked string
 	Sources []string
 }
 
-// Unknown is the code of an Ending after which nobody has looked.
+// Unknown is the Code of an Ending whose exit code nobody has checked.
 const Unknown = -1
 
 // An Ending is a way to end a helper.
 type Ending struct {
-	// Signal is sent to the program, as in SIGTERM. Request is "METHOD URL". Where both are
-	// empty, it is the stop request of the row in internal/mesh.
+	// Signal is sent to the program, such as SIGTERM. Request is "METHOD URL". Where both are
+	// empty, the request is the stop request of the row in internal/mesh.
 	Signal, Request string
-	// Code is the exit code that the program then has, or Unknown.
+	// Code is the exit code that the program then ends with, or Unknown.
 	Code int
-	// Needs is what has to be set for that. Empty where nothing has.
+	// Needs is what has to be set for this ending to work. It is empty where nothing has to be.
 	Needs string
 }
 
-// Method is that of the request, "" where there is none.
+// Method returns the method of the request, and "" where there is no request.
 func (e Ending) Method() string {
 	method, _, _ := strings.Cut(e.Request, " ")
 	return method
 }
 
-// At is the port and the path of the request.
+// At returns the port and the path of the request.
 func (e Ending) At() (port, path string) {
 	_, rest, _ := strings.Cut(e.Request, "://")
 	host, path, _ := strings.Cut(rest, "/")
 	return host[strings.LastIndex(host, ":")+1:], "/" + path
 }
 
-// A Probe is what has to be true for the readiness of a helper to be asked by the kubelet.
+// A Probe is what a pod needs so that the kubelet can check the readiness of a helper.
 type Probe struct {
-	// Needs are the flags that make it answer there, with their values.
+	// Needs are the flags, with their values, that make the program listen where the kubelet
+	// can reach it.
 	Needs []string
-	// Moved are flags, and the variables with the prefix of the row, with which it answers
-	// elsewhere.
+	// Moved are the flags that move the endpoint elsewhere. The variables with the row's prefix
+	// count too.
 	Moved []string
 }
 
@@ -118,17 +121,17 @@ func Names() []string {
 	return names
 }
 
-// Find returns the helper that a container runs, nil for any other program. programs are the
-// names of the programs that its command starts, as far as the manifest has them; argv are
-// all words of command and args.
+// Find returns the helper that a container runs, and nil for any other program. The parameter
+// programs has the names of the programs that its command starts, as far as the manifest says;
+// argv has all words of command and args.
 //
-// The programs decide where they are known. An image is only asked where they are not: where
-// there is no command, or it is a script in a file of the image.
+// Where the programs are known, they decide. The image decides only where they are not: where
+// there is no command, or where the command is a script in a file of the image.
 func Find(image string, programs, argv []string) *Helper {
 	return FindIn(table, image, programs, argv)
 }
 
-// FindIn is Find for other rows than those of the table.
+// FindIn is Find over other rows than those of the table.
 func FindIn(rows []Helper, image string, programs, argv []string) *Helper {
 	hidden := !slices.ContainsFunc(programs, func(p string) bool { return !strings.HasSuffix(p, ".sh") })
 	for i := range rows {
@@ -144,12 +147,12 @@ func FindIn(rows []Helper, image string, programs, argv []string) *Helper {
 	return nil
 }
 
-// OnceForAll are arguments with which every helper says something and ends.
+// OnceForAll returns the arguments with which every helper prints something and ends.
 func OnceForAll() []string { return []string{"--version", "--help"} }
 
 // EndsItself tells whether the program, with these words of command and args and these
-// variables, ends when it has done something once. A script may start it several times:
-// each of these has to end.
+// environment variables, does one thing and ends. A script may start the program several times;
+// then each of these runs has to end.
 func (h *Helper) EndsItself(argv []string, env map[string]string) bool {
 	if slices.ContainsFunc(h.OnceVariables, func(name string) bool {
 		yes, _ := mesh.Truthy.Bool(env[name])
@@ -162,8 +165,8 @@ func (h *Helper) EndsItself(argv []string, env map[string]string) bool {
 	})
 }
 
-// arguments returns what the program is given each time that it is started: all words, where
-// the image starts it.
+// arguments returns the arguments of each run of the program. Where the image starts it, that
+// is one run with all words.
 func (h *Helper) arguments(argv []string) []string {
 	line := strings.Join(argv, " ")
 	var all []string
@@ -179,8 +182,8 @@ func (h *Helper) arguments(argv []string) []string {
 	return all
 }
 
-// CodeAfter is the exit code that the program has after a signal, of which set tells whether
-// what it needs is set. It is not known for all programs.
+// CodeAfter returns the program's exit code after a signal. The function set tells whether what
+// an ending needs is set. The bool is false where the code is not known.
 func (h *Helper) CodeAfter(signal string, set func(needs string) bool) (code int, known bool) {
 	for _, e := range h.Ends {
 		if e.Signal == signal && (e.Needs == "" || set(e.Needs)) {
@@ -190,8 +193,8 @@ func (h *Helper) CodeAfter(signal string, set func(needs string) bool) (code int
 	return Unknown, false
 }
 
-// WithZero is what has to be set for the exit code 0 after a signal, "" where nothing is
-// known to help.
+// WithZero returns what has to be set so that a signal ends the program with exit code 0, and
+// "" where nothing is known to do that.
 func (h *Helper) WithZero(signal string) string {
 	for _, e := range h.Ends {
 		if e.Signal == signal && e.Code == 0 {
@@ -201,7 +204,8 @@ func (h *Helper) WithZero(signal string) string {
 	return ""
 }
 
-// Variable is the variable that says the same as a flag; "" where flags have none.
+// Variable returns the environment variable that does the same as a flag, and "" where the
+// program has none.
 func (h *Helper) Variable(flag string) string {
 	if h.VariablePrefix == "" {
 		return ""
@@ -209,8 +213,8 @@ func (h *Helper) Variable(flag string) string {
 	return h.VariablePrefix + strings.ToUpper(strings.ReplaceAll(strings.TrimLeft(flag, "-"), "-", "_"))
 }
 
-// ReadyURLs returns the URLs of which one answers a GET with 200 when the helper is ready,
-// none where nothing is known.
+// ReadyURLs returns the URLs of which one answers a GET with 200 when the helper is ready, and
+// nil where none is known.
 func (h *Helper) ReadyURLs() []string {
 	if h.Ready != "" || h.OnlyProcess {
 		return slices.DeleteFunc([]string{h.Ready}, func(url string) bool { return url == "" })
@@ -219,7 +223,7 @@ func (h *Helper) ReadyURLs() []string {
 	return m.Ready
 }
 
-// StopRequest returns the request of an ending, "" for one by a signal.
+// StopRequest returns the request of an ending, and "" for an ending by a signal.
 func (h *Helper) StopRequest(e Ending) string {
 	if e.Request != "" || e.Signal != "" {
 		return e.Request
@@ -228,8 +232,8 @@ func (h *Helper) StopRequest(e Ending) string {
 	return m.Stop
 }
 
-// has tells whether words stand in a row among others. --flag=value is taken for --flag
-// value, --flag=true for --flag, and --flag=false for nothing.
+// has tells whether words stand next to each other in a line. It takes --flag=value for --flag
+// value, --flag=true for --flag, and ignores --flag=false.
 func has(line, words string) bool {
 	line = strings.Join(strings.Fields(line), " ") + " "
 	return strings.Contains(" "+strings.NewReplacer("=true ", " ", "=false ", "=false ", "=", " ").Replace(line), " "+words+" ")

@@ -80,7 +80,7 @@ func TestStopRequest(t *testing.T) {
 	require.Equal(t, "PUT http://127.0.0.1:9091/-/quit", h.StopRequest(h.Ends[0]))
 }
 
-// Every row says something, and nothing that cannot be.
+// Every row has what a row needs, and nothing that contradicts itself.
 func TestTable(t *testing.T) {
 	names := map[string]bool{}
 	for _, h := range All() {

@@ -6,17 +6,19 @@ import (
 	"strings"
 )
 
-// A Supervisor ends a container beside the work when the work has ended: a program that
-// starts the container's command, or a controller.
+// A Supervisor ends a container when the work beside it has ended: a program that starts the
+// container's command, or a controller.
 type Supervisor struct {
 	Name string
-	// Program is the one that starts the command. Empty for a controller.
+	// Program is the program that starts the command. It is empty for a controller.
 	Program string
-	// Variables ask for it: one of them is set, and not to false. None where none is needed.
+	// Variables are environment variables that switch it on: one has to be set, and not to
+	// false. Nil where none is needed.
 	Variables []string
-	// Container is the only container that it ends, by its name. Empty for any.
+	// Container is the name of the only container that it ends. It is empty where it ends any
+	// container.
 	Container string
-	// Signal is what the program gets. Empty where its exit code does not count afterwards.
+	// Signal is sent to the program. It is empty where the exit code does not count afterwards.
 	Signal  string
 	Sources []string
 }
@@ -37,7 +39,7 @@ var supervisors = []Supervisor{
 	},
 }
 
-// Supervised returns who ends a container from outside, nil where that is nobody.
+// Supervised returns who ends a container from outside, and nil where nobody does.
 func Supervised(name string, argv []string, env map[string]string) *Supervisor {
 	for i := range supervisors {
 		s := &supervisors[i]

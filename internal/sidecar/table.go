@@ -1,10 +1,10 @@
 package sidecar
 
-// Where measured stands for a source, the program was run here, told to end, and its exit
-// code read.
+// Where a row has measured among its sources, the program was run for jobmesh and told to end,
+// and its exit code was read.
 const measured = "measured"
 
-// table has the rows. Where a program or an image could be of two, the first one wins.
+// table has all rows. Where a program or an image matches two rows, the first one wins.
 var table = []Helper{
 	{
 		Name: "cloud-sql-proxy", Title: "Cloud SQL Auth Proxy",
@@ -40,7 +40,7 @@ var table = []Helper{
 		Name: "alloydb-auth-proxy", Title: "AlloyDB Auth Proxy",
 		Checked: "1.17.1", Sources: []string{measured},
 		Images: []string{"alloydb-auth-proxy"}, Programs: []string{"alloydb-auth-proxy"},
-		// The ports and paths are the same.
+		// The ports and paths are those of cloud-sql-proxy.
 		Mesh: "cloud-sql-proxy", ReadyNeeds: "--health-check", VariablePrefix: "ALLOYDB_PROXY_",
 		Probe: &Probe{Needs: []string{"--health-check", "--http-address=0.0.0.0"}, Moved: []string{"--http-address", "--http-port", "--config-file"}},
 		Takes: []string{"--max-sigterm-delay", "--min-sigterm-delay"},

@@ -257,7 +257,7 @@ func (s *survey) templates() {
 		case hangs && by != nil:
 			s.add(lint.Observe("JM511", o, "", fmt.Sprintf("%s %s has made this Job, and makes it again", by.Kind, by.Name), "change "+by.Kind+" "+by.Name))
 		case hangs:
-			s.add(lint.Observe("JM512", o, "", "the Job is there already, and its pod template cannot be changed", ""))
+			s.add(lint.Observe("JM512", o, "", "the Job already exists, and its pod template cannot be changed", ""))
 		}
 	}
 }
