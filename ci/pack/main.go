@@ -162,7 +162,7 @@ func checkImage(name, version, digest, wanted, noted string) error {
 	case name != "jobmesh-wrap":
 		return fmt.Errorf("dist/ has the image %s, not jobmesh-wrap\nhint: make build", name)
 	case version != wanted:
-		return fmt.Errorf("dist/ is of version %s, VERSION says %s\nhint: make build", version, wanted)
+		return fmt.Errorf("dist/ has version %s, VERSION says %s\nhint: make build", version, wanted)
 	case noted != "" && digest != noted:
 		return fmt.Errorf("image in dist/ is %s, image.digest says %s\nhint: what the image is made of has changed since ci/release raised the version; go back to that commit, or raise the version again", digest, noted)
 	}

@@ -26,7 +26,7 @@ func TestCheckImage(t *testing.T) {
 		"a version that is not raised yet": {"jobmesh-wrap", "1.2.3", "", ""},
 		"the image of the release":         {"jobmesh-wrap", "1.2.3", "sha256:a", ""},
 		"another image":                    {"jobmesh-wrap", "1.2.3", "sha256:b", "image in dist/ is sha256:a, image.digest says sha256:b"},
-		"another version":                  {"jobmesh-wrap", "1.2.2", "", "dist/ is of version 1.2.2, VERSION says 1.2.3"},
+		"another version":                  {"jobmesh-wrap", "1.2.2", "", "dist/ has version 1.2.2, VERSION says 1.2.3"},
 		"not the wrapper":                  {"jobmesh-cli", "1.2.3", "", "dist/ has the image jobmesh-cli, not jobmesh-wrap"},
 	} {
 		err := checkImage(c.image, c.version, "sha256:a", "1.2.3", c.noted)

@@ -1,5 +1,5 @@
-// Package address reads IP addresses, HOST:PORT and http URLs. It makes no system
-// calls, so that what reads command lines builds everywhere.
+// Package address reads IP addresses, HOST:PORT and http URLs. It makes no system calls, so
+// packages that parse command lines build on every platform.
 package address
 
 import (
@@ -9,11 +9,11 @@ import (
 
 // An IP is an IPv4 or IPv6 address.
 type IP struct {
-	bytes [16]byte // IPv4 in the first four
+	bytes [16]byte // an IPv4 address uses the first four bytes
 	six   bool
 }
 
-// The loopback addresses.
+// These are the loopback addresses.
 var (
 	Loopback4 = IPv4([4]byte{127, 0, 0, 1})
 	Loopback6 = IPv6([16]byte{15: 1})
@@ -28,11 +28,11 @@ func IPv6(b [16]byte) IP { return IP{bytes: b, six: true} }
 // Four returns the bytes of an IPv4 address; ok is false for IPv6.
 func (ip IP) Four() (b [4]byte, ok bool) { return [4]byte(ip.bytes[:4]), !ip.six }
 
-// Sixteen returns the bytes of an IPv6 address; they mean nothing for IPv4.
+// Sixteen returns the bytes of an IPv6 address. For an IPv4 address the result has no meaning.
 func (ip IP) Sixteen() [16]byte { return ip.bytes }
 
-// ParseIP reads an address in its usual forms, without a zone. net/netip reads
-// the same and costs 80 kB in the wrapper; a fuzz test holds the two together.
+// ParseIP reads an address in its usual forms, without a zone. net/netip reads the same forms
+// and adds 80 kB to the wrapper; a fuzz test compares the two.
 func ParseIP(text string) (IP, bool) {
 	if strings.Contains(text, ":") {
 		b, ok := parseSix(text)
@@ -54,8 +54,7 @@ func parseFour(text string) (ip [4]byte, ok bool) {
 	return ip, true
 }
 
-// parseSix reads groups in front of "::" from the left and those behind it from
-// the right.
+// parseSix reads the groups in front of "::" from the left, and those behind it from the right.
 func parseSix(text string) (ip [16]byte, ok bool) {
 	front, back, elided := strings.Cut(text, "::")
 	left, ok := groups(front, !elided)
@@ -71,7 +70,7 @@ func parseSix(text string) (ip [16]byte, ok bool) {
 	return ip, true
 }
 
-// groups reads groups of up to four hexadecimal digits, the last one perhaps an
+// groups reads groups of up to four hexadecimal digits. With last, the last group may be an
 // IPv4 address.
 func groups(text string, last bool) (ip []byte, ok bool) {
 	if text == "" {

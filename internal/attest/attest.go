@@ -1,6 +1,5 @@
-// Package attest makes the documents that go with a release: bills of materials
-// and provenance, of the image index and of each platform. Nothing here changes
-// the image.
+// Package attest makes the documents that go with a release: bills of materials and provenance,
+// for the image index and for each platform. It does not change the image.
 package attest
 
 import (
@@ -20,21 +19,21 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sbom"
 )
 
-// Facts are what is known of a build beside the image that it made.
+// Facts are what is known about a build beside the image itself.
 type Facts struct {
 	// Toolchain is the release of Go, as in go1.26.8.
 	Toolchain string
-	// Environment is what the compiler was run with, GOFLAGS and the like.
+	// Environment is the environment of the compiler, such as GOFLAGS.
 	Environment []string
 	Revision    provenance.Revision
-	// Modules are those that the bytes of a layer depend on.
+	// Modules are the modules on which the bytes of a layer depend.
 	Modules []provenance.Material
 }
 
-// compressor is the module whose release decides on the bytes of a layer.
+// compressor is the module whose release decides the bytes of a layer.
 const compressor = "github.com/klauspost/compress"
 
-// Modules reads from go.mod and go.sum which release of the compressor is used.
+// Modules reads the release of the compressor from go.mod and go.sum.
 func Modules(sources string) ([]provenance.Material, error) {
 	text, err := os.ReadFile(filepath.Join(sources, "go.mod"))
 	if err != nil {
@@ -91,7 +90,7 @@ func Image(x *image.Index, facts Facts) ([]image.Attachment, error) {
 	if err != nil {
 		return nil, err
 	}
-	// One statement is about all of them; each has it at hand.
+	// One statement is about all of them, and is attached to each.
 	for _, p := range parts {
 		a, err := image.Attach(p.descriptor, provenance.MediaType, statement, withPredicate(Annotations(p.name, x.Recipe.Created)))
 		if err != nil {
@@ -102,8 +101,8 @@ func Image(x *image.Index, facts Facts) ([]image.Attachment, error) {
 	return all, nil
 }
 
-// Annotations are those of every attachment: what it is about, and the date of
-// that, not of the clock.
+// Annotations returns the annotations of every attachment: the name of its subject, and the
+// date of the subject, which does not depend on the clock.
 func Annotations(name string, created time.Time) map[string]string {
 	return map[string]string{
 		ocispec.AnnotationCreated: provenance.Date(created),

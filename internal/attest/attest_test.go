@@ -27,7 +27,7 @@ func assembled(t *testing.T) *image.Index {
 	return x
 }
 
-// Case 59: the statement is about the index and every platform, covers the bills
+// The statement is about the index and every platform, covers the bills
 // by their digest, and names what the bytes depend on.
 func TestImage(t *testing.T) {
 	modules, err := Modules("../..")
@@ -70,7 +70,7 @@ func TestImage(t *testing.T) {
 			assert.NotContains(t, text, me.HomeDir)
 		}
 	}
-	// Case 4: the commit is in the provenance, and nowhere in the image.
+	// The commit is in the provenance, and nowhere in the image.
 	again, err := Image(x, Facts{Toolchain: runtime.Version(), Environment: []string{"CGO_ENABLED=0"}, Modules: modules})
 	require.NoError(t, err)
 	for i, a := range again {

@@ -16,8 +16,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sbom"
 )
 
-// Cases 58 and 59: what is not ours in an image is in the bills, with its own
-// version, licence and address, and in the provenance as a material, with its hash.
+// Third-party files in an image are in the bills of materials, with their own version, licence
+// and address, and in the provenance as a material, with their hash.
 func TestFilesOfOthers(t *testing.T) {
 	platforms, err := image.SelectPlatforms([]string{"linux/amd64"})
 	require.NoError(t, err)

@@ -9,23 +9,25 @@ import (
 	"github.com/jobmesh/jobmesh/internal/provenance"
 )
 
-// A Chart is a chart as a registry keeps it.
+// A Chart is a chart in a registry.
 type Chart struct {
 	Name, Version string
-	// Manifest is what the registry tags; Archive the digest of what Helm unpacks.
+	// Manifest is the manifest that has the tag. Archive is the digest of the archive that Helm
+	// unpacks.
 	Manifest v1.Descriptor
 	Archive  v1.Hash
-	// Image is the repository that it names, Digest what it is pinned to.
+	// Image is the repository that the chart names, and Digest is the digest to which it is
+	// pinned.
 	Image, Digest string
 	Created       time.Time
-	// Sources are those of the image, as its provenance has them.
+	// Sources are the sources of the image, as its provenance lists them.
 	Sources []provenance.Material
 	// Builder is the version of jobmesh that made the image.
 	Builder string
 }
 
-// Provenance returns how the chart was made: it is pinned where it is published,
-// so its digest is another in each registry.
+// Provenance says how the chart was made. A chart is pinned at the place where it is published,
+// so it has another digest in each registry.
 func (c Chart) Provenance() (image.Attachment, error) {
 	statement, err := provenance.Write(provenance.Build{
 		Type:     provenance.ChartBuild,
@@ -42,8 +44,8 @@ func (c Chart) Provenance() (image.Attachment, error) {
 	return image.Attach(c.Manifest, provenance.MediaType, statement, withPredicate(Annotations(c.Name, c.Created)))
 }
 
-// Sources returns what provenance says that the image was made of, and by which
-// version of jobmesh.
+// Sources returns the sources of the image that its provenance lists, and the version of
+// jobmesh that built it.
 func Sources(attachments []image.Attachment) (sources []provenance.Material, builder string) {
 	for _, a := range attachments {
 		if a.Type != provenance.MediaType {
@@ -51,7 +53,7 @@ func Sources(attachments []image.Attachment) (sources []provenance.Material, bui
 		}
 		s, err := provenance.Read(a.Content.Bytes)
 		if err != nil {
-			continue // verify says so
+			continue // verify reports it
 		}
 		for _, d := range s.Dependencies {
 			if d.Name == "sources" {

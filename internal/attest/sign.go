@@ -9,9 +9,9 @@ import (
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
-// Sign returns the signatures of manifests: for each a bundle that says it is
-// signed, and for each provenance among the attachments a bundle of that, which
-// covers the bills of materials too, by their digest.
+// Sign returns the signatures of manifests: for each manifest a bundle that says that it is
+// signed, and for each provenance among the attachments a bundle with that provenance. It
+// covers the bills of materials too, because the provenance has their digests.
 func Sign(key *signature.Key, subjects []v1.Descriptor, attachments []image.Attachment) ([]image.Attachment, error) {
 	var all []image.Attachment
 	add := func(subject v1.Descriptor, predicateType string, statement []byte, from map[string]string) error {
@@ -20,7 +20,7 @@ func Sign(key *signature.Key, subjects []v1.Descriptor, attachments []image.Atta
 			return err
 		}
 		annotations := signature.Annotations(predicateType)
-		// The date of the image, as cosign has that of the clock there.
+		// The date is that of the image; cosign writes the current time there.
 		if created := from[ocispec.AnnotationCreated]; created != "" {
 			annotations[ocispec.AnnotationCreated] = created
 		}
@@ -56,7 +56,7 @@ func provenanceOf(subject v1.Descriptor, attachments []image.Attachment) image.A
 	return image.Attachment{}
 }
 
-// Missing returns the attachments that are not among those there.
+// Missing returns the wanted attachments that are not there.
 func Missing(wanted, there []image.Attachment) []image.Attachment {
 	known := map[v1.Hash]bool{}
 	for _, a := range there {

@@ -11,8 +11,9 @@ import (
 	"github.com/jobmesh/jobmesh/internal/release"
 )
 
-// Rebuild builds the image of a release again: for its platforms, of its date, in its
-// compression. The sources have to be of its version.
+// Rebuild builds the image of a release again: for the same platforms, with the same date and
+// compression. The sources have to have the version of the release; otherwise the error has
+// exit code 8.
 func (s Sources) Rebuild(ctx context.Context, stored release.Stored, o Options) (*image.Index, error) {
 	result := stored.Result
 	created, err := stored.Created()
@@ -24,7 +25,7 @@ func (s Sources) Rebuild(ctx context.Context, stored release.Stored, o Options) 
 		return nil, err
 	}
 	if version != result.Version {
-		return nil, fault.New(fault.Verification, fmt.Errorf("sources are of version %s, the release of %s", version, result.Version),
+		return nil, fault.New(fault.Verification, fmt.Errorf("sources have version %s, the release has version %s", version, result.Version),
 			"git checkout v"+result.Version)
 	}
 	var names []string
@@ -43,8 +44,8 @@ func (s Sources) Rebuild(ctx context.Context, stored release.Stored, o Options) 
 	return index, err
 }
 
-// Repack packs the charts of a release again, pinned to the image of the release. It
-// returns none for a release without charts.
+// Repack packs the charts of a release again, pinned to the image of the release. It returns
+// nil for a release without charts.
 func (s Sources) Repack(stored release.Stored) ([]chart.Archive, error) {
 	if stored.Chart == nil {
 		return nil, nil

@@ -1,7 +1,7 @@
-// Package build makes a release of the sources: it compiles the program of an image for
-// every platform, assembles the image, packs the charts that are pinned to it and
-// writes the documents about it. The same sources give the same bytes again, which
-// Rebuild and Repack prove.
+// Package build makes a release of the sources: it compiles the program of an image for every
+// platform, assembles the image, packs the charts that are pinned to it, and writes the
+// documents about it. The same sources give the same bytes each time; Rebuild and Repack show
+// that.
 package build
 
 import (
@@ -25,33 +25,32 @@ import (
 	"github.com/jobmesh/jobmesh/internal/upstream"
 )
 
-// A Request is what a caller wants built.
+// A Request says what a caller wants to be built.
 type Request struct {
-	// Program is the version of the program that builds, which has to be that of the
-	// sources.
+	// Program is the version of the running program. It has to be the version of the sources.
 	Program string
-	// Image is a folder of images/.
+	// Image is the name of a folder in images/.
 	Image string
-	// Platforms are names such as linux/amd64; none are all of the image.
+	// Platforms are names such as linux/amd64; none means all platforms of the image.
 	Platforms []string
 	// Compression is gzip or zstd.
 	Compression string
-	// Registry is REGISTRY[/PREFIX] of the image's name; "" is that of the chart.
+	// Registry is REGISTRY[/PREFIX] of the image's name; "" means the one in the chart.
 	Registry string
 }
 
-// A Plan is a request of which everything was checked that can be before a compile.
+// A Plan is a request that has passed every check which is possible before the compilation.
 type Plan struct {
 	Sources   Sources
 	Recipe    image.Recipe
 	Platforms []image.Platform
-	// Repository is the image's, its registry included.
+	// Repository is the repository of the image, with its registry.
 	Repository string
-	// pin is what to write into the chart beside the digest.
+	// pin is what is written into the chart beside the digest.
 	pin chart.Pin
 }
 
-// Plan checks a request against the sources.
+// Plan checks a request against the sources, and returns all mistakes in it.
 func (s Sources) Plan(r Request) (Plan, error) {
 	p := Plan{Sources: s}
 	version, err := s.Version()
@@ -59,8 +58,8 @@ func (s Sources) Plan(r Request) (Plan, error) {
 		return p, err
 	}
 	if version != r.Program {
-		return p, fault.New(fault.Build, fmt.Errorf("sources in %s are of version %s, but this jobmesh is of version %s", s, version, r.Program),
-			"make build makes the jobmesh that goes with the sources")
+		return p, fault.New(fault.Build, fmt.Errorf("sources in %s have version %s, but this jobmesh has version %s", s, version, r.Program),
+			"make build builds the jobmesh of these sources")
 	}
 	if p.Recipe, p.Platforms, err = s.recipe(r.Image, version, r.Platforms); err != nil {
 		return p, err
@@ -72,8 +71,7 @@ func (s Sources) Plan(r Request) (Plan, error) {
 	return p, err
 }
 
-// recipe returns what an image is made of, and for which platforms: those named, or
-// all of the image's.
+// recipe returns the recipe of an image, and its platforms: the named ones, or all of them.
 func (s Sources) recipe(name, version string, platforms []string) (image.Recipe, []image.Platform, error) {
 	recipe, err := image.LoadRecipe(string(s), name, version, os.Getenv("SOURCE_DATE_EPOCH"))
 	if err != nil {
@@ -89,8 +87,8 @@ func (s Sources) recipe(name, version string, platforms []string) (image.Recipe,
 	return recipe, selected, err
 }
 
-// checkPinned finds out before any work whether the binaries of others that an
-// image needs are pinned.
+// checkPinned checks, before any work is done, that the third-party binaries of an image are
+// pinned.
 func (s Sources) checkPinned(recipe image.Recipe, platforms []image.Platform) error {
 	if recipe.Download == nil {
 		return nil
@@ -104,16 +102,16 @@ func (s Sources) checkPinned(recipe image.Recipe, platforms []image.Platform) er
 	return err
 }
 
-// repository returns an image's repository under a registry and prefix, "" for that of
-// the chart, and what to write into the chart for it: nothing where the chart says so
-// already.
+// repository returns the repository of an image under a registry and prefix, "" meaning those
+// of the chart. It also returns what has to be written into the chart for it, which is nothing
+// where the chart says the same already.
 func (s Sources) repository(prefix, name string) (pin chart.Pin, repository string, err error) {
 	own, err := chart.ImageRepository(s.LibraryChart())
 	if err != nil {
 		return pin, "", err
 	}
 	if prefix == "" {
-		// Another image stands beside that of the chart.
+		// Another image is put beside the image of the chart.
 		prefix = path.Dir(own)
 	}
 	repo, err := registry.Under(prefix, name)
@@ -128,7 +126,7 @@ func (s Sources) repository(prefix, name string) (pin chart.Pin, repository stri
 	return pin, repository, nil
 }
 
-// Release compiles and assembles everything. The image is signed where there is a key.
+// Release compiles and assembles everything. With a key it signs the image.
 func (p Plan) Release(ctx context.Context, o Options, key *signature.Key) (release.Release, error) {
 	index, compiler, err := p.Sources.compile(ctx, p.Recipe, p.Platforms, o)
 	if err != nil {
@@ -155,7 +153,7 @@ func (p Plan) Release(ctx context.Context, o Options, key *signature.Key) (relea
 	return made, nil
 }
 
-// attachments makes the documents about an image, and signs them if there is a key.
+// attachments makes the documents about an image, and signs them where there is a key.
 func (s Sources) attachments(ctx context.Context, index *image.Index, compiler *image.Compiler, key *signature.Key) ([]image.Attachment, error) {
 	modules, err := attest.Modules(string(s))
 	if err != nil {

@@ -11,21 +11,21 @@ import (
 	"github.com/jobmesh/jobmesh/internal/upstream"
 )
 
-// Options are how a compile is watched, and whether it may use the network.
+// Options say how a compilation reports its progress, and whether it may use the network.
 type Options struct {
-	// Offline takes pinned binaries of others from the cache only.
+	// Offline has third-party binaries taken from the cache only.
 	Offline bool
-	// Note is told what is worth knowing and no failure, Detail what few want to know.
+	// Note gets messages that are not failures. Detail gets those that only some users want.
 	Note, Detail func(string)
-	// Fetching is called before a download, with the platform it is for, and with ""
-	// when all are there.
+	// Fetching is called before a download with the platform that it is for, and with "" after
+	// the last one.
 	Fetching func(d image.Download, platform string)
-	// Compiling is called with the number of platforms, and returns what is called
-	// with each that is done, several at a time.
+	// Compiling is called with the number of platforms. It returns a function that is called
+	// with each platform when it is done, possibly at the same time.
 	Compiling func(total int) func(image.Platform)
 }
 
-// compile makes the image, and returns it with the compiler that was used.
+// compile builds the image, and returns it with the compiler that was used.
 func (s Sources) compile(ctx context.Context, recipe image.Recipe, platforms []image.Platform, o Options) (*image.Index, *image.Compiler, error) {
 	beside, err := s.fetch(ctx, recipe, platforms, o)
 	if err != nil {
@@ -51,15 +51,15 @@ func (s Sources) compile(ctx context.Context, recipe image.Recipe, platforms []i
 	return index, compiler, err
 }
 
-// A beside is what an image has beside its program.
+// A beside is what an image contains beside its own program.
 type beside struct {
-	// recipe and platforms are without the platforms for which there is nothing.
+	// recipe and platforms leave out the platforms for which there is no such file.
 	recipe    image.Recipe
 	platforms []image.Platform
 	files     map[string]image.File
 }
 
-// join puts the files beside the programs.
+// join adds the files to the programs.
 func (b beside) join(binaries []image.Binary) []image.Binary {
 	for i := range binaries {
 		if f, ok := b.files[binaries[i].Platform.Name]; ok {
@@ -69,8 +69,7 @@ func (b beside) join(binaries []image.Binary) []image.Binary {
 	return binaries
 }
 
-// fetch gets the binaries of others for an image; for one that has none, there is
-// nothing to do.
+// fetch gets the third-party binaries of an image. It does nothing for an image without one.
 func (s Sources) fetch(ctx context.Context, recipe image.Recipe, platforms []image.Platform, o Options) (beside, error) {
 	b := beside{recipe: recipe, platforms: platforms}
 	if recipe.Download == nil {

@@ -16,7 +16,7 @@ import (
 // Sources is the path of a copy of the repository.
 type Sources string
 
-// FindSources returns the copy that the current folder is in.
+// FindSources returns the copy of the repository that contains the current folder.
 func FindSources() (Sources, error) {
 	here, err := os.Getwd()
 	if err != nil {
@@ -37,8 +37,8 @@ func FindSources() (Sources, error) {
 // LibraryChart is the folder of the library chart.
 func (s Sources) LibraryChart() string { return filepath.Join(string(s), "library-chart") }
 
-// Version is that of the file VERSION, which is the version of a release. The library
-// chart has to be of the same version.
+// Version returns the version in the file VERSION, which is the version of a release. It fails
+// where the library chart has another version.
 func (s Sources) Version() (string, error) {
 	text, err := os.ReadFile(filepath.Join(string(s), "VERSION"))
 	if err != nil {
@@ -48,8 +48,8 @@ func (s Sources) Version() (string, error) {
 	return version, chart.CheckVersion(s.LibraryChart(), version)
 }
 
-// applications returns the charts that are released with the library: each folder of
-// charts/ with a Chart.yaml. The examples are one folder deeper.
+// applications returns the charts that are released with the library: each folder in charts/
+// with a Chart.yaml. The examples are one level deeper, and so are not among them.
 func (s Sources) applications() ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(string(s), "charts", "*", "Chart.yaml"))
 	if err != nil {
@@ -61,8 +61,8 @@ func (s Sources) applications() ([]string, error) {
 	return files, nil
 }
 
-// pack packs the library chart, pinned to the image, and the charts that carry it, in
-// this order. repository is where Helm finds them once they are published.
+// pack packs the library chart, pinned to the image, and then the charts that carry it. The
+// parameter repository is where Helm finds them once they are published.
 func (s Sources) pack(pin chart.Pin, repository string, created time.Time) ([]chart.Archive, error) {
 	archive, err := chart.Pack(s.LibraryChart(), pin, created)
 	if err != nil {

@@ -20,14 +20,14 @@ import (
 	"time"
 )
 
-// Unreleased is the heading of what the next release will have.
+// Unreleased is the heading of the changes that the next release will have.
 const Unreleased = "Unreleased"
 
-// A Release is one section.
+// A Release is one section of the file.
 type Release struct {
-	// Version is empty for what is unreleased.
+	// Version is empty for the changes that are not released yet.
 	Version string
-	// Date is that of the release, at midnight UTC.
+	// Date is the date of the release, at midnight UTC.
 	Date    time.Time
 	Changes []Change
 }
@@ -40,12 +40,13 @@ type Change struct {
 	Text string
 }
 
-// Kinds are the headings that changes stand under.
+// Kinds are the headings under which changes stand.
 var Kinds = []string{"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 var heading = regexp.MustCompile(`^## \[([^\]]+)\](?: - (\d{4}-\d{2}-\d{2}))?$`)
 
-// Parse returns the sections, the newest first as they stand. An error names the line.
+// Parse returns the sections in the order of the file, the newest first. An error names the
+// line.
 func Parse(text string) ([]Release, error) {
 	var releases []Release
 	kind, number := "", 0
@@ -56,7 +57,7 @@ func Parse(text string) ([]Release, error) {
 			return nil, fmt.Errorf("line %d: %s", number, fmt.Sprintf(format, args...))
 		}
 		if len(releases) == 0 && !strings.HasPrefix(line, "## ") {
-			continue // what the file is
+			continue // the text above the first section
 		}
 		switch {
 		case strings.HasPrefix(line, "## "):
@@ -70,7 +71,7 @@ func Parse(text string) ([]Release, error) {
 			releases, kind = append(releases, r), ""
 		case strings.HasPrefix(line, "### "):
 			if kind = strings.TrimPrefix(line, "### "); !slices.Contains(Kinds, kind) {
-				return fail("%q is none of %s", kind, strings.Join(Kinds, ", "))
+				return fail("%q is not one of %s", kind, strings.Join(Kinds, ", "))
 			}
 		case strings.HasPrefix(line, "- "):
 			if kind == "" {
@@ -114,8 +115,9 @@ func Of(releases []Release, version string) (Release, bool) {
 	return releases[i], true
 }
 
-// Move makes what is unreleased the section of a version, and leaves an empty section for
-// what comes next. It fails where nothing is unreleased, or the version has a section.
+// Move turns the unreleased changes into the section of a version, and adds an empty section
+// for the next changes. It fails where there are no unreleased changes, or where the version
+// has a section already.
 func Move(text, version string, date time.Time) (string, error) {
 	releases, err := Parse(text)
 	if err != nil {

@@ -57,7 +57,7 @@ func TestParseRefuses(t *testing.T) {
 		"## [0.1.0]\n":                       "line 1: version 0.1.0 has no date",
 		"## [0.1.0] - 2026-02-30\n":          "line 1: 2026-02-30 is not a date",
 		"## [Unreleased]\n- x\n":             "line 2: a change has to stand under one of Added, Changed",
-		"## [Unreleased]\n### News\n":        `line 2: "News" is none of Added, Changed`,
+		"## [Unreleased]\n### News\n":        `line 2: "News" is not one of Added, Changed`,
 		"## [Unreleased]\nx\n":               `line 2: "x" is neither a heading nor a change`,
 		"## [Unreleased]\n## [Unreleased]\n": `line 2: "## [Unreleased]" stands here for the second time`,
 	} {

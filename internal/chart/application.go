@@ -11,15 +11,15 @@ import (
 	"github.com/jobmesh/jobmesh/internal/helm"
 )
 
-// A Library is the packed library chart as an application chart carries it.
+// A Library is a packed library chart inside an application chart.
 type Library struct {
 	Archive
-	// Repository is where Helm finds it, such as oci://registry.example.com/platform.
+	// Repository is the place where Helm finds it, such as oci://registry.example.com/platform.
 	Repository string
 }
 
-// PackApplication packs the application chart of a folder with the library in
-// it, so that nothing has to be fetched to install it, under the library's version.
+// PackApplication packs the application chart of a folder with the library in it, under the
+// library's version. Such a chart can be installed without fetching anything else.
 func PackApplication(dir string, library Library, modified time.Time) (Archive, error) {
 	c, err := load(dir)
 	if err != nil {
@@ -28,8 +28,8 @@ func PackApplication(dir string, library Library, modified time.Time) (Archive, 
 	return packApplication(c, library, modified)
 }
 
-// RepackApplication puts another library into a packed application chart, and
-// leaves the rest as it is.
+// RepackApplication replaces the library in a packed application chart, and leaves the rest as
+// it is.
 func RepackApplication(archive []byte, library Library) (Archive, error) {
 	c, modified, err := unpack(archive)
 	if err != nil {
@@ -38,8 +38,7 @@ func RepackApplication(archive []byte, library Library) (Archive, error) {
 	return packApplication(c, library, modified)
 }
 
-// LibraryIn returns the archive of the library that a packed application chart
-// carries.
+// LibraryIn returns the archive of the library in a packed application chart.
 func LibraryIn(archive []byte) ([]byte, error) {
 	c, err := loadArchive(archive)
 	if err != nil {
@@ -53,8 +52,8 @@ func LibraryIn(archive []byte) ([]byte, error) {
 	return nil, errors.New("carries no library chart")
 }
 
-// packApplication leaves out what Helm may have put into the folder for its own
-// use: a lock file, and charts that were built for a rendering.
+// packApplication leaves out what Helm may have written into the folder: a lock file, and
+// charts that were packed for a rendering.
 func packApplication(c *helm.Chart, library Library, modified time.Time) (Archive, error) {
 	wrong := func(err error) error { return fault.New(fault.Build, fmt.Errorf("chart %s: %w", c.Name(), err)) }
 	if err := dependsOnlyOn(c, library.Metadata); err != nil {
@@ -75,13 +74,13 @@ func packApplication(c *helm.Chart, library Library, modified time.Time) (Archiv
 	if err != nil {
 		return a, err
 	}
-	// Read back the way Helm will: its metadata goes into the registry beside it.
+	// The archive is loaded as Helm will load it, because its metadata goes into the registry.
 	packed, err := helm.LoadArchive(a.Bytes)
 	if err != nil {
 		return a, wrong(fmt.Errorf("the packed archive does not load: %w", err))
 	}
 	if len(packed.Dependencies()) != 1 {
-		return a, wrong(errors.New("the packed archive has not the library in it"))
+		return a, wrong(errors.New("the packed archive does not contain the library"))
 	}
 	a.Metadata = packed.Metadata
 	return a, nil
@@ -91,23 +90,23 @@ func isDependency(f *helm.File) bool { return strings.HasPrefix(f.Name, "charts/
 
 func dependsOnlyOn(c *helm.Chart, library *helm.Metadata) error {
 	if len(c.Metadata.Dependencies) != 1 || c.Metadata.Dependencies[0].Name != library.Name {
-		return fmt.Errorf("has to have one dependency in Chart.yaml, %s", library.Name)
+		return fmt.Errorf("must have one dependency in Chart.yaml, %s", library.Name)
 	}
 	return nil
 }
 
-// Lines of a Chart.yaml with one dependency.
+// These match the lines of a Chart.yaml with one dependency.
 var (
 	versionLine           = regexp.MustCompile(`(?m)^(version: ).*$`)
 	dependencyVersionLine = regexp.MustCompile(`(?m)^( +version: ).*$`)
 	repositoryLine        = regexp.MustCompile(`(?m)^( +repository: ).*$`)
 )
 
-// release writes what is released into the text of a Chart.yaml: the library is the
-// one that is packed with it, and the chart has its version, since other content under
-// a version that is published already would be refused. Where the library is found
-// comes too: a path beside the sources means nothing to those who download the chart.
-// The image is the library's.
+// release writes the values of a release into the text of a Chart.yaml. The dependency gets the
+// version of the library that is packed with it. The chart gets that version too, because a
+// registry refuses other content under a version that is published already. The repository is
+// replaced, because the path in the sources means nothing to those who download the chart. The
+// image is that of the library.
 func (l Library) release(text []byte) ([]byte, error) {
 	for _, set := range []struct {
 		line        *regexp.Regexp

@@ -26,7 +26,7 @@ func writeApplication(t *testing.T, chartYAML string) string {
 	for name, text := range map[string]string{
 		"Chart.yaml": chartYAML,
 		"Chart.lock": "digest: made by helm dependency build\n",
-		// A rendering of the sources left this here.
+		// A rendering in the sources has left this file in the folder.
 		"charts/sample/Chart.yaml": "apiVersion: v2\nname: sample\nversion: 0.0.1\n",
 		"templates/a.yaml":         "a: 1\n",
 	} {
@@ -70,7 +70,7 @@ func TestApplicationCarriesTheLibrary(t *testing.T) {
 
 func TestApplicationThatCannotCarryIt(t *testing.T) {
 	for text, want := range map[string]string{
-		"apiVersion: v2\nname: runs\nversion: 4.5.6\n": "chart runs: has to have one dependency in Chart.yaml, sample",
+		"apiVersion: v2\nname: runs\nversion: 4.5.6\n": "chart runs: must have one dependency in Chart.yaml, sample",
 		`apiVersion: v2
 name: runs
 version: 4.5.6

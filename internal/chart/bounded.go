@@ -14,16 +14,16 @@ import (
 	"github.com/jobmesh/jobmesh/internal/helm"
 )
 
-// Bounds of a packed chart that anybody may have written. Ours have some 40 files of
-// 150 thousand bytes together.
+// These are the limits for a packed chart of an unknown author. The charts of jobmesh have some
+// 40 files of 150 thousand bytes together.
 const (
-	// maxFiles is how many files there may be.
+	// maxFiles is the largest number of files.
 	maxFiles = 512
-	// maxUnpacked is what they may have together, in bytes.
+	// maxUnpacked is the largest size of all files together, in bytes.
 	maxUnpacked = 8 << 20
 )
 
-// loadArchive loads a packed chart as Helm does, after bounded has looked at it.
+// loadArchive loads a packed chart as Helm does, after the checks of bounded.
 func loadArchive(archive []byte) (*helm.Chart, error) {
 	if err := bounded(archive, true); err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func loadArchive(archive []byte) (*helm.Chart, error) {
 	return helm.LoadArchive(archive)
 }
 
-// Is tells whether a packed chart is of a name and a version.
+// Is returns an error unless a packed chart has this name and version.
 func Is(archive []byte, name, version string) error {
 	c, err := loadArchive(archive)
 	switch {
@@ -43,14 +43,14 @@ func Is(archive []byte, name, version string) error {
 	return nil
 }
 
-// bounded refuses an archive that takes far more memory than its size when Helm loads
-// it, or of which two readers may see different files: Helm unpacks the archives in an
-// archive too, each up to a hundred megabytes. carrying says that there may be one
-// such, the library in an application chart.
+// bounded refuses an archive that needs far more memory than its size when Helm loads it, or in
+// which two readers may see different files. Helm also unpacks archives inside an archive, each
+// up to a hundred megabytes. The parameter carrying allows one such archive, the library in an
+// application chart.
 func bounded(archive []byte, carrying bool) error {
 	packed, err := gzip.NewReader(bytes.NewReader(archive))
 	if err != nil {
-		return fmt.Errorf("is no packed chart: %w", err)
+		return fmt.Errorf("is not a packed chart: %w", err)
 	}
 	left := &io.LimitedReader{R: packed, N: maxUnpacked}
 	seen := map[string]bool{}
@@ -77,7 +77,7 @@ func bounded(archive []byte, carrying bool) error {
 		}
 		content, err := io.ReadAll(files)
 		if err == nil && !carrying {
-			err = errors.New("carries another chart, and may not")
+			err = errors.New("contains another chart, which is not allowed")
 		}
 		if err == nil {
 			err = bounded(content, false)
@@ -85,16 +85,16 @@ func bounded(archive []byte, carrying bool) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", header.Name, err)
 		}
-		carrying = false // one is enough
+		carrying = false // a second one is refused
 	}
 }
 
-// checkFile wants a regular file or a folder below the folder of the chart, once.
+// checkFile accepts a regular file or a folder, below the folder of the chart, once.
 func checkFile(h *tar.Header, top string, seen map[string]bool) error {
 	name := strings.TrimSuffix(h.Name, "/")
 	switch {
 	case h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeDir:
-		return fmt.Errorf("has %q, which is no regular file", h.Name)
+		return fmt.Errorf("has %q, which is not a regular file", h.Name)
 	case name != path.Clean(name) || !fs.ValidPath(name) || strings.Contains(name, `\`) || name != top && !strings.HasPrefix(name, top+"/"):
 		return fmt.Errorf("has %q, which is not the plain path of a file in %s", h.Name, top)
 	case seen[name]:

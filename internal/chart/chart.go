@@ -1,5 +1,5 @@
-// Package chart packs the library chart, pinned to the image it was built with,
-// and the application charts that carry it.
+// Package chart packs the library chart, pinned to the image of the same build, and the
+// application charts that carry it.
 package chart
 
 import (
@@ -20,11 +20,11 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
-// A Pin is the image that a chart is to use.
+// A Pin is the image to which a chart is pinned.
 type Pin struct {
-	// Registry and Repository replace those of the chart unless empty.
+	// Registry and Repository replace those of the chart unless they are empty.
 	Registry, Repository string
-	// Digest is that of the image index.
+	// Digest is the digest of the image index.
 	Digest string
 }
 
@@ -34,11 +34,11 @@ type Archive struct {
 	Bytes    []byte
 }
 
-// FileName is the name under which Helm expects the archive.
+// FileName returns the file name that Helm expects for the archive.
 func (a Archive) FileName() string { return a.Metadata.Name + "-" + a.Metadata.Version + ".tgz" }
 
-// ImageRepository returns the repository of the image that the chart of a
-// folder names, its registry included.
+// ImageRepository returns the repository of the image, with its registry, that the chart in a
+// folder names.
 func ImageRepository(dir string) (string, error) {
 	c, err := load(dir)
 	if err != nil {
@@ -53,9 +53,8 @@ func ImageRepository(dir string) (string, error) {
 	return registry + "/" + repository, nil
 }
 
-// Pack pins the chart of a folder and packs it. The archive is the same for the
-// same files, whenever and wherever it is made; Helm's own writer stamps the
-// time of packing (3.x) or of the files (4.x).
+// Pack pins the chart in a folder and packs it. The same files always give the same archive.
+// Helm's own writer does not: it writes the time of packing (3.x) or that of the files (4.x).
 func Pack(dir string, pin Pin, modified time.Time) (Archive, error) {
 	c, err := load(dir)
 	if err != nil {
@@ -73,7 +72,7 @@ func Repack(archive []byte, pin Pin) (Archive, error) {
 	return pack(c, pin, modified)
 }
 
-// unpack loads a packed chart, with the time on its files.
+// unpack loads a packed chart, and returns it with the modification time of its files.
 func unpack(archive []byte) (*helm.Chart, time.Time, error) {
 	c, err := loadArchive(archive)
 	if err != nil {
@@ -86,7 +85,8 @@ func unpack(archive []byte) (*helm.Chart, time.Time, error) {
 	return c, modified, nil
 }
 
-// firstModified is the time on the archive's files, which all have the same.
+// firstModified returns the modification time of the archive's files, which is the same for
+// all.
 func firstModified(archive []byte) (time.Time, error) {
 	unpacked, err := gzip.NewReader(bytes.NewReader(archive))
 	if err != nil {
@@ -99,12 +99,12 @@ func firstModified(archive []byte) (time.Time, error) {
 	return header.ModTime, nil
 }
 
-// pack writes the files of a loaded library chart as they stand, but for the pin.
+// pack writes the files of a loaded library chart as they are, apart from the pin.
 func pack(c *helm.Chart, pin Pin, modified time.Time) (Archive, error) {
 	reference := pin.reference(c.Values)
 	files, err := edited(c.Raw, map[string]edit{
 		"values.yaml": pin.apply,
-		// The templates have the defaults too, for values that are null.
+		// The templates contain the defaults too, for values that are null.
 		"templates/_settings_tables.tpl": pin.apply,
 		"Chart.yaml":                     func(text []byte) ([]byte, error) { return listImage(text, reference), nil },
 	})
@@ -119,16 +119,16 @@ func pack(c *helm.Chart, pin Pin, modified time.Time) (Archive, error) {
 	return a, err
 }
 
-// listedImage is the line of the annotation artifacthub.io/images with the reference.
+// listedImage matches the line with the reference in the annotation artifacthub.io/images.
 var listedImage = regexp.MustCompile(`(?m)^( {6}image: ).*$`)
 
-// listImage writes the image that a chart uses into its Chart.yaml, where that lists it
-// for Artifact Hub.
+// listImage writes the reference of the image into a Chart.yaml that lists the image for
+// Artifact Hub.
 func listImage(text []byte, reference string) []byte {
 	return listedImage.ReplaceAll(text, []byte("${1}"+reference))
 }
 
-// reference is the image that a chart with these values uses once it is pinned.
+// reference returns the image that a chart with these values uses once it is pinned.
 func (p Pin) reference(values map[string]any) string {
 	image, _ := values["image"].(map[string]any)
 	registry, _ := image["registry"].(string)
@@ -140,7 +140,7 @@ func (p Pin) reference(values map[string]any) string {
 // An edit changes the text of a file.
 type edit func([]byte) ([]byte, error)
 
-// edited returns the files, those that have an edit changed by it.
+// edited returns the files; those with an edit are changed by it.
 func edited(files []*helm.File, edits map[string]edit) ([]*helm.File, error) {
 	var out []*helm.File
 	for _, f := range files {
@@ -181,7 +181,7 @@ func write(metadata *helm.Metadata, files []*helm.File, modified time.Time) (Arc
 	return a, err
 }
 
-// check reads the archive back the way Helm will, and returns its metadata.
+// check loads the archive as Helm will, and returns its metadata.
 func (a Archive) check(pin Pin) (*helm.Metadata, error) {
 	c, err := helm.LoadArchive(a.Bytes)
 	if err != nil {
@@ -229,9 +229,9 @@ func (p Pin) values() map[string]string {
 	return values
 }
 
-// apply writes the pin into the text of a values.yaml, whose comments are its
-// documentation and have to survive: the keys directly under image, each on a
-// line of its own.
+// apply writes the pin into the text of a values.yaml: into the keys directly under image, each
+// on a line of its own. The comments are kept, because they are the documentation of the
+// values.
 func (p Pin) apply(text []byte) ([]byte, error) {
 	left := p.values()
 	var out strings.Builder

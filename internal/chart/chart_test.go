@@ -106,7 +106,7 @@ other:
 	assert.Contains(t, text, "  repository: \"team/w\"\n")
 }
 
-// TestPackListsTheImage: Artifact Hub is told of the image that the chart uses.
+// TestPackListsTheImage: the packed chart lists the image that it uses for Artifact Hub.
 func TestPackListsTheImage(t *testing.T) {
 	a, err := Pack(writeChart(t, values), Pin{Digest: digest}, modified)
 	require.NoError(t, err)

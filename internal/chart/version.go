@@ -8,12 +8,12 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// printedVersion is the template that tells the version of the templates.
+// printedVersion matches the template that prints the version of the templates.
 var printedVersion = regexp.MustCompile(`\{\{-? define "jobmesh\.version" -?\}\}\s*(.*?)\s*\{\{-? end -?\}\}`)
 
-// CheckVersion fails (exit code 4) unless the library chart of a folder, and its
-// templates, say that they are of the version that the file VERSION says: a registry
-// would keep a chart with the templates of another version for ever.
+// CheckVersion fails (exit code 4) unless the library chart in a folder, and its templates,
+// have the version in the file VERSION. A registry would keep a chart with templates of another
+// version for ever.
 func CheckVersion(dir, version string) error {
 	c, err := load(dir)
 	if err != nil {

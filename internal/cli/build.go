@@ -35,24 +35,25 @@ library chart, pinned to the image by digest, and the charts that carry it. It
 needs the sources and Go, and neither a container daemon nor a network. The same
 sources give the same digests on any machine.
 
-It writes below the output folder: oci/ (an OCI layout), NAME-VERSION.oci.tar
-(the same as one file), charts/ and result.json (every digest and size). Archives
-of the same names and other versions are removed. The digest of the image index
-goes to stdout, a table to stderr.
+It writes into the output folder: oci/ (an OCI layout), NAME-VERSION.oci.tar
+(the same layout as one file), charts/ and result.json (every digest and size).
+Archives of the same names and of other versions are removed. The digest of the
+image index goes to stdout, and a table goes to stderr.
 
-Beside the image, in the layout and in the one file, are bills of materials (SPDX
-and CycloneDX) and provenance of the index and of each platform, as OCI referrers;
-with --sign-key also their signatures. Only the provenance names the commit.
+Beside the image, in the layout and in the archive, are bills of materials (SPDX
+and CycloneDX) and provenance, for the index and for each platform, as OCI
+referrers; with --sign-key also their signatures. Only the provenance names the
+commit.
 
-An image of images/ may hold a binary of somebody else's beside the wrapper. It is
-taken from the cache, or downloaded, as images/NAME/image.lock pins it.
+An image may contain a third-party binary beside the wrapper. It is taken from
+the cache, or downloaded, as images/NAME/image.lock pins it.
 
-SOURCE_DATE_EPOCH (seconds since 1970) replaces the date in images/NAME/image.yaml.
-Other settings of the caller's, such as GOFLAGS or GOAMD64, do not get into a build;
---verbose names those that there are.
+SOURCE_DATE_EPOCH (seconds since 1970) replaces the date in
+images/NAME/image.yaml. Other settings in the environment of the caller, such as
+GOFLAGS or GOAMD64, do not affect a build; --verbose lists those that are set.
 
-The version is in the file VERSION. A chart, templates or a jobmesh of another version
-are refused with exit code 4.`,
+The version is in the file VERSION. A chart, templates or a jobmesh program of
+another version are refused with exit code 4.`,
 		Example: `  jobmesh build
   jobmesh build --platform linux/amd64 --platform linux/arm64
   jobmesh build --registry registry.example.com/platform --output /tmp/dist
@@ -67,14 +68,14 @@ are refused with exit code 4.`,
 	flags.StringVar(&o.registry, "registry", "", "registry and prefix of the image's name, also written into the chart (default that of the chart)")
 	flags.StringVar(&o.output, "output", "dist", "folder to write to")
 	flags.StringVar(&o.signKey, "sign-key", "", "private key to sign the image with, in PEM, or of cosign generate-key-pair (passphrase in COSIGN_PASSWORD)")
-	flags.BoolVar(&o.offline, "offline", false, "take pinned binaries of others from the cache only")
-	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say what compiles, with which flags, and which settings of the caller are ignored")
+	flags.BoolVar(&o.offline, "offline", false, "take the pinned third-party binaries from the cache only")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print what is compiled, with which flags, and which settings of the caller are ignored")
 	_ = cmd.RegisterFlagCompletionFunc("image", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return imagesHere(func(image.Recipe) bool { return true }), cobra.ShellCompDirectiveNoFileComp
 	})
 	_ = cmd.RegisterFlagCompletionFunc("platform", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return image.PlatformNames(), cobra.ShellCompDirectiveNoFileComp
-	}) // fails only for a flag that is not there
+	}) // fails only for a flag that does not exist
 	return cmd
 }
 
@@ -83,7 +84,7 @@ func runBuild(ctx context.Context, streams Streams, version string, o buildOptio
 	if err != nil {
 		return err
 	}
-	// All that can be wrong with the call is found before the first compile.
+	// All mistakes in the call are found before the first compilation starts.
 	plan, err := sources.Plan(build.Request{
 		Program: version, Image: o.image, Platforms: o.platforms, Compression: o.compression, Registry: o.registry,
 	})
@@ -110,7 +111,7 @@ func runBuild(ctx context.Context, streams Streams, version string, o buildOptio
 	result, changes, err := out.Write(made)
 	for _, c := range changes {
 		if c.Damaged {
-			note(streams)(c.Path + " was damaged and is written again")
+			note(streams)(c.Path + " was damaged and is rewritten")
 		}
 	}
 	if err != nil {
@@ -118,7 +119,7 @@ func runBuild(ctx context.Context, streams Streams, version string, o buildOptio
 	}
 	printTable(streams, result, made.Index.Recipe)
 	if len(changes) == 0 {
-		_, _ = fmt.Fprintln(streams.Err, "already built: nothing to do") // a courtesy
+		_, _ = fmt.Fprintln(streams.Err, "already built: nothing to do") // a failed message does not fail the verb
 	}
 	_, err = fmt.Fprintln(streams.Out, result.Image.Digest)
 	return err
@@ -127,7 +128,7 @@ func runBuild(ctx context.Context, streams Streams, version string, o buildOptio
 func printTable(streams Streams, r release.Result, recipe image.Recipe) {
 	w := tabwriter.NewWriter(streams.Err, 0, 0, 2, ' ', 0)
 	row := func(cells ...any) {
-		_, _ = fmt.Fprintf(w, "%v\t%v\t%v\t%v\n", cells...) // a table on stderr is a courtesy
+		_, _ = fmt.Fprintf(w, "%v\t%v\t%v\t%v\n", cells...) // a failed message does not fail the verb
 	}
 	row("PLATFORM", "SIZE", "COMPRESSED", "DIGEST")
 	for _, p := range r.Image.Platforms {

@@ -1,5 +1,5 @@
-// Package cli is the command line of jobmesh: one verb a file, results on
-// stdout, everything else on stderr.
+// Package cli is the command line of jobmesh. Each verb is one file. A verb writes its result
+// to stdout, and everything else to stderr.
 package cli
 
 import (
@@ -22,20 +22,20 @@ import (
 	"github.com/jobmesh/jobmesh/internal/secret"
 )
 
-// Streams are where a verb reads and writes.
+// Streams are the input and the outputs of a verb.
 type Streams struct {
 	In  io.Reader
 	Out io.Writer
 	Err io.Writer
-	// InTerminal is set when In is one, so that nothing is waited for there.
+	// InTerminal says that In is a terminal; a verb then does not wait for input on it.
 	InTerminal bool
-	// Terminal is set when Err is one, so that progress may be shown on it.
+	// Terminal says that Err is a terminal, so that progress may be shown on it.
 	Terminal bool
-	// Columns are those of that terminal, 0 where there is none.
+	// Columns is the width of that terminal in characters, 0 where Err is not a terminal.
 	Columns int
 }
 
-// SystemStreams are those of the process.
+// SystemStreams returns the standard streams of the process.
 func SystemStreams() Streams {
 	stderr := helmStderr()
 	if stderr == nil {
@@ -47,33 +47,34 @@ func SystemStreams() Streams {
 		Terminal:   term.IsTerminal(int(stderr.Fd())),
 	}
 	if s.Terminal {
-		s.Columns, _, _ = term.GetSize(int(stderr.Fd())) // 0 where it does not say
+		s.Columns, _, _ = term.GetSize(int(stderr.Fd())) // 0 where the terminal does not know its width
 	}
 	return s
 }
 
-// An Option is something the build knows that not every build does.
+// An Option is a fact that is known only when the program is linked or started.
 type Option func(*linked)
 
-// linked is what the program was linked with, and what it was called by.
+// linked holds what the options say: what was linked into the program, and the name by which it
+// was called.
 type linked struct{ imageRepository, imageDigest, commit, program string }
 
 // Image names and pins the image that inject writes, as the packed chart does. An empty
-// repository is that of the chart, an empty digest leaves the tag.
+// repository keeps the one of the chart; an empty digest leaves the tag.
 func Image(repository, digest string) Option {
 	return func(l *linked) { l.imageRepository, l.imageDigest = repository, digest }
 }
 
-// Commit names the sources where Go has not noted it in the program.
+// Commit names the commit of the sources, for a build into which Go has not written it.
 func Commit(commit string) Option { return func(l *linked) { l.commit = commit } }
 
-// KubectlPlugin is the name under which kubectl finds the program.
+// KubectlPlugin is the file name under which kubectl finds the program as a plugin.
 const KubectlPlugin = "kubectl-jobmesh"
 
-// CalledAs is the name that the program was called by.
+// CalledAs says by which path the program was called.
 func CalledAs(path string) Option { return func(l *linked) { l.program = filepath.Base(path) } }
 
-// Run runs the command line and returns the exit code.
+// Run runs one command line and returns its exit code.
 func Run(ctx context.Context, args []string, version string, streams Streams, known ...Option) int {
 	if streams.In != nil {
 		streams.In = interruptible(ctx, streams.In)
@@ -90,7 +91,7 @@ func Run(ctx context.Context, args []string, version string, streams Streams, kn
 		err = fault.New(fault.Usage, err, "jobmesh --help lists the commands")
 	}
 	if ctx.Err() != nil {
-		err = fault.New(fault.Interrupted, errors.New("interrupted; what was there before is as it was"))
+		err = fault.New(fault.Interrupted, errors.New("interrupted; what existed before is unchanged"))
 	}
 	for line := range strings.Lines(sentence(err)) {
 		streams.say("jobmesh: %s", strings.TrimSuffix(line, "\n"))
@@ -99,8 +100,8 @@ func Run(ctx context.Context, args []string, version string, streams Streams, kn
 	return fault.Code(err)
 }
 
-// hideTyped has the passwords masked that stand in arguments and in the addresses of
-// proxies: what is wrong with one is told with the text of it.
+// hideTyped masks the passwords in arguments and in proxy addresses in everything that is
+// printed from now on, because error messages quote such values.
 func hideTyped(args []string) {
 	for _, arg := range args {
 		secret.HideUserInfo(arg)
@@ -111,13 +112,13 @@ func hideTyped(args []string) {
 	}
 }
 
-// isUsage recognises the errors that cobra makes itself, which have no type.
+// isUsage recognises the usage errors that cobra makes itself, which have no type.
 func isUsage(err error) bool {
 	return strings.HasPrefix(err.Error(), "unknown command ") || strings.HasPrefix(err.Error(), "accepts ")
 }
 
-// sentence puts the object first: of "open FILE: cause" only the name of the
-// system call goes.
+// sentence returns the text of an error with the object first: from "open FILE: cause" it
+// removes the name of the system call.
 func sentence(err error) string {
 	var path *fs.PathError
 	var link *os.LinkError
@@ -130,7 +131,7 @@ func sentence(err error) string {
 	return err.Error()
 }
 
-// New returns the root command. The reference in docs is generated from it.
+// New returns the root command. The command-line reference in docs is generated from it.
 func New(version string, streams Streams, known ...Option) *cobra.Command {
 	var l linked
 	for _, option := range known {
@@ -139,15 +140,16 @@ func New(version string, streams Streams, known ...Option) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "jobmesh",
 		Short: "Any Job, in any mesh, finishes",
-		Long: `jobmesh builds what makes Kubernetes Jobs finish in a service mesh: the image
-of a small wrapper around the Job's command, and a Helm library chart that is
-pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
+		Long: `jobmesh builds what makes Kubernetes Jobs finish in a service mesh: the image of
+a small wrapper around the Job's command, and a Helm library chart that is
+pinned to it. The verb inject makes the same change in manifests that do not use
+the chart; lint says which Jobs need it.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !streams.InTerminal {
-				// Whoever sends manifests does not want the help in their place.
+				// A program that sends manifests must not get the help text in their place.
 				return fault.New(fault.Usage, errors.New("no command was given"), "helm template . | jobmesh inject", "jobmesh --help lists the commands")
 			}
 			return cmd.Help()
@@ -156,11 +158,11 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 	if l.program == KubectlPlugin {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl jobmesh"}
 	}
-	// A closure over root: cobra's own check gives an error without a code.
+	// Cobra's own check would return an error without an exit code.
 	root.Args = func(_ *cobra.Command, args []string) error { return unknownCommand(root, args) }
 	root.PersistentPreRunE = refuseEmpty
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		// The flags behind a command that is misspelt are read as those of the root.
+		// Flags behind a misspelt command are parsed as flags of the root command.
 		if args := cmd.Flags().Args(); cmd == root && len(args) > 0 {
 			return unknownCommand(root, args)
 		}
@@ -178,7 +180,7 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 	root.SetHelpCommand(newHelp(root))
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
-		if cmd.Name() == "completion" { // which shows its help for a shell that it does not know
+		if cmd.Name() == "completion" { // it shows its help for a shell that it does not know
 			cmd.Short = "Generate the completion of a shell"
 			cmd.Args, cmd.RunE = cobra.ArbitraryArgs, func(cmd *cobra.Command, args []string) error {
 				if len(args) == 0 {
@@ -197,7 +199,8 @@ pinned to it. For manifests that nobody wrote for it, inject adds the same.`,
 	return root
 }
 
-// newHelp is cobra's help verb, but that it refuses what there is no help about.
+// newHelp returns the help verb. Other than cobra's, it refuses an argument without a help
+// text.
 func newHelp(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
@@ -207,13 +210,14 @@ func newHelp(root *cobra.Command) *cobra.Command {
 			if err != nil || len(rest) > 0 {
 				return unknownCommand(root, args)
 			}
-			cmd.InitDefaultHelpFlag() // so that it is listed
+			cmd.InitDefaultHelpFlag() // adds --help to the listed flags
 			return cmd.Help()
 		},
 	}
 }
 
-// unknownCommand is the error for arguments where a command has to be; nil for none.
+// unknownCommand returns the error for arguments in the place of a command, and nil where there
+// are none.
 func unknownCommand(parent *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -226,8 +230,8 @@ func unknownCommand(parent *cobra.Command, args []string) error {
 		meant("", args[0], names, parent.CommandPath()+" --help lists the commands")...)
 }
 
-// meant puts a hint with the word that somebody may have meant before other hints, where
-// there is such a word. prefix stands before it, as -- does before a flag.
+// meant puts a hint in front of the other hints that names the word which may be meant, where
+// one is near enough. The prefix stands in front of that word, as -- does in front of a flag.
 func meant(prefix, word string, words []string, hints ...string) []string {
 	if near, ok := nearest.Guess(word, words); ok {
 		return append([]string{"did you mean " + prefix + near + "?"}, hints...)
@@ -235,7 +239,7 @@ func meant(prefix, word string, words []string, hints ...string) []string {
 	return hints
 }
 
-// unknownFlag gives a mistake in flags its code, and names the flag that may be meant.
+// unknownFlag gives a mistake in flags its exit code, and names the flag that may be meant.
 func unknownFlag(cmd *cobra.Command, err error) error {
 	hints := []string{cmd.CommandPath() + " --help lists the flags"}
 	if name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
@@ -246,8 +250,9 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	return fault.New(fault.Usage, err, hints...)
 }
 
-// refuseEmpty refuses flags without a value, which scripts give where a variable is
-// not set: --key "$KEY" would check no signature, and --sign-key "$KEY" make none.
+// refuseEmpty refuses flags with an empty value. Scripts pass one where a variable is not set:
+// with --key "$KEY" no signature would be checked, and with --sign-key "$KEY" none would be
+// made.
 func refuseEmpty(cmd *cobra.Command, _ []string) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}
@@ -256,9 +261,9 @@ func refuseEmpty(cmd *cobra.Command, _ []string) (err error) {
 				values = []string{""}
 			}
 		}
-		// A --set that sets nothing is none to Helm either.
+		// Helm ignores an empty --set, too.
 		if f.Name != "set" && slices.Contains(values, "") {
-			err = fault.New(fault.Usage, fmt.Errorf("flag --%s has no value", f.Name), "give it one, or leave it out")
+			err = fault.New(fault.Usage, fmt.Errorf("flag --%s has no value", f.Name), "give it a value, or leave the flag out")
 		}
 	})
 	return err
@@ -269,5 +274,5 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return fault.New(fault.Usage, fmt.Errorf("argument %q is one too many", args[0]), cmd.CommandPath()+" --help shows the usage")
+	return fault.New(fault.Usage, fmt.Errorf("argument %q is not expected", args[0]), cmd.CommandPath()+" --help shows the usage")
 }

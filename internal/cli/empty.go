@@ -12,19 +12,19 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// allowEmpty adds the flag for input that may hold nothing.
+// allowEmpty adds the flag that accepts input without any object.
 func allowEmpty(cmd *cobra.Command, allowed *bool) {
 	cmd.Flags().BoolVar(allowed, "allow-empty", false, "accept input without any Kubernetes object in it")
 }
 
-// nothingRead is the error for input without an object. Most often the command that
-// should have written it has failed, and the shell goes on.
+// nothingRead returns the error for input without an object. In most cases the command that
+// should have written the input has failed, and the shell has gone on.
 func nothingRead(args []string) error {
 	where := strings.Join(args, ", ")
-	hints := []string{"--allow-empty, if that is as it should be"}
+	hints := []string{"--allow-empty accepts that"}
 	if slices.Contains(args, manifest.Stdin) {
 		where = strings.Join(append(slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == manifest.Stdin }), "stdin"), ", ")
-		hints = append([]string{"did the command before the pipe fail? bash goes on then, unless told: set -o pipefail"}, hints...)
+		hints = append([]string{"did the command before the pipe fail? bash then goes on, unless it is told: set -o pipefail"}, hints...)
 	}
 	for _, arg := range args {
 		if isFile(filepath.Join(arg, "Chart.yaml")) {

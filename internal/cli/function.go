@@ -15,7 +15,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// lintKind is the kind of a functionConfig that asks for a verdict.
+// lintKind is the kind of a functionConfig that asks for the verdict of lint.
 const lintKind = "JobmeshLint"
 
 func newFunction(streams Streams, version string, l linked) *cobra.Command {
@@ -24,10 +24,10 @@ func newFunction(streams Streams, version string, l linked) *cobra.Command {
 		Short: "Inject or lint for kustomize and kpt",
 		Long: `Function reads a ResourceList, as kustomize and kpt send it to their functions,
 and does what the kind of its functionConfig says: ` + inject.FunctionKind + ` or ` + lintKind + `.
-It is what the image of this program runs where no command is given.
+The image of this program runs it where no command is given.
 
-The spec of a ` + inject.FunctionKind + ` has values of the library chart, that of a ` + lintKind + `
-the keys of jobmesh.yaml.`,
+The spec of a ` + inject.FunctionKind + ` has values of the library chart. The spec of a
+` + lintKind + ` has the keys of jobmesh.yaml.`,
 		Example: "  kustomize fn run --image registry.example.com/platform/jobmesh-cli:" + jobmesh.Version,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -53,7 +53,7 @@ the keys of jobmesh.yaml.`,
 func readFunction(streams Streams) ([]byte, error) {
 	if streams.InTerminal {
 		return nil, fault.New(fault.Usage, errors.New("function has nothing to read: stdin is a terminal"),
-			"kustomize build --enable-alpha-plugins calls it; people call jobmesh inject and jobmesh lint")
+			"kustomize build --enable-alpha-plugins calls it; use jobmesh inject or jobmesh lint by hand")
 	}
 	text, err := io.ReadAll(streams.In)
 	if err != nil {
@@ -62,7 +62,7 @@ func readFunction(streams Streams) ([]byte, error) {
 	return text, nil
 }
 
-// functionKind is the kind of the functionConfig of a ResourceList.
+// functionKind returns the kind of the functionConfig in a ResourceList.
 func functionKind(text []byte) (string, error) {
 	var root *yaml.Node
 	if err := manifest.Scan("stdin", bytes.NewReader(text), func(d *manifest.Document) error {
@@ -74,7 +74,7 @@ func functionKind(text []byte) (string, error) {
 		return "", fault.New(fault.Usage, err)
 	}
 	if root == nil {
-		return "", fault.New(fault.Usage, errors.New("stdin is no ResourceList"), "jobmesh inject and jobmesh lint take any manifests")
+		return "", fault.New(fault.Usage, errors.New("stdin is not a ResourceList"), "jobmesh inject and jobmesh lint take any manifests")
 	}
 	return manifest.Text(manifest.Get(root, "functionConfig", "kind")), nil
 }

@@ -35,7 +35,7 @@ type injectOptions struct {
 	uninject bool
 	strict   bool
 	empty    bool
-	// helpValues asks for the settings, and for nothing else.
+	// helpValues says that the user asks for the list of settings, and for nothing else.
 	helpValues bool
 }
 
@@ -45,19 +45,22 @@ func newInject(streams Streams, l linked) *cobra.Command {
 		Use:   "inject [FILE|DIR|-]...",
 		Short: "Make the Jobs of any manifests finish",
 		Long: `Inject reads Kubernetes manifests and writes them to stdout, with the wrapper in
-every Job, CronJob and other pod that ends. It does what the library chart does
-and takes its values. Everything else stays to the byte: comments, order, quotes,
-indentation, other documents. Injecting twice is injecting once, and --uninject
-gives the input back.
+every Job, CronJob and other pod that is meant to end. It does what the library
+chart does, and takes the chart's values. Every other byte stays: comments,
+order, quotes, indentation, other documents. A second run changes nothing, and
+--uninject restores the input.
 
-Files, folders (their *.yaml, *.yml and *.json) and - for stdin are read in their
-order; without any, stdin. What is left as it is, because its pods opt out, use
-the host's network or run on Windows, is named on stderr. After a mistake nothing
-is written, and all mistakes are listed. Input without any object is one, unless
---allow-empty says otherwise. Neither a cluster nor a registry is asked.
+Inject reads files, folders (their *.yaml, *.yml and *.json) and - for stdin, in
+the given order; without arguments it reads stdin. Objects that are left as they
+are, because their pods opt out, use the host's network or run on Windows, are
+named on stderr. All mistakes are listed, and after a mistake nothing is
+written. Input without any object is a mistake, unless --allow-empty is given.
+Inject asks neither a cluster nor a registry.
 
-The wrapper's image is the one that this program was built with. Where it has been
-published elsewhere, ` + imageVariable + `=REPOSITORY[@DIGEST] or image in jobmesh.yaml
+The wrapper's image is the one that this program was built with. Where that was
+published elsewhere, JOBMESH_IMAGE=REPOSITORY[@DIGEST] or the key image in
+jobmesh.yaml (registry, repository, digest) names the place; --set image... wins
+over both.` + imageVariable + `=REPOSITORY[@DIGEST] or image in jobmesh.yaml
 (registry, repository, digest) says so, and --set image... wins over both.`,
 		Example: `  jobmesh inject job.yaml | kubectl apply -f -
   helm template shop | jobmesh inject --set mesh=linkerd | kubectl apply -f -
@@ -72,20 +75,20 @@ published elsewhere, ` + imageVariable + `=REPOSITORY[@DIGEST] or image in jobme
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&o.values, "values", "f", nil, "file with values of the library chart, or of a chart that uses it; repeatable")
 	flags.StringArrayVar(&o.set, "set", nil, "value, as in mesh=linkerd; repeatable")
-	flags.BoolVar(&o.helpValues, "help-values", false, "print the values of the library chart with their defaults, each with what it does")
-	flags.StringVar(&o.lock, "lock", "", "file with the commands of images, as jobmesh resolve writes it (default "+lockfile.FileName+" of this folder, if it is there)")
-	flags.BoolVar(&o.uninject, "uninject", false, "take out what inject has put in")
+	flags.BoolVar(&o.helpValues, "help-values", false, "print the values of the library chart, each with its default and a description")
+	flags.StringVar(&o.lock, "lock", "", "file with the commands of images, as jobmesh resolve writes it (default "+lockfile.FileName+" in this folder, if it exists)")
+	flags.BoolVar(&o.uninject, "uninject", false, "remove what inject has added")
 	allowEmpty(cmd, &o.empty)
-	flags.BoolVar(&o.strict, "strict", false, "exit with 1 where something was left as it is")
-	flags.StringVar(&o.report, "report", "", "say on stderr what became of each object: text, or json, a line each")
+	flags.BoolVar(&o.strict, "strict", false, "exit with 1 if an object was left as it is")
+	flags.StringVar(&o.report, "report", "", "report each object on stderr, one line each: text or json")
 	_ = cmd.RegisterFlagCompletionFunc("report", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("set", completeSetting)
-	_ = cmd.MarkFlagFilename("values", "yaml", "yml", "json") // these fail only for a flag that is not there
+	_ = cmd.MarkFlagFilename("values", "yaml", "yml", "json") // these fail only for a flag that does not exist
 	_ = cmd.MarkFlagFilename("lock", "yaml")
 	return cmd
 }
 
-// printValues prints the file that says what each value is.
+// printValues prints the chart's file of values, which describes each of them.
 func printValues(streams Streams) error {
 	text, err := library.LibraryChart.ReadFile("library-chart/values.yaml")
 	if err == nil {
@@ -94,8 +97,8 @@ func printValues(streams Streams) error {
 	return err
 }
 
-// completeSetting offers the values of the library chart, and behind mesh= what mesh may
-// be.
+// completeSetting completes the names of the library chart's values, and the meshes behind
+// mesh=.
 func completeSetting(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 	name, _, hasName := strings.Cut(begun, "=")
 	if !hasName {
@@ -153,14 +156,14 @@ func runInject(ctx context.Context, streams Streams, l linked, args []string, o 
 	if err != nil {
 		return err
 	}
-	// Most of what is allocated here is garbage a moment later: collecting it as often
-	// as by default costs a quarter of the time.
+	// Most of the memory that is allocated here is garbage a moment later. The default rate of
+	// collection costs a quarter of the time.
 	debug.SetGCPercent(250)
 	spool := &spool{}
 	defer spool.remove()
 	result, err := injector.Run(ctx, files, streams.In, spool)
 	if err == nil {
-		err = ctx.Err() // Ctrl-C ends those who write our input too
+		err = ctx.Err() // Ctrl-C also ends the program that writes the input
 	}
 	if err != nil {
 		return err
@@ -176,12 +179,13 @@ func runInject(ctx context.Context, streams Streams, l linked, args []string, o 
 		return fault.New(fault.LocalIO, fmt.Errorf("stdout: %w", err))
 	}
 	if o.strict && skipped > 0 {
-		return fault.New(fault.Findings, fmt.Errorf("--strict: %d left as they are", skipped))
+		return fault.New(fault.Findings, fmt.Errorf("--strict: %s left unchanged", plural(skipped, "object")))
 	}
 	return nil
 }
 
-// valuesFrom is how mistakes in values name them: by the file, where all are in one.
+// valuesFrom returns what messages call the source of the values: the file, where there is only
+// one.
 func valuesFrom(o injectOptions) string {
 	if len(o.values) == 1 && len(o.set) == 0 {
 		return "values " + o.values[0]
@@ -189,7 +193,8 @@ func valuesFrom(o injectOptions) string {
 	return "values"
 }
 
-// readLock returns the text of the lock file, for the chart; nil where there is none.
+// readLock returns the text of the lock file, which the chart reads, and nil where there is
+// none.
 func readLock(o injectOptions) ([]byte, error) {
 	name := cmp.Or(o.lock, lockfile.FileName)
 	text, err := regular.ReadFile(name, lockfile.MaxSize)
@@ -197,13 +202,13 @@ func readLock(o injectOptions) ([]byte, error) {
 		return nil, nil
 	}
 	if err == nil {
-		// The chart reads it for an image without a command, and cannot name its lines.
+		// The chart also reads the file, but its messages cannot name a line of it.
 		_, err = lockfile.Load(name)
 	}
 	return text, err
 }
 
-// reportMistakes lists all mistakes, and returns their number as the error.
+// reportMistakes prints all mistakes, and returns an error with their number.
 func reportMistakes(streams Streams, mistakes []inject.Mistake) error {
 	code := 0
 	for _, m := range mistakes {
@@ -219,14 +224,14 @@ func reportMistakes(streams Streams, mistakes []inject.Mistake) error {
 	return fault.New(code, fmt.Errorf("inject: %s; nothing was written", plural(len(mistakes), "mistake")), hintsFor(mistakes)...)
 }
 
-// injectHints are things to try, by what a mistake says.
+// injectHints are things to try, each with a part of the mistake that it is for.
 var injectHints = []struct{ says, hint string }{
 	{manifest.Unrendered, "helm template . | jobmesh inject"},
 	{"has no command", "jobmesh resolve writes the commands of images into " + lockfile.FileName},
 	{"name those that decide", "jobmesh inject --set containers=all"},
-	{"name those that decide", "jobmesh inject --set sidecars=known moves those that serve the others and never end"},
+	{"name those that decide", "jobmesh inject --set sidecars=known moves the containers that serve the others and never end"},
 	{"set mountPath", "jobmesh inject --set mountPath=/opt/jobmesh"},
-	{patch.ErrChanged.Error(), "put back what the annotation " + inject.Record + " (of 0.1: jobmesh/injected) names, or take out by hand what it names, and it"},
+	{patch.ErrChanged.Error(), "restore what the annotation " + inject.Record + " (in 0.1: jobmesh/injected) lists, or remove by hand what it lists, and the annotation"},
 }
 
 func hintsFor(mistakes []inject.Mistake) []string {
@@ -239,7 +244,8 @@ func hintsFor(mistakes []inject.Mistake) []string {
 	return hints
 }
 
-// mistakeText adds the place to a mistake of an object; others open with it.
+// mistakeText returns a mistake with the file and line in front where the mistake is about an
+// object. The text of other mistakes has them already.
 func mistakeText(m inject.Mistake) string {
 	if m.Object == "" {
 		return sentence(m.Err)
@@ -247,7 +253,7 @@ func mistakeText(m inject.Mistake) string {
 	return fmt.Sprintf("%s (%s:%d)", m, printable.Text(m.File), m.Line)
 }
 
-// reportNotes writes the notes, and returns how many objects were left as they are.
+// reportNotes writes the notes, and returns the number of objects that were left as they are.
 func reportNotes(streams Streams, notes []inject.Note, format string) int {
 	skipped := 0
 	w := bufio.NewWriter(streams.Err)
@@ -258,19 +264,19 @@ func reportNotes(streams Streams, notes []inject.Note, format string) int {
 		switch {
 		case format == "json":
 			line, err := json.Marshal(note)
-			if err == nil { // strings and a number
+			if err == nil { // cannot fail: a note holds strings and a number
 				fmt.Fprintf(w, "%s\n", line)
 			}
 		case format == "text", note.Action == inject.Skipped, note.Action == inject.Noted:
 			fmt.Fprintf(w, "jobmesh: %s\n", note)
 		}
 	}
-	_ = w.Flush() // notes are a courtesy
+	_ = w.Flush() // a failed message does not fail the verb
 	return skipped
 }
 
-// A spool holds the output until it is known to be complete: in memory, and from
-// spoolMemory on in a file.
+// A spool holds the output until it is known to be complete: the first spoolMemory bytes in
+// memory, longer output in a file.
 type spool struct {
 	memory strings.Builder
 	file   *os.File
@@ -287,8 +293,8 @@ func (s *spool) Write(p []byte) (int, error) {
 		if s.file, err = os.CreateTemp("", "jobmesh-inject-"); err != nil {
 			return 0, err
 		}
-		// An open file needs no name, and so nothing is left whatever ends the program, as a
-		// closed pipe does. Systems that do not allow it have remove.
+		// An open file needs no name. Without the name nothing is left behind, however the
+		// program ends. Where the system does not allow that, remove does it.
 		_ = os.Remove(s.file.Name())
 		if _, err := s.file.WriteString(s.memory.String()); err != nil {
 			return 0, err

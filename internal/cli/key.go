@@ -12,8 +12,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
-// signingKey reads the key of --sign-key, nil where the flag is not given. An
-// encrypted one is opened with COSIGN_PASSWORD, as by cosign, or by asking.
+// signingKey reads the key of --sign-key, and returns nil where the flag is not given. For an
+// encrypted key it takes the passphrase from COSIGN_PASSWORD, as cosign does, or asks for it.
 func signingKey(streams Streams, path string) (*signature.Key, error) {
 	if path == "" {
 		return nil, nil
@@ -23,16 +23,16 @@ func signingKey(streams Streams, path string) (*signature.Key, error) {
 		return nil, err
 	}
 	if stat, err := os.Stat(path); err == nil && stat.Mode().Perm()&0o044 != 0 {
-		_, _ = fmt.Fprintf(streams.Err, "warning: key %s can be read by others (mode %04o)\nhint: chmod 600 %s\n", path, stat.Mode().Perm(), path) // a courtesy
+		_, _ = fmt.Fprintf(streams.Err, "warning: key %s can be read by others (mode %04o)\nhint: chmod 600 %s\n", path, stat.Mode().Perm(), path) // a failed warning does not fail the verb
 	}
 	return signature.ReadKey(path, text, func() ([]byte, error) { return passphrase(streams, path) })
 }
 
-// maxKey is more than any key has, in bytes.
+// maxKey is the largest size of a key file, in bytes. No key is as long.
 const maxKey = 64 << 10
 
-// readKey reads the file of a key. How to make one is a hint only where there is none:
-// a key that cannot be read must not be made again.
+// readKey reads the file of a key. Only where the file does not exist does a hint say how to
+// make one: a key that cannot be read must not be replaced.
 func readKey(path, make string) ([]byte, error) {
 	text, err := regular.ReadAny(path, maxKey)
 	switch {
@@ -47,7 +47,8 @@ func readKey(path, make string) ([]byte, error) {
 }
 
 func passphrase(streams Streams, path string) ([]byte, error) {
-	// Set but empty is a passphrase too: cosign has keys with none.
+	// A variable that is set but empty is a passphrase too: cosign makes keys with an empty
+	// one.
 	if value, ok := os.LookupEnv("COSIGN_PASSWORD"); ok {
 		return []byte(value), nil
 	}
@@ -55,12 +56,12 @@ func passphrase(streams Streams, path string) ([]byte, error) {
 	if !term.IsTerminal(terminal) {
 		return nil, fault.New(fault.Auth, fmt.Errorf("key %s is encrypted, and there is no passphrase", path), "set COSIGN_PASSWORD to it")
 	}
-	_, _ = fmt.Fprintf(streams.Err, "passphrase of %s: ", path) // a prompt
-	defer func() { _, _ = fmt.Fprintln(streams.Err) }()         // the line that was not echoed
+	_, _ = fmt.Fprintf(streams.Err, "passphrase of %s: ", path) // a failed prompt shows when the passphrase is read
+	defer func() { _, _ = fmt.Fprintln(streams.Err) }()         // ends the line, because the terminal did not echo it
 	return term.ReadPassword(terminal)
 }
 
-// publicKey reads the key of --key, nil where the flag is not given.
+// publicKey reads the key of --key, and returns nil where the flag is not given.
 func publicKey(path string) (*signature.PublicKey, error) {
 	if path == "" {
 		return nil, nil

@@ -43,22 +43,24 @@ func newLint(version string, streams Streams) *cobra.Command {
 Workflow and Pod that is meant to end: will it start, will it finish, and is its
 result kept? A finding names the object, the field, the line and the fix.
 
-What it judges for comes from flags or from jobmesh.yaml in the current folder.
-With --mesh the pods are in that mesh unless they opt out; without, only what a
-manifest says itself counts. Namespaces among the manifests are heeded. What is not
-said is presumed to be the newest that is supported, and a line on stderr says so.
+Flags, or jobmesh.yaml in the current folder, describe the cluster for which
+lint judges. With --mesh the pods are in that mesh unless they opt out; without
+it, only what a manifest itself says counts. Lint reads the labels and
+annotations of namespaces among the manifests, too. What nobody has said is
+presumed to be the newest supported version, and a line on stderr says so.
 
-It reads files, folders (*.yaml, *.yml, *.json) and stdin, and talks to nobody. With
---cluster it reads the templates and pods of a cluster instead, judges them for the
-meshes and nodes that are there, and says too what is stuck; it only reads.
-A ResourceList on stdin, from kustomize, comes back with the findings in results;
-its functionConfig describes the cluster with the keys of jobmesh.yaml.
-The annotation jobmesh.dev/ignore-JM101: "the reason" on an object or on its pod
-template silences a rule there.
+It reads files, folders (*.yaml, *.yml, *.json) and stdin, and asks neither a
+cluster nor a registry. With --cluster it reads the templates and pods of a
+cluster instead, judges them for its meshes and nodes, and also says what is
+stuck; it changes nothing there. A ResourceList on stdin, from kustomize, is
+returned with the findings in results; its functionConfig describes the cluster
+with the keys of jobmesh.yaml. The annotation jobmesh.dev/ignore-JM101: "the
+reason", on an object or on its pod template, suppresses a rule there.
 
-With --fix words in the wrong place, or in the wrong spelling, are put right in the
-files, and wrappers that native sidecars make needless are taken out; all other bytes
-stay. --diff prints that, instead of the findings, and writes nothing.
+With --fix, lint corrects the files: it moves labels and annotations from the
+wrong place, corrects misspelt ones, and removes wrappers that a native sidecar
+has made superfluous. All other bytes stay. With --diff it prints these changes
+instead of the findings, and writes nothing.
 
 Exit code 1 means findings at or above --fail-on.`,
 		Example: `  helm template . | jobmesh lint --mesh linkerd --mesh-version 2.19
@@ -74,10 +76,10 @@ Exit code 1 means findings at or above --fail-on.`,
 	o.profile.register(cmd)
 	o.output.register(cmd, report.Formats())
 	o.live.register(cmd)
-	flags.StringVar(&o.failOn, "fail-on", "error", "least severity of a finding that gives exit code 1: "+strings.Join(lint.Severities(), ", "))
+	flags.StringVar(&o.failOn, "fail-on", "error", "lowest severity of a finding that gives exit code 1: "+strings.Join(lint.Severities(), ", "))
 	flags.StringVar(&o.explain, "explain", "", "print the page of a rule, such as JM101, and nothing else")
-	flags.BoolVar(&o.list, "list-rules", false, "print the rules, and nothing else")
-	flags.BoolVar(&o.fix, "fix", false, "put right in the files what has one mechanical fix, and report the rest")
+	flags.BoolVar(&o.list, "list-rules", false, "print the list of rules, and nothing else")
+	flags.BoolVar(&o.fix, "fix", false, "correct in the files what has one mechanical fix, and report the rest")
 	flags.BoolVar(&o.diff, "diff", false, "print what --fix would change as a unified diff, and write nothing")
 	allowEmpty(cmd, &o.empty)
 	var ids []string
@@ -140,7 +142,7 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 			return err
 		}
 	}
-	linter := lint.New(profile, namespaces) // without the doubts of before
+	linter := lint.New(profile, namespaces) // a new one, because the doubts of the first one do not hold any more
 	if err := run.check(ctx, linter, files); err != nil {
 		return err
 	}
@@ -150,7 +152,7 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	run.doubts(streams, linter.Doubts())
 	run.notes(note(streams))
 	switch {
-	case o.diff: // which is all that is printed
+	case o.diff: // the differences are all that is printed
 	case list != nil && !changed("output"):
 		err = report.ResourceList(streams.Out, list, run.findings)
 	default:
@@ -165,7 +167,7 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	return run.verdict(streams, failOn)
 }
 
-// rules prints rules in the format that was asked for.
+// rules prints rules in the requested format.
 func (o lintOptions) rules(streams Streams, rules ...*lint.Rule) error {
 	switch o.output.format {
 	case "text":
@@ -173,30 +175,31 @@ func (o lintOptions) rules(streams Streams, rules ...*lint.Rule) error {
 	case "json", "yaml":
 		return o.output.print(streams.Out, report.RulesOf(rules))
 	}
-	return fault.New(fault.Usage, fmt.Errorf("--output %s is for findings, and rules are no findings", o.output.format), "--output json")
+	return fault.New(fault.Usage, fmt.Errorf("--output %s is a format for findings, not for rules", o.output.format), "--output json")
 }
 
-// colored tells whether colour is wanted on a stream: on a terminal, unless
-// NO_COLOR says otherwise (no-color.org).
+// colored tells whether output to a stream is coloured: it is on a terminal, unless NO_COLOR is
+// set (no-color.org).
 func colored(out io.Writer) bool {
 	f, ok := out.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// A lintRun is one call's way through its files.
+// A lintRun is the state of one call of lint.
 type lintRun struct {
-	// held are the files that can be read once only: stdin and pipes, as of
-	// jobmesh lint <(helm template .).
+	// held are the inputs that can be read only once: stdin and pipes, as in jobmesh lint
+	// <(helm template .).
 	held     map[string]*rewound
 	findings []lint.Finding
 	summary  report.Summary
 	failures []error
-	// read counts the Kubernetes objects.
+	// read is the number of Kubernetes objects that were read.
 	read int
-	// passed are those of which nobody can say whether their pods end, or where.
+	// passed are the objects of which lint cannot say whether their pods end, or where they
+	// run.
 	passed []passed
-	// seen are the objects that were read, by kind and name; named are those in which
-	// workflows have their templates.
+	// seen are the objects that were read, by kind and name. named are the objects, which may
+	// be missing, to which workflows refer for their templates.
 	seen  []string
 	named []named
 }
@@ -230,7 +233,7 @@ func (l *lintRun) check(ctx context.Context, linter *lint.Linter, files []string
 	return nil
 }
 
-// doubts says what could not be told, in one line.
+// doubts prints in one line which containers lint could not judge.
 func (l *lintRun) doubts(streams Streams, doubts []lint.Doubt) {
 	if len(doubts) == 0 {
 		return
@@ -239,7 +242,7 @@ func (l *lintRun) doubts(streams Streams, doubts []lint.Doubt) {
 	if n := len(doubts) - 1; n > 0 {
 		more = fmt.Sprintf(", nor of %s more", plural(n, "container"))
 	}
-	note(streams)(fmt.Sprintf("cannot tell whether container %s of %s stops its proxy (%s:%d): %s decides%s; nothing is claimed about that",
+	note(streams)(fmt.Sprintf("cannot tell whether container %s of %s stops its proxy (%s:%d): %s decides%s; no finding is reported for that",
 		printable.Text(first.Container), printable.Text(first.Object), printable.Text(first.File), first.Line, printable.Text(first.What), more))
 }
 
@@ -270,16 +273,16 @@ func (l *lintRun) document(ctx context.Context, linter *lint.Linter, d *manifest
 	return ctx.Err()
 }
 
-// leftTo remembers an object that is run by somebody else than its own controller. judged says
-// for which cluster it is judged all the same.
+// leftTo notes an object that another controller than that of its kind runs. The text judged
+// says for which cluster it is judged all the same.
 func (l *lintRun) leftTo(o manifest.Object, judged string) {
 	if by := lint.ManagedBy(o); by != "" {
-		l.passOver(o, "left to "+by+" (managedBy), which may run it in another cluster: "+judged)
+		l.passOver(o, "run by "+by+" (managedBy), which may do so in another cluster: "+judged)
 	}
 }
 
-// passOver remembers an object whose pods are not judged, or not for certain, for one line
-// for each kind and reason.
+// passOver notes an object whose pods are not judged, or not with certainty. One line is
+// printed for each kind and reason.
 func (l *lintRun) passOver(o manifest.Object, why string) {
 	kind := o.APIVersion + " " + o.Kind + " " + why
 	i := slices.IndexFunc(l.passed, func(p passed) bool { return p.kind == kind })
@@ -290,7 +293,8 @@ func (l *lintRun) passOver(o manifest.Object, why string) {
 	l.passed[i].more++
 }
 
-// notes says what was not judged, or not for certain: kinds, what others run, and templates that are not among the manifests.
+// notes prints what was not judged, or not with certainty: kinds, objects that other
+// controllers run, and templates that are not among the manifests.
 func (l *lintRun) notes(note func(string)) {
 	for _, p := range l.passed {
 		note(p.String())
@@ -302,10 +306,10 @@ func (l *lintRun) notes(note func(string)) {
 	}
 }
 
-// A named is a template that a workflow names and that stands in another object.
+// A named is a workflow with the template, of another object, to which it refers.
 type named struct{ workflow, template string }
 
-// A passed is a kind of object of which something has to be said beside the findings.
+// A passed is a kind of objects for which a line is printed beside the findings.
 type passed struct {
 	kind, first, why string
 	more             int
@@ -331,16 +335,17 @@ func (l *lintRun) write(out io.Writer, format, version string, color bool) error
 	return w.Flush(l.summary)
 }
 
-// verdict is the exit code, with one line for each thing that could not be read.
+// verdict returns the exit code as an error, and prints one line for each input that could not
+// be read.
 func (l *lintRun) verdict(streams Streams, failOn lint.Severity) error {
 	s := l.summary
 	counted := fmt.Sprintf("%s, %s, %s in %s", plural(s.Errors, "error"), plural(s.Warnings, "warning"),
 		plural(s.Infos, "note"), plural(s.Objects, "object"))
-	if s.Files > 0 { // none of a cluster
+	if s.Files > 0 { // a cluster has no files
 		counted += " of " + plural(s.Files, "file")
 	}
 	if len(l.failures) > 0 {
-		_, _ = fmt.Fprintln(streams.Err, "jobmesh: "+counted) // a courtesy
+		_, _ = fmt.Fprintln(streams.Err, "jobmesh: "+counted) // a failed message does not change the verdict
 		for _, err := range l.failures[:len(l.failures)-1] {
 			streams.say("jobmesh: %s", sentence(err))
 		}
@@ -357,7 +362,7 @@ func (l *lintRun) verdict(streams Streams, failOn lint.Severity) error {
 	return fault.New(fault.Findings, errors.New(counted), "jobmesh lint --explain "+l.worst()+" says more")
 }
 
-// worst is the id of the first finding of the worst severity.
+// worst returns the id of the first finding of the highest severity.
 func (l *lintRun) worst() string {
 	best := l.findings[0]
 	for _, f := range l.findings {
@@ -375,8 +380,8 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// resourceList recognises what functions of kustomize are given; nil for anything
-// else.
+// resourceList returns the document where the text is what kustomize passes to a function, and
+// nil for any other text.
 func resourceList(text []byte) *manifest.Document {
 	if !bytes.Contains(text, []byte("ResourceList")) {
 		return nil
@@ -385,7 +390,7 @@ func resourceList(text []byte) *manifest.Document {
 	_ = manifest.Scan("stdin", bytes.NewReader(text), func(d *manifest.Document) error {
 		documents = append(documents, d)
 		return nil
-	}) // only visit's errors, and it has none
+	}) // an error could only come from visit, which returns none
 	if len(documents) != 1 || documents[0].Root == nil {
 		return nil
 	}
@@ -397,8 +402,8 @@ func resourceList(text []byte) *manifest.Document {
 	return documents[0]
 }
 
-// functionConfig are the settings of a function: the data of a ConfigMap, or the spec
-// of any other object.
+// functionConfig returns the settings of a function: the data of a ConfigMap, or the spec of
+// any other object.
 func functionConfig(list *manifest.Document) map[string]string {
 	settings := map[string]string{}
 	if list == nil {

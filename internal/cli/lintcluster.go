@@ -25,13 +25,13 @@ type liveOptions struct {
 	profile string
 }
 
-// onlyLive are the flags that mean something with --cluster alone.
+// onlyLive returns the flags that have a meaning only with --cluster.
 func onlyLive() []string { return append(cluster.Names(), "write-profile") }
 
-// onlyFiles are the flags that say what a cluster says itself.
+// onlyFiles are the flags whose values a cluster provides itself.
 var onlyFiles = []string{"mesh", "mesh-version", "native", "kube-version", "min-kubelet", "declared-features", "post-renderer", "config"}
 
-// writing are the flags for what is changed in files.
+// writing are the flags that change files.
 var writing = []string{"fix", "diff"}
 
 func (o *liveOptions) register(cmd *cobra.Command) {
@@ -42,7 +42,7 @@ func (o *liveOptions) register(cmd *cobra.Command) {
 	o.cluster.Register(flags, true)
 }
 
-// unused refuses flags of --cluster without it.
+// unused refuses the flags that need --cluster where --cluster is not given.
 func (o *liveOptions) unused(changed func(string) bool) error {
 	for _, name := range onlyLive() {
 		if name != "cluster" && changed(name) {
@@ -104,7 +104,7 @@ func (o lintOptions) runLive(ctx context.Context, streams Streams, version strin
 	return run.verdict(streams, failOn)
 }
 
-// seen says what was looked at, and what is presumed of it.
+// seen says what was read, and what is presumed about it.
 func seen(f *survey.Facts) string {
 	text := fmt.Sprintf("looked at %s, %s, %s and %s of other kinds", plural(len(f.CronJobs), "CronJob"), plural(len(f.Jobs), "Job"),
 		plural(len(f.Pods), "pod"), plural(len(f.Others), "object"))
@@ -122,7 +122,7 @@ func seen(f *survey.Facts) string {
 
 type setting struct{ key, value string }
 
-// profileOf is the cluster in the keys of jobmesh.yaml.
+// profileOf describes the cluster with the keys of jobmesh.yaml.
 func profileOf(f *survey.Facts) []setting {
 	name := f.Main()
 	in := f.Installations()[name]

@@ -12,10 +12,10 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// Lint reads everything twice: what it says about namespaces may stand behind the Jobs
-// in them.
+// Lint reads every input twice, because a namespace may stand behind the Jobs that are in it.
 
-// files resolves the arguments one by one: one that cannot be read hides no other.
+// files resolves the arguments one by one, so that an argument that cannot be read does not
+// hide the others.
 func (l *lintRun) files(args []string) []string {
 	var files []string
 	seen := map[string]bool{}
@@ -34,7 +34,7 @@ func (l *lintRun) files(args []string) []string {
 	return files
 }
 
-// hold makes stdin and pipes readable twice: for namespaces, and for verdicts.
+// hold makes stdin and pipes readable twice: once for namespaces, and once for verdicts.
 func (l *lintRun) hold(files []string, stdin io.Reader) error {
 	for _, file := range files {
 		if file == manifest.Stdin {
@@ -50,10 +50,10 @@ func (l *lintRun) hold(files []string, stdin io.Reader) error {
 		}
 		pipe, err := os.Open(file)
 		if err != nil {
-			continue // said when it is checked
+			continue // the check reports it
 		}
 		held, err := rewindable(pipe)
-		_ = pipe.Close() // it was only read
+		_ = pipe.Close() // nothing was written to it
 		if err != nil {
 			return fault.New(fault.LocalIO, err)
 		}
@@ -64,11 +64,11 @@ func (l *lintRun) hold(files []string, stdin io.Reader) error {
 
 func (l *lintRun) close() {
 	for _, held := range l.held {
-		_ = held.close() // it was only read
+		_ = held.close() // nothing was written to it
 	}
 }
 
-// scan reads a file, or what is held of it.
+// scan reads a file, or the held copy of an input that can be read only once.
 func (l *lintRun) scan(file string, visit func(*manifest.Document) error) error {
 	held, ok := l.held[file]
 	switch {
@@ -80,7 +80,7 @@ func (l *lintRun) scan(file string, visit func(*manifest.Document) error) error 
 	return manifest.Scan(file, held, visit)
 }
 
-// causes are the errors that one joins.
+// causes returns the errors that an error joins.
 func causes(err error) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
@@ -88,11 +88,11 @@ func causes(err error) []error {
 	return nil
 }
 
-// namespaceKind finds files that are worth reading for namespaces beforehand.
+// namespaceKind matches text in files that may contain namespaces.
 var namespaceKind = regexp.MustCompile(`kind["']?\s*:\s*["']?Namespace\b`)
 
-// mentions tells whether a stream has the pattern, and goes back to its start. What
-// matches is shorter than the overlap of the pieces.
+// mentions tells whether a stream has a match of the pattern, and returns to its start. A match
+// is shorter than the overlap of the pieces in which the stream is read.
 func mentions(in io.ReadSeeker, pattern *regexp.Regexp, piece []byte) bool {
 	const overlap = 256
 	kept, found := 0, false
@@ -100,7 +100,7 @@ func mentions(in io.ReadSeeker, pattern *regexp.Regexp, piece []byte) bool {
 		n, err := io.ReadFull(in, piece[kept:])
 		found = pattern.Match(piece[:kept+n])
 		if err != nil {
-			break // the end, or what is said when it is checked
+			break // the stream has ended, or the check reports the error
 		}
 		kept = copy(piece, piece[len(piece)-overlap:])
 	}
@@ -108,7 +108,7 @@ func mentions(in io.ReadSeeker, pattern *regexp.Regexp, piece []byte) bool {
 	return found && err == nil
 }
 
-// namespaces gathers what the manifests say about namespaces, wherever they stand.
+// namespaces collects what the manifests say about namespaces, from all inputs.
 func (l *lintRun) namespaces(files []string) map[string]lint.Namespace {
 	found := map[string]lint.Namespace{}
 	piece := make([]byte, 256<<10)
@@ -123,9 +123,9 @@ func (l *lintRun) namespaces(files []string) map[string]lint.Namespace {
 				}
 			}
 			return nil
-		}) // only visit's errors, and it has none
+		}) // an error could only come from visit, which returns none
 		if held := l.held[file]; held != nil {
-			_, _ = held.Seek(0, io.SeekStart) // as it did before
+			_, _ = held.Seek(0, io.SeekStart) // the stream was at its start before, too
 		}
 	}
 	return found
@@ -137,40 +137,42 @@ func (l *lintRun) mentionsNamespace(file string, piece []byte) bool {
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return false // said when it is checked
+		return false // the check reports it
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // nothing was written to it
 	return mentions(f, namespaceKind, piece)
 }
 
-// maxHeld is how much of a stream is kept in memory; as long as the longest document.
+// maxHeld is the number of bytes of a stream that are kept in memory; the longest document has
+// as many.
 const maxHeld = 16 << 20
 
-// A rewound is a stream that can be read more than once: from memory, or, where it is
-// long, from a file without a name.
+// A rewound is a stream that can be read more than once: from memory, or, where it is long,
+// from a file without a name.
 type rewound struct {
 	io.ReadSeeker
-	// whole is the text where it is in memory, nil otherwise.
+	// whole is the text where it is kept in memory, and nil otherwise.
 	whole []byte
 	close func() error
 }
 
-// rewindable reads a stream to its end.
+// rewindable reads a stream to its end, and keeps it.
 func rewindable(in io.Reader) (*rewound, error) {
 	head, err := io.ReadAll(io.LimitReader(in, maxHeld+1))
 	if err != nil {
 		return nil, err
 	}
-	// What is no text is said of its beginning, and a device has no end.
+	// A binary input is refused by its first bytes, and a device such as /dev/zero has no end,
+	// so neither is read further.
 	if len(head) <= maxHeld || bytes.IndexByte(head, 0) >= 0 {
 		return held(head), nil
 	}
 	f, err := os.CreateTemp("", "jobmesh-")
-	if err != nil { // as where the root file system is read-only
+	if err != nil { // for example on a read-only root file system
 		rest, err := io.ReadAll(in)
 		return held(append(head, rest...)), err
 	}
-	_ = os.Remove(f.Name()) // it stays readable while it is open; elsewhere it is left to the system
+	_ = os.Remove(f.Name()) // an open file stays readable; a system that refuses this cleans up its temporary files
 	if _, err = f.Write(head); err == nil {
 		_, err = io.Copy(f, in)
 	}
@@ -178,7 +180,7 @@ func rewindable(in io.Reader) (*rewound, error) {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		_ = f.Close() // the first error counts
+		_ = f.Close() // the first error is returned
 		return nil, err
 	}
 	return &rewound{ReadSeeker: f, close: f.Close}, nil

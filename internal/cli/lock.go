@@ -23,24 +23,25 @@ func newLock(streams Streams) *cobra.Command {
 	var o lockOptions
 	cmd := &cobra.Command{
 		Use:   "lock NAME",
-		Short: "Pin the foreign binary that an image holds",
+		Short: "Pin the third-party binary that an image holds",
 		Long: `Lock downloads the release binary that images/NAME/image.yaml names, for each
-platform, looks whether it is a static program for that platform, and writes its
-URL, size and sha256 to images/NAME/image.lock. From then on jobmesh build takes
-these bytes and no others. Commit the file.
+platform, checks that it is a static program for that platform, and writes its
+URL, size and sha256 to images/NAME/image.lock. From then on jobmesh build
+accepts only these bytes. Commit the file.
 
-Only the hosts that image.yaml lists are asked, in HTTPS, redirects included.
-Downloads are kept below $XDG_CACHE_HOME/jobmesh or ~/.cache/jobmesh, and checked
-each time they are taken from there.
+Lock asks only the hosts that image.yaml lists, over HTTPS, redirects included.
+Downloads are kept below $XDG_CACHE_HOME/jobmesh or ~/.cache/jobmesh, and are
+checked each time they are used.
 
-With --check nothing is written: exit code 3 says that there is no lock, that it is
-not of what image.yaml says now, or that upstream has other bytes.`,
+With --check nothing is written: exit code 3 says that there is no lock, that
+the lock does not match image.yaml any more, or that the download has other
+bytes now.`,
 		Example: `  jobmesh lock linkerd-await
   jobmesh lock --check linkerd-await
   jobmesh lock --check --offline linkerd-await`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return fault.New(fault.Usage, fmt.Errorf("lock wants one argument, the name of an image, and got %d", len(args)),
+				return fault.New(fault.Usage, fmt.Errorf("lock needs one argument, the name of an image, and got %d", len(args)),
 					"as in jobmesh lock linkerd-await")
 			}
 			return nil
@@ -61,7 +62,7 @@ not of what image.yaml says now, or that upstream has other bytes.`,
 
 func runLock(ctx context.Context, streams Streams, name string, o lockOptions) error {
 	if o.offline && !o.check {
-		return fault.New(fault.Usage, errors.New("--offline goes with --check: what is not pinned yet is not in the cache"))
+		return fault.New(fault.Usage, errors.New("--offline needs --check: a binary that is not pinned yet is not in the cache"))
 	}
 	sources, err := build.FindSources()
 	if err != nil {
@@ -109,8 +110,8 @@ func runLock(ctx context.Context, streams Streams, name string, o lockOptions) e
 	return printLock(streams, recipe, lock)
 }
 
-// imagesHere are the images of the sources here that are wanted, for completion; none
-// outside of sources.
+// imagesHere returns the wanted images of the sources in this folder, for completion. It
+// returns nothing in a folder without sources.
 func imagesHere(wanted func(image.Recipe) bool) []string {
 	sources, err := build.FindSources()
 	if err != nil {

@@ -21,21 +21,21 @@ import (
 	"github.com/jobmesh/jobmesh/internal/replace"
 )
 
-// maxMends bounds how often a document is put right: one mistake may stand behind another,
-// as a misspelt key in the wrong place.
+// maxMends is the largest number of corrections in one document. One mistake may only appear
+// when another one is corrected, as a misspelt key in the wrong place.
 const maxMends = 1000
 
-// unneeded is the rule of a wrapper that a native sidecar makes needless.
+// unneeded is the rule about a wrapper that a native sidecar has made superfluous.
 const unneeded = "JM605"
 
-// A mender puts right what has one mechanical fix.
+// A mender corrects what has one mechanical fix.
 type mender struct {
 	linter *lint.Linter
-	out    io.Writer // for differences; nil to write the files
+	out    io.Writer // gets the differences; nil where the files are written
 }
 
-// mend puts files right, or shows how it would, and returns how many mistakes that were.
-// What cannot be read is left to the check that follows.
+// mend corrects files, or shows how it would, and returns the number of mistakes. An input that
+// cannot be read is left to the check that follows.
 func (m *mender) mend(ctx context.Context, files []string) (int, error) {
 	total := 0
 	for _, file := range files {
@@ -63,8 +63,8 @@ func (m *mender) mend(ctx context.Context, files []string) (int, error) {
 	return total, nil
 }
 
-// stream returns a stream as it is when put right, and how many mistakes it had; as it was
-// where a document of it cannot be read.
+// stream returns a corrected stream, and the number of mistakes in it. It returns the stream
+// unchanged where a document of it cannot be read.
 func (m *mender) stream(ctx context.Context, file string, text []byte) (fixed []byte, count int, err error) {
 	var out bytes.Buffer
 	unread := false
@@ -84,8 +84,8 @@ func (m *mender) stream(ctx context.Context, file string, text []byte) (fixed []
 	return out.Bytes(), count, nil
 }
 
-// document puts one document right. What cannot be changed without changing something else
-// is left.
+// document corrects one document. It leaves a mistake whose correction would change something
+// else.
 func (m *mender) document(ctx context.Context, d *manifest.Document) (text []byte, count int, err error) {
 	left := map[string]bool{}
 	for range maxMends {
@@ -108,9 +108,9 @@ func (m *mender) document(ctx context.Context, d *manifest.Document) (text []byt
 	return text, count + n, err
 }
 
-// once makes the mends of the first finding that has some and is not in left, which takes
-// up those that could not be made. What is spelled wrong comes before what is moved: only
-// then it is clear where it belongs.
+// once applies the corrections of the first finding that has some and is not in left; it adds
+// to left the findings whose corrections were not possible. Misspelt keys are corrected before
+// keys are moved, because only a correctly spelt key shows where it belongs.
 func (m *mender) once(d *manifest.Document, left map[string]bool) (*manifest.Document, bool) {
 	var found []lint.Finding
 	for _, o := range d.Objects() {
@@ -130,8 +130,8 @@ func (m *mender) once(d *manifest.Document, left map[string]bool) (*manifest.Doc
 	return d, false
 }
 
-// moved makes native sidecars of the containers of the first finding that this puts right,
-// as jobmesh inject does.
+// moved makes native sidecars, as jobmesh inject does, of the containers of the first finding
+// that this corrects.
 func (m *mender) moved(d *manifest.Document, left map[string]bool) (*manifest.Document, bool) {
 	for _, o := range d.Objects() {
 		for _, f := range m.linter.Check(o) {
@@ -139,7 +139,7 @@ func (m *mender) moved(d *manifest.Document, left map[string]bool) (*manifest.Do
 			if len(f.Moves) == 0 || left[id] {
 				continue
 			}
-			left[id] = true // it is tried once
+			left[id] = true // each finding is tried once
 			if next, err := inject.Nativize(library.LibraryChart, d, o.Path, f.Moves); err == nil {
 				return next, true
 			}
@@ -148,8 +148,8 @@ func (m *mender) moved(d *manifest.Document, left map[string]bool) (*manifest.Do
 	return d, false
 }
 
-// uninjected takes out of a document what jobmesh inject has put in, where no object in it
-// needs that any more.
+// uninjected removes what jobmesh inject has put into a document, where no object in it needs
+// that any more.
 func (m *mender) uninjected(ctx context.Context, d *manifest.Document) ([]byte, int, error) {
 	count := 0
 	for _, o := range d.Objects() {
@@ -174,21 +174,21 @@ func (m *mender) uninjected(ctx context.Context, d *manifest.Document) ([]byte, 
 		return nil, 0, err
 	}
 	if len(result.Mistakes) > 0 {
-		return d.Text, 0, nil // somebody has changed what was put in
+		return d.Text, 0, nil // the injected parts were edited since
 	}
 	return out.Bytes(), count, nil
 }
 
-// overwrite puts another text in the place of that of a file, at once. A link stays one.
+// overwrite replaces the text of a file atomically. A symbolic link stays one.
 func overwrite(file string, text []byte) error {
 	file, err := filepath.EvalSymlinks(file)
 	if err != nil {
 		return err
 	}
-	return replace.File(file, text, 0o644) // the mode of a file that is there stays
+	return replace.File(file, text, 0o644) // an existing file keeps its mode
 }
 
-// mendable refuses what cannot be written back.
+// mendable refuses inputs that cannot be written back.
 func (l *lintRun) mendable(flag string, files []string) error {
 	for _, file := range files {
 		if _, held := l.held[file]; held {
@@ -196,17 +196,17 @@ func (l *lintRun) mendable(flag string, files []string) error {
 			if name == manifest.Stdin {
 				name = "stdin"
 			}
-			return fault.New(fault.Usage, fmt.Errorf("--%s: %s is no file that could be changed", flag, name), "jobmesh lint --"+flag+" manifests/")
+			return fault.New(fault.Usage, fmt.Errorf("--%s: %s is not a file that can be changed", flag, name), "jobmesh lint --"+flag+" manifests/")
 		}
 	}
 	return nil
 }
 
-// mend does what --fix and --diff ask for.
+// mend does what --fix or --diff asks for.
 func (l *lintRun) mend(ctx context.Context, streams Streams, o lintOptions, linter *lint.Linter, files []string) error {
 	m, flag, done := &mender{linter: linter}, "fix", "put right"
 	if o.diff {
-		m.out, flag, done = streams.Out, "diff", "to put right with --fix"
+		m.out, flag, done = streams.Out, "diff", "to correct with --fix"
 	}
 	if err := l.mendable(flag, files); err != nil {
 		return err

@@ -12,13 +12,13 @@ import (
 	"github.com/jobmesh/jobmesh/internal/report"
 )
 
-// output is the flag --output of a verb: a format, in every verb that has it.
+// output is the flag --output of a verb, which is always a format.
 type output struct {
 	format  string
 	allowed []string
 }
 
-// resultFormats are those of verbs with one result: lines for people, and data.
+// resultFormats are the formats of a verb with one result: lines for people, or data.
 var resultFormats = []string{"text", "json", "yaml"}
 
 // register adds the flag. The first format is the default.
@@ -28,7 +28,7 @@ func (o *output) register(cmd *cobra.Command, formats []string) {
 	complete(cmd, "output", formats)
 }
 
-// check refuses a format that the verb does not have.
+// check refuses a format that the verb does not support.
 func (o *output) check(hints ...string) error {
 	if slices.Contains(o.allowed, o.format) {
 		return nil
@@ -43,11 +43,11 @@ func (o *output) print(out io.Writer, result any) error {
 	return report.Encode(out, o.format, result)
 }
 
-// complete offers words for a flag.
+// complete registers words for the completion of a flag.
 func complete(cmd *cobra.Command, flag string, words []string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return words, cobra.ShellCompDirectiveNoFileComp
-	}) // fails only for a flag that is not there
+	}) // fails only for a flag that does not exist
 }
 
 func unknownWord(flag, word string, words []string, hints ...string) error {

@@ -29,10 +29,10 @@ type profileOptions struct {
 // they declare none of those that matter.
 const declaredKey, noFeature = "declaredFeatures", "none"
 
-// featureName is the form of the name of a feature.
+// featureName matches the name of a feature.
 var featureName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
 
-// A profileKey is a key of jobmesh.yaml with its flag.
+// A profileKey is a key of jobmesh.yaml with the flag of the same meaning.
 type profileKey struct{ key, flag string }
 
 var profileKeys = []profileKey{
@@ -43,21 +43,21 @@ var profileKeys = []profileKey{
 func (o *profileOptions) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.mesh, "mesh", "", "mesh that pods are in unless they opt out: "+strings.Join(lint.Meshes(), ", "))
-	flags.StringVar(&o.meshVersion, "mesh-version", "", "its version, such as 2.19; without --mesh that of the mesh that manifests name")
-	flags.StringVar(&o.native, "native", "auto", "its setting for native sidecars: "+strings.Join(native.Settings(), ", "))
+	flags.StringVar(&o.meshVersion, "mesh-version", "", "version of the mesh, such as 2.19; without --mesh the version of the mesh that the manifests name")
+	flags.StringVar(&o.native, "native", "auto", "setting of the mesh for native sidecars: "+strings.Join(native.Settings(), ", "))
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "version of Kubernetes, such as 1.33")
 	flags.StringVar(&o.minKubelet, "min-kubelet", "", "version of the oldest kubelet of the cluster (default the oldest that --kube-version allows)")
 	flags.StringVar(&o.declared, "declared-features", "", "`LIST` of the features that nodes declare, with commas, or "+noFeature+" (default what the versions have)")
 	flags.StringVar(&o.postRenderer, "post-renderer", "", "Helm that runs jobmesh inject as its post-renderer: "+strings.Join(lint.PostRenderers(), ", "))
-	flags.StringVar(&o.config, "config", "", "file with these settings (default "+manifest.SettingsFile+", where there is one)")
-	flags.StringVar(&o.lock, "lock", "", "file with what images run, from jobmesh resolve (default "+lockfile.FileName+", where there is one)")
+	flags.StringVar(&o.config, "config", "", "file with these settings (default "+manifest.SettingsFile+", if it exists)")
+	flags.StringVar(&o.lock, "lock", "", "file with what images run, from jobmesh resolve (default "+lockfile.FileName+", if it exists)")
 	complete(cmd, "mesh", lint.Meshes())
 	complete(cmd, "native", native.Settings())
 	complete(cmd, "post-renderer", lint.PostRenderers())
 }
 
-// load puts the profile together: flags win over the configuration of a function, and
-// that over the file.
+// load makes the profile of the flags, the configuration of a function, and the settings file.
+// Flags win over the function, and the function wins over the file.
 func (o profileOptions) load(failOn string, changed func(string) bool, function map[string]string) (lint.Profile, lint.Severity, error) {
 	var p lint.Profile
 	var problems, hints []string
@@ -71,7 +71,7 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 		return p, "", err
 	}
 	var keys []string
-	names := map[string]string{} // how a setting is called where it was made
+	names := map[string]string{} // the name of each setting, as its source spells it
 	for _, s := range profileKeys {
 		keys = append(keys, s.key)
 		names[s.flag] = "--" + s.flag
@@ -146,7 +146,8 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 	return p, lint.Severity(failOn), err
 }
 
-// onPlatform takes a name such as istio@aks-new apart: the mesh, and who manages it.
+// onPlatform splits a name such as istio@aks-new into the mesh and the platform that manages
+// it.
 func onPlatform(text string) (name string, platform mesh.Platform, err error) {
 	name, on, managed := strings.Cut(text, "@")
 	m, known := mesh.ByName(name)
@@ -160,14 +161,14 @@ func onPlatform(text string) (name string, platform mesh.Platform, err error) {
 	for _, p := range m.Platforms {
 		names = append(names, name+"@"+p.Name)
 	}
-	hint := name + " is known on no platform that decides otherwise: --mesh " + name
+	hint := name + " has no platforms; use --mesh " + name
 	if names != nil {
 		hint = "--mesh is one of " + strings.Join(names, ", ") + ", or " + name + " alone"
 	}
-	return name, platform, fault.New(fault.Usage, fmt.Errorf("%q names a platform that is unknown", text), hint)
+	return name, platform, fault.New(fault.Usage, fmt.Errorf("%q names an unknown platform", text), hint)
 }
 
-// A source is where settings come from.
+// A source is one place that settings come from.
 type source struct {
 	name     string
 	settings map[string]string

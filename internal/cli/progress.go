@@ -9,24 +9,24 @@ import (
 	"github.com/jobmesh/jobmesh/internal/secret"
 )
 
-// note writes what is worth knowing and no failure.
+// note returns a function that prints a message that is not a failure.
 func note(streams Streams) func(string) {
 	return func(text string) { streams.say("note: %s", text) }
 }
 
-// progress shows one line on a terminal, in the place of the one before it. An empty
-// one takes it away. Elsewhere it shows nothing.
+// progress shows one line on a terminal, and replaces the one before. An empty line removes it.
+// Where there is no terminal, it shows nothing.
 func progress(streams Streams, format string, arguments ...any) {
 	if !streams.Terminal {
 		return
 	}
 	line := []rune(fmt.Sprintf(format, arguments...))
-	// A line that is longer than the terminal could not be taken away again.
+	// A line that is longer than the terminal is wide could not be removed again.
 	line = line[:min(len(line), streams.columns()-1)]
 	_, _ = fmt.Fprint(streams.Err, secret.Clear+string(line)) // only progress
 }
 
-// watch shows how far a build is, and keeps its details to itself.
+// watch shows the progress of a build, without its details.
 func watch(streams Streams) build.Options {
 	return build.Options{
 		Note:     note(streams),
@@ -47,7 +47,8 @@ func watch(streams Streams) build.Options {
 	}
 }
 
-// fetching shows for which platform a binary is being fetched, none when all are there.
+// fetching shows for which platform a binary is being fetched; an empty platform means that all
+// are there.
 func fetching(streams Streams, d image.Download, platform string) {
 	if platform == "" {
 		progress(streams, "")

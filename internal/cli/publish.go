@@ -40,22 +40,23 @@ func newPublish(streams Streams) *cobra.Command {
 		Use:   "publish REGISTRY[/PREFIX]",
 		Short: "Push images, charts and plugin, tags last",
 		Long: `Publish pushes what build made: the image to REGISTRY/PREFIX/jobmesh-wrap, the
-library chart to REGISTRY/PREFIX/jobmesh and the charts that carry it beside it,
-each under its version. The charts that are pushed name the image where it was
-pushed to, by the same digest.
+library chart to REGISTRY/PREFIX/jobmesh, and the charts that carry it beside
+it, each under its version. The pushed charts name the image at the place to
+which it was pushed, by the same digest.
 
-Everything is sent and read back before a tag moves. A run that fails leaves the
-tags as they were; run it again, and it goes on where it stopped. A published
+Everything is sent and read back before a tag moves. A failed run leaves the
+tags as they were; run it again, and it continues where it stopped. A published
 version of the chart never changes.
 
-Bills of materials and provenance go with the image as OCI referrers, before a tag
-moves; the charts get provenance of their own. --sign-key signs index, platforms
-and charts, with bundles that cosign 3 verifies offline. Where a registry has no
-referrers API their list is kept under a tag, sha256-DIGEST.
+Bills of materials and provenance are pushed with the image as OCI referrers,
+before a tag moves; the charts have provenance of their own. --sign-key signs
+index, platforms and charts, with bundles that cosign 3 verifies offline. Where
+a registry has no referrers API, the list of referrers is kept under a tag,
+sha256-DIGEST.
 
-Credentials are those of docker and podman. Registries on this machine are spoken
-to in plain HTTP, others in HTTPS. The references go to stdout, by digest; with
--o json or yaml, each with its tags.`,
+Credentials are those of docker and podman. A registry on this machine is asked
+over plain HTTP, any other one over HTTPS. The references, by digest, go to
+stdout; with -o json or yaml, each with its tags.`,
 		Example: `  jobmesh publish registry.example.com/platform
   jobmesh publish registry.example.com/platform --tag latest
   jobmesh publish registry.example.com/platform --sign-key cosign.key
@@ -63,7 +64,7 @@ to in plain HTTP, others in HTTPS. The references go to stdout, by digest; with
   jobmesh publish 127.0.0.1:5000/test --dry-run`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return fault.New(fault.Usage, fmt.Errorf("publish wants one argument, REGISTRY[/PREFIX], and got %d", len(args)),
+				return fault.New(fault.Usage, fmt.Errorf("publish needs one argument, REGISTRY[/PREFIX], and got %d", len(args)),
 					"as in jobmesh publish registry.example.com/platform")
 			}
 			return nil
@@ -75,20 +76,20 @@ to in plain HTTP, others in HTTPS. The references go to stdout, by digest; with
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.from, "from", []string{"dist"}, "folder that jobmesh build or make release wrote; repeatable")
-	flags.StringArrayVar(&o.tags, "tag", nil, "one more tag for the image, such as latest; repeatable")
-	_ = cmd.MarkFlagDirname("from") // fails only for a flag that is not there
+	flags.StringArrayVar(&o.tags, "tag", nil, "additional tag for the image, such as latest; repeatable")
+	_ = cmd.MarkFlagDirname("from") // fails only for a flag that does not exist
 	flags.BoolVar(&o.dryRun, "dry-run", false, "list what would be sent, and send nothing")
 	flags.StringVar(&o.signKey, "sign-key", "", "private key to sign with, in PEM, or of cosign generate-key-pair (passphrase in COSIGN_PASSWORD)")
-	flags.BoolVar(&o.keyless, "sign-keyless", false, "sign with the identity that an installed cosign asks for, and its public log")
+	flags.BoolVar(&o.keyless, "sign-keyless", false, "sign with an installed cosign: it asks for an identity, and uses the public log")
 	flags.StringVar(&o.referrers, "referrers", "auto", "auto; required, to refuse a registry without the referrers API; none, to publish no attestations")
-	_ = cmd.RegisterFlagCompletionFunc("referrers", cobra.FixedCompletions(referrerModes, cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that is not there
+	_ = cmd.RegisterFlagCompletionFunc("referrers", cobra.FixedCompletions(referrerModes, cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that does not exist
 	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
 	o.output.register(cmd, resultFormats)
-	flags.StringToStringVar(&o.timeouts, "timeout", nil, "limit of one step of a phase, as in tag=10m, repetitions included: check (30s), blob (5m), manifest (1m), attachment (2m), read-back (2m), referrers (2m), sign (5m), tag (2m)")
+	flags.StringToStringVar(&o.timeouts, "timeout", nil, "time limit of one step of a phase, as in tag=10m; it includes retries: check (30s), blob (5m), manifest (1m), attachment (2m), read-back (2m), referrers (2m), sign (5m), tag (2m)")
 	return cmd
 }
 
-// limits are those of the phases, with the ones that were asked for.
+// limits returns the time limits of the phases, with those that the user has set.
 func (o publishOptions) limits() (map[string]time.Duration, error) {
 	limits := publish.DefaultLimits()
 	for key, value := range o.timeouts {
@@ -113,7 +114,7 @@ func (o publishOptions) check() error {
 	case !slices.Contains(referrerModes, o.referrers):
 		return fault.New(fault.Usage, fmt.Errorf("--referrers %q is not auto, required or none", o.referrers))
 	case o.referrers == "none" && (o.signKey != "" || o.keyless):
-		return fault.New(fault.Usage, errors.New("signatures are referrers, and --referrers none publishes none"))
+		return fault.New(fault.Usage, errors.New("signatures are referrers, and --referrers none publishes no referrers"))
 	case o.signKey != "" && o.keyless:
 		return fault.New(fault.Usage, errors.New("--sign-key and --sign-keyless exclude each other"))
 	}
@@ -160,18 +161,18 @@ func runPublish(ctx context.Context, streams Streams, o publishOptions) error {
 		return err
 	}
 	if !changed {
-		_, _ = fmt.Fprintln(streams.Err, "already published: nothing to do") // a courtesy
+		_, _ = fmt.Fprintln(streams.Err, "already published: nothing to do") // a failed message does not fail the verb
 	}
 	if err := o.published(streams, artifacts, changed); err != nil || !o.output.isText() {
 		return err
 	}
 	for _, line := range toPaste(artifacts, o.prefix, version, key != nil) {
-		_, _ = fmt.Fprintln(streams.Err, line) // a courtesy
+		_, _ = fmt.Fprintln(streams.Err, line) // a failed message does not fail the verb
 	}
 	return nil
 }
 
-// artifacts reads all folders, and returns what is pushed with the version of it.
+// artifacts reads all folders, and returns what is to be pushed, with its version.
 func (o publishOptions) artifacts(plan publish.Plan) ([]publish.Artifact, string, error) {
 	var all []publish.Artifact
 	version := ""
@@ -181,16 +182,16 @@ func (o publishOptions) artifacts(plan publish.Plan) ([]publish.Artifact, string
 			return nil, "", err
 		}
 		if version != "" && its != version {
-			return nil, "", fault.New(fault.Input, fmt.Errorf("%s is of version %s, and %s of version %s", o.from[0], version, from, its),
-				"make release makes all of one version")
+			return nil, "", fault.New(fault.Input, fmt.Errorf("%s has version %s, and %s has version %s", o.from[0], version, from, its),
+				"make release makes everything with one version")
 		}
 		all, version = append(all, artifacts...), its
 	}
 	return all, version, nil
 }
 
-// artifactsIn reads a folder: one with a result.json is of build, another with
-// checksums.txt of make release.
+// artifactsIn reads one folder: one with a result.json was written by jobmesh build, and one
+// with checksums.txt by make release.
 func artifactsIn(from string, plan publish.Plan) ([]publish.Artifact, string, error) {
 	if isFile(filepath.Join(from, plugin.ChecksumsFile)) && !isFile(filepath.Join(from, release.ResultFile)) {
 		archives, err := plugin.Read(from)
@@ -218,7 +219,7 @@ type publishResult struct {
 	DryRun    bool                `json:"dryRun"`
 	Changed   bool                `json:"changed"`
 	Artifacts []publishedArtifact `json:"artifacts"`
-	// Steps are those that a dry run would do.
+	// Steps are the steps that a dry run would do.
 	Steps []publishStep `json:"steps,omitempty"`
 }
 
@@ -248,7 +249,7 @@ func artifactsOf(artifacts []publish.Artifact) []publishedArtifact {
 	return all
 }
 
-// published prints what is in the registry now.
+// published prints what is now in the registry.
 func (o publishOptions) published(streams Streams, artifacts []publish.Artifact, changed bool) error {
 	if !o.output.isText() {
 		return o.output.print(streams.Out, publishResult{Changed: changed, Artifacts: artifactsOf(artifacts)})

@@ -17,10 +17,11 @@ func newRBAC(streams Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rbac " + strings.Join(look.Verbs(), "|"),
 		Short: "Print the role that a verb needs in a cluster",
-		Long: `Rbac prints a ClusterRole with what a verb asks of a cluster, for kubectl apply. Bind it
-in a namespace with a RoleBinding, or in all with a ClusterRoleBinding; nodes and
-namespaces are only read with the latter. A comment says what each rule is for: whoever
-lacks one of them is told what is left out.`,
+		Long: `Rbac prints a ClusterRole with the rights that a verb needs in a cluster, for
+kubectl apply. Bind it in one namespace with a RoleBinding, or in all namespaces
+with a ClusterRoleBinding; nodes and namespaces can only be read with the
+latter. A comment says what each rule is for. A verb that lacks a right says
+what it leaves out.`,
 		Example: `  jobmesh rbac why | kubectl apply -f -
   kubectl create rolebinding on-call-jobmesh -n prod --clusterrole jobmesh-why --group on-call`,
 		ValidArgs: look.Verbs(),
@@ -39,7 +40,7 @@ lacks one of them is told what is left out.`,
 
 func printRole(streams Streams, verb string) error {
 	if !slices.Contains(look.Verbs(), verb) {
-		return fault.New(fault.Usage, fmt.Errorf("verb %q asks nothing of a cluster", verb),
+		return fault.New(fault.Usage, fmt.Errorf("verb %q does not use a cluster", verb),
 			meant("", verb, look.Verbs(), "it is one of "+strings.Join(look.Verbs(), ", "))...)
 	}
 	rights := append(slices.Clone(look.Rights[verb]), look.Custom(verb)...)
@@ -50,7 +51,7 @@ func printRole(streams Streams, verb string) error {
 	if err != nil {
 		return err
 	}
-	// The rules in the order of the rights, each with what it is for.
+	// The rules are printed in the order of the rights, each with its purpose.
 	var b strings.Builder
 	n := 0
 	for line := range strings.Lines(string(text)) {

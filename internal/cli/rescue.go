@@ -28,7 +28,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/running"
 )
 
-// rescuers is how many pods are ended at once.
+// rescuers is the number of pods that are handled at the same time.
 const rescuers = 12
 
 type rescueOptions struct {
@@ -61,22 +61,24 @@ func newRescue(streams Streams, l linked) *cobra.Command {
 	o := rescueOptions{cluster: cluster.NewFlags()}
 	cmd := &cobra.Command{
 		Use:   "rescue [NAME|KIND/NAME]...",
-		Short: "End what keeps pods whose work is done",
-		Long: `Rescue looks for pods of which every container but proxies and helpers has ended, and
-will not be started again, and ends what is left, so that their Jobs are complete, or
-failed, with the code of the work. It shows what it would do; --yes does it.
+		Short: "End the proxies of pods whose work is done",
+		Long: `Rescue looks for pods in which only proxies and helpers still run: every other
+container has ended, and will not be started again. It ends what is left, so
+that the Job completes, or fails, with the exit code of the work. It shows what
+it would do; with --yes it does it.
 
-It asks each proxy to stop as the proxy wants to be asked, through a port-forward. With
---via exec it runs the proxy's own client, or kill, in the container; with --via
-ephemeral it adds a container with jobmesh-wrap stop, which stays in the pod's spec. A
-signal is sent only to a program that is known to end with 0 on it: with any other code
-the pod would fail, and its Job run again.
+It sends each proxy that proxy's own stop request, through a port-forward. With
+--via exec it runs the proxy's own client, or kill, in the container. With --via
+ephemeral it adds a container with jobmesh-wrap stop, which stays in the pod's
+spec. It sends a signal only to a program that is known to end with 0 on it:
+with any other code the pod would fail, and its Job would run again.
 
-Each pod is read again right before. It never deletes one: its Job would start the work
-again. It is safe to repeat, and beside another rescue.
+It reads each pod again right before it acts. It never deletes a pod, because
+the Job would start the work again. It can be repeated safely, also beside
+another rescue.
 
-Exit code 1 means that something was shown and not done, refused, failed, or was asked
-to stop and still drains.`,
+Exit code 1 means that a pod was shown and not ended, was refused, failed, or
+was asked to stop and still drains.`,
 		Example: `  kubectl jobmesh rescue
   kubectl jobmesh rescue -n prod migrate --yes
   jobmesh rescue -A --older-than 10m --yes -o json`,
@@ -91,15 +93,15 @@ to stop and still drains.`,
 	o.output.register(cmd, resultFormats)
 	flags := cmd.Flags()
 	flags.BoolVar(&o.yes, "yes", false, "do it")
-	flags.DurationVar(&o.olderThan, "older-than", 0, "only pods whose work ended so long ago, such as 10m")
+	flags.DurationVar(&o.olderThan, "older-than", 0, "only pods whose work ended at least so long ago, such as 10m")
 	flags.StringVar(&o.via, "via", rescue.Vias()[0], "way to the container: "+strings.Join(rescue.Vias(), ", "))
 	flags.StringVar(&o.image, "image", "", "image of jobmesh-wrap for --via ephemeral (default that of inject)")
 	complete(cmd, "via", rescue.Vias())
 	return cmd
 }
 
-// wrapper is the image for --via ephemeral: the one that was named, or that which inject would
-// write. It is empty where no digest is known.
+// wrapper returns the image for --via ephemeral: the one that the user has named, or the one
+// that inject would write. It is empty where no digest is known.
 func (o rescueOptions) wrapper(l linked) (string, error) {
 	if o.image != "" || rescue.Via(o.via) != rescue.Ephemeral {
 		return o.image, nil
@@ -195,7 +197,7 @@ func quoted(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// planned decides over all pods, in the order of their names.
+// planned decides for each pod, in the order of their names.
 func planned(e *rescue.Ender, pods []corev1.Pod) rescueResult {
 	result := rescueResult{Pods: []rescuedPod{}}
 	for i := range pods {
@@ -215,8 +217,8 @@ func planned(e *rescue.Ender, pods []corev1.Pod) rescueResult {
 	return result
 }
 
-// endAll ends those that are to be ended. What goes wrong with one is its result; an error is
-// an interruption.
+// endAll ends the pods that are to be ended. A failure with one pod is the result of that pod;
+// an error is returned only after an interruption.
 func endAll(ctx context.Context, streams Streams, e *rescue.Ender, pods []rescuedPod) error {
 	total := 0
 	for _, p := range pods {
@@ -252,8 +254,8 @@ func endAll(ctx context.Context, streams Streams, e *rescue.Ender, pods []rescue
 	return err
 }
 
-// printRescue writes a line for each pod that is stuck, and for those that are not where they
-// were named.
+// printRescue prints a line for each pod that is stuck; with all, also for each pod that is
+// not.
 func printRescue(out io.Writer, r rescueResult, all bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, p := range r.Pods {
@@ -269,7 +271,8 @@ func printRescue(out io.Writer, r rescueResult, all bool) error {
 	return w.Flush()
 }
 
-// rescueVerdict is the exit code. again is the command that was typed.
+// rescueVerdict returns the exit code as an error. The parameter again is the command that the
+// user has typed.
 func rescueVerdict(streams Streams, r rescueResult, did bool, again string) error {
 	var shown, refused, failed, asked, ended, denied int
 	for _, p := range r.Pods {

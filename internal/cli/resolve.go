@@ -37,22 +37,22 @@ func newResolve(streams Streams) *cobra.Command {
 	var o resolveOptions
 	cmd := &cobra.Command{
 		Use:   "resolve [FILE|DIR|-]...",
-		Short: "Write down what the images of Jobs run",
-		Long: `Resolve reads manifests and looks up, for each container that has no command,
-what its image runs: ENTRYPOINT and CMD, on every Linux platform that it has. A
-wrapper in front of the command needs to know, and neither a template nor
-jobmesh inject asks a registry.
+		Short: "Record what the images of Jobs run",
+		Long: `Resolve reads manifests and looks up, for each container without a command, what
+its image runs: ENTRYPOINT and CMD, on every Linux platform of the image. A
+wrapper in front of the command has to know this, and neither a template nor
+jobmesh inject can ask a registry.
 
-The answers go to jobmesh.lock.yaml, with the digest that was looked at. Put the
-file into the chart, beside Chart.yaml, and commit it. An image that is in the
-file is not asked for again unless --update is given, so that a second run needs
-no network; entries that have no digest are written by hand and stay as they are.
+The answers are written to jobmesh.lock.yaml, with the digest of the image. Put
+the file into the chart, beside Chart.yaml, and commit it. An image that is in
+the file is looked up again only with --update, so a second run needs no
+network. Entries without a digest were written by hand, and stay as they are.
 
 With --check nothing is written: exit code 3 says that an image is not in the
-file, or that its tag has another digest by now.
+file, or that its tag has another digest now.
 
-With -o params the answers are printed as the value images of the chart
-jobmesh-policy, too.
+With -o params the answers are also printed in the form of the value images of
+the chart jobmesh-policy.
 
 Credentials are those of docker and podman. Nothing is written unless every image
 could be resolved. Without arguments the manifests come from stdin.`,
@@ -67,13 +67,13 @@ could be resolved. Without arguments the manifests come from stdin.`,
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.images, "image", nil, "an image to resolve, with or without manifests; repeatable")
 	flags.StringSliceVar(&o.kinds, "kinds", nil, "further kinds whose containers are resolved, such as Deployment")
-	flags.StringVar(&o.lockFile, "lock-file", lockfile.FileName, "lock file; - writes it to stdout, and reads none")
-	flags.BoolVar(&o.update, "update", false, "ask for the images in the lock file again")
+	flags.StringVar(&o.lockFile, "lock-file", lockfile.FileName, "lock file; with - it is written to stdout, and none is read")
+	flags.BoolVar(&o.update, "update", false, "look up the images in the lock file again")
 	flags.BoolVar(&o.check, "check", false, "write nothing; exit code 3 if the lock file is not up to date")
 	allowEmpty(cmd, &o.empty)
 	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
 	o.output.register(cmd, append(slices.Clone(resultFormats), paramsFormat))
-	_ = cmd.MarkFlagFilename("lock-file", "yaml", "yml") // fails only for a flag that is not there
+	_ = cmd.MarkFlagFilename("lock-file", "yaml", "yml") // fails only for a flag that does not exist
 	return cmd
 }
 
@@ -88,11 +88,12 @@ func runResolve(ctx context.Context, streams Streams, stdin io.Reader, args []st
 		return fault.New(fault.Usage, errors.New("--check contradicts --update: it writes nothing"))
 	}
 	if o.check && o.lockFile == "-" {
-		return fault.New(fault.Usage, errors.New("--check wants the lock file that --lock-file names, not -"))
+		return fault.New(fault.Usage, errors.New("--check needs a lock file: --lock-file - names none"))
 	}
 	lock := &lockfile.Lock{}
 	if o.lockFile != "-" {
-		// Before a registry is asked: where the answers cannot go, none are needed.
+		// This is checked before a registry is asked: without a place for the answers, none are
+		// needed.
 		if _, err := os.Stat(filepath.Dir(o.lockFile)); err != nil {
 			return fault.New(fault.LocalIO, err, "choose another file with --lock-file")
 		}
@@ -133,8 +134,8 @@ func runResolve(ctx context.Context, streams Streams, stdin io.Reader, args []st
 	return o.writeLock(streams, lock, outcomes)
 }
 
-// usesIn reads the manifests. Mistakes in documents come beside the uses in the
-// others.
+// usesIn reads the manifests. It returns the mistakes in documents beside the uses in the other
+// documents.
 func usesIn(stdin io.Reader, args []string, o resolveOptions) (uses []entrypoint.Use, mistakes []error, err error) {
 	if len(args) == 0 && len(o.images) == 0 {
 		if file, ok := stdin.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
@@ -171,7 +172,7 @@ func usesIn(stdin io.Reader, args []string, o resolveOptions) (uses []entrypoint
 	return uses, mistakes, err
 }
 
-// waysOut are hints for images that could not be resolved.
+// waysOut returns hints for images that could not be resolved.
 func waysOut(failed []error, o resolveOptions) []string {
 	if len(failed) == 0 {
 		return nil
@@ -223,10 +224,10 @@ type resolvedImage struct {
 	Cmd        []string          `json:"cmd"`
 }
 
-// paramsFormat is the value images of the chart jobmesh-policy.
+// paramsFormat is the format of the value images of the chart jobmesh-policy.
 const paramsFormat = "params"
 
-// policyValues are what that chart is told of images, by reference.
+// policyValues are the values of that chart for images, by reference.
 type policyValues struct {
 	Images map[string]policyImage `json:"images"`
 }
@@ -236,7 +237,7 @@ type policyImage struct {
 	Cmd        []string `json:"cmd"`
 }
 
-// valuesOf are the values for the images that were resolved.
+// valuesOf returns the values for the images that were resolved.
 func valuesOf(outcomes []entrypoint.Outcome) policyValues {
 	values := policyValues{Images: map[string]policyImage{}}
 	for _, of := range outcomes {
@@ -249,7 +250,8 @@ func valuesOf(outcomes []entrypoint.Outcome) policyValues {
 	return values
 }
 
-// resolved prints what each image runs. changed says whether the lock file was written.
+// resolved prints what each image runs. The parameter changed says whether the lock file was
+// written.
 func (o resolveOptions) resolved(streams Streams, outcomes []entrypoint.Outcome, changed bool) error {
 	if o.output.isText() {
 		return printOutcomes(streams.Out, outcomes)
@@ -257,7 +259,7 @@ func (o resolveOptions) resolved(streams Streams, outcomes []entrypoint.Outcome,
 	if o.output.format == paramsFormat {
 		return report.Encode(streams.Out, "yaml", valuesOf(outcomes))
 	}
-	result := resolveResult{LockFile: o.lockFile, Changed: changed, Images: []resolvedImage{}} // a list even where it is empty
+	result := resolveResult{LockFile: o.lockFile, Changed: changed, Images: []resolvedImage{}} // an empty list, not null
 	for _, of := range outcomes {
 		result.Images = append(result.Images, resolvedImage{
 			of.Image, of.Status, of.Digest, append([]string{}, of.Entrypoint...), append([]string{}, of.Cmd...),
@@ -266,8 +268,8 @@ func (o resolveOptions) resolved(streams Streams, outcomes []entrypoint.Outcome,
 	return o.output.print(streams.Out, result)
 }
 
-// printOutcomes prints one line for each image: what came of it, its name, its
-// digest, and what it runs.
+// printOutcomes prints one line for each image: whether it was resolved, its name, its digest,
+// and what it runs.
 func printOutcomes(out io.Writer, outcomes []entrypoint.Outcome) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, i := range outcomes {

@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// Columns of a terminal: what is taken where none is there to ask, and the least that
-// lines are folded to.
+// These are widths in columns: the one for output that is not a terminal, and the least to
+// which lines are folded.
 const (
 	usualColumns = 80
 	leastColumns = 60
 )
 
-// columns are those that help is folded to.
+// columns returns the width to which help is folded.
 func (s Streams) columns() int {
 	if s.Columns == 0 {
 		return usualColumns
@@ -21,24 +21,25 @@ func (s Streams) columns() int {
 	return max(leastColumns, s.Columns)
 }
 
-// say writes one message. On a terminal it is folded at spaces, so that no word is
-// broken. Hints are not said but written as they are: they may be there to be copied.
+// say writes one message. On a terminal it is folded at spaces, so that no word is broken.
+// Hints are not folded, because the user may copy them.
 func (s Streams) say(format string, arguments ...any) {
 	text := fmt.Sprintf(format, arguments...)
 	if s.Columns > 0 {
 		text = fold(text, s.columns())
 	}
-	_, _ = fmt.Fprintln(s.Err, text) // nobody is left to tell where it fails
+	_, _ = fmt.Fprintln(s.Err, text) // there is no other place to report a failure to
 }
 
-// hint writes what to try, one a line.
+// hint writes hints, one on each line.
 func (s Streams) hint(hints ...string) {
 	for _, hint := range hints {
-		_, _ = fmt.Fprintf(s.Err, "hint: %s\n", hint) // as above
+		_, _ = fmt.Fprintf(s.Err, "hint: %s\n", hint) // there is no other place to report a failure to
 	}
 }
 
-// fold breaks one line at spaces so that it fits. A longer word stands as it is.
+// fold breaks a line at spaces so that it fits. A word that is longer than the width stays
+// whole.
 func fold(line string, width int) string {
 	var b strings.Builder
 	used := 0
@@ -59,8 +60,8 @@ func fold(line string, width int) string {
 	return b.String()
 }
 
-// foldText folds the paragraphs of a text that do not fit. One whose lines are indented
-// stays as it is.
+// foldText folds the paragraphs of a text that do not fit. It leaves a paragraph with indented
+// lines as it is.
 func foldText(text string, width int) string {
 	paragraphs := strings.Split(text, "\n\n")
 	for i, p := range paragraphs {

@@ -17,8 +17,8 @@ func TestFold(t *testing.T) {
 	assert.Equal(t, "first one\nis folded\n\n  kept as it is, since it is indented\n\nshort", foldText("first\none is folded\n\n  kept as it is, since it is indented\n\nshort", 10))
 }
 
-// Everything in the help of every verb fits a narrow terminal, but for examples, which are
-// there to be copied, and words that are longer than that.
+// The help of every verb fits a narrow terminal, except examples, which users copy, and words
+// that are longer than the terminal is wide.
 func TestHelpFits(t *testing.T) {
 	for _, width := range []int{60, 80, 100} {
 		root := New("1.2.3", Streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Columns: width})

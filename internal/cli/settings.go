@@ -22,34 +22,35 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
-// maxSettings bounds a settings file, in bytes.
+// maxSettings is the largest size of a settings file, in bytes.
 const maxSettings = 1 << 20
 
-// imageVariable names the wrapper's image: REPOSITORY or REPOSITORY@DIGEST.
+// imageVariable is the environment variable that names the wrapper's image: REPOSITORY or
+// REPOSITORY@DIGEST.
 const imageVariable = "JOBMESH_IMAGE"
 
 // imageKeys are the keys of image in jobmesh.yaml.
 var imageKeys = []string{"registry", "repository", "digest"}
 
-// settings are what a settings file says.
+// settings is the content of a settings file.
 type settings struct {
-	// name is the file's.
+	// name is the name of the file.
 	name string
-	// lint has the keys that lint knows, as they are written: 2.20 is a version, not a
-	// number.
+	// lint has the keys that lint reads, with their values as they are written: 2.20 is a
+	// version, not a number.
 	lint map[string]string
-	// image is the wrapper's, as far as the file names it.
+	// image is the wrapper's image, as far as the file names it.
 	image inject.Image
-	// helpers are programs beside the work, for lint.
+	// helpers are programs beside the work, which lint has to know.
 	helpers []sidecar.Helper
 }
 
-// readSettings reads the file, or jobmesh.yaml where file is empty, which may be missing. A
-// jobmesh.yaml with an apiVersion is something else's, such as a transformer of
-// kustomize, and is passed over.
+// readSettings reads the file, or jobmesh.yaml where file is empty; that one may be missing. A
+// jobmesh.yaml with an apiVersion belongs to another program, such as a transformer of
+// kustomize, and is ignored.
 func readSettings(file string) (settings, error) {
 	s := settings{name: cmp.Or(file, manifest.SettingsFile)}
-	read := regular.ReadAny // what somebody has named may be a pipe of the shell's
+	read := regular.ReadAny // a file that the user has named may be a pipe of the shell
 	if file == "" {
 		read = regular.ReadFile
 	}
@@ -75,7 +76,7 @@ func readSettings(file string) (settings, error) {
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
 		if seen[key.Value] {
-			return s, s.wrong(key.Line, fmt.Sprintf("%q is there twice", key.Value))
+			return s, s.wrong(key.Line, fmt.Sprintf("%q occurs twice", key.Value))
 		}
 		seen[key.Value] = true
 		switch {
@@ -89,7 +90,7 @@ func readSettings(file string) (settings, error) {
 				return s, err
 			}
 		case value.Kind != yaml.ScalarNode:
-			return s, s.wrong(value.Line, fmt.Sprintf("%q is no single value", key.Value))
+			return s, s.wrong(value.Line, fmt.Sprintf("%q is not a single value", key.Value))
 		default:
 			s.lint[key.Value] = value.Value
 		}
@@ -101,7 +102,7 @@ func (s settings) wrong(line int, cause string) error {
 	return fault.New(fault.Usage, fmt.Errorf("%s:%d: %s", s.name, line, cause), "as in mesh: linkerd")
 }
 
-// mapping returns the only document of a text, nil where there is none.
+// mapping returns the only document of a text, and nil where there is none.
 func (s settings) mapping(text []byte) (*yaml.Node, error) {
 	var first, second yaml.Node
 	documents := yaml.NewDecoder(bytes.NewReader(text))
@@ -113,7 +114,7 @@ func (s settings) mapping(text []byte) (*yaml.Node, error) {
 	}
 	root := first.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return nil, s.wrong(root.Line, "is no mapping of settings")
+		return nil, s.wrong(root.Line, "is not a mapping of settings")
 	}
 	if manifest.Get(root, "apiVersion") != nil {
 		return root, nil
@@ -124,7 +125,7 @@ func (s settings) mapping(text []byte) (*yaml.Node, error) {
 	return root, nil
 }
 
-// readImage reads image: a mapping of words.
+// readImage reads the key image: a mapping of strings.
 func (s settings) readImage(node *yaml.Node) (inject.Image, error) {
 	var image inject.Image
 	bad := func(line int, cause string) (inject.Image, error) {
@@ -142,7 +143,7 @@ func (s settings) readImage(node *yaml.Node) (inject.Image, error) {
 		case !known:
 			return bad(key.Line, fmt.Sprintf("image: key %q is unknown; the keys are %s", key.Value, strings.Join(imageKeys, ", ")))
 		case value.Kind != yaml.ScalarNode:
-			return bad(value.Line, fmt.Sprintf("image: %q is no single value", key.Value))
+			return bad(value.Line, fmt.Sprintf("image: %q is not a single value", key.Value))
 		case value.Tag != "!!null":
 			*field = value.Value
 		}
@@ -154,7 +155,8 @@ func (s settings) readImage(node *yaml.Node) (inject.Image, error) {
 	return image, nil
 }
 
-// The ways in which a helper of the settings ends; a request is another.
+// These are the words for the ways in which a helper in the settings ends; a request may stand
+// there, too.
 const (
 	endsNever  = "never"
 	endsItself = "itself"
@@ -163,7 +165,7 @@ const (
 // helperKeys are the keys of an item of helpers in jobmesh.yaml.
 var helperKeys = []string{"name", "image", "ends"}
 
-// readHelpers reads helpers: a list of mappings of words.
+// readHelpers reads the key helpers: a list of mappings of strings.
 func (s settings) readHelpers(node *yaml.Node) ([]sidecar.Helper, error) {
 	bad := func(line int, cause string) ([]sidecar.Helper, error) {
 		return nil, fault.New(fault.Usage, fmt.Errorf("%s:%d: %s", s.name, line, cause),
@@ -176,7 +178,7 @@ func (s settings) readHelpers(node *yaml.Node) ([]sidecar.Helper, error) {
 	var helpers []sidecar.Helper
 	for _, item := range node.Content {
 		if item.Kind != yaml.MappingNode {
-			return bad(item.Line, "an item of helpers is no mapping")
+			return bad(item.Line, "an item of helpers is not a mapping")
 		}
 		values := map[string]string{}
 		for i := 0; i+1 < len(item.Content); i += 2 {
@@ -185,7 +187,7 @@ func (s settings) readHelpers(node *yaml.Node) ([]sidecar.Helper, error) {
 			case !slices.Contains(helperKeys, key.Value):
 				return bad(key.Line, fmt.Sprintf("helpers: key %q is unknown; the keys are %s", key.Value, strings.Join(helperKeys, ", ")))
 			case value.Kind != yaml.ScalarNode:
-				return bad(value.Line, fmt.Sprintf("helpers: %q is no single value", key.Value))
+				return bad(value.Line, fmt.Sprintf("helpers: %q is not a single value", key.Value))
 			}
 			values[key.Value] = value.Value
 		}
@@ -207,7 +209,7 @@ func (s settings) readHelpers(node *yaml.Node) ([]sidecar.Helper, error) {
 	return helpers, nil
 }
 
-// at is a digest as it stands behind a repository.
+// at returns a digest with the @ that stands behind a repository, and "" for no digest.
 func at(digest string) string {
 	if digest == "" {
 		return ""
@@ -233,9 +235,10 @@ func parseImage(text string) (inject.Image, error) {
 	return inject.Image{Registry: registry, Repository: parsed.RepositoryStr(), Digest: digest}, nil
 }
 
-// wrapperImage is the image that inject writes where no value says otherwise: the
-// variable's, else that of the settings, else the linked one. A repository without a
-// digest is a place where the linked image has been copied to, so its digest stays.
+// wrapperImage returns the image that inject writes where no value says otherwise: the one in
+// the environment variable, or else the one in the settings, or else the one that was linked
+// into the program. A repository without a digest is a copy of the linked image, so it keeps
+// that digest.
 func wrapperImage(l linked, s settings) (inject.Image, error) {
 	image := inject.Image{Digest: l.imageDigest}
 	over := []inject.Image{s.image}

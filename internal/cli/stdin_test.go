@@ -24,8 +24,8 @@ func TestInterruptible(t *testing.T) {
 	require.ErrorIs(t, err, broken)
 }
 
-// TestInterruptedWhileReading: whoever waits for input ends at Ctrl-C, and writes nothing
-// of what came so far.
+// TestInterruptedWhileReading: a verb that waits for input ends at Ctrl-C, and writes nothing
+// of what it has read so far.
 func TestInterruptedWhileReading(t *testing.T) {
 	for _, verb := range []string{"inject", "lint", "function"} {
 		t.Run(verb, func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestInterruptedWhileReading(t *testing.T) {
 			var out, stderr bytes.Buffer
 			require.Equal(t, fault.Interrupted, Run(ctx, []string{verb}, "1.2.3", Streams{In: in, Out: &out, Err: &stderr}))
 			require.Empty(t, out.String())
-			require.Equal(t, "jobmesh: interrupted; what was there before is as it was\n", stderr.String())
+			require.Equal(t, "jobmesh: interrupted; what existed before is unchanged\n", stderr.String())
 		})
 	}
 }

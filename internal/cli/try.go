@@ -20,13 +20,13 @@ import (
 	"github.com/jobmesh/jobmesh/internal/native"
 )
 
-// tryJob is the Job that try shows: as plain as people write them.
+// tryJob is the Job that try shows: a plain one, as most people write them.
 //
 //go:embed try.yaml
 var tryJob []byte
 
-// tryMesh and tryVersion are a mesh whose proxy is a classic sidecar unless it is
-// told otherwise, so that the Job hangs there.
+// tryMesh and tryVersion are a mesh whose proxy is a classic sidecar by default, so that the
+// Job hangs there.
 const tryMesh = "linkerd"
 
 var tryVersion = mesh.Version{Major: 2, Minor: 18}
@@ -35,10 +35,10 @@ func newTry(version string, streams Streams, l linked) *cobra.Command {
 	return &cobra.Command{
 		Use:   "try",
 		Short: "Show on a small Job what lint and inject do",
-		Long: `Try shows the whole way on a Job of its own: the manifest, the verdict of lint
-in a mesh where it hangs, what inject changes, and the verdict after that.
+		Long: `Try shows all steps on a Job of its own: the manifest, the verdict of lint in a
+mesh where it hangs, what inject changes, and the verdict after that change.
 
-It needs no file, no cluster and no network, and writes nothing but this.`,
+It needs no file, no cluster and no network, and writes to stdout only.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runTry(cmd.Context(), streams, version, l)
@@ -64,8 +64,8 @@ func runTry(ctx context.Context, streams Streams, version string, l linked) erro
 	for _, step := range []struct{ title, command, text string }{
 		{"A Job that writes a report and ends:", "cat job.yaml", string(tryJob)},
 		{"Its verdict where pods get the proxy of Linkerd " + tryVersion.String() + ":", judge + " job.yaml", before},
-		{"What helps, as a difference:", change, string(diff.Diff("job.yaml", tryJob, "injected.yaml", wrapped))},
-		{"The verdict after it:", change + " |\n    " + judge, after},
+		{"The change that helps:", change, string(diff.Diff("job.yaml", tryJob, "injected.yaml", wrapped))},
+		{"The verdict after that change:", change + " |\n    " + judge, after},
 	} {
 		if _, err := fmt.Fprintf(streams.Out, "%s\n\n  $ %s\n\n%s\n", step.title, step.command, step.text); err != nil {
 			return err
@@ -78,7 +78,7 @@ func runTry(ctx context.Context, streams Streams, version string, l linked) erro
 	return err
 }
 
-// tryLint returns what lint says of a manifest, with the counts that it writes to
+// tryLint returns the findings of lint for a manifest, with the summary that lint writes to
 // stderr as the last line.
 func tryLint(ctx context.Context, text []byte, version string, color bool) (string, error) {
 	run := &lintRun{held: map[string]*rewound{manifest.Stdin: held(text)}}

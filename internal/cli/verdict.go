@@ -8,10 +8,10 @@ import (
 	"github.com/jobmesh/jobmesh/internal/why"
 )
 
-// Colours of verdicts, as terminals number them.
+// These are the colours of the verdicts, as numbers of ANSI escape sequences.
 var verdictColors = map[why.Word]string{why.Stuck: "31", why.WillHang: "33", why.Running: "36", why.Finished: "32"}
 
-// printVerdict writes the paragraph, and what to do.
+// printVerdict prints the paragraph, and what to do.
 func printVerdict(streams Streams, v why.Verdict) error {
 	head := string(v.Verdict)
 	if colored(streams.Out) {
@@ -23,7 +23,7 @@ func printVerdict(streams Streams, v why.Verdict) error {
 	if len(v.Fix) > 0 {
 		b.WriteString("\nwhat to do:\n")
 		for _, fix := range v.Fix {
-			fmt.Fprintf(&b, "  %s\n", fix) // not folded: it is there to be copied
+			fmt.Fprintf(&b, "  %s\n", fix) // not folded, because the user may copy it
 		}
 	}
 	_, err := io.WriteString(streams.Out, b.String())

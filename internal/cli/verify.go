@@ -33,29 +33,30 @@ func newVerify(streams Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [DIST|ARCHIVE|REFERENCE]",
 		Short: "Check that a release is what it says it is",
-		Long: `Verify checks a folder that build wrote or its result.json, the .oci.tar archive
-alone, an OCI layout, or an image or a chart in a registry: every digest, the
-platforms, the configuration, the files and the program of each, the bills of
-materials and the provenance, that the charts of the release are there, and that
-they are pinned to the image. Of a folder, the archive has to hold what the layout
-holds. What is not of the release is an error, except for documents that others
-have hung beside an image: those are left out, with a note. Inside the sources it
-compares a binary of somebody else's with images/NAME/image.lock.
+		Long: `Verify checks a folder that build wrote, or its result.json, the .oci.tar
+archive alone, an OCI layout, or an image or a chart in a registry. It checks
+every digest, the platforms, and for each platform the configuration, the files
+and the program; the bills of materials and the provenance; that the charts of
+the release are there, and that they are pinned to the image. In a folder, the
+archive has to have the same content as the layout. Anything that does not
+belong to the release is an error, except documents that others have attached to
+an image as referrers: they are left out, with a note. Inside the sources it
+compares a third-party binary with images/NAME/image.lock.
 
-With --key it checks the signatures too, that of the index before anything that
-the index leads to is read, with nothing but that key: no log, no network besides
-the registry. A reference has to be of the name and the version that were signed:
-the last part of the repository is the name, or --name in a mirror that calls it
-something else, and a tag such as 1.2.3 is the version. Any other tag, such as
-latest, names whatever the first line says.
+With --key it checks the signatures too. The signature of the index is checked
+before anything is read to which the index leads. Only that key is needed: no
+log, and no network besides the registry. A reference has to have the name and
+the version that were signed: the last part of the repository is the name, or
+--name in a mirror that renames it, and a tag such as 1.2.3 is the version. With
+any other tag, such as latest, the first line says which version it is.
 
-With --rebuild it compiles the sources again and says what differs, if anything:
-the program, the layer around it, or only its compression. The charts of a folder
-are packed again too.
+With --rebuild it compiles the sources again and says what differs: the program,
+the layer around it, or only the compression of the layer. The charts of a
+folder are packed again too.
 
-The first line says the name, the version, the digest and who has signed it. A
-line for each thing that was looked at follows. Exit code 8 means that something is
-not as it should be, or is more than may be read of what nobody can trust yet.`,
+The first line has the name, the version, the digest and the signer. One line
+for each check follows. Exit code 8 means that a check has failed, or that
+content which cannot be trusted yet is larger than the limit.`,
 		Example: `  jobmesh verify
   jobmesh verify dist --rebuild
   jobmesh verify jobmesh-wrap-` + jobmesh.Version + `.oci.tar --key cosign.pub
@@ -72,10 +73,10 @@ not as it should be, or is more than may be read of what nobody can trust yet.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.rebuild, "rebuild", false, "compile the sources again and compare")
-	flags.StringVar(&o.key, "key", "", "public key that everything has to be signed with, in PEM, as cosign.pub")
-	flags.StringVar(&o.name, "name", "", "name of the image or chart, where the reference has another, as in a mirror")
+	flags.StringVar(&o.key, "key", "", "public key in PEM, such as cosign.pub; everything has to be signed with its private key")
+	flags.StringVar(&o.name, "name", "", "name of the image or chart, where the reference has another one, as in a mirror")
 	flags.BoolVar(&o.plainHTTP, "plain-http", false, "allow plain HTTP to a registry that is not on this machine")
-	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print only what is not as it should be")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print only what is wrong")
 	o.output.register(cmd, resultFormats)
 	return cmd
 }
@@ -94,14 +95,14 @@ func runVerify(ctx context.Context, streams Streams, what string, o verifyOption
 		wanted.Sources = os.DirFS(string(sources))
 	}
 	if verify.KindOf(what) == verify.Reference && !strings.ContainsAny(path.Base(what), ":@") {
-		note(streams)(what + " has neither a tag nor a digest: latest is what is looked at")
+		note(streams)(what + " has neither a tag nor a digest: latest is checked")
 	}
 	look, err := verify.At(ctx, what, wanted, registry.New(o.plainHTTP))
 	if err != nil {
 		return err
 	}
 	if o.rebuild && look.IsChart() {
-		return fault.New(fault.Usage, fmt.Errorf("%s is a chart, and images are what is rebuilt", what), "jobmesh verify --rebuild with the reference of the image")
+		return fault.New(fault.Usage, fmt.Errorf("%s is a chart, and only images can be rebuilt", what), "jobmesh verify --rebuild with the reference of the image")
 	}
 	if look.IsImage() && noSources == nil {
 		look.Findings = append(look.Findings, verify.Pinned(look.Stored, string(sources))...)
@@ -123,7 +124,7 @@ func runVerify(ctx context.Context, streams Streams, what string, o verifyOption
 	return o.print(streams, look)
 }
 
-// print prints what was looked at, and returns what is not as it should be.
+// print prints what was checked, and returns an error where something is wrong.
 func (o verifyOptions) print(streams Streams, look verify.Look) error {
 	result := o.resultOf(look)
 	if !o.output.isText() {
@@ -132,7 +133,7 @@ func (o verifyOptions) print(streams Streams, look verify.Look) error {
 		}
 		return look.Err()
 	}
-	signer := "by whom is not checked without --key"
+	signer := "the signer is not checked without --key"
 	switch {
 	case look.Signed:
 		signer = "signed with " + o.key
@@ -157,7 +158,7 @@ func (o verifyOptions) print(streams Streams, look verify.Look) error {
 		return err
 	}
 	s := result.Summary
-	_, _ = fmt.Fprintf(streams.Err, "jobmesh: %d ok, %s, nothing wrong\n", s.OK, plural(s.Notes, "note")) // a courtesy
+	_, _ = fmt.Fprintf(streams.Err, "jobmesh: %d ok, %s, nothing wrong\n", s.OK, plural(s.Notes, "note")) // a failed message does not fail the verb
 	return nil
 }
 
@@ -173,7 +174,7 @@ type verifySubject struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	Digest  string `json:"digest"`
-	// Signed says that the key of --key has signed it.
+	// Signed says that the private key of --key has signed it.
 	Signed bool `json:"signed"`
 }
 
@@ -190,7 +191,8 @@ type verifySummary struct {
 	Failed int `json:"failed"`
 }
 
-// Results of a finding. A note is as it should be, with more to say.
+// These are the results of a finding. A note means that all is well, and that there is more to
+// say.
 const (
 	resultOK     = "ok"
 	resultNote   = "note"

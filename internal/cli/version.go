@@ -27,13 +27,13 @@ type versionResult struct {
 	Tables   tables       `json:"tables"`
 }
 
-// versionImage is the image that inject pins where nothing else is said.
+// versionImage is the image that inject writes where no value and no setting names another one.
 type versionImage struct {
 	Repository string `json:"repository"`
 	Digest     string `json:"digest"`
 }
 
-// tables are the names that this program knows.
+// tables are the names that this program has in its tables.
 type tables struct {
 	Meshes  []string `json:"meshes"`
 	Helpers []string `json:"helpers"`
@@ -45,11 +45,12 @@ func newVersion(streams Streams, version string, l linked) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Say which jobmesh this is, and what it knows",
-		Long: `Version prints the version, the commit and the release of Go that this program was
-built from, the image that inject pins unless it is told otherwise, and the names
-of the meshes, helpers and rules in its tables. A script that needs a rule can ask whether
-this program has it. What is not known is empty: the commit where the sources came
-without git, the digest where no image was built beside the program.`,
+		Long: `Version prints the version, the commit and the release of Go that this program
+was built from, the image that inject writes by default, and the names of the
+meshes, helpers and rules in its tables. A script that needs a rule can ask
+whether this program has it. A value that is not known is empty: the commit
+where the sources have no git, the digest where no image was built with the
+program.`,
 		Example: `  jobmesh version
   jobmesh version -o json`,
 		Args: noArguments,
@@ -96,8 +97,8 @@ func versionOf(version string, l linked) (versionResult, error) {
 	return result, nil
 }
 
-// commitOf is the commit that Go has noted, with -dirty behind it where the sources had
-// been changed since; "" where it has noted none.
+// commitOf returns the commit that Go has written into the program, with -dirty behind it where
+// the sources had uncommitted changes, and "" where Go has written none.
 func commitOf(info *debug.BuildInfo, ok bool) string {
 	if !ok {
 		return ""

@@ -26,14 +26,15 @@ func newWhy(streams Streams, l linked) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "why NAME|KIND/NAME",
 		Short: "Say why a Job of a cluster does not end",
-		Long: `Why looks at one Job, CronJob, Pod, Workflow or other object that makes pods which
-are meant to end, and says what it does: finished, running, stuck, or running and going
-to hang. It names the container that ended, with its exit code, the one that still
-runs and whose it is, what would have prevented that, and the command that ends it now.
+		Long: `Why looks at one Job, CronJob, Pod, Workflow or other object whose pods are
+meant to end, and says what it does: finished, running, stuck, or running and
+going to hang. It names the container that ended, with its exit code; the
+container that still runs, and who put it there; what would have prevented that;
+and the command that ends it now.
 
-It only reads, in a few requests. What it may not read is said, and left out;
-jobmesh rbac why prints the rights that it likes to have. Nothing of jobmesh has to be
-in the cluster.
+It only reads, in a few requests. Where it lacks a right, it says what it leaves
+out; jobmesh rbac why prints the rights that it uses. Nothing of jobmesh has to
+be installed in the cluster.
 
 Exit code 1 means stuck or going to hang.`,
 		Example: `  kubectl jobmesh why migrate
@@ -61,7 +62,7 @@ Exit code 1 means stuck or going to hang.`,
 	return cmd
 }
 
-// programOf is how the reader calls jobmesh.
+// programOf returns the name by which the user has called jobmesh.
 func programOf(l linked) string {
 	if l.program == KubectlPlugin {
 		return "kubectl jobmesh"
@@ -69,16 +70,16 @@ func programOf(l linked) string {
 	return "jobmesh"
 }
 
-// completionLimit is how long a shell waits for names: a cluster that does not answer, or a
-// program for credentials that asks somebody, must not hold up the line that is typed.
+// completionLimit is how long a shell waits for names. A cluster that does not answer, or a
+// credential plugin that asks the user, must not block the line that is being typed.
 const completionLimit = 2 * time.Second
 
-// completeObjects offers the names of Jobs and CronJobs, and kinds.
+// completeObjects completes the names of Jobs and CronJobs, and kinds.
 func completeObjects(ctx context.Context, flags *cluster.Flags, word string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(ctx, completionLimit)
 	defer cancel()
 	offered := make(chan []string, 1)
-	go func() { offered <- namesOf(ctx, flags, word) }() // a program for credentials takes no context
+	go func() { offered <- namesOf(ctx, flags, word) }() // a credential plugin cannot be cancelled by a context
 	select {
 	case names := <-offered:
 		return names, cobra.ShellCompDirectiveNoFileComp
@@ -87,7 +88,7 @@ func completeObjects(ctx context.Context, flags *cluster.Flags, word string) ([]
 	}
 }
 
-// namesOf are the names that begin with a word, none where they cannot be read.
+// namesOf returns the names that begin with a word, and nothing where they cannot be read.
 func namesOf(ctx context.Context, flags *cluster.Flags, word string) []string {
 	c, err := flags.Connect()
 	if err != nil {

@@ -17,20 +17,20 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// A body is a file as far as it has come.
+// A body is the part of a file that has been received.
 type body struct {
 	bytes []byte
 	hash  hash.Hash
 	kind  string
-	// validator tells one version of the file from another, "" where the server
-	// has none: then what has come is of no use after a break.
+	// validator identifies one version of the file. It is "" where the server gives none; the
+	// received part is then useless after a broken connection.
 	validator string
 }
 
 func (b *body) reset() { b.bytes, b.hash, b.validator = nil, sha256.New(), "" }
 
-// fetch downloads a file. size is what it has to have, less than nothing where that
-// is not known.
+// fetch downloads a file. The parameter size is the size that it has to have, and negative
+// where that is not known.
 func (f *Fetcher) fetch(ctx context.Context, from string, size int64) (File, error) {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -57,7 +57,7 @@ func (f *Fetcher) fetch(ctx context.Context, from string, size int64) (File, err
 	return File{Pin: Pin{SHA256: hex.EncodeToString(b.hash.Sum(nil)), Size: int64(len(b.bytes))}, Bytes: b.bytes, Type: b.kind}, nil
 }
 
-// brokenError is a body that ended before it was whole.
+// brokenError says that a body ended before it was complete.
 type brokenError struct{ cause error }
 
 func (e *brokenError) Error() string { return e.cause.Error() }
@@ -68,7 +68,7 @@ func isBroken(err error) bool {
 	return errors.As(err, &broken)
 }
 
-// attempt asks once, for the rest where some has come.
+// attempt sends one request, for the rest of the file where a part has been received.
 func (f *Fetcher) attempt(ctx context.Context, from string, size int64, b *body) error {
 	u, err := url.Parse(from)
 	if err != nil {
@@ -92,7 +92,7 @@ func (f *Fetcher) attempt(ctx context.Context, from string, size int64, b *body)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = answer.Body.Close() }() // only read
+	defer func() { _ = answer.Body.Close() }() // nothing was written to it
 	switch answer.StatusCode {
 	case http.StatusOK:
 		b.reset()
@@ -114,8 +114,8 @@ func (f *Fetcher) attempt(ctx context.Context, from string, size int64, b *body)
 	return f.read(answer, size, b)
 }
 
-// validatorOf is what tells versions of a file apart. A weak one is for files that
-// mean the same, which is not enough to put halves together.
+// validatorOf returns the header that identifies a version of a file. A weak one only says that
+// two files mean the same, which does not allow putting their halves together.
 func validatorOf(h http.Header) string {
 	if h.Get("Accept-Ranges") == "none" {
 		return ""
@@ -126,8 +126,7 @@ func validatorOf(h http.Header) string {
 	return h.Get("Last-Modified")
 }
 
-// read appends the body of an answer, and stops where it is more than was agreed
-// on.
+// read appends the body of an answer, and stops where it is longer than allowed.
 func (f *Fetcher) read(answer *http.Response, size int64, b *body) error {
 	most := f.Limit
 	tooLong := fmt.Errorf("%s has more than %d bytes, the most that maxSize allows", printable(answer.Request.URL.String()), most)

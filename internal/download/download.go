@@ -1,7 +1,6 @@
-// Package download fetches files that somebody else publishes, such as release
-// binaries: over HTTPS, from hosts that are on a list, no more than was agreed on,
-// and never another file than the one that was pinned. What was fetched is kept in
-// a cache, and checked each time it is taken from there.
+// Package download fetches files that others publish, such as release binaries: over HTTPS,
+// from allowed hosts only, up to a limit, and never another file than the one that was pinned.
+// Fetched files are kept in a cache, and are checked each time they are taken from there.
 package download
 
 import (
@@ -24,18 +23,18 @@ import (
 	"github.com/jobmesh/jobmesh/internal/replace"
 )
 
-// limit is that of one file, retries included.
+// limit is the time limit for one file, retries included.
 const limit = 10 * time.Minute
 
-// tries is how often the body of a file is asked for at most. Requests that get no
-// answer are repeated below that, by the transport.
+// tries is how often the body of a file is requested at most. The transport below repeats
+// requests that get no answer.
 const tries = 5
 
-// A Pin is what a file has to be.
+// A Pin identifies the content of a file.
 type Pin struct {
-	// SHA256 in hexadecimal digits.
+	// SHA256 is the hash in hexadecimal digits.
 	SHA256 string
-	// Size in bytes.
+	// Size is the size in bytes.
 	Size int64
 }
 
@@ -43,28 +42,28 @@ type Pin struct {
 type File struct {
 	Pin
 	Bytes []byte
-	// Type is its Content-Type, empty for one of the cache.
+	// Type is the Content-Type; it is empty for a file from the cache.
 	Type string
 }
 
 // A Fetcher fetches files.
 type Fetcher struct {
-	// Allow says whether a URL may be asked, those of redirects included.
+	// Allow returns an error for a URL that must not be requested, also for those of redirects.
 	Allow func(*url.URL) error
-	// Limit is the most that a file may have, in bytes.
+	// Limit is the largest size of a file, in bytes.
 	Limit int64
-	// Cache is a folder, or empty for none.
+	// Cache is the folder of the cache; empty means no cache.
 	Cache string
 	// Offline takes files from the cache only.
 	Offline bool
-	// Note is told what is worth knowing and no failure.
+	// Note gets messages that are not failures.
 	Note func(string)
 
 	client *http.Client
 }
 
-// CacheFolder is the cache of this user, below XDG_CACHE_HOME or ~/.cache, and
-// empty where there is no such place.
+// CacheFolder returns the cache folder of this user, below XDG_CACHE_HOME or ~/.cache, and ""
+// where there is no such place.
 func CacheFolder() string {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -73,13 +72,14 @@ func CacheFolder() string {
 	return filepath.Join(dir, "jobmesh", "downloads")
 }
 
-// ErrMissing is a file that the server does not have.
-var ErrMissing = errors.New("is not there (404)")
+// ErrMissing says that the server does not have the file.
+var ErrMissing = errors.New("does not exist (404)")
 
-// errRefused is a URL that may not be asked.
+// errRefused says that a URL must not be requested.
 var errRefused = errors.New("refused")
 
-// Pinned returns a file that is known, from the cache where it is there.
+// Pinned returns a file with a known content, from the cache where it is there. Another content
+// is a fault.Input error.
 func (f *Fetcher) Pinned(ctx context.Context, from string, pin Pin) (File, error) {
 	path := f.path(pin)
 	content, damaged := readCached(path, pin)
@@ -109,7 +109,7 @@ func (f *Fetcher) Pinned(ctx context.Context, from string, pin Pin) (File, error
 	return got, nil
 }
 
-// New downloads a file of which nothing is known yet, up to the limit.
+// New downloads a file whose content is not known yet, up to the limit.
 func (f *Fetcher) New(ctx context.Context, from string) (File, error) {
 	got, err := f.fetch(ctx, from, -1)
 	if err == nil {
@@ -118,15 +118,15 @@ func (f *Fetcher) New(ctx context.Context, from string) (File, error) {
 	return got, err
 }
 
-// page is a hint where a page came in the place of a file.
+// page returns a hint where the server has sent a web page in place of the file.
 func (f File) page() []string {
 	if strings.HasPrefix(f.Type, "text/") {
-		return []string{"the server sent " + f.Type + ", a page in the place of a program"}
+		return []string{"the server sent " + f.Type + ", a web page in place of a program"}
 	}
 	return nil
 }
 
-// path is where the cache keeps a file, empty where there is no cache.
+// path returns where the cache keeps a file, and "" where there is no cache.
 func (f *Fetcher) path(pin Pin) string {
 	if f.Cache == "" {
 		return ""
@@ -134,7 +134,7 @@ func (f *Fetcher) path(pin Pin) string {
 	return filepath.Join(f.Cache, "sha256", pin.SHA256)
 }
 
-// readCached returns the content of a cached file if it is what it should be.
+// readCached returns the content of a cached file if its hash is right.
 func readCached(path string, pin Pin) (content []byte, damaged bool) {
 	if path == "" {
 		return nil, false
@@ -154,8 +154,8 @@ func pinOf(content []byte) Pin {
 	return Pin{SHA256: hex.EncodeToString(sum[:]), Size: int64(len(content))}
 }
 
-// keep puts a file into the cache. One that cannot be written costs a download,
-// and fails nothing.
+// keep puts a file into the cache. A failure is only noted, because it costs no more than
+// another download.
 func (f *Fetcher) keep(got File) {
 	path := f.path(got.Pin)
 	if path == "" {
@@ -170,12 +170,12 @@ func (f *Fetcher) keep(got File) {
 	}
 }
 
-// transfer is what is asked for a file.
+// transfer returns the client for downloads.
 func (f *Fetcher) transfer() *http.Client {
 	if f.client == nil {
 		transport := registry.ProxyAware(http.DefaultTransport.(*http.Transport).Clone())
 		transport.ResponseHeaderTimeout = time.Minute
-		transport.DisableCompression = true // the bytes as they are
+		transport.DisableCompression = true // the hash is that of the bytes as they are sent
 		f.client = &http.Client{
 			Transport: registry.Retrying(transport),
 			CheckRedirect: func(r *http.Request, via []*http.Request) error {
@@ -212,7 +212,7 @@ func (f *Fetcher) explain(ctx context.Context, from string, err error) error {
 	return fault.New(fault.Registry, fmt.Errorf("%s: %w", printable(from), registry.Cause(err)), "try again later")
 }
 
-// printable is a URL without its query, which may be a signature.
+// printable returns a URL without its query, which may contain a signature.
 func printable(from string) string {
 	u, err := url.Parse(from)
 	if err != nil {

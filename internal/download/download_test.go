@@ -24,10 +24,10 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// content is a file of more than one buffer.
+// content is a file that is longer than one buffer.
 var content = []byte(strings.Repeat("a release binary ", 20_000))
 
-// A server answers with what answer does and counts the requests.
+// A server answers as the function answer does, and counts the requests.
 type server struct {
 	*httptest.Server
 	hits atomic.Int32
@@ -42,7 +42,7 @@ func serve(t *testing.T, answer func(n int32, w http.ResponseWriter, r *http.Req
 	return s
 }
 
-// whole answers with the file, and knows ranges.
+// whole answers with the file, and supports ranges.
 func whole(_ int32, w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("ETag", `"one"`)
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(content)))
@@ -76,7 +76,7 @@ func cached(t *testing.T, f *Fetcher) (names []string) {
 	return names
 }
 
-// Case 19: the second time nobody is asked.
+// The second time no server is asked.
 func TestCache(t *testing.T) {
 	s := serve(t, whole)
 	f, notes := fetcher(t)
@@ -88,7 +88,7 @@ func TestCache(t *testing.T) {
 	require.NoError(t, err)
 	assert.EqualValues(t, 1, s.hits.Load())
 
-	// Case 29: offline with a full cache, and with one that lacks the file.
+	// Offline is tried with a full cache, and with one that lacks the file.
 	f.Offline = true
 	s.Close()
 	_, err = f.Pinned(context.Background(), s.URL, pinOf(content))
@@ -99,7 +99,7 @@ func TestCache(t *testing.T) {
 	assert.Empty(t, *notes)
 }
 
-// Case 30: a cached file that is damaged is seen, and fetched again.
+// A damaged file in the cache is noticed, and is fetched again.
 func TestDamagedCache(t *testing.T) {
 	for name, damage := range map[string][]byte{
 		"a flipped bit": append([]byte("b"), content[1:]...), "truncated": content[:100], "empty": {},
@@ -129,7 +129,7 @@ func TestDamagedCache(t *testing.T) {
 	}
 }
 
-// What stands in the cache and is no file is no entry, and nobody waits for it.
+// An entry of the cache that is not a regular file is ignored, and nobody waits for it.
 func TestCacheEntryThatIsNoFile(t *testing.T) {
 	for name, make := range map[string]func(path string) error{
 		"a named pipe":       func(path string) error { return syscall.Mkfifo(path, 0o600) },
@@ -154,7 +154,7 @@ func TestCacheEntryThatIsNoFile(t *testing.T) {
 	}
 }
 
-// A cache that cannot be written costs a download, and fails nothing.
+// A cache that cannot be written only costs a download.
 func TestCacheThatCannotBeWritten(t *testing.T) {
 	s := serve(t, whole)
 	f, notes := fetcher(t)
@@ -167,7 +167,7 @@ func TestCacheThatCannotBeWritten(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Cases 20, 22, 23 and 24, and what else a server may say.
+// These are answers without the file.
 func TestWhatIsNotTheFile(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer func(w http.ResponseWriter)
@@ -187,9 +187,9 @@ func TestWhatIsNotTheFile(t *testing.T) {
 			_, _ = w.Write(append(content, 'x'))
 		}, fault.Input, "has more than the 340000 bytes that were locked", ""},
 		"23: a page": {func(w http.ResponseWriter) { _, _ = io.WriteString(w, "<html>sign in</html>") }, fault.Input,
-			"is not what was locked", "the server sent text/html; charset=utf-8, a page in the place of a program"},
-		"24: 404":         {func(w http.ResponseWriter) { w.WriteHeader(404) }, fault.Input, "/file is not there (404)", "does the release have a file"},
-		"410":             {func(w http.ResponseWriter) { w.WriteHeader(410) }, fault.Input, "/file is not there (404)", ""},
+			"is not what was locked", "the server sent text/html; charset=utf-8, a web page in place of a program"},
+		"24: 404":         {func(w http.ResponseWriter) { w.WriteHeader(404) }, fault.Input, "/file does not exist (404)", "does the release have a file"},
+		"410":             {func(w http.ResponseWriter) { w.WriteHeader(410) }, fault.Input, "/file does not exist (404)", ""},
 		"403":             {func(w http.ResponseWriter) { w.WriteHeader(403) }, fault.Registry, "/file: answered 403", ""},
 		"shorter, in one": {func(w http.ResponseWriter) { _, _ = w.Write(content[:5]) }, fault.Input, "(5 bytes), not ", ""},
 	} {
@@ -208,7 +208,7 @@ func TestWhatIsNotTheFile(t *testing.T) {
 	}
 }
 
-// Case 22: nothing is read past the limit.
+// Nothing is read beyond the limit.
 func TestEndlessFileIsNotRead(t *testing.T) {
 	var sent atomic.Int64
 	s := serve(t, func(_ int32, w http.ResponseWriter, r *http.Request) {
@@ -227,9 +227,9 @@ func TestEndlessFileIsNotRead(t *testing.T) {
 	assert.Less(t, sent.Load(), int64(64<<20), "what is more than the limit fills the buffers of a connection")
 }
 
-// Case 21: a connection that breaks off.
+// The connection breaks off.
 func TestResume(t *testing.T) {
-	// partly sends half of what is asked for and hangs up.
+	// partly sends half of what is requested, and closes the connection.
 	partly := func(w http.ResponseWriter, from int, status int) {
 		rest := content[from:]
 		if status == http.StatusPartialContent {
@@ -320,7 +320,7 @@ func TestResume(t *testing.T) {
 	})
 }
 
-// Case 25: no redirect leads to a host that is not on the list, or out of HTTPS.
+// No redirect is followed to a host that is not allowed, or away from HTTPS.
 func TestRedirects(t *testing.T) {
 	s := serve(t, whole)
 	var to string

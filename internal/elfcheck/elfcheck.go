@@ -1,5 +1,5 @@
-// Package elfcheck reads from the header of a Linux program what it is for and
-// whether it runs by itself.
+// Package elfcheck reads from the header of a Linux program which platform it is for, and
+// whether it needs other files to run.
 package elfcheck
 
 import (
@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// A machine is what the header of a program says of the processor it is for.
+// A machine is what the header of a program says about its processor.
 type machine struct {
 	of    elf.Machine
 	class elf.Class
 	order elf.Data
 }
 
-// machines are those of the architectures.
+// machines are the headers of the architectures.
 var machines = map[string]machine{
 	"386":      {elf.EM_386, elf.ELFCLASS32, elf.ELFDATA2LSB},
 	"amd64":    {elf.EM_X86_64, elf.ELFCLASS64, elf.ELFDATA2LSB},
@@ -34,11 +34,11 @@ var machines = map[string]machine{
 	"s390x":    {elf.EM_S390, elf.ELFCLASS64, elf.ELFDATA2MSB},
 }
 
-// ErrDynamic is said of a program that needs other files to run.
+// ErrDynamic says that a program needs other files to run.
 var ErrDynamic = errors.New("is not static")
 
-// Static looks whether a program is for a platform such as linux/arm64 and needs no
-// other file to run. It gives ErrDynamic for one that is for the platform and does.
+// Static checks that a program is for a platform such as linux/arm64, and needs no other file
+// to run. It returns ErrDynamic for a program that is for the platform and needs other files.
 func Static(program []byte, platform string) error {
 	f, err := elf.NewFile(bytes.NewReader(program))
 	if err != nil {
@@ -54,8 +54,8 @@ func Static(program []byte, platform string) error {
 			return ErrDynamic
 		}
 	}
-	// A dynamic section alone is no sign: programs that are static and may be
-	// loaded anywhere have one, such as those of Rust with musl.
+	// A dynamic section alone proves nothing: static programs that can be loaded at any address
+	// have one, such as those of Rust with musl.
 	if libraries, err := f.ImportedLibraries(); err != nil || len(libraries) > 0 {
 		return ErrDynamic
 	}

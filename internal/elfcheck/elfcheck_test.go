@@ -18,7 +18,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
-// compiled is a real program for linux/amd64.
+// compiled returns a real program for linux/amd64.
 func compiled(t *testing.T, flags ...string) []byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -38,7 +38,7 @@ func TestStatic(t *testing.T) {
 	loaded := compiled(t, "-buildmode=pie")
 	assert.ErrorIs(t, Static(loaded, "linux/amd64"), ErrDynamic, "it names a loader")
 
-	// Without the loader that is what Rust and musl make: static, position
+	// Without the loader the program is like one of Rust with musl: static, position
 	// independent, and with a dynamic section.
 	f, err := elf.NewFile(bytes.NewReader(loaded))
 	require.NoError(t, err)

@@ -119,7 +119,7 @@ func TestRecipe(t *testing.T) {
 	}
 }
 
-// Case 27: a slash in a tag is part of one segment of the URL.
+// A slash in a tag is part of one segment of the URL.
 func TestDownloadURL(t *testing.T) {
 	d := Download{
 		Tag: "release/v0.3.3", Version: "v1+2 3", Template: "https://example.com/{tag}/x-{version}-{os}-{arch}",

@@ -248,7 +248,7 @@ func (p *parser) root(n *yaml.Node) {
 		case key.Value != "images":
 			p.mistake(key, "key %q is unknown; there is only images", key.Value)
 		case found:
-			p.mistake(key, "images is there twice")
+			p.mistake(key, "images occurs twice")
 		case value.Kind == yaml.SequenceNode:
 			for _, item := range value.Content {
 				p.entry(item)
@@ -273,7 +273,7 @@ func (p *parser) entry(n *yaml.Node) {
 	for i := 0; i < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if seen[key.Value] {
-			p.mistake(key, "%s is there twice", key.Value)
+			p.mistake(key, "%s occurs twice", key.Value)
 		}
 		seen[key.Value] = true
 		switch key.Value {

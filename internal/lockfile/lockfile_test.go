@@ -122,7 +122,7 @@ func TestMistakesInALockFile(t *testing.T) {
 		"{}\n":                                    "1: want a mapping with the key images",
 		"image: []\n":                             `1: key "image" is unknown; there is only images`,
 		"images: {}\n":                            "1: images must be a list",
-		"images: []\nimages: []\n":                "images is there twice",
+		"images: []\nimages: []\n":                "images occurs twice",
 		"images:\n- a\n":                          "2: an entry must be a mapping with image, entrypoint and cmd",
 		"images:\n- entrypoint: [a]\n":            "2: an entry has no image",
 		"images:\n- {image: a, entrypoint: a}\n":  "2: entrypoint must be a list of strings",

@@ -1,23 +1,23 @@
 package mesh
 
-// NativeAnnotation is an annotation of jobmesh: it names the containers of the pod that
-// are native sidecars, where the mesh's own words would say something else.
+// NativeAnnotation is an annotation of jobmesh. It names the containers of the pod that are
+// native sidecars, where the mesh's own annotations do not say so.
 const NativeAnnotation = "jobmesh.dev/native"
 
-// Labels and annotations that a single rule or a single injector reads beside the words
+// These are labels and annotations that a single rule or a single injector reads, beside those
 // that every row can have.
 const (
-	// IstioNamespace, IstioRevision and IstioDataplane are labels. Istio's webhook
-	// reads them in an order of its own: internal/native.
+	// IstioNamespace, IstioRevision and IstioDataplane are labels. Istio's webhook reads them
+	// in an order of its own, which is in internal/native.
 	IstioNamespace = "istio-injection"
 	IstioRevision  = "istio.io/rev"
 	IstioDataplane = "istio.io/dataplane-mode"
 	// IstioConfig holds YAML with settings of one proxy.
 	IstioConfig = "proxy.istio.io/config"
-	// LinkerdWait keeps a classic proxy up for some seconds after a TERM.
+	// LinkerdWait keeps a classic proxy running for some seconds after a SIGTERM.
 	LinkerdWait = "config.alpha.linkerd.io/proxy-wait-before-exit-seconds"
-	// LinkerdGrace is how long the proxy waits for open connections when it ends, two
-	// minutes by default.
+	// LinkerdGrace is how long the proxy waits for open connections before it ends; the default
+	// is two minutes.
 	LinkerdGrace = "config.linkerd.io/shutdown-grace-period"
 	consulGrace  = "consul.hashicorp.com/sidecar-proxy-lifecycle-shutdown-grace-period-seconds"
 
@@ -25,22 +25,22 @@ const (
 	vaultQuit       = "vault.hashicorp.com/agent-enable-quit"
 )
 
-// The two proxies of Google's databases have the same endpoints. Others answer with 200 to
-// anything at that port: Dapr's metrics, for one, so the body counts.
+// The two proxies of Google's databases have the same endpoints. The body of the answer counts,
+// because other programs answer any request at that port with 200, such as Dapr's metrics.
 const (
 	authProxyReady = "http://127.0.0.1:9090/startup"
 	authProxyStop  = "POST http://127.0.0.1:9091/quitquitquit"
 	authProxyFlags = "start the proxy with --health-check and --quitquitquit"
 )
 
-// What a webhook makes of a word that it does not know, in the words of JM303.
+// These say how a webhook reads a value that it does not know, in the words of rule JM303.
 const (
 	asAbsent = "absent"
 	asError  = "an error: the webhook refuses the pod"
 )
 
-// table has the rows. Where two proxies are beside a container, the wrapper looks for
-// them, waits for them and stops them in this order.
+// table has all rows. Where two proxies run beside a container, the wrapper looks for them,
+// waits for them and stops them in this order.
 var table = []Mesh{
 	{
 		Name: "linkerd", Title: "Linkerd",
@@ -52,9 +52,9 @@ var table = []Mesh{
 		Annotation: "linkerd.io/proxy-version",
 		Ready:      []string{"http://127.0.0.1:4191/ready"},
 		Stop:       "POST http://127.0.0.1:4191/shutdown",
-		// The proxy answers there since 2022 (linkerd2-proxy, linkerd/app/admin).
+		// The proxy has this endpoint since 2022 (linkerd2-proxy, linkerd/app/admin).
 		StopSwitch: "http://127.0.0.1:4191/env.json?LINKERD2_PROXY_SHUTDOWN_ENDPOINT_ENABLED",
-		// Off by default since Linkerd 2.16 (linkerd2 PR 12705).
+		// The stop request is off by default since Linkerd 2.16 (linkerd2 PR 12705).
 		StopNeeds: Switch{
 			Word: Word{
 				Key: linkerdShutdown, Annotation: true, Read: Words, Exact: []string{"enabled", "disabled"}, Other: "off",
@@ -69,7 +69,7 @@ var table = []Mesh{
 		Inject: Injection{
 			Word: Word{
 				Key: "linkerd.io/inject", Read: Words, Exact: []string{"enabled", "disabled", "ingress"},
-				Other: "no: the webhook injects on no word that it does not know",
+				Other: "no: the webhook only injects on the words that it knows",
 				Alike: []string{
 					"linkerd.io/injected", "linkerd.io/injection", "linkerd.io/enabled", "config.linkerd.io/inject",
 					"linkerd.io/sidecar-inject",
@@ -80,7 +80,7 @@ var table = []Mesh{
 			OptOut: []Level{PodAnnotation},
 			Spared: []string{"kube-system"},
 		},
-		// The injector never looks at nodes. Linkerd has renamed the annotation twice,
+		// The injector does not look at the nodes. Linkerd has renamed the annotation twice,
 		// and each release reads the names that it knows.
 		Native: Native{
 			Words: []NativeWord{
@@ -116,8 +116,9 @@ var table = []Mesh{
 		Inits:        []string{"linkerd-init", "linkerd-network-validator"},
 		Processes:    []string{"linkerd2-proxy", "linkerd-proxy"},
 		DeafPorts:    []string{"4140", "4143", "4190", "4191"},
-		// Its image has no shell, but a program that asks it to stop when another one has
-		// ended: the only other one that is sure to be there is that program.
+		// The image has no shell, but a program that runs another one, waits for its end and
+		// then asks the proxy to stop. The only other program that is certain to be in the
+		// image is that program itself.
 		KillCommand: `["/usr/lib/linkerd/linkerd-await","--shutdown","--","/usr/lib/linkerd/linkerd-await","--version"]`,
 		Rule:        "JM101",
 		Domain:      "linkerd",
@@ -137,23 +138,24 @@ var table = []Mesh{
 			"https://github.com/istio/istio/blob/eed52ebb66ad/manifests/charts/istio-control/istio-discovery/files/injection-template.yaml",
 		},
 		Annotation: "sidecar.istio.io/status",
-		// 15021 is the listener the kubelet probes; it works where the agent's own
+		// Port 15021 is the listener that the kubelet probes. It works where the agent's own
 		// port has been moved.
 		Ready: []string{"http://127.0.0.1:15021/healthz/ready"},
-		// The agent answers before its Envoy is up, and so before the wrapper could
-		// take that Envoy for one without an agent.
+		// The agent answers before its Envoy runs. So the wrapper cannot take that Envoy for
+		// one without an agent.
 		Detect: []string{"http://127.0.0.1:15020/healthz/ready", "http://127.0.0.1:15021/healthz/ready"},
-		// The agent, which is gone at once, and not Envoy's admin port, which leaves
-		// the agent to find out (Istio 1.3 and newer have this endpoint).
+		// The request goes to the agent, which exits at once, and not to Envoy's admin port,
+		// after which the agent would only notice that Envoy has ended. Istio 1.3 and newer
+		// have this endpoint.
 		Stop: "POST http://127.0.0.1:15020/quitquitquit",
-		// The annotation status.sidecar.istio.io/port moves the agent's port, and 0 turns
-		// it off, and with it 15021, which then says 503 for ever. Envoy's own stays: the
-		// agent ends with 0 when its Envoy was asked to.
+		// The annotation status.sidecar.istio.io/port moves the agent's port, or turns it off
+		// with 0. In the second case port 15021 answers 503 for ever. Envoy's own port stays
+		// open: the agent exits with 0 after its Envoy was asked to stop.
 		Fallback:     Fallback{Ready: "http://127.0.0.1:15000/ready", Stop: "POST http://127.0.0.1:15000/quitquitquit"},
 		StopDisabled: "Istio has this endpoint since 1.3; look at the annotation status.sidecar.istio.io/port",
 		Inject: Injection{
-			// The webhook takes some other words for yes where the namespace is
-			// injected, and does not see them where it is not.
+			// The webhook reads some other values as yes where the namespace is injected;
+			// elsewhere it does not see them.
 			Word: Word{
 				Key: "sidecar.istio.io/inject", Read: Words, Exact: []string{"true", "false"},
 				Other: "something that depends on the namespace",
@@ -175,7 +177,7 @@ var table = []Mesh{
 			}},
 			Read: ButFalse, Exact: []string{"true", "false"}, Other: "on: only the exact word false turns it off",
 			Setting: Version{1, 19}, SettingSource: "https://istio.io/latest/blog/2023/native-sidecars/",
-			// Mode auto: the oldest kubelet of the cluster decides for all.
+			// In mode auto the oldest kubelet of the cluster decides for all pods.
 			Default: Version{1, 27}, DefaultKubelet: Version{1, 33},
 			DefaultSource: "https://github.com/istio/istio/pull/56428",
 			Status:        "initContainers",
@@ -240,15 +242,15 @@ var table = []Mesh{
 		},
 		Annotation: "kuma.io/sidecar-injected",
 		Ready:      []string{"http://127.0.0.1:9902/ready", "http://127.0.0.1:9901/ready"},
-		// Up to 2.11 it is kuma-dp that answers there, with READY before there is an
-		// Envoy; since 2.14 it is Envoy's own answer, which is LIVE once it is ready.
+		// Up to Kuma 2.11 kuma-dp answers there, with READY before its Envoy exists. Since 2.14
+		// Envoy itself answers, with LIVE once it is ready.
 		ReadyBody: map[string]string{"http://127.0.0.1:9902/ready": "LIVE"},
 		Stop:      "POST http://127.0.0.1:9901/quitquitquit",
-		// Since Kuma 2.14 the admin port is a Unix socket, out of reach, and the proxy a
-		// native sidecar by default.
+		// Since Kuma 2.14 the admin port is a Unix socket that the wrapper cannot reach, and
+		// the proxy is a native sidecar by default.
 		StopElsewhere: "the kubelet or Kuma's control plane stops it when the pod's other containers have ended",
-		// A label on the pod and on the namespace, and an annotation of the same name,
-		// which was read before.
+		// Kuma reads a label on the pod and on the namespace. Older releases read an annotation
+		// of the same name.
 		Inject: Injection{
 			Word: Word{
 				Key: "kuma.io/sidecar-injection", Read: Words, Exact: []string{"enabled", "disabled", "true", "false"}, Other: "no",
@@ -281,8 +283,8 @@ var table = []Mesh{
 		Ready:      []string{"http://127.0.0.1:19000/ready"},
 		Stop:       "POST http://127.0.0.1:20600/graceful_shutdown",
 		StopByGet:  true,
-		// It would take the request for done, and end neither on a second one nor on a
-		// SIGTERM (consul-dataplane, run at 28a963a).
+		// A dataplane that gets the request before it is ready takes it for done, and then ends
+		// neither on a second request nor on a SIGTERM (consul-dataplane, run at 28a963a).
 		StopAfterAnswer: true,
 		StopDisabled:    "look at the annotation consul.hashicorp.com/sidecar-proxy-lifecycle-graceful-port, which moves the port",
 		Inject: Injection{
@@ -302,7 +304,7 @@ var table = []Mesh{
 			Read: GoBool, Other: asAbsent,
 			Setting: Version{1, 9}, SettingSource: "https://github.com/hashicorp/consul-k8s/pull/4678",
 		},
-		// The stop waits 30 s by default.
+		// The stop waits 30 s by default for open connections.
 		Wrap:       []Setting{{consulGrace, "0"}},
 		Grace:      Grace{Key: consulGrace, Seconds: 30},
 		SkipPorts:  Word{Key: "consul.hashicorp.com/transparent-proxy-exclude-outbound-ports", Annotation: true},
@@ -325,7 +327,7 @@ var table = []Mesh{
 		Annotation: "dapr.io/enabled",
 		Ready:      []string{"http://127.0.0.1:3500/v1.0/healthz/outbound"},
 		Stop:       "POST http://127.0.0.1:3500/v1.0/shutdown",
-		// Wanted where API tokens are on.
+		// The header is required where API tokens are on.
 		TokenHeader: "dapr-api-token", TokenVariable: "DAPR_API_TOKEN",
 		Inject: Injection{
 			Word:      Word{Key: "dapr.io/enabled", Read: Truthy, Exact: []string{"true", "false"}, Other: "off", Alike: []string{"dapr.io/enable", "dapr.io/inject"}},
@@ -333,8 +335,8 @@ var table = []Mesh{
 			No:        []string{"false"},
 			OptOut:    []Level{PodAnnotation},
 			WhenAsked: true,
-			// daprd is an ordinary server that redirects nothing: nothing in the
-			// injector looks at hostNetwork.
+			// daprd is an ordinary server that does not redirect traffic, so its injector
+			// ignores hostNetwork.
 			HostNetwork: true,
 		},
 		Native: Native{
@@ -346,7 +348,8 @@ var table = []Mesh{
 			Setting: Version{1, 18}, SettingSource: "https://github.com/dapr/dapr/blob/v1.18.1/docs/release_notes/v1.18.0.md",
 		},
 		Container: "daprd",
-		// Its probe asks /v1.0/healthz, which waits until the port of the application is open.
+		// The readiness probe asks /v1.0/healthz, which fails until the port of the application
+		// is open.
 		ReadyAfter: "dapr.io/app-port",
 		Processes:  []string{"daprd"},
 		Rule:       "JM107",
@@ -404,7 +407,7 @@ var table = []Mesh{
 			Levels:      []Level{PodAnnotation},
 			No:          []string{"false"},
 			WhenAsked:   true,
-			HostNetwork: true, // nothing in the injector looks at it
+			HostNetwork: true, // the injector ignores it
 			InitOnly:    Word{Key: "vault.hashicorp.com/agent-pre-populate-only", Annotation: true, Read: GoBool, Other: asError},
 		},
 		Container: "vault-agent",

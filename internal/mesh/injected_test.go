@@ -28,10 +28,10 @@ type injected struct {
 	Answers        map[string]string `json:"answers"`
 }
 
-// untold are the pods of which nothing says that their sidecar is native.
+// untold are the pods in which nothing says that their sidecar is native.
 var untold = []string{"dapr-native-by-installation"}
 
-// The rows say of a pod what the real injectors have made of it.
+// The rows say the same about a pod as the real injectors.
 func TestRowsAreWhatInjectorsLeave(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "injected", "*.yaml"))
 	require.NoError(t, err)
@@ -61,7 +61,7 @@ func readInjected(t *testing.T, file string) injected {
 	return found
 }
 
-// annotation is its value in the pod, whoever has written it.
+// annotation returns the value of an annotation in the pod, whoever has written it.
 func (i injected) annotation(name string) string {
 	if value, written := i.Annotations[name]; written {
 		return value

@@ -1,11 +1,11 @@
 package mesh
 
-// The wrapper has to read two JSON values that others wrote. encoding/json would
-// add 0.5 MB to it, so there is a scanner here that knows just enough JSON.
-// Whatever it cannot read counts as absent.
+// The wrapper has to read two JSON values that others wrote. encoding/json would add 0.5 MB to
+// it, so this scanner reads just as much of JSON as is needed. A value that it cannot read
+// counts as absent.
 
-// A value is a JSON value: for a string what stands between its quotes, for
-// anything else its text from its first byte on.
+// A value is a JSON value. The text of a string is what stands between its quotes; the text of
+// any other value starts at its first byte.
 type value struct {
 	kind byte // first byte
 	text string
@@ -40,8 +40,8 @@ func topLevel(text, key string) (value, bool) {
 	}
 }
 
-// Field returns a string at the top level of a JSON object, "" where it is not
-// there.
+// Field returns a string at the top level of a JSON object, and "" where the object has no such
+// string.
 func Field(text, key string) string {
 	if v, ok := topLevel(text, key); ok && v.kind == '"' {
 		return v.text
@@ -75,7 +75,7 @@ func (s *scanner) space() {
 	}
 }
 
-// next takes the byte c, with space before it, and reports whether it was there.
+// next consumes the byte c, with white space before it, and reports whether it was there.
 func (s *scanner) next(c byte) bool {
 	s.space()
 	if s.pos < len(s.text) && s.text[s.pos] == c {
@@ -85,8 +85,8 @@ func (s *scanner) next(c byte) bool {
 	return false
 }
 
-// quoted takes a string and returns what stands between its quotes. Escapes
-// are stepped over and left as they are: no name of interest has one.
+// quoted consumes a string and returns what stands between its quotes. Escapes are not decoded:
+// no name that is looked for has one.
 func (s *scanner) quoted() (string, bool) {
 	if !s.next('"') {
 		return "", false
@@ -105,7 +105,7 @@ func (s *scanner) quoted() (string, bool) {
 	return "", false
 }
 
-// skip takes one value of any kind.
+// skip consumes one value of any kind.
 func (s *scanner) skip(depth int) bool {
 	s.space()
 	if s.pos >= len(s.text) || depth > maxDepth {
@@ -136,8 +136,8 @@ func (s *scanner) skip(depth int) bool {
 	return s.pos > start
 }
 
-// skipMembers takes the members of a list or an object up to its closing
-// bracket. key takes what stands before each member's value.
+// skipMembers consumes the members of a list or an object up to the closing bracket. The
+// function key consumes what stands in front of each member's value.
 func (s *scanner) skipMembers(closing byte, depth int, key func() bool) bool {
 	if s.next(closing) {
 		return true
@@ -153,7 +153,7 @@ func (s *scanner) skipMembers(closing byte, depth int, key func() bool) bool {
 	return false
 }
 
-// listHas takes a list and reports whether it holds the string want.
+// listHas consumes a list and reports whether it contains the string want.
 func (s *scanner) listHas(want string) bool {
 	if !s.next('[') {
 		return false

@@ -1,13 +1,12 @@
-// Package mesh is the table of service meshes, and of the other proxies that a
-// container beside them may have to wait for and to stop. It is the only place that
-// knows them: the wrapper, jobmesh lint, jobmesh inject, the library chart, its schema
-// and the documentation read the table or are generated from it.
+// Package mesh is the table of service meshes, and of the other proxies that a container may
+// have to wait for and to stop. No other place knows them: the wrapper, jobmesh lint, jobmesh
+// inject, the library chart, its schema and the documentation read the table or are generated
+// from it.
 //
-// facts.go has the rows, this file has what a row can say. A new mesh is one row and
+// The rows are in facts.go; this file describes what a row can have. A new mesh is one row and
 // `make generate`.
 //
-// The package imports nothing but strings, strconv and errors, because the wrapper
-// links it.
+// The package imports nothing but strings, strconv and errors, because the wrapper links it.
 package mesh
 
 import (
@@ -19,123 +18,120 @@ import (
 type Mesh struct {
 	// Name is the value of --mesh; Title is the name as its makers write it.
 	Name, Title string
-	// Checked is the release that the row was last compared with, and Sources is
-	// where.
+	// Checked is the release that the row was last compared with, and Sources says where.
 	Checked string
 	Sources []string
 
-	// Annotation is set on the pod by the injector where it has put its proxy in. The
-	// wrapper gets its value in the variable Variable(). Empty for a proxy that is no
-	// mesh: it has to be named.
+	// Annotation is the annotation that the injector sets on a pod into which it has put the
+	// proxy. The wrapper gets its value in the environment variable Variable(). It is empty for
+	// a proxy without an injector, which the user has to name.
 	Annotation string
-	// Ready lists the URLs of the readiness check. A GET that any one of them
-	// answers with 200-299 says that the proxy is ready. Empty where a proxy has no
-	// such check.
+	// Ready lists the URLs of the readiness check. The proxy is ready when a GET of any one of
+	// them is answered with 200-299. Empty where a proxy has no such check.
 	Ready []string
-	// ReadyBody is what the body of an answer has to be, by the URL of Ready, without the
-	// space around it. An answer of a URL that is not in it counts whatever its body is.
+	// ReadyBody is the body that an answer has to have, without white space around it, keyed by
+	// the URL of Ready. For a URL without an entry any body will do.
 	ReadyBody map[string]string
-	// Detect lists URLs at which the proxy is known by an answer of 200-299 or 503,
-	// for a wrapper that nobody told about it; Ready where empty.
+	// Detect lists URLs at which an answer of 200-299 or 503 shows that the proxy is there, for
+	// a wrapper that was not told the mesh. Where it is empty, Ready is used.
 	Detect []string
-	// Stop is "METHOD URL", the request on which the proxy exits. StopByGet says that
-	// it obeys a GET too.
+	// Stop is "METHOD URL", the request after which the proxy exits. StopByGet says that the
+	// proxy accepts a GET too.
 	Stop      string
 	StopByGet bool
-	// TokenHeader is sent with the stop request, with the value of the variable
-	// TokenVariable, where that is set.
+	// TokenHeader is a header of the stop request. Its value is that of the environment
+	// variable TokenVariable; without that variable it is not sent.
 	TokenHeader, TokenVariable string
-	// StopSwitch is the URL where the proxy tells whether the stop request is on: a
-	// JSON object whose key is the query of the URL.
+	// StopSwitch is the URL at which the proxy says whether the stop request is on. The answer
+	// is a JSON object whose key is the query of the URL.
 	StopSwitch string
-	// StopNeeds is what a pod has to say so that the stop request is on.
+	// StopNeeds is the annotation that a pod has to have so that the stop request is on.
 	StopNeeds Switch
-	// StopDisabled tells the user what to change when the stop request is answered
-	// with 404, that is, when the endpoint is switched off.
+	// StopDisabled tells the user what to change when the stop request is answered with 404,
+	// which means that the endpoint is switched off.
 	StopDisabled string
-	// StopAfterAnswer says that a stop request sent before the proxy has answered at a URL
-	// of Ready makes it one that nothing stops.
+	// StopAfterAnswer says that the proxy cannot be stopped any more if the stop request is
+	// sent before the proxy has answered at a URL of Ready.
 	StopAfterAnswer bool
-	// Fallback is where the proxy is asked, whether it is ready and to stop, when nobody
-	// listens at the port of Stop.
+	// Fallback has the addresses that are used when nobody listens at the port of Stop.
 	Fallback Fallback
-	// StopElsewhere says who stops the proxy where nobody listens at the stop URL.
-	// Empty where that is nobody.
+	// StopElsewhere says who stops the proxy where nobody listens at the stop URL. It is empty
+	// where nobody does.
 	StopElsewhere string
 
-	// Inject is how a pod gets the proxy, and Native is when that is a native sidecar.
+	// Inject says how a pod gets the proxy, and Native says when that is a native sidecar.
 	Inject Injection
 	Native Native
-	// Platforms are installations of the mesh that somebody manages for others, and that
-	// decide otherwise than the mesh by itself.
+	// Platforms are managed installations of the mesh that decide in another way than the mesh
+	// itself.
 	Platforms []Platform
-	// Wrap lists the annotations of a pod whose proxy will be stopped by the wrapper.
+	// Wrap lists the annotations for a pod whose proxy the wrapper will stop.
 	Wrap []Setting
-	// Grace is how long the proxy lives on after it took the stop request, where it is
-	// known to do so.
+	// Grace is how long the proxy keeps running after it has accepted the stop request, where
+	// that is known.
 	Grace Grace
-	// SkipPorts is the annotation with the outbound ports that bypass the proxy.
-	// SkipNetworks lists annotations with other traffic that does.
+	// SkipPorts is the annotation with the outbound ports that bypass the proxy. SkipNetworks
+	// lists the annotations for other traffic that bypasses it.
 	SkipPorts    Word
 	SkipNetworks []string
-	// User is the user id of the proxy: what runs under it bypasses the proxy. 0 where
-	// the mesh does not redirect traffic before the proxy is up.
+	// User is the user id of the proxy: the traffic of processes with that id bypasses the
+	// proxy. It is 0 where the mesh does not redirect traffic before the proxy runs.
 	User int
 
 	// Container is the name of the proxy's container.
 	Container string
-	// Inits are the names of the init containers that the injector puts beside it: what
-	// redirects the traffic, or looks whether it is redirected.
+	// Inits are the names of the init containers that the injector adds with it: those that
+	// redirect the traffic, or check that it is redirected.
 	Inits []string
-	// ReadyAfter is the annotation of a pod whose readiness probe of the proxy fails until
-	// the application answers. Empty where it never waits for the application.
+	// ReadyAfter is the annotation of a pod in which the readiness probe of the proxy fails
+	// until the application answers. Empty where the proxy never waits for the application.
 	ReadyAfter string
-	// Processes are the names of the proxy's program that a signal is sent to.
+	// Processes are the process names of the proxy to which a signal is sent.
 	Processes []string
 	// Client is a program in the proxy's container that can send the stop request.
 	Client string
-	// AdminPorts are ports beside those of Ready, Detect and Stop that serve readiness
-	// and the path of Stop. DeafPorts are ports of the proxy where nothing obeys
-	// /quitquitquit.
+	// AdminPorts are further ports that serve readiness and the path of Stop, beside those of
+	// Ready, Detect and Stop. DeafPorts are ports of the proxy at which /quitquitquit has no
+	// effect.
 	AdminPorts, DeafPorts []string
-	// Alike is the name of another row whose ports and paths are the same. Who looks at
-	// ports cannot tell the two apart, and takes this proxy for that one.
+	// Alike is the name of another row with the same ports and paths. The ports do not
+	// distinguish the two proxies, so the wrapper takes this one for that one.
 	Alike string
-	// Shared says that other rows' proxies are this program too: a call that names
-	// only the program, or only the path of Stop, may be meant for any of them.
+	// Shared says that the proxies of other rows are the same program: a call that names only
+	// the program, or only the path of Stop, may be meant for any of them.
 	Shared bool
-	// Shell says that its image has a shell and kill, which Argo Workflows needs to
-	// end it. KillCommand is the command in its container that ends it, as a JSON list,
-	// where Argo has to be told one.
+	// Shell says that the image has a shell and kill, which Argo Workflows needs to end the
+	// container. KillCommand is the command that ends it, as a JSON list, where Argo has to be
+	// told one.
 	Shell       bool
 	KillCommand string
 
-	// Rule is the rule of jobmesh lint that says "this proxy outlives the Job". Empty
-	// where somebody else stops the proxy. WrittenRule is its place where the proxy is
-	// written into the manifest.
+	// Rule is the rule of jobmesh lint that says "this proxy outlives the Job". It is empty
+	// where somebody else stops the proxy. WrittenRule replaces it where the proxy is written
+	// into the manifest.
 	Rule, WrittenRule string
-	// Domain is part of the domain of its labels and annotations. Prefixes are the
-	// beginnings of those that nobody else reads.
+	// Domain is a part of the domain of the mesh's labels and annotations. Prefixes are the
+	// prefixes of those that only this mesh reads.
 	Domain   string
 	Prefixes []string
-	// Words are labels and annotations that lint knows beside those above. Nearby are
-	// keys that the mesh reads and that are spelled nearly as one of them.
+	// Words are further labels and annotations that lint knows, beside those above. Nearby are
+	// keys that the mesh reads and whose spelling is similar to one of them.
 	Words  []Word
 	Nearby []string
 }
 
-// A Fallback is a port of the proxy's own that is always open, beside those that can be
-// moved or switched off. Both are as in the row: Ready is a URL, and Stop is "METHOD URL".
-// They are empty where there is none.
+// A Fallback is a port of the proxy that is always open, beside those that can be moved or
+// switched off. The fields are as in a Mesh: Ready is a URL, and Stop is "METHOD URL". They are
+// empty where there is no such port.
 type Fallback struct{ Ready, Stop string }
 
 // A Word is a label or an annotation that the mesh reads.
 type Word struct {
 	Key string
-	// Label and Annotation say where it is read; an Injection knows by its Levels.
+	// Label and Annotation say where the mesh reads it. For an Injection, Levels says that.
 	Label, Annotation bool
-	// Read is how its value is understood. Exact are the words of a value, and Other
-	// is what any other value is taken for.
+	// Read says how the mesh reads the value. Exact are the values that it knows, and Other
+	// says how it reads any other value.
 	Read  Reading
 	Exact []string
 	Other string
@@ -160,8 +156,8 @@ type Grace struct {
 // Default is how long it is without the annotation, for people.
 func (g Grace) Default() string { return strconv.Itoa(g.Seconds) + " s" }
 
-// GraceAdvice says what to write into the pod so that the proxy takes little time, or ""
-// where its time is not known to be set by an annotation.
+// GraceAdvice says which annotation makes the proxy end quickly, and returns "" where no
+// annotation is known to do that.
 func (m *Mesh) GraceAdvice() string {
 	for _, s := range m.Wrap {
 		if s.Key == m.Grace.Key {
@@ -174,18 +170,18 @@ func (m *Mesh) GraceAdvice() string {
 // A Switch is an annotation that turns the stop request on.
 type Switch struct {
 	Word
-	// Value is the word for on. Without it the request is off since the release Since;
-	// always, where that is not known.
+	// Value is the value that turns it on. Without the annotation the request is off since the
+	// release Since; where that is not known, it is always off.
 	Value string
 	Since Version
-	// Rule is the rule of lint that says that the request is off.
+	// Rule is the lint rule that reports a request that is off.
 	Rule string
 }
 
-// A Level is where a mesh reads a word.
+// A Level is a place where a mesh reads a label or annotation.
 type Level int
 
-// The levels.
+// These are all levels.
 const (
 	PodLabel Level = iota
 	PodAnnotation
@@ -193,85 +189,87 @@ const (
 	NamespaceAnnotation
 )
 
-// Injection is how a pod gets into the mesh, and how it stays out. The key is empty
-// for a proxy that nobody injects.
+// Injection says how a pod gets the proxy, and how it opts out. The key is empty for a proxy
+// without an injector.
 type Injection struct {
 	Word
-	// Levels are the places where Key is read; the first one that has it decides.
+	// Levels are the places where Key is read. The first place that has it decides.
 	Levels []Level
-	// Yes are the values that ask for the proxy, where Read is Words. No are those
-	// that plainly keep it out, the usual one first.
+	// Yes are the values that ask for the proxy, where Read is Words. No are the values that
+	// opt out, the usual one first.
 	Yes, No []string
-	// OptOut are the levels at which mode optOut writes Key.
+	// OptOut are the places into which mode optOut writes Key.
 	OptOut []Level
-	// WhenAsked says that nothing but Key on the pod brings the proxy: being in a
-	// namespace of the mesh does not.
+	// WhenAsked says that only Key on the pod brings the proxy: a pod does not get it because
+	// of its namespace.
 	WhenAsked bool
-	// HostNetwork says that a pod with hostNetwork: true gets the proxy too.
+	// HostNetwork says that a pod with hostNetwork: true gets the proxy, too.
 	HostNetwork bool
-	// Spared are namespaces that the webhook, as it is installed, leaves out whatever
-	// a pod there asks for.
+	// Spared are namespaces that the webhook, as it is installed, ignores, whatever a pod there
+	// asks for.
 	Spared []string
-	// InitOnly is a word with which the pod gets an init container that ends, and no
-	// proxy.
+	// InitOnly is a label or annotation with which the pod gets an init container that ends,
+	// and no proxy.
 	InitOnly Word
 }
 
-// Native is when the proxy is a native sidecar: an init container with restartPolicy
-// Always, which the kubelet stops by itself.
+// Native says when the proxy is a native sidecar: an init container with restartPolicy Always,
+// which the kubelet stops by itself.
 type Native struct {
-	// Words are the annotations that decide, the one that wins first. Read is how
-	// their values are understood; mode native writes "true".
+	// Words are the annotations that decide; the first one wins. Read says how their values are
+	// read. Mode native writes "true".
 	Words []NativeWord
 	Read  Reading
-	// Exact, Other: as in a Word.
+	// Exact and Other have the same meaning as in a Word.
 	Exact []string
 	Other string
-	// Namespace says that they are read on the namespace too, after the pod.
+	// Namespace says that the mesh also reads them on the namespace, after the pod.
 	Namespace bool
-	// Setting is the first release whose installation can be told to make native
-	// sidecars of all proxies. An older one has no such setting.
+	// Setting is the first release with a setting of the installation that makes all proxies
+	// native sidecars.
 	Setting Version
-	// Default is the release since which the proxy is native unless something says
-	// otherwise; unknown where it never is. DefaultKubelet is the oldest kubelet of
-	// the cluster with which that holds.
+	// Default is the first release in which the proxy is native by default; it is unknown where
+	// it never is. DefaultKubelet is the oldest kubelet of the cluster with which that default
+	// holds.
 	Default, DefaultKubelet Version
-	// SettingSource and DefaultSource are where these two are said.
+	// SettingSource and DefaultSource are the sources of these two facts.
 	SettingSource, DefaultSource string
-	// Status is the key of the JSON in the mesh's Annotation that lists the proxy's
-	// container where it is native.
+	// Status is a key in the JSON of the mesh's Annotation: it lists the proxy's container
+	// where that is native.
 	Status string
 }
 
-// A NativeWord is one annotation of Native.
+// A NativeWord is one annotation of Native.Words.
 type NativeWord struct {
 	Name string
-	// Since is the first release that reads it, and Source is where that is said.
+	// Since is the first release that reads it, and Source says where that is documented.
 	Since  Version
 	Source string
-	// Variable hands its value to the wrapper. It is written in the table only where it is
-	// another one than NativeVariables makes of the name of the mesh.
+	// Variable is the environment variable that passes its value to the wrapper. The table has
+	// it only where it differs from the one that NativeVariables derives from the name of the
+	// mesh.
 	Variable string
-	// Alike: as in a Word.
+	// Alike has the same meaning as in a Word.
 	Alike []string
 }
 
-// A Platform is a mesh that is installed and upgraded by a provider. It reads the words of
-// the mesh itself; what it does where nothing is said is its own.
+// A Platform is a mesh that a provider installs and upgrades. It reads the annotations of the
+// mesh itself, but has defaults of its own.
 type Platform struct {
-	// Name stands behind the name of the mesh and an @, as in --mesh istio@asm. Title says
-	// what it is.
+	// Name stands behind the name of the mesh and an @, as in --mesh istio@asm. Title describes
+	// the platform.
 	Name, Title string
-	// Version is the release of the mesh that it installs; not known where it offers several.
+	// Version is the release of the mesh that it installs. It is not known where the provider
+	// offers several.
 	Version Version
-	// Revisions says that a release may stand in the name, as the provider writes its
-	// revisions: aks-asm-1-28-new is aks-new with the release 1.28.
+	// Revisions says that the name may contain a release, as in the revisions of the provider:
+	// aks-asm-1-28-new is aks-new with the release 1.28.
 	Revisions bool
-	// Default is the release of the mesh since which the proxy is native unless something
-	// says otherwise; unknown where it never is. Kubernetes is the oldest version of the
-	// cluster with which that holds.
+	// Default is the first release of the mesh in which the proxy is native by default; it is
+	// unknown where it never is. Kubernetes is the oldest version of the cluster with which
+	// that default holds.
 	Default, Kubernetes Version
-	// Source is where that is said.
+	// Source says where that is documented.
 	Source string
 }
 
@@ -287,7 +285,7 @@ func Names() []string {
 	return names
 }
 
-// ByName returns the row of that name.
+// ByName returns the row with that name.
 func ByName(name string) (Mesh, bool) {
 	for i := range table {
 		if table[i].Name == name {
@@ -297,8 +295,8 @@ func ByName(name string) (Mesh, bool) {
 	return Mesh{}, false
 }
 
-// Newest is the release that the row was last compared with: the newest that is
-// supported. It is not known where Checked says no release.
+// Newest returns the release that the row was last compared with, which is the newest supported
+// one. It is not known where Checked names no release.
 func (m *Mesh) Newest() Version {
 	for _, word := range strings.Fields(m.Checked) {
 		if v, err := ParseVersion(word); err == nil {
@@ -308,7 +306,7 @@ func (m *Mesh) Newest() Version {
 	return Version{}
 }
 
-// PlatformOf returns the platform of that name. A release may stand in it, between the
+// PlatformOf returns the platform with that name. The name may contain a release, between the
 // provider and the last word: aks-asm-1-28-upgraded.
 func (m *Mesh) PlatformOf(name string) (Platform, bool) {
 	for _, p := range m.Platforms {
@@ -329,9 +327,8 @@ func (m *Mesh) PlatformOf(name string) (Platform, bool) {
 	return Platform{}, false
 }
 
-// Variable is the name of the environment variable that carries the value of
-// the mesh's pod annotation into the wrapped container; empty where there is
-// no annotation.
+// Variable returns the name of the environment variable that carries the value of the mesh's
+// pod annotation into the wrapped container, and "" where the mesh has no annotation.
 func (m *Mesh) Variable() string {
 	if m.Annotation == "" {
 		return ""
@@ -339,24 +336,22 @@ func (m *Mesh) Variable() string {
 	return "JOBMESH_POD_" + strings.ToUpper(m.Name)
 }
 
-// Redirects reports whether the traffic of every container goes through the proxy, so that
-// no container has a network without it. A proxy that also gets into pods with the network
-// of their node cannot do that.
+// Redirects reports whether the traffic of every container goes through the proxy, so that no
+// container has a network without it. A proxy that also gets into pods with hostNetwork cannot
+// do that.
 func (m *Mesh) Redirects() bool { return m.Annotation != "" && !m.Inject.HostNetwork }
 
-// Injected reports whether an annotation's value says that a proxy was
-// injected. The downward API gives an empty value for an annotation that is
-// not there.
+// Injected reports whether the value of an annotation says that a proxy was injected. For an
+// absent annotation the downward API gives an empty value.
 func Injected(annotation string) bool {
 	return annotation != "" && annotation != "false"
 }
 
-// NativeVariables returns what tells the wrapper that the proxy is a native sidecar, the
-// one that wins first: the annotations of Native.Words, each with the variable that says
-// the same in a pod which hands over no file with its annotations. Where the pod's words
-// do not decide, because there are none or because the injector itself says what it has
-// made, there is one variable without an annotation. There is nothing for a proxy that
-// nobody injects.
+// NativeVariables returns what tells the wrapper that the proxy is a native sidecar; the first
+// one wins. These are the annotations of Native.Words, each with the environment variable of
+// the same meaning, for a pod without a file of its annotations. Where the pod's annotations do
+// not decide, because the mesh has none or because the injector itself says what it has made,
+// there is one variable without an annotation. It returns nil for a proxy without an injector.
 func (m *Mesh) NativeVariables() []NativeWord {
 	usual := m.Variable() + "_NATIVE"
 	switch {
@@ -375,14 +370,15 @@ func (m *Mesh) NativeVariables() []NativeWord {
 	return words
 }
 
-// IsNative reports whether the pod's annotations show the proxy to run as a native
-// sidecar, which the kubelet stops by itself and restarts when anybody else does. lookup
-// returns the value of an annotation, which the variable of that name may hold too.
+// IsNative reports whether the pod's annotations show that the proxy runs as a native sidecar.
+// The kubelet stops such a proxy by itself, and restarts it when anybody else stops it. The
+// function lookup returns the value of an annotation, or that of the variable of the same
+// meaning.
 func (m *Mesh) IsNative(lookup func(annotation, variable string) string) bool {
 	for _, w := range m.NativeVariables() {
 		read := m.Native.Read
 		if w.Name == "" {
-			read = GoBool // it is a word of ours
+			read = GoBool // the variable is one of jobmesh
 		}
 		if yes, known := read.Bool(lookup(w.Name, w.Variable)); known {
 			return yes
@@ -391,22 +387,22 @@ func (m *Mesh) IsNative(lookup func(annotation, variable string) string) bool {
 	return m.Native.Status != "" && lists(lookup(m.Annotation, m.Variable()), m.Native.Status, m.Container)
 }
 
-// Is reports whether a name means this row: its own, its container's, or that of a row
-// that is not told from it.
+// Is reports whether a name means this row: its own name, that of its container, or that of a
+// row with the same ports and paths.
 func (m *Mesh) Is(name string) bool {
 	return name != "" && (name == m.Name || name == m.Container || name == m.Alike)
 }
 
-// NativeByDefault reports whether a proxy of this version runs as a native sidecar
-// unless told otherwise. The version is the value of Annotation.
+// NativeByDefault reports whether a proxy of this version runs as a native sidecar by default.
+// The version is the value of Annotation.
 func (m *Mesh) NativeByDefault(version string) bool {
 	v, err := ParseVersion(version)
 	since := m.Native.Default
 	return err == nil && since.Known() && v.AtLeast(since.Major, since.Minor)
 }
 
-// StopOff reports whether the answer of a StopSwitch says that the stop request is
-// off. known is false where the answer says nothing.
+// StopOff reports whether the answer of a StopSwitch says that the stop request is off. The
+// result known is false where the answer does not say.
 func StopOff(stopSwitch, body string) (off, known bool) {
 	_, key, _ := strings.Cut(stopSwitch, "?")
 	v, found := topLevel(body, key)
@@ -416,7 +412,7 @@ func StopOff(stopSwitch, body string) (off, known bool) {
 	case v.kind == '"':
 		return v.text != "true", true
 	}
-	return true, true // null: not set, and off is the default
+	return true, true // null means not set, and the default is off
 }
 
 // StopURL returns the parts of Stop, as in "POST", "4191" and "/shutdown".
@@ -426,8 +422,8 @@ func (m *Mesh) StopURL() (method, port, path string) {
 	return method, port, path
 }
 
-// Canonical is the name for what is told by its ports: the row's own, or that of the row
-// from which it cannot be told.
+// Canonical returns the name under which the wrapper knows this proxy by its ports: the row's
+// own name, or that of the row with the same ports.
 func (m *Mesh) Canonical() string {
 	if m.Alike != "" {
 		return m.Alike
@@ -435,7 +431,7 @@ func (m *Mesh) Canonical() string {
 	return m.Name
 }
 
-// Ports returns every port at which the wrapper asks the proxy for anything.
+// Ports returns every port at which the wrapper sends a request to the proxy.
 func (m *Mesh) Ports() []string {
 	_, stop, _ := m.StopURL()
 	ports := append(m.ReadyPorts(), stop)
@@ -458,7 +454,7 @@ func (m *Mesh) ReadyPorts() []string {
 	return append(ports, m.AdminPorts...)
 }
 
-// portAndPath takes a URL such as http://127.0.0.1:4191/ready apart.
+// portAndPath splits a URL such as http://127.0.0.1:4191/ready.
 func portAndPath(url string) (port, path string) {
 	_, rest, _ := strings.Cut(url, "://")
 	host, path, _ := strings.Cut(rest, "/")

@@ -30,7 +30,7 @@ func TestInjected(t *testing.T) {
 func TestIstioNative(t *testing.T) {
 	istio, _ := ByName("istio")
 	for status, want := range map[string]bool{
-		// As the injector writes it, classic and native.
+		// These are statuses as the injector writes them, classic and native.
 		`{"initContainers":["istio-init"],"containers":["istio-proxy"],"volumes":["workload-socket"],"imagePullSecrets":null,"revision":"default"}`: false,
 		`{"initContainers":["istio-init","istio-proxy"],"containers":null,"volumes":["workload-socket"],"revision":"default"}`:                      true,
 		`{"revision":"a,b]}","x":{"initContainers":["istio-proxy"]},"initContainers":["istio-validation"]}`:                                         false,
@@ -72,7 +72,7 @@ func TestLinkerdNative(t *testing.T) {
 		{"false", "true", "true", false},
 		{"", "false", "true", false},
 		{"enabled", "", "", false},
-		{"enabled", "true", "", true}, // a value that is no boolean counts as absent
+		{"enabled", "true", "", true}, // a value that is not a boolean counts as absent
 		{"1", "", "", true},
 	} {
 		values := map[string]string{
@@ -83,8 +83,8 @@ func TestLinkerdNative(t *testing.T) {
 	}
 }
 
-// Each mesh is native by its own words: by the annotation, and by the variable that says
-// the same.
+// Each mesh is native by its own annotations: by the annotation itself, and by the variable of
+// the same meaning.
 func TestNativeWords(t *testing.T) {
 	for _, c := range []struct {
 		mesh, annotation, value string
@@ -98,9 +98,9 @@ func TestNativeWords(t *testing.T) {
 		{"consul", "consul.hashicorp.com/enable-consul-dataplane-as-sidecar", "yes", false},
 		{"consul", "JOBMESH_POD_CONSUL_NATIVE", "1", true},
 		{"linkerd", "config.beta.linkerd.io/proxy-enable-native-sidecar", "true", true},
-		{"istio", "sidecar.istio.io/nativeSidecar", "true", false}, // only asked for
+		{"istio", "sidecar.istio.io/nativeSidecar", "true", false}, // the annotation only asks for it
 		{"istio", "JOBMESH_POD_ISTIO_NATIVE", "true", true},
-		{"kuma", "JOBMESH_POD_KUMA_NATIVE", "true", true}, // it has no annotation for that
+		{"kuma", "JOBMESH_POD_KUMA_NATIVE", "true", true}, // Kuma has no annotation for that
 		{"kuma", "JOBMESH_POD_KUMA_NATIVE", "no", false},
 		{"envoy", "", "true", false},
 	} {
@@ -198,7 +198,7 @@ func TestReadings(t *testing.T) {
 	}
 }
 
-// Every row says what its readers take for granted.
+// Every row has what its readers presume.
 func TestTable(t *testing.T) {
 	seen := map[string]bool{}
 	for _, m := range All() {
@@ -243,7 +243,7 @@ func TestField(t *testing.T) {
 	assert.Empty(t, Field(`{"state":1}`, "state"))
 }
 
-// What encoding/json wrote is read the way encoding/json reads it.
+// The scanner reads what encoding/json wrote as encoding/json does.
 func FuzzLists(f *testing.F) {
 	f.Add("istio-init", "istio-proxy", "x")
 	f.Add(`"],`, "\\", "{")
@@ -254,6 +254,6 @@ func FuzzLists(f *testing.F) {
 		require.NoError(t, err)
 		want := first == "istio-proxy" || second == "istio-proxy"
 		assert.Equal(t, want, lists(string(status), "initContainers", "istio-proxy"), string(status))
-		lists(first, "initContainers", "istio-proxy") // whatever it is: no panic, no endless loop
+		lists(first, "initContainers", "istio-proxy") // any text neither panics nor loops without end
 	})
 }

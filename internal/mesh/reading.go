@@ -6,31 +6,32 @@ import (
 	"strings"
 )
 
-// A Reading is how a mesh understands the value of a label or an annotation.
+// A Reading says how a mesh reads the value of a label or an annotation.
 type Reading int
 
-// The readings.
+// These are all readings.
 const (
-	// Text is a value of which every text is right.
+	// Text means that every value is valid.
 	Text Reading = iota
-	// Words is one of some exact words.
+	// Words means that only some exact values are valid.
 	Words
-	// GoBool is what Go's strconv.ParseBool reads: 1, t, true, 0, f, false and some
-	// spellings with capitals.
+	// GoBool means that Go's strconv.ParseBool reads the value: 1, t, true, 0, f, false and
+	// some spellings with capitals.
 	GoBool
-	// Truthy is how Dapr reads a flag (IsTruthy in dapr/kit): a few words, in any
-	// case, are yes, and everything else is no.
+	// Truthy means that the value is read as Dapr reads a flag (IsTruthy in dapr/kit): a few
+	// words, in any case, mean yes, and every other value means no.
 	Truthy
-	// ButFalse is yes for every text but the exact word false.
+	// ButFalse means that every value but the exact word false means yes.
 	ButFalse
 )
 
 var truthyWords = []string{"y", "yes", "true", "on", "1"}
 
-// TruthyWords are the words that Truthy takes for yes, in small letters.
+// TruthyWords returns the words that Truthy reads as yes, in lower case.
 func TruthyWords() []string { return slices.Clone(truthyWords) }
 
-// Bool reads a flag. known is false for a value that the mesh does not understand.
+// Bool returns the meaning of a flag. The result known is false for a value that the mesh does
+// not understand.
 func (r Reading) Bool(value string) (yes, known bool) {
 	switch r {
 	case GoBool:
@@ -39,12 +40,12 @@ func (r Reading) Bool(value string) (yes, known bool) {
 	case Truthy:
 		return slices.Contains(truthyWords, strings.ToLower(value)), true
 	case ButFalse:
-		return value != "false", value != "" // Istio's template takes an empty value for absent
+		return value != "false", value != "" // Istio's template reads an empty value as absent
 	}
 	return false, false
 }
 
-// Understood reports whether a value is one that a person would take as the mesh does.
+// Understood reports whether the mesh reads a value in the way that a person would.
 func (w *Word) Understood(value string) bool {
 	switch w.Read {
 	case Words:

@@ -10,10 +10,9 @@ import (
 // The zero value means that it is not known.
 type Version struct{ Major, Minor int }
 
-// ParseVersion reads the beginning of a version: 2.19, v1.27.3, 1.33.5-gke.1200, and
-// with the channel in front of it that Linkerd writes: stable-2.14.10,
-// enterprise-2.19.0. Linkerd's edge releases (edge-26.6.1) are read by their date: the
-// year and the month of a stable release are known.
+// ParseVersion reads the beginning of a version: 2.19, v1.27.3, 1.33.5-gke.1200, also with a
+// channel of Linkerd in front: stable-2.14.10, enterprise-2.19.0. An edge release of Linkerd
+// (edge-26.6.1) is read as the stable release that was current in its month.
 func ParseVersion(text string) (Version, error) {
 	plain := strings.TrimSpace(text)
 	for _, channel := range []string{"stable-", "enterprise-"} {
@@ -33,7 +32,7 @@ func ParseVersion(text string) (Version, error) {
 	return Version{major, minor}, nil
 }
 
-// numbers reads the two numbers at the front of X.Y, and what stands behind them.
+// numbers reads the two numbers at the start of X.Y, and returns what stands behind them.
 func numbers(text string) (major, minor int, tail string, err error) {
 	first, rest, _ := strings.Cut(text, ".")
 	end := 0
@@ -49,8 +48,8 @@ func numbers(text string) (major, minor int, tail string, err error) {
 	return major, minor, rest[end:], err
 }
 
-// edges are the months in which a stable release was cut from Linkerd's edge,
-// newest first: an edge release of that month or later has what it has.
+// edges are the months in which a stable release of Linkerd was cut from its edge channel,
+// newest first. An edge release of that month or later has what the stable release has.
 var edges = []struct {
 	year, month int
 	version     Version
@@ -73,18 +72,18 @@ func edge(year, month int) Version {
 	return Version{2, 13}
 }
 
-// Known tells whether there is a version at all.
+// Known tells whether the version is known.
 func (v Version) Known() bool { return v != Version{} }
 
-// AtLeast tells whether a known version is that one or newer.
+// AtLeast tells whether the version is known, and is that one or newer.
 func (v Version) AtLeast(major, minor int) bool {
 	return v.Known() && (v.Major > major || v.Major == major && v.Minor >= minor)
 }
 
-// Before tells whether a known version is older than that one.
+// Before tells whether the version is known, and is older than that one.
 func (v Version) Before(major, minor int) bool { return v.Known() && !v.AtLeast(major, minor) }
 
-// String returns X.Y, or nothing for a version that is not known.
+// String returns X.Y, or "" for a version that is not known.
 func (v Version) String() string {
 	if !v.Known() {
 		return ""

@@ -27,7 +27,7 @@ func sample() Build {
 	}
 }
 
-// Case 59: a SLSA v1 statement, the same bytes each time.
+// A SLSA v1 statement, the same bytes each time.
 func TestWriteAndRead(t *testing.T) {
 	text, err := Write(sample())
 	require.NoError(t, err)
@@ -67,7 +67,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, text []byte) { _, _ = Read(text) }) // it must only not panic
 }
 
-// Case 4: the statement records the commit, and whether the folder is as
+// The statement records the commit, and whether the folder is as
 // committed.
 func TestRevisionOf(t *testing.T) {
 	dir := t.TempDir()

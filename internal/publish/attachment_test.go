@@ -70,7 +70,7 @@ func assertListed(t *testing.T, artifacts []Artifact) {
 	}
 }
 
-// Cases 38 to 40: attachments are pushed, listed and read back, whatever a
+// Attachments are pushed, listed and read back, whatever a
 // registry without the API answers; again sends nothing.
 func TestAttachments(t *testing.T) {
 	answer := func(code int, contentType, body string) func(*server) {
@@ -134,7 +134,7 @@ func mapsListToSubject(s *server) {
 	})
 }
 
-// Case 40: a registry that keeps no list at all, and one without the API where it
+// A registry that keeps no list at all, and one without the API where it
 // is required, are told so; no tag moves.
 func TestNoReferrers(t *testing.T) {
 	s := startServer(t)
@@ -196,7 +196,7 @@ func TestMissingAttachmentsAreAdded(t *testing.T) {
 	assert.Equal(t, 2+2, s.sent("PUT"), "and the content of the document with its empty configuration")
 }
 
-// Case 41: two runs attach to one subject at once, where the list is under a tag.
+// Two runs attach to one subject at once, where the list is under a tag.
 // Both read it before either writes; nothing is lost.
 func TestTwoAttachAtOnce(t *testing.T) {
 	s := startServer(t)
@@ -238,7 +238,7 @@ func TestTwoAttachAtOnce(t *testing.T) {
 	}
 }
 
-// Case 51: attachments come after the index and before every tag; a run that fails
+// Attachments come after the index and before every tag; a run that fails
 // at one leaves the tags, and the next goes on.
 func TestAttachmentFails(t *testing.T) {
 	s := startServer(t)
@@ -271,7 +271,7 @@ func TestAttachmentFails(t *testing.T) {
 	assert.Less(t, phases["referrers"], phases["tag"])
 }
 
-// Case 52 for attachments: what does not come back as it was sent stops the tags.
+// An attachment that is not read back as it was sent keeps the tags from moving.
 func TestAttachmentIsReadBack(t *testing.T) {
 	s := startServer(t)
 	artifacts := withAttachments(t, s.artifacts(t, "one"), "about one")

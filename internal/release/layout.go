@@ -142,7 +142,7 @@ func sectionsOf(f io.ReadSeeker) (map[string]section, error) {
 		case header.Typeflag == tar.TypeDir && !path.IsAbs(name) && !strings.HasPrefix(name, ".."):
 			continue
 		case header.Typeflag != tar.TypeReg || !fs.ValidPath(name):
-			return nil, fmt.Errorf("has the entry %q, which is no regular file of a layout", header.Name)
+			return nil, fmt.Errorf("has the entry %q, which is not a regular file of a layout", header.Name)
 		case len(sections) == maxListed:
 			return nil, fmt.Errorf("has more than %d files", maxListed)
 		}
@@ -250,7 +250,7 @@ func (l *Layout) alone(top v1.Descriptor, index v1.IndexManifest) (notes []strin
 		return nil, err
 	}
 	if version.Is != "1.0.0" {
-		return nil, fault.New(fault.Verification, fmt.Errorf("%s is of version %q, not 1.0.0", l.at("oci-layout"), version.Is))
+		return nil, fault.New(fault.Verification, fmt.Errorf("%s has version %q, not 1.0.0", l.at("oci-layout"), version.Is))
 	}
 	own := map[v1.Hash]bool{top.Digest: true}
 	for _, d := range index.Manifests {

@@ -79,7 +79,7 @@ func requireValid(t *testing.T, schema *jsonschema.Schema, text []byte) {
 	require.NoError(t, schema.Validate(value))
 }
 
-// Case 58: the bills of the index and of each child pass their schema, are the
+// The bills of the index and of each child pass their schema, are the
 // same bytes each time, and name version, modules and Go release.
 func TestBills(t *testing.T) {
 	spdxSchema, cycloneSchema := schemas(t)

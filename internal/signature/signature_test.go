@@ -67,7 +67,7 @@ func TestSignAndOpen(t *testing.T) {
 	assert.Equal(t, PredicateType, s.PredicateType)
 	assert.True(t, s.Names(digest))
 
-	// Case 61: another key and an altered statement are told apart.
+	// Another key and an altered statement are told apart.
 	_, err = read(t, newPrivate(t)).Public().Open(text)
 	assert.ErrorIs(t, err, ErrOtherKey)
 	other, err := Statement("sha256:" + strings.Repeat("b", 64))

@@ -93,7 +93,7 @@ func inspect(r image.Recipe, platform string, file download.File, note func(stri
 	}
 	var hints []string
 	if strings.HasPrefix(file.Type, "text/") {
-		hints = append(hints, "the server sent "+file.Type+", a page in the place of a program")
+		hints = append(hints, "the server sent "+file.Type+", a web page in place of a program")
 	}
 	return fault.New(fault.Input, fmt.Errorf("%s is no program for it: %w", r.Download.Name, err), hints...)
 }

@@ -57,7 +57,7 @@ func TestLoad(t *testing.T) {
 	assert.Contains(t, string(text), "https://example.com/release%2Fv1/amd64", "case 27")
 	assert.Contains(t, string(text), "\ntag: release/v1\n", "as upstream names it")
 
-	// Case 28, and what an edit by hand may break.
+	// These are mistakes that an edit by hand may make.
 	for name, c := range map[string]struct {
 		edit func(*Lock)
 		want string
@@ -111,7 +111,7 @@ func TestStamp(t *testing.T) {
 	}
 }
 
-// Case 24: what is missing everywhere is a mistake even where it is allowed.
+// What is missing everywhere is a mistake even where it is allowed.
 func TestNothingAtAll(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(s.Close)

@@ -45,7 +45,7 @@ func released(t *testing.T, key *signature.Key, program string) (*image.Index, [
 	return x, subjects
 }
 
-// Case 61: everything that can be wrong with a document about an image has a
+// Everything that can be wrong with a document about an image has a
 // message of its own.
 func TestAttestations(t *testing.T) {
 	key, public := newKey(t)

@@ -393,7 +393,7 @@ func chartsOf(s release.Stored, w Wanted) []Finding {
 		case c.Name != library && !slices.Contains(applications, c.Name):
 			err = errors.New("is not of this release")
 		case c.Version != s.Result.Version:
-			err = fmt.Errorf("is of version %s, and the release of %s", c.Version, s.Result.Version)
+			err = fmt.Errorf("has version %s, and the release has version %s", c.Version, s.Result.Version)
 		}
 		found = append(found, Finding{Object: "chart " + c.Name, Aspect: "name", Err: err})
 	}

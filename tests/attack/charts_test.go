@@ -143,7 +143,7 @@ var onCharts = []struct {
 	{"another version in the archive", archived(func(t *testing.T) image.Blob {
 		return packed(t, plain("jobmesh/Chart.yaml", []byte(strings.Replace(chartYAML, jobmesh.Version, "0.0.9", 1))))
 	}), "", 8, 8, "is not jobmesh " + jobmesh.Version},
-	{"no archive", archived(func(*testing.T) image.Blob { return image.NewBlob(chart.ArchiveType, []byte("text")) }), "", 8, 8, "is no packed chart"},
+	{"no archive", archived(func(*testing.T) image.Blob { return image.NewBlob(chart.ArchiveType, []byte("text")) }), "", 8, 8, "is not a packed chart"},
 	{"an archive of 5 MB", archived(func(*testing.T) image.Blob { return image.NewBlob(chart.ArchiveType, make([]byte, 5<<20)) }), "", 8, 8, "may have"},
 	{"another version in what is shown", func(t *testing.T, m *maker, p *published) {
 		p.config = image.NewBlob(chart.ConfigType, []byte(`{"name":"jobmesh","version":"9.9.9"}`))

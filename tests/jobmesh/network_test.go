@@ -99,7 +99,7 @@ func TestCtrlC(t *testing.T) {
 			require.NoError(t, r.cmd.Process.Signal(os.Interrupt))
 			assert.Equal(t, 130, r.wait(t))
 			assert.Less(t, time.Since(pressed), time.Minute)
-			assert.Equal(t, "jobmesh: interrupted; what was there before is as it was\n", r.stderr.String())
+			assert.Equal(t, "jobmesh: interrupted; what existed before is unchanged\n", r.stderr.String())
 			assert.Empty(t, r.stdout.String())
 			tags, err := http.Get(server.URL + "/v2/x/jobmesh-wrap/manifests/" + program.Version)
 			require.NoError(t, err)

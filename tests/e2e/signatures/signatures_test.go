@@ -59,7 +59,7 @@ func cosign(t *testing.T, arguments ...string) (string, error) {
 	return run(t, repository, "bin/cosign", arguments...)
 }
 
-// Case 60: index, platforms and charts, signed by jobmesh with a key of cosign's,
+// Index, platforms and charts, signed by jobmesh with a key of cosign's,
 // are verified by both, in registries with and without the referrers API.
 func TestSignatures(t *testing.T) {
 	work := t.TempDir()
