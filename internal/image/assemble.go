@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A Blob is content under its digest.
+// A Blob is content with its descriptor.
 type Blob struct {
 	Descriptor v1.Descriptor
 	Bytes      []byte
@@ -24,30 +24,29 @@ type Blob struct {
 // A Child is the image of one platform.
 type Child struct {
 	Platform Platform
-	// Program and DiffID describe the uncompressed content.
+	// Program and DiffID describe the uncompressed layer.
 	Program []byte
 	DiffID  v1.Hash
-	// Files stand beside the program.
+	// Files are the other files in the layer.
 	Files  []File
 	Layer  Blob
 	Config Blob
-	// Manifest is what the index points to.
+	// Manifest is the manifest that the index lists.
 	Manifest Blob
 }
 
-// An Index is a multi-arch image, held in memory: some 5 MB for the wrapper.
+// An Index is a multi-arch image in memory; the wrapper's has some 5 MB.
 type Index struct {
 	Recipe   Recipe
 	Children []Child
 	Blob     Blob
-	// Attachments are documents about the index and its children. The image is the
-	// same without them.
+	// Attachments are documents about the index and its children. They do not change the image.
 	Attachments []Attachment
 }
 
-// Assemble makes the image, its children at the same time, since packing them is
-// what takes long. It is a pure function: nothing of the machine or the clock gets
-// in.
+// Assemble makes the image. It works on all children at the same time, because packing them
+// takes most of the time. It is a pure function: nothing of the machine or of the clock gets
+// into the image.
 func Assemble(r Recipe, binaries []Binary) (*Index, error) {
 	index := &Index{Recipe: r}
 	manifest := v1.IndexManifest{
@@ -123,8 +122,8 @@ func assembleChild(r Recipe, b Binary) (Child, error) {
 	return child, err
 }
 
-// layerTar writes the one layer there is: the program, what stands beside it, and
-// the folders that they stand in.
+// layerTar writes the only layer of an image: the program, the files beside it, and their
+// folders.
 func layerTar(r Recipe, program []byte, files ...File) ([]byte, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
@@ -150,8 +149,8 @@ func layerTar(r Recipe, program []byte, files ...File) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// header returns the header of a file that belongs to nobody in particular. A
-// name that ends in a slash is a folder's.
+// header returns a tar header without an owner. A name that ends in a slash is that of a
+// folder.
 func header(name string, mode int64, size int, modified time.Time) *tar.Header {
 	h := &tar.Header{Name: name, Mode: mode, Size: int64(size), ModTime: modified, Typeflag: tar.TypeReg, Format: tar.FormatPAX}
 	if strings.HasSuffix(name, "/") {
@@ -160,7 +159,7 @@ func header(name string, mode int64, size int, modified time.Time) *tar.Header {
 	return h
 }
 
-// Encode describes a value as JSON.
+// Encode encodes a value as JSON.
 func Encode(mediaType types.MediaType, value any) (Blob, error) {
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -169,15 +168,14 @@ func Encode(mediaType types.MediaType, value any) (Blob, error) {
 	return NewBlob(mediaType, text), nil
 }
 
-// NewBlob describes content.
+// NewBlob returns content with its descriptor.
 func NewBlob(mediaType types.MediaType, content []byte) Blob {
-	digest, size, _ := v1.SHA256(bytes.NewReader(content)) // reading memory does not fail
+	digest, size, _ := v1.SHA256(bytes.NewReader(content)) // reading from memory does not fail
 	return Blob{Descriptor: v1.Descriptor{MediaType: mediaType, Size: size, Digest: digest}, Bytes: content}
 }
 
-// Blobs returns the content of the image, the index last, and that of its
-// attachments, each once: what is stored in this order is never pointed to before
-// it is there.
+// Blobs returns the content of the image, the index last, and that of its attachments, each
+// once. Stored in this order, no manifest ever names a blob that is not there yet.
 func (x *Index) Blobs() []Blob {
 	var all []Blob
 	for _, c := range x.Children {

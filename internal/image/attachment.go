@@ -8,24 +8,23 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// An Attachment is a document about a manifest, such as a bill of materials: a
-// referrer, in the words of OCI 1.1.
+// An Attachment is a document about a manifest, such as a bill of materials: a referrer in the
+// terms of OCI 1.1.
 type Attachment struct {
-	// Subject is the digest of the manifest it is about.
+	// Subject is the digest of the manifest that the document is about.
 	Subject v1.Hash
-	// Type is its artifact type, and the media type of its content.
+	// Type is the artifact type of the attachment, and the media type of its content.
 	Type     types.MediaType
 	Content  Blob
 	Manifest Blob
-	// Annotations are those of its manifest.
+	// Annotations are the annotations of its manifest.
 	Annotations map[string]string
 }
 
-// EmptyConfig is the configuration of what has none.
+// EmptyConfig is the configuration of an artifact without one.
 var EmptyConfig = NewBlob("application/vnd.oci.empty.v1+json", []byte("{}"))
 
-// Attach makes an attachment. The same content about the same subject is the same
-// attachment.
+// Attach makes an attachment. The same content for the same subject gives the same attachment.
 func Attach(subject v1.Descriptor, kind types.MediaType, content []byte, annotations map[string]string) (Attachment, error) {
 	a := Attachment{Subject: subject.Digest, Type: kind, Content: NewBlob(kind, content), Annotations: annotations}
 	var err error
@@ -41,8 +40,8 @@ func Attach(subject v1.Descriptor, kind types.MediaType, content []byte, annotat
 	return a, err
 }
 
-// ReadAttachment reads the manifest of an attachment; the content is only
-// described in it.
+// ReadAttachment reads the manifest of an attachment. The result has only the descriptor of the
+// content.
 func ReadAttachment(manifest []byte) (a Attachment, err error) {
 	var m v1.Manifest
 	if err := json.Unmarshal(manifest, &m); err != nil {
@@ -60,7 +59,7 @@ func ReadAttachment(manifest []byte) (a Attachment, err error) {
 	return a, nil
 }
 
-// Descriptor is the attachment as lists of referrers have it.
+// Descriptor returns the attachment as a list of referrers has it.
 func (a Attachment) Descriptor() v1.Descriptor {
 	d := a.Manifest.Descriptor
 	d.ArtifactType = string(a.Type)
@@ -68,5 +67,5 @@ func (a Attachment) Descriptor() v1.Descriptor {
 	return d
 }
 
-// Blobs are its content and its manifest, in the order in which they are stored.
+// Blobs returns the content and the manifest, in the order in which they are stored.
 func (a Attachment) Blobs() []Blob { return []Blob{EmptyConfig, a.Content, a.Manifest} }

@@ -34,7 +34,7 @@ func listed(t *testing.T, dir string) []v1.Descriptor {
 	return m.Manifests
 }
 
-// referrers are what oras finds in a layout, which is not our code.
+// referrers returns what oras, which is independent code, finds in a layout.
 func referrers(t *testing.T, dir string, x *Index) []ocispec.Descriptor {
 	t.Helper()
 	ctx := context.Background()
@@ -77,8 +77,7 @@ func TestAttachmentsInALayout(t *testing.T) {
 	assert.ErrorContains(t, err, "is not a document about a manifest")
 }
 
-// An attachment of somebody else's stays as long as what it is about; those that
-// a build makes are replaced.
+// An attachment of others stays as long as its subject; those that a build makes are replaced.
 func TestAttachmentsOfOthers(t *testing.T) {
 	dir := t.TempDir()
 	x := assembled(t, "one")

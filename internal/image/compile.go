@@ -23,31 +23,32 @@ import (
 type Binary struct {
 	Platform Platform
 	Bytes    []byte
-	// Files stand beside it in the image.
+	// Files are the other files in the image.
 	Files []File
 }
 
-// A File is one more file of an image, which anybody may run.
+// A File is one more file in an image. Every user may execute it.
 type File struct {
 	Path  string
 	Bytes []byte
-	// URL, Version and License say where it is from.
+	// URL, Version and License say where the file comes from.
 	URL, Version, License string
 }
 
-// A Compiler compiles programs of this repository in a closed environment.
+// A Compiler compiles programs of this repository, with an environment that does not depend on
+// the caller.
 type Compiler struct {
 	// sources is the root of the repository.
 	sources string
-	// Toolchain is the release of Go in use, as go.mod pins it.
+	// Toolchain is the release of Go that compiles, as go.mod pins it.
 	Toolchain string
-	// Ignored are the names of the settings of Go that the caller has and a compile
-	// does not get.
+	// Ignored are the names of those settings of Go in the caller's environment that do not
+	// affect the compilation.
 	Ignored []string
 	env     []string
 }
 
-// NewCompiler asks the installed Go where its caches are, and nothing else.
+// NewCompiler asks the installed Go for its cache folders, and for nothing else.
 func NewCompiler(ctx context.Context, sources string) (*Compiler, error) {
 	text, err := os.ReadFile(filepath.Join(sources, "go.mod"))
 	if err != nil {
@@ -62,7 +63,8 @@ func NewCompiler(ctx context.Context, sources string) (*Compiler, error) {
 	}
 	ask := exec.CommandContext(ctx, "go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOENV")
 	ask.Dir = sources
-	// Here too: a setting of the caller's that this Go does not know would end it.
+	// The environment is restricted here too, because a setting of the caller that this Go does
+	// not know would make it fail.
 	ask.Env = append(os.Environ(), "GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off", "GOTOOLCHAIN=local")
 	out, err := ask.Output()
 	if errors.Is(err, exec.ErrNotFound) {
@@ -73,9 +75,9 @@ func NewCompiler(ctx context.Context, sources string) (*Compiler, error) {
 		return nil, fault.New(fault.Build, fmt.Errorf("go env: %w", explain(err, nil)))
 	}
 	c := &Compiler{sources: sources, Toolchain: module.Toolchain.Name}
-	// What the compiler needs of the machine, and none of what would change
-	// its output: GOFLAGS, GOEXPERIMENT, GODEBUG, GOWORK and the like stay
-	// outside, wherever they were set.
+	// The compiler gets what it needs from the machine, and no setting that would change its
+	// output: GOFLAGS, GOEXPERIMENT, GODEBUG, GOWORK and the like are left out, wherever they
+	// were set.
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
 		if value, ok := os.LookupEnv(name); ok {
 			c.env = append(c.env, name+"="+value)
@@ -85,7 +87,7 @@ func NewCompiler(ctx context.Context, sources string) (*Compiler, error) {
 	if err := json.Unmarshal(out, &caches); err != nil {
 		return nil, fault.New(fault.Build, fmt.Errorf("go env: %w", err))
 	}
-	settings, _ := os.ReadFile(caches["GOENV"]) // there need not be one
+	settings, _ := os.ReadFile(caches["GOENV"]) // the file may be missing
 	delete(caches, "GOENV")
 	c.Ignored = ignored(append(os.Environ(), strings.Split(string(settings), "\n")...), caches)
 	for name, value := range caches {
@@ -95,8 +97,8 @@ func NewCompiler(ctx context.Context, sources string) (*Compiler, error) {
 	return c, nil
 }
 
-// ignored returns the names of Go's settings among NAME=VALUE entries that are not
-// passed on, sorted.
+// ignored returns, sorted, the names of Go's settings among NAME=VALUE entries that are not
+// passed on.
 func ignored(entries []string, passed map[string]string) []string {
 	var names []string
 	for _, entry := range entries {
@@ -110,7 +112,7 @@ func ignored(entries []string, passed map[string]string) []string {
 	return slices.Compact(names)
 }
 
-// Environment are the settings that every compile has, whoever runs it.
+// Environment returns the settings of every compilation, whoever runs it.
 func (c *Compiler) Environment() []string {
 	return []string{
 		"GOENV=off", "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=", "GOFIPS140=off",
@@ -119,9 +121,8 @@ func (c *Compiler) Environment() []string {
 	}
 }
 
-// CompileAll compiles the recipe's program for each platform, as many at a time
-// as there are cores, and calls done after each. The first failure stops the
-// others.
+// CompileAll compiles the recipe's program for each platform, as many at the same time as there
+// are cores, and calls done after each. The first failure stops the others.
 func (c *Compiler) CompileAll(ctx context.Context, r Recipe, platforms []Platform, done func(Platform)) ([]Binary, error) {
 	binaries := make([]Binary, len(platforms))
 	group, ctx := errgroup.WithContext(ctx)
@@ -148,12 +149,12 @@ func (c *Compiler) compile(ctx context.Context, r Recipe, p Platform) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary folder harms nobody
+	defer func() { _ = os.RemoveAll(dir) }() // a file that is left in the temporary folder does no harm
 	out := filepath.Join(dir, "program")
 	arguments := append([]string{"build"}, r.GoFlags()...)
 	build := exec.CommandContext(ctx, "go", append(arguments, "-o", out, r.Package)...)
 	build.Dir = c.sources
-	stopTogether(build) // what the compilers leave behind is in the folder that is removed
+	stopTogether(build) // the compilers write only into the folder that is removed
 	build.WaitDelay = time.Second
 	build.Env = append(append([]string{"GOTMPDIR=" + dir}, c.env...), p.env...)
 	if output, err := build.CombinedOutput(); err != nil {
@@ -165,8 +166,8 @@ func (c *Compiler) compile(ctx context.Context, r Recipe, p Platform) ([]byte, e
 	return os.ReadFile(out)
 }
 
-// explain gives the first line that is not a heading of what the Go command
-// said, in the place of "exit status 1".
+// explain replaces "exit status 1" by the first line of the Go command's output that is not a
+// heading.
 func explain(err error, output []byte) error {
 	var exit *exec.ExitError
 	if output == nil && errors.As(err, &exit) {

@@ -16,7 +16,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// program makes a module of those files.
+// program makes a Go module of these files.
 func program(t *testing.T, files map[string]string) *Compiler {
 	t.Helper()
 	dir := t.TempDir()
@@ -29,7 +29,7 @@ func program(t *testing.T, files map[string]string) *Compiler {
 	return c
 }
 
-// toolchain is that of this repository.
+// toolchain returns the toolchain of this repository.
 func toolchain(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../../go.mod")
@@ -39,7 +39,7 @@ func toolchain(t *testing.T) string {
 	return name
 }
 
-// slow takes a compiler half a minute or more.
+// slow returns a program that takes a compiler half a minute or more.
 func slow() string {
 	var text strings.Builder
 	text.WriteString("package main\n\nfunc slow(x, y int) int {\n")
@@ -65,14 +65,13 @@ func TestIgnored(t *testing.T) {
 
 const empty = "package main\n\nfunc main() {}\n"
 
-// One program that does not compile ends the others, compilers that are at work
-// included.
+// A program that does not compile stops the others, also the compilers that are running.
 func TestFirstFailureStopsTheOthers(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	broken := "package main\n\nvar _ = nothing\n"
 	platforms, err := SelectPlatforms([]string{"linux/amd64", "linux/arm64"})
 	require.NoError(t, err)
-	slices.Reverse(platforms) // the one that fails is first, in case only one is compiled at a time
+	slices.Reverse(platforms) // the failing one comes first, in case only one is compiled at a time
 
 	both := program(t, map[string]string{"main.go": empty, "broken_arm64.go": broken, "slow_amd64.go": slow()})
 	_, err = both.CompileAll(context.Background(), Recipe{Package: "."}, platforms, func(p Platform) { t.Error("compiled to its end:", p.Name) })
@@ -96,11 +95,11 @@ func TestInterruptedCompileEndsAtOnce(t *testing.T) {
 	assertNothingLeft(t)
 }
 
-// assertNothingLeft holds when no compiler that this test has started is at work any
-// more, and nothing is in the temporary folder.
+// assertNothingLeft holds when no compiler that this test has started is running any more, and
+// the temporary folder is empty.
 func assertNothingLeft(t *testing.T) {
 	t.Helper()
-	// One that nobody stopped works for longer than this.
+	// A compiler that nobody has stopped runs for longer than this.
 	assert.Eventually(t, func() bool { return compilers() == 0 }, 10*time.Second, time.Millisecond)
 	left, err := os.ReadDir(os.TempDir())
 	require.NoError(t, err)

@@ -12,10 +12,10 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// A Compression is how layers are packed.
+// A Compression is the format in which layers are compressed.
 type Compression string
 
-// The compressions. Every registry and runtime knows gzip; zstd is some 5 %
+// These are all compressions. Every registry and runtime supports gzip. zstd is some 5 %
 // smaller, and too new for a few registries.
 const (
 	Gzip Compression = "gzip"
@@ -47,24 +47,23 @@ func (c Compression) mediaType() types.MediaType {
 
 func (c Compression) pack(content []byte) ([]byte, error) {
 	if c == Zstd {
-		// One goroutine: the frame is the same on any number of cores.
+		// With one goroutine the frame is the same on any number of cores.
 		w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = w.Close() }() // it has written nothing anywhere
+		defer func() { _ = w.Close() }() // it writes to memory only
 		return w.EncodeAll(content, nil), nil
 	}
 	return Compress(content)
 }
 
-// gzipLevel is the last that is worth its time in a build where nothing has changed:
-// 8 takes a third longer for 0.5 % of size, 9 more than four times as long for 0.9 %.
+// gzipLevel is the highest level that is worth its time: level 8 takes a third longer for 0.5 %
+// of size, level 9 more than four times as long for 0.9 %.
 const gzipLevel = 7
 
-// Compress packs with gzip so that the same content gives the same bytes for
-// any Go release: the standard library's deflate changed in Go 1.27, this
-// pinned one did not.
+// Compress compresses with gzip so that the same content gives the same bytes with any Go
+// release. The standard library's deflate changed in Go 1.27; this pinned one did not.
 func Compress(content []byte) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := gzip.NewWriterLevel(&out, gzipLevel)

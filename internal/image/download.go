@@ -10,37 +10,35 @@ import (
 	"strings"
 )
 
-// A Download is a binary that somebody else releases: what of it goes into an
-// image beside the program.
+// A Download is a third-party release binary that is put into an image beside the program.
 type Download struct {
-	// Name is what it is called, and Path where it stands in the image.
+	// Name is the name of the binary, and Path is its path in the image.
 	Name string `json:"name"`
 	Path string `json:"path"`
-	// Tag and Version are those of the release, as upstream writes them.
+	// Tag and Version identify the release, as upstream writes them.
 	Tag     string `json:"tag"`
 	Version string `json:"version"`
-	// Template is where a file is, with {tag}, {version}, {os} and {arch}.
+	// Template is the URL of a file, with {tag}, {version}, {os} and {arch}.
 	Template string `json:"url"`
-	// Arch has what stands for {arch}, by platform, where that is not the
-	// architecture.
+	// Arch has the value of {arch} for each platform for which it is not the architecture.
 	Arch map[string]string `json:"arch,omitempty"`
-	// Hosts may be asked, those of redirects included.
+	// Hosts are the only hosts that may be requested, also after redirects.
 	Hosts []string `json:"hosts"`
-	// License is an SPDX expression, and Source the page of the sources.
+	// License is an SPDX expression, and Source is the page of the sources.
 	License string `json:"license"`
 	Source  string `json:"source"`
-	// MaxSize is the most that a file may have, in bytes.
+	// MaxSize is the largest size of a file, in bytes.
 	MaxSize int64 `json:"maxSize,omitempty"`
 	// Dynamic allows binaries that need shared libraries.
 	Dynamic bool `json:"dynamic,omitempty"`
-	// AllowMissing are the platforms for which upstream may have no file.
+	// AllowMissing are the platforms for which upstream may lack the file.
 	AllowMissing []string `json:"allowMissing,omitempty"`
 }
 
-// defaultMaxSize bounds a file of which nothing is said.
+// defaultMaxSize is the largest size of a file without MaxSize, in bytes.
 const defaultMaxSize = 64 << 20
 
-// Limit is the most that a file may have, in bytes.
+// Limit returns the largest size of a file, in bytes.
 func (d Download) Limit() int64 {
 	if d.MaxSize > 0 {
 		return d.MaxSize
@@ -50,8 +48,8 @@ func (d Download) Limit() int64 {
 
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
-// URL is where the file of a platform is. What is put into it is percent-encoded:
-// the slash in a tag such as release/v1.2.3 is part of one segment of the path.
+// URL returns the URL of the file for a platform. Values are percent-encoded: the slash in a
+// tag such as release/v1.2.3 is part of one segment of the path.
 func (d Download) URL(platform string) (string, error) {
 	os, arch, _ := strings.Cut(platform, "/")
 	if word := d.Arch[platform]; word != "" {
@@ -79,9 +77,9 @@ func (d Download) URL(platform string) (string, error) {
 	return text, nil
 }
 
-// Allows tells whether a URL may be asked: over HTTPS, but on this machine, and at
-// a host of the list. The error names what is wrong, and leaves out the query,
-// which may be a signature.
+// Allows tells whether a URL may be requested: it has to use HTTPS, except on this machine, and
+// a listed host. The error says what is wrong, without the query, which may contain a
+// signature.
 func (d Download) Allows(u *url.URL) error {
 	ip := net.ParseIP(u.Hostname())
 	local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
@@ -96,8 +94,8 @@ func (d Download) Allows(u *url.URL) error {
 	return nil
 }
 
-// lists tells whether the host of a URL is listed: with its port or, for that of HTTPS,
-// without one. On this machine a host without a port is all ports.
+// lists tells whether the host of a URL is listed: with its port, or without one for the port
+// of HTTPS. For this machine, a host without a port means all ports.
 func (d Download) lists(u *url.URL, local bool) bool {
 	port := u.Port()
 	if port == "" && u.Scheme == "https" {
@@ -106,14 +104,14 @@ func (d Download) lists(u *url.URL, local bool) bool {
 	return slices.Contains(d.Hosts, net.JoinHostPort(u.Hostname(), port)) || (port == "443" || local) && slices.Contains(d.Hosts, u.Hostname())
 }
 
-// check finds what the schema cannot: URLs that cannot be made, and platforms that
-// the image does not have.
+// check finds mistakes that the schema cannot describe: URLs that cannot be built, and
+// platforms that the image does not have.
 func (d Download) check(r Recipe) error {
 	var wrong []error
 	for _, p := range r.Platforms {
 		if _, err := d.URL(p); err != nil {
 			wrong = append(wrong, fmt.Errorf("download.%w", err))
-			break // it is the same for the others
+			break // the other platforms have the same mistake
 		}
 	}
 	for _, named := range []struct {

@@ -53,8 +53,8 @@ func TestSelectPlatforms(t *testing.T) {
 	}
 }
 
-// The digest of a layer must not move with the release of Go or of a library:
-// users compare it. When this fails, the compressor or the tar header changed.
+// The digest of a layer must not change with the release of Go or of a library, because users
+// compare it. This test fails when the compressor or the tar header has changed.
 func TestLayerBytesAreGolden(t *testing.T) {
 	r := sample()
 	content, err := layerTar(r, bytes.Repeat([]byte("jobmesh "), 4096))
@@ -69,9 +69,8 @@ func TestLayerBytesAreGolden(t *testing.T) {
 	assert.Equal(t, "sha256:7fc5ca9a13e1c8198564cabd797064d8a38978c1835eecb24c1a626bc78ca820", digest.String())
 }
 
-// varied is a megabyte that compresses about as well as a program does: new bytes, and
-// copies of earlier ones, near and far. A few words repeated look the same to any
-// compressor.
+// varied returns a megabyte that compresses about as well as a program: new bytes, and copies
+// of earlier ones, near and far. A few repeated words would look the same to any compressor.
 func varied() []byte {
 	state := uint32(1)
 	next := func(n int) int {
@@ -92,8 +91,8 @@ func varied() []byte {
 	return content
 }
 
-// Go 1.27 has another compressor than Go 1.26, which has changed the layers of other
-// tools; ci/toolchain runs this with both.
+// Go 1.27 has another compressor than Go 1.26, which has changed the layers of other tools;
+// ci/toolchain runs this test with both.
 func TestVariedLayersAreGolden(t *testing.T) {
 	content, err := layerTar(sample(), varied())
 	require.NoError(t, err)
@@ -108,7 +107,7 @@ func TestVariedLayersAreGolden(t *testing.T) {
 	}
 }
 
-// The same for zstd.
+// The bytes of zstd layers must not change either.
 func TestZstdLayerBytesAreGolden(t *testing.T) {
 	content, err := layerTar(sample(), bytes.Repeat([]byte("jobmesh "), 4096))
 	require.NoError(t, err)
@@ -126,7 +125,7 @@ func TestZstdLayerBytesAreGolden(t *testing.T) {
 	assert.Equal(t, fault.Usage, fault.Code(err))
 }
 
-// Whatever Linux this Go compiles for can be asked for.
+// Images can be built for every Linux platform that this Go compiles for.
 func TestPlatformsAreThoseOfTheToolchain(t *testing.T) {
 	out, err := exec.Command("go", "tool", "dist", "list").Output()
 	require.NoError(t, err)
@@ -169,7 +168,7 @@ func assembled(t *testing.T, programs ...string) *Index {
 
 var ref = Reference{Repository: "registry.example/team/sample", Tag: "1.2.3"}
 
-// Read with the library that registries' clients are made of.
+// The library that most registry clients use reads the layout.
 func TestLayoutIsReadBySomebodyElse(t *testing.T) {
 	x := assembled(t, "one", "two", "three")
 	dir := t.TempDir()
@@ -282,7 +281,7 @@ func TestLayoutReplacesItsOwnAndKeepsOthers(t *testing.T) {
 	write(t, assembled(t, "other"), dir, other)
 	write(t, assembled(t, "old"), dir, ref)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "blobs/sha256/.half-written"), []byte("x"), 0o600))
-	// Of the same image and tag one is left, whatever registry it was for.
+	// Of two images with the same name and tag one is left, whatever registry it was for.
 	elsewhere := Reference{Repository: "elsewhere.example/team/" + path.Base(ref.Repository), Tag: ref.Tag}
 	write(t, assembled(t, "elsewhere"), dir, elsewhere)
 	write(t, assembled(t, "new"), dir, ref)
@@ -310,7 +309,7 @@ func TestFailedWriteLeavesTheOldLayoutWhole(t *testing.T) {
 	write(t, assembled(t, "old"), dir, ref)
 	want := snapshot(t, dir)
 
-	noise := make([]byte, 256<<10) // does not compress to less than the disk
+	noise := make([]byte, 256<<10) // does not compress to less than the size of the disk
 	state := uint32(1)
 	for i := range noise {
 		state = state*1664525 + 1013904223

@@ -19,46 +19,47 @@ import (
 )
 
 const (
-	// maxUnpacked bounds what a layer may unpack to, in bytes: a third more than
-	// the largest program that is built here, the command line.
+	// maxUnpacked is the largest size of an unpacked layer, in bytes: a third more than the
+	// largest program that is built here, the command line.
 	maxUnpacked = 80 << 20
-	// maxEntries bounds how many entries a layer may have. Ours have two or three.
+	// maxEntries is the largest number of entries in a layer. The layers of jobmesh have two or
+	// three.
 	maxEntries = 64
-	// maxWindow bounds the memory that a frame of zstd may ask for, in bytes.
+	// maxWindow is the most memory that a zstd frame may ask for, in bytes.
 	maxWindow = 32 << 20
-	// maxPadding bounds the zeros behind the last entry: one record of tar.
+	// maxPadding is the largest number of zeros behind the last entry: one tar record.
 	maxPadding = 20 * 512
 )
 
-// FileMode is that of every file in a layer: any user of a pod may run it, and
-// nobody may change it.
+// FileMode is the mode of every file in a layer: any user of a pod may execute it, and nobody
+// may change it.
 const FileMode = 0o555
 
 // A LayerFile is a file that was read from a layer.
 type LayerFile struct {
-	// Path is where it stands in the image, as in /jobmesh-wrap.
+	// Path is the path in the image, such as /jobmesh-wrap.
 	Path  string
 	Bytes []byte
 }
 
-// A LayerContent is what a layer holds.
+// A LayerContent is the content of a layer.
 type LayerContent struct {
-	// DiffID is the digest of the layer as it unpacks.
+	// DiffID is the digest of the uncompressed layer.
 	DiffID v1.Hash
 	Files  []LayerFile
 }
 
-// ReadLayer reads a layer strictly. It has to hold regular files, each once, with
-// FileMode, and the folders they stand in, and nothing else. Two readers of such a
-// layer cannot see different files: a runtime takes the last entry of a name, a
-// link leads elsewhere, and an attribute may give rights.
+// ReadLayer reads a layer strictly. The layer has to contain regular files, each once and with
+// FileMode, and the folders of these files, and nothing else. So two readers cannot see
+// different files: a runtime takes the last of several entries with one name, a link leads
+// elsewhere, and an extended attribute may give rights.
 func ReadLayer(layer Blob) (LayerContent, error) {
 	var c LayerContent
 	in, err := unpacker(layer.Descriptor.MediaType, layer.Bytes)
 	if err != nil {
 		return c, err
 	}
-	defer func() { _ = in.Close() }() // only read
+	defer func() { _ = in.Close() }() // nothing was written to it
 	sum := sha256.New()
 	all := &bounded{in: io.TeeReader(in, sum), left: maxUnpacked}
 	if c.Files, err = readEntries(tar.NewReader(all)); err != nil {
@@ -110,7 +111,7 @@ func readEntries(entries *tar.Reader) ([]LayerFile, error) {
 	}
 }
 
-// checkEntry wants an entry such as layerTar writes.
+// checkEntry refuses an entry that layerTar would not write.
 func checkEntry(h *tar.Header) error {
 	folder := h.Typeflag == tar.TypeDir
 	clean := h.Name
@@ -138,7 +139,7 @@ func checkEntry(h *tar.Header) error {
 	return nil
 }
 
-// holdFiles wants a file in each folder.
+// holdFiles refuses a folder without a file in it.
 func holdFiles(folders []string, files []LayerFile) error {
 	for _, folder := range folders {
 		used := false
@@ -146,27 +147,27 @@ func holdFiles(folders []string, files []LayerFile) error {
 			used = used || strings.HasPrefix(f.Path, "/"+folder)
 		}
 		if !used {
-			return fmt.Errorf("has the folder %q, in which no file is", folder)
+			return fmt.Errorf("has the folder %q without a file in it", folder)
 		}
 	}
 	return nil
 }
 
-// onlyZeros wants nothing but padding behind the last entry.
+// onlyZeros refuses anything but padding behind the last entry.
 func onlyZeros(in io.Reader) error {
 	rest, err := io.ReadAll(io.LimitReader(in, maxPadding+1))
 	switch {
 	case err != nil:
 		return err
 	case len(rest) > maxPadding || len(bytes.Trim(rest, "\x00")) > 0:
-		return errors.New("has more behind its last entry")
+		return errors.New("has data behind its last entry")
 	}
 	return nil
 }
 
 var errUnpacked = fmt.Errorf("unpacks to more than %d bytes", int64(maxUnpacked))
 
-// A bounded reader ends with an error, not with io.EOF, where there is more.
+// A bounded reader ends with an error, not with io.EOF, where the content is longer.
 type bounded struct {
 	in   io.Reader
 	left int64
@@ -184,17 +185,17 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Unpack returns what a layer of that media type holds.
+// Unpack returns the uncompressed content of a layer with that media type.
 func Unpack(mediaType types.MediaType, packed []byte) ([]byte, error) {
 	in, err := unpacker(mediaType, packed)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = in.Close() }() // only read
+	defer func() { _ = in.Close() }() // nothing was written to it
 	return io.ReadAll(&bounded{in: in, left: maxUnpacked})
 }
 
-// unpacker reads the content of a layer.
+// unpacker returns a reader of a layer's uncompressed content.
 func unpacker(mediaType types.MediaType, packed []byte) (io.ReadCloser, error) {
 	switch mediaType {
 	case types.OCILayer:

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// entries writes a layer of these entries.
+// entries writes a layer with these entries.
 func entries(t testing.TB, behind string, headers ...tar.Header) Blob {
 	t.Helper()
 	var content bytes.Buffer
@@ -66,10 +66,10 @@ func TestReadLayer(t *testing.T) {
 		"a capability":       {entries(t, "", with(func(h *tar.Header) { h.PAXRecords = map[string]string{"SCHILY.xattr.security.capability": "x"} })), "has attributes"},
 		"attributes for all": {entries(t, "", tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"path": "q"}}, file("p")), "is neither a regular file nor a folder"},
 		"a whiteout":         {entries(t, "", file(".wh.p")), "removes a file of another layer"},
-		"an empty folder":    {entries(t, "", folder, file("p")), `has the folder "bin/", in which no file is`},
+		"an empty folder":    {entries(t, "", folder, file("p")), `has the folder "bin/", without a file in it`},
 		"too many":           {entries(t, "", many(file)...), "has more than 64 entries"},
-		"a second archive":   {entries(t, "x", file("p")), "has more behind its last entry"},
-		"endless padding":    {entries(t, string(make([]byte, maxPadding+1)), file("p")), "has more behind its last entry"},
+		"a second archive":   {entries(t, "x", file("p")), "has data behind its last entry"},
+		"endless padding":    {entries(t, string(make([]byte, maxPadding+1)), file("p")), "has data behind its last entry"},
 		"not packed":         {NewBlob(types.OCILayer, []byte("text")), "unexpected EOF"},
 		"of another type":    {NewBlob(types.DockerLayer, []byte("text")), `is of the type "application/vnd.docker.image.rootfs.diff.tar.gzip"`},
 		"a bomb":             {bomb(t), "unpacks to more than 83886080 bytes"},

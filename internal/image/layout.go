@@ -18,11 +18,11 @@ import (
 	"github.com/jobmesh/jobmesh/internal/replace"
 )
 
-// Annotations by which readers find an image in a layout: the first is OCI's,
-// the second containerd's, whose import shows nothing without it.
+// These are the annotations by which readers find an image in a layout: the first is that of
+// OCI; the second is that of containerd, whose import shows no image without it.
 const (
 	containerdName = "io.containerd.image.name"
-	// containerdSubject says that an entry is about another.
+	// containerdSubject says that an entry is a document about another entry.
 	containerdSubject = "io.containerd.manifest.subject"
 )
 
@@ -35,16 +35,16 @@ const (
 	fileMode      = 0o644
 	folderMode    = 0o755
 	indexIndented = "  "
-	// maxNode bounds an index or a manifest that is read from a layout, in bytes.
+	// maxNode is the largest size of an index or manifest that is read from a layout, in bytes.
 	maxNode = 16 << 20
 )
 
-// WriteLayout puts the image into an OCI layout under its reference, in the
-// place of what the layout had of that image and tag. Other images in it stay.
+// WriteLayout puts the image into an OCI layout under its reference, and replaces an image of
+// the same name and tag. Other images in the layout stay.
 //
-// Whatever is there already is checked by its digest and written again when it
-// is damaged. Each file is replaced in one step, index.json last, so a run that
-// fails half-way leaves the old image whole.
+// A file that is there already is checked by its digest, and is rewritten where it is damaged.
+// Each file is replaced in one step, index.json last, so a run that fails half-way leaves the
+// old image complete.
 func (x *Index) WriteLayout(dir string, ref Reference) (Changes, error) {
 	changes, err := x.WriteBlobs(dir)
 	if err != nil {
@@ -54,24 +54,24 @@ func (x *Index) WriteLayout(dir string, ref Reference) (Changes, error) {
 	return append(changes, listed...), err
 }
 
-// Changes are the files that were not as they should be, and are now.
+// Changes are the files that were missing or wrong and have been written.
 type Changes []Change
 
 // A Change is one of them.
 type Change struct {
 	Path string
-	// Damaged says that it was there, with content that was nobody's.
+	// Damaged says that the file was there, with a wrong content.
 	Damaged bool
 }
 
-// WriteBlobs is the first half of WriteLayout: the content, which nobody sees
+// WriteBlobs is the first half of WriteLayout. It writes the content, which no reader sees
 // before it is listed.
 func (x *Index) WriteBlobs(dir string) (changes Changes, err error) {
 	if err := makeFolder(filepath.Join(dir, blobFolder)); err != nil {
 		return nil, err
 	}
 	for _, b := range x.Blobs() {
-		// What stands under a digest and is something else was damaged.
+		// A file with another content than that of its digest is damaged.
 		if err := changes.write(filepath.Join(dir, blobFolder, b.Descriptor.Digest.Hex), b.Bytes, true); err != nil {
 			return changes, err
 		}
@@ -83,8 +83,8 @@ func (x *Index) WriteBlobs(dir string) (changes Changes, err error) {
 	return changes, changes.write(path, []byte(LayoutFile), true)
 }
 
-// List is the second half: it puts the image into the layout's list, and removes
-// what no image needs any more.
+// List is the second half of WriteLayout: it lists the image in the layout, and removes the
+// blobs that no image needs any more.
 func (x *Index) List(dir string, ref Reference) (changes Changes, err error) {
 	text, err := regular.ReadFile(filepath.Join(dir, indexFile), maxNode)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -102,15 +102,15 @@ func (x *Index) List(dir string, ref Reference) (changes Changes, err error) {
 		return changes, err
 	}
 	if damaged {
-		return changes, nil // it may have named images of others, whose content stays
+		return changes, nil // the old list may have named images of others, so their content stays
 	}
 	return changes, sweep(dir)
 }
 
-// layoutIndex is the content of index.json: one nested, named index, and what
-// else the layout holds. A flat index.json is refused by skopeo, and an unnamed
-// one imports as nothing into containerd. Attachments follow the images, unnamed:
-// oras and its kin find referrers in a layout by this list.
+// layoutIndex returns the content of index.json: one nested, named index, and the other entries
+// of the layout. Skopeo refuses a flat index.json, and containerd imports nothing from an
+// unnamed one. Attachments follow the images, without a name: oras and similar tools find
+// referrers in a layout by this list.
 func (x *Index) layoutIndex(dir string, ref Reference, listed []v1.Descriptor) []byte {
 	descriptor := ref.Listed(x.Blob.Descriptor)
 	images, attachments := x.others(dir, ref, listed, descriptor)
@@ -123,15 +123,15 @@ func (x *Index) layoutIndex(dir string, ref Reference, listed []v1.Descriptor) [
 		Manifests:     append(images, attachments...),
 	}, "", indexIndented)
 	if err != nil {
-		panic(err) // strings and numbers always encode
+		panic(err) // cannot happen: strings and numbers can always be encoded
 	}
 	return append(text, '\n')
 }
 
-// Listing is the content of index.json in a layout that holds this image alone.
+// Listing returns the content of index.json in a layout with this image alone.
 func (x *Index) Listing(ref Reference) []byte { return x.layoutIndex("", ref, nil) }
 
-// Archive returns the layout as a tar archive that holds this image alone.
+// Archive returns, as a tar archive, a layout with this image alone.
 func (x *Index) Archive(ref Reference) ([]byte, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
@@ -166,8 +166,8 @@ type Reference struct {
 
 func (r Reference) String() string { return r.Repository + ":" + r.Tag }
 
-// write replaces a file in one step, and leaves alone one that is so already.
-// damaged is what it means that it is there and is not.
+// write replaces a file in one step, unless it has that content already. The parameter damaged
+// says that an existing file with another content is a damaged one.
 func (c *Changes) write(path string, content []byte, damaged bool) error {
 	same, err := Same(path, content)
 	if err != nil || same {
@@ -178,12 +178,12 @@ func (c *Changes) write(path string, content []byte, damaged bool) error {
 	return ErrorAt(path, replace.Exactly(path, content, fileMode))
 }
 
-// Same reports whether a file has that content already, and lets everybody read it
-// then.
+// Same reports whether a file has that content already. If so, it makes the file readable for
+// everybody.
 func Same(path string, content []byte) (bool, error) {
 	old, err := regular.ReadFile(path, int64(len(content)))
 	if err != nil || !bytes.Equal(old, content) {
-		return false, nil // writing it says what is wrong, if anything
+		return false, nil // the following write reports what is wrong
 	}
 	if stat, err := os.Stat(path); err == nil && stat.Mode().Perm() == fileMode {
 		return true, nil
@@ -191,11 +191,11 @@ func Same(path string, content []byte) (bool, error) {
 	return true, os.Chmod(path, fileMode)
 }
 
-// RemoveLeftovers removes what runs that were killed left beside a file: the
-// temporary ones of replace and of os.CreateTemp.
+// RemoveLeftovers removes the temporary files that killed runs have left beside a file: those
+// of replace and of os.CreateTemp.
 func RemoveLeftovers(path string) error {
 	dir, base := filepath.Split(path)
-	leftovers, _ := filepath.Glob(dir + "." + base + "[0-9]*") // the pattern is sound
+	leftovers, _ := filepath.Glob(dir + "." + base + "[0-9]*") // the pattern is valid
 	for _, leftover := range leftovers {
 		if err := os.Remove(leftover); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
@@ -204,8 +204,8 @@ func RemoveLeftovers(path string) error {
 	return nil
 }
 
-// ErrorAt names the file that could not be written in the place of the temporary
-// one beside it, which is gone by then and means nothing to anybody.
+// ErrorAt names the file that could not be written in the error, in place of the temporary file
+// beside it, which does not exist any more.
 func ErrorAt(path string, err error) error {
 	var at *os.PathError
 	if errors.As(err, &at) {
@@ -214,13 +214,13 @@ func ErrorAt(path string, err error) error {
 	return err
 }
 
-// Listed is the entry of the image in a layout's list.
+// Listed returns the entry of the image in a layout's list.
 func (r Reference) Listed(index v1.Descriptor) v1.Descriptor {
 	index.Annotations = map[string]string{ocispec.AnnotationRefName: r.Tag, containerdName: r.String()}
 	return index
 }
 
-// ParseReference is the opposite of Reference.String.
+// ParseReference is the inverse of Reference.String.
 func ParseReference(text string) Reference {
 	colon := strings.LastIndex(text, ":")
 	if colon < 0 {
@@ -229,7 +229,7 @@ func ParseReference(text string) Reference {
 	return Reference{Repository: text[:colon], Tag: text[colon+1:]}
 }
 
-// makeFolder makes a folder that everybody may read, whatever the umask.
+// makeFolder makes a folder that everybody may read, whatever the umask is.
 func makeFolder(path string) error {
 	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
 		return nil
@@ -240,12 +240,12 @@ func makeFolder(path string) error {
 	return os.Chmod(path, folderMode)
 }
 
-// sweep removes the blobs that no image of the layout needs any more, and what
-// a killed run left half-written.
+// sweep removes the blobs that no image of the layout needs any more, and the temporary files
+// of killed runs.
 func sweep(dir string) error {
 	needed := map[string]bool{}
 	if err := reach(dir, filepath.Join(dir, indexFile), needed); err != nil {
-		return nil // an image of somebody else is incomplete: touch nothing
+		return nil // an image of others is incomplete, so nothing is removed
 	}
 	entries, err := os.ReadDir(filepath.Join(dir, blobFolder))
 	if err != nil {

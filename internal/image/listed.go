@@ -11,9 +11,9 @@ import (
 	"github.com/jobmesh/jobmesh/internal/regular"
 )
 
-// others returns what a layout lists after the image was put in the place of what
-// an earlier build put there: the images, and the attachments of others. An attachment stays as
-// long as its subject does, but for those that a build makes itself.
+// others returns the images and attachments in a layout that stay when the image replaces that
+// of an earlier build. An attachment stays as long as its subject, unless a build makes that
+// attachment itself.
 func (x *Index) others(dir string, ref Reference, listed []v1.Descriptor, own v1.Descriptor) (images, attachments []v1.Descriptor) {
 	var candidates []Attachment
 	placed := false
@@ -38,7 +38,7 @@ func (x *Index) others(dir string, ref Reference, listed []v1.Descriptor, own v1
 	for _, d := range images {
 		there[d.Digest.Hex] = true
 		if reach(dir, filepath.Join(dir, blobFolder, d.Digest.Hex), there) != nil {
-			complete = false // whose attachments these are cannot be said
+			complete = false // the subjects of its attachments are not known
 		}
 	}
 	for _, a := range candidates {
@@ -49,16 +49,16 @@ func (x *Index) others(dir string, ref Reference, listed []v1.Descriptor, own v1
 	return images, attachments
 }
 
-// succeeds reports whether an entry is of the same image and tag, maybe for another
-// registry. Side by side the two would have one name to readers who know the tag
-// alone: skopeo would take the old one.
+// succeeds reports whether an entry is the same image with the same tag, perhaps for another
+// registry. If both stayed, readers that know only the tag would see one name twice: skopeo
+// would take the old image.
 func (r Reference) succeeds(entry v1.Descriptor) bool {
 	named := ParseReference(entry.Annotations[containerdName])
 	return named.Tag == r.Tag && path.Base(named.Repository) == path.Base(r.Repository)
 }
 
-// Listed is an attachment in a layout's list. With its subject named there
-// containerd's import makes no image of it.
+// Listed returns the entry of an attachment in a layout's list. It names the subject, so that
+// containerd's import does not take it for an image.
 func (a Attachment) Listed() v1.Descriptor {
 	d := a.Descriptor()
 	d.Annotations = maps.Clone(d.Annotations)
@@ -79,7 +79,7 @@ func (x *Index) replaces(a Attachment) bool {
 	return false
 }
 
-// attachmentAt reads what a layout lists, if it is an attachment.
+// attachmentAt reads an entry of a layout, and reports whether it is an attachment.
 func attachmentAt(dir string, d v1.Descriptor) (Attachment, bool) {
 	if d.Annotations[ocispec.AnnotationRefName] != "" || !d.MediaType.IsImage() {
 		return Attachment{}, false

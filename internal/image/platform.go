@@ -1,6 +1,5 @@
-// Package image makes container images out of programs of this repository,
-// without a container daemon, a base image or a network: the same sources give
-// the same digests on any machine.
+// Package image makes container images of programs in this repository, without a container
+// daemon, a base image or a network. The same sources give the same digests on any machine.
 package image
 
 import (
@@ -15,17 +14,17 @@ import (
 	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
-// A Platform is one row of what images are built for.
+// A Platform is a platform that images can be built for.
 type Platform struct {
-	// Name as in an image index: os/architecture[/variant].
+	// Name is the platform as in an image index: os/architecture[/variant].
 	Name string
-	// env selects the platform for the Go compiler. The micro-architecture is
-	// always said, at the level every such machine has, because the caller's
-	// GOAMD64 and its kin would otherwise change the binary under one name.
+	// env selects the platform for the Go compiler. It always contains the micro-architecture,
+	// at the level that every such machine has. Otherwise GOAMD64 and similar settings of the
+	// caller would change the binary under the same name.
 	env []string
 }
 
-// platforms are those of Linux that Go compiles for, in the order of the index.
+// platforms are the Linux platforms for which Go compiles, in the order of the index.
 var platforms = []Platform{
 	{Name: "linux/amd64", env: []string{"GOARCH=amd64", "GOAMD64=v1"}},
 	{Name: "linux/amd64/v2", env: []string{"GOARCH=amd64", "GOAMD64=v2"}},
@@ -47,12 +46,11 @@ var platforms = []Platform{
 	{Name: "linux/ppc64", env: []string{"GOARCH=ppc64", "GOPPC64=power8"}},
 }
 
-// Environment is what selects the platform for the Go compiler.
+// Environment returns the variables that select the platform for the Go compiler.
 func (p Platform) Environment() []string { return slices.Clone(p.env) }
 
-// aliases are further names of a platform: the image specification leaves the
-// variant of arm64 and of amd64 out where it is the first, and readers take both
-// for the same.
+// aliases are other names of platforms. The image specification leaves out the variant of arm64
+// and amd64 where it is the first one, and readers treat both names as the same.
 var aliases = map[string]string{"linux/arm64/v8": "linux/arm64", "linux/amd64/v1": "linux/amd64"}
 
 // PlatformNames returns all platforms in the order of the index.
@@ -64,13 +62,13 @@ func PlatformNames() []string {
 	return names
 }
 
-// SelectPlatforms returns the named platforms in the order of the index. All that
-// is wrong with the names is told in one error: those that are unknown, each with
-// the nearest known one, and those that mean the same platform.
+// SelectPlatforms returns the named platforms in the order of the index. One error has all
+// mistakes in the names: unknown ones, each with the nearest known one, and two names of the
+// same platform.
 func SelectPlatforms(names []string) ([]Platform, error) {
 	var selected []Platform
 	var wrong []string
-	asked := map[string]string{} // the names by what they mean
+	asked := map[string]string{} // maps a platform to the name that the caller gave
 	for _, name := range names {
 		meant := name
 		if is, ok := aliases[name]; ok {
@@ -103,8 +101,8 @@ func known(name string) bool {
 	return slices.ContainsFunc(platforms, func(p Platform) bool { return p.Name == name })
 }
 
-// likely returns the platform whose name takes the fewest edits, or the first whose name
-// goes on where this one ends: linux/arm lacks a variant only.
+// likely returns the platform whose name takes the fewest edits, or the first one of which name
+// is a prefix: linux/arm only lacks a variant.
 func likely(name string) string {
 	names := PlatformNames()
 	if i := slices.IndexFunc(names, func(n string) bool { return strings.HasPrefix(n, name+"/") }); i >= 0 {
@@ -113,7 +111,7 @@ func likely(name string) string {
 	return nearest.Word(name, names)
 }
 
-// oci returns the platform as an image index has it.
+// oci returns the platform in the form of an image index.
 func (p Platform) oci() *v1.Platform {
 	parts := strings.SplitN(p.Name, "/", 3)
 	platform := &v1.Platform{OS: parts[0], Architecture: parts[1]}
@@ -123,5 +121,5 @@ func (p Platform) oci() *v1.Platform {
 	return platform
 }
 
-// Architecture is the one that Go compiles for.
+// Architecture returns the architecture that Go compiles for.
 func (p Platform) Architecture() string { return p.oci().Architecture }

@@ -19,45 +19,45 @@ import (
 	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
-// A Recipe says what goes into an image: the content of images/NAME/image.yaml.
+// A Recipe is the content of images/NAME/image.yaml. It says what goes into an image.
 type Recipe struct {
-	// Name is that of the folder.
+	// Name is the name of the folder.
 	Name string `json:"-"`
-	// Version is stamped on the program and the image.
+	// Version is written into the program and the image.
 	Version string `json:"-"`
 	// Package is the Go package of the program, relative to the sources.
 	Package string `json:"package"`
-	// Path is where the program stands in the image.
+	// Path is the path of the program in the image.
 	Path string `json:"path"`
-	// Entrypoint is the image's ENTRYPOINT, and Command its CMD.
+	// Entrypoint is the ENTRYPOINT of the image, and Command is its CMD.
 	Entrypoint []string `json:"entrypoint"`
 	Command    []string `json:"cmd"`
-	// InCharts says that the charts are released with the image, pinned to it.
+	// InCharts says that the charts are released with this image, and are pinned to it.
 	InCharts bool `json:"inCharts"`
-	// User is numeric, so that a pod with runAsNonRoot needs to look up nothing.
+	// User is a number, so that runAsNonRoot can be checked without a passwd file.
 	User string `json:"user"`
-	// Platforms are the names of what the image is built for.
+	// Platforms are the names of the platforms that the image is built for.
 	Platforms []string `json:"platforms"`
-	// Created is the date stamped on the image and its files.
+	// Created is the date of the image and of its files.
 	Created time.Time `json:"created"`
-	// CreatedFrom is where that date was taken from: a file, or SOURCE_DATE_EPOCH.
+	// CreatedFrom says where that date comes from: a file, or SOURCE_DATE_EPOCH.
 	CreatedFrom string `json:"-"`
-	// Compression is that of the layers. It belongs to the call, not to the file.
+	// Compression is the compression of the layers. It comes from the call, not from the file.
 	Compression Compression `json:"-"`
 	// Labels become labels of the image and annotations of its manifests.
 	Labels map[string]string `json:"labels"`
-	// Download is a binary of somebody else's beside the program, or nil.
+	// Download is a third-party binary beside the program, or nil.
 	Download *Download `json:"download"`
-	// Missing are the platforms for which there is no such binary.
+	// Missing are the platforms for which that binary does not exist.
 	Missing []string `json:"-"`
 }
 
-// latestEpoch is the end of the year 9999, the last that RFC 3339 can write.
+// latestEpoch is the end of the year 9999, the last one that RFC 3339 can express.
 const latestEpoch = 253402300799
 
-// LoadRecipe reads images/NAME/image.yaml below the sources. version is the
-// release; epoch is the value of SOURCE_DATE_EPOCH, which replaces the date of
-// the recipe when it is not empty.
+// LoadRecipe reads images/NAME/image.yaml below the sources. The parameter version is the
+// release, and epoch is the value of SOURCE_DATE_EPOCH, which replaces the date of the recipe
+// unless it is empty. All mistakes are fault.Usage errors.
 func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 	r := Recipe{Name: name, Version: version}
 	text, err := os.ReadFile(filepath.Join(sources, "images", name, "image.yaml"))
@@ -92,7 +92,7 @@ func LoadRecipe(sources, name, version, epoch string) (Recipe, error) {
 	return r, nil
 }
 
-// read reads image.yaml, which has to be what the schema says.
+// read reads image.yaml, and checks it against the schema.
 func (r *Recipe) read(text []byte) error {
 	values, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
@@ -113,8 +113,8 @@ func (r *Recipe) read(text []byte) error {
 	return nil
 }
 
-// KnownRecipe returns the recipe of a name in the folder images of some files, and
-// nil where there is none that can be read.
+// KnownRecipe returns the recipe of that name in the folder images, and nil where there is none
+// that can be read.
 func KnownRecipe(files fs.FS, name string) *Recipe {
 	r := Recipe{Name: name}
 	text, err := fs.ReadFile(files, path.Join("images", name, "image.yaml"))
@@ -124,12 +124,12 @@ func KnownRecipe(files fs.FS, name string) *Recipe {
 	return &r
 }
 
-// GoFlags are the flags with which the Go command builds the program.
+// GoFlags returns the flags with which the Go command builds the program.
 func (r Recipe) GoFlags() []string {
 	return []string{"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags=-s -w -buildid= -X main.version=" + r.Version}
 }
 
-// Files are the paths of all files in a layer.
+// Files returns the paths of all files in a layer.
 func (r Recipe) Files() []string {
 	files := []string{path.Clean(r.Path)}
 	if r.Download != nil {
@@ -138,7 +138,7 @@ func (r Recipe) Files() []string {
 	return files
 }
 
-// annotations returns the labels with those that follow from the release.
+// annotations returns the labels, and those that follow from the release.
 func (r Recipe) annotations() map[string]string {
 	all := map[string]string{
 		ocispec.AnnotationTitle:   r.Name,
@@ -160,9 +160,9 @@ func (r Recipe) annotations() map[string]string {
 	return all
 }
 
-// RecipeNames are the images that sources have a recipe of, sorted.
+// RecipeNames returns the names of the images with a recipe in the sources, sorted.
 func RecipeNames(sources string) []string {
-	found, _ := filepath.Glob(filepath.Join(sources, "images", "*", "image.yaml")) // the pattern is sound
+	found, _ := filepath.Glob(filepath.Join(sources, "images", "*", "image.yaml")) // the pattern is valid
 	var names []string
 	for _, path := range found {
 		names = append(names, filepath.Base(filepath.Dir(path)))

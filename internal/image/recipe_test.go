@@ -15,7 +15,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// keys are the names of a struct's fields in a file.
+// keys returns the names that a struct's fields have in a file.
 func keys(t reflect.Type) (names []string) {
 	for i := range t.NumField() {
 		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "-" {
@@ -25,8 +25,8 @@ func keys(t reflect.Type) (names []string) {
 	return names
 }
 
-// The schema and what is read have the same keys, so that neither takes what the
-// other does not know.
+// The schema and the Go type have the same keys, so that neither accepts a key that the other
+// one does not know.
 func TestSchemaIsWhatIsRead(t *testing.T) {
 	var schema struct {
 		Properties map[string]struct {
@@ -44,7 +44,7 @@ func TestSchemaIsWhatIsRead(t *testing.T) {
 	assert.ElementsMatch(t, keys(reflect.TypeFor[Download]()), names(schema.Properties["download"].Properties))
 }
 
-// Every platform that can be built is one that the schema takes.
+// The schema accepts every platform that can be built.
 func TestSchemaTakesEveryPlatform(t *testing.T) {
 	values, err := json.Marshal(map[string]any{
 		"package": "./cmd/x", "path": "/x", "entrypoint": []string{"/x"}, "user": "1:1", "created": "2026-01-02T03:04:05Z",
@@ -119,7 +119,7 @@ func TestRecipe(t *testing.T) {
 	}
 }
 
-// A slash in a tag is part of one segment of the URL.
+// A slash in a tag is a part of one segment of the URL.
 func TestDownloadURL(t *testing.T) {
 	d := Download{
 		Tag: "release/v0.3.3", Version: "v1+2 3", Template: "https://example.com/{tag}/x-{version}-{os}-{arch}",
@@ -151,7 +151,7 @@ func TestDownloadAllows(t *testing.T) {
 	}
 }
 
-// The recipes here are sound.
+// The recipes of this repository are valid.
 func TestOwnRecipes(t *testing.T) {
 	for _, name := range RecipeNames("../..") {
 		r, err := LoadRecipe("../..", name, "1.2.3", "")

@@ -12,14 +12,14 @@ import (
 	"golang.org/x/text/message"
 )
 
-// Schema is that of image.yaml, against which every recipe is checked.
+// Schema is the JSON schema of image.yaml. Every recipe is checked against it.
 //
 //go:embed image.schema.json
 var Schema []byte
 
 const schemaName = "image.schema.json"
 
-// checkSchema checks a recipe, as JSON. All mistakes are told, one a line.
+// checkSchema checks a recipe, which is JSON. The error has all mistakes, one on each line.
 func checkSchema(recipe []byte) error {
 	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
 	if err != nil {
@@ -45,8 +45,8 @@ func checkSchema(recipe []byte) error {
 	return errors.Join(mistakes(wrong, message.NewPrinter(language.English))...)
 }
 
-// mistakes are the leaves of a tree of errors: its inner nodes say only that
-// something below is wrong.
+// mistakes returns the leaves of a tree of errors. An inner node only says that something below
+// it is wrong.
 func mistakes(e *jsonschema.ValidationError, english *message.Printer) []error {
 	if len(e.Causes) == 0 {
 		text := e.ErrorKind.LocalizedString(english)

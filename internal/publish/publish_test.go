@@ -406,7 +406,7 @@ func TestCredentialsOfDocker(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "docker-credential-"+name), []byte("#!/bin/sh\n"+script+"\n"), 0o700))
 	}
 	refused(`{"credHelpers":{"`+s.host+`":"wrong"}}`, "401, with the credentials for it from docker-credential-wrong, which "+file+" names", 2)
-	refused(`{"credsStore":"broken"}`, "its credentials cannot be had from docker-credential-broken, which "+file+" names: error getting credentials - err: exit status 1", 0)
+	refused(`{"credsStore":"broken"}`, "its credentials cannot be read from docker-credential-broken, which "+file+" names: error getting credentials - err: exit status 1", 0)
 	refused(`{"credsStore":"missing"}`, "docker-credential-missing\": executable file not found in $PATH", 0)
 
 	config := `{"auths":{"` + s.host + `":{"username":"team","password":"hunter2"}}}`

@@ -19,20 +19,21 @@ import (
 )
 
 const (
-	// maxManifest bounds an index or a manifest, in bytes. Ours have a few thousand.
+	// maxManifest is the largest size of an index or a manifest, in bytes. Those of jobmesh
+	// have a few thousand.
 	maxManifest = 1 << 20
-	// maxListing bounds what is read of a list of referrers, in bytes and over all of
-	// its pages.
+	// maxListing is the most that is read of a list of referrers, in bytes and over all its
+	// pages.
 	maxListing = 4 << 20
-	// maxPages bounds how many pages of such a list are asked for.
+	// maxPages is the largest number of pages that are requested of such a list.
 	maxPages = 64
 )
 
-// A reading is a request of somebody who trusts nobody yet. Its answers are bounded
-// before the client above reads them.
+// A reading is a request whose answer is not trusted yet. The answer is bounded before
+// go-containerregistry reads it.
 type reading struct {
-	// of are the artifact types that are of interest in a list, most how many of its
-	// entries are kept; left counts the others of these types.
+	// of are the artifact types that the caller wants from a list, and most is the number of
+	// entries that are kept. left counts the further entries of these types.
 	of   []types.MediaType
 	most int
 	left int
@@ -40,18 +41,18 @@ type reading struct {
 
 type readingKey struct{}
 
-// bounded marks requests for a manifest or a list.
+// bounded marks requests for a manifest or a list with a reading.
 func bounded(ctx context.Context, r *reading) context.Context {
 	return context.WithValue(ctx, readingKey{}, r)
 }
 
-// Answers that are not as they should be, whoever is at fault.
+// These errors mean that an answer is wrong, whoever has caused that.
 var (
-	errTooMuch = errors.New("is more than may be read")
+	errTooMuch = errors.New("is more than is read")
 	errNoList  = errors.New("is not a list of referrers")
 )
 
-// bound reads the answer to a bounded request, as far as it may be read.
+// bound reads the answer to a bounded request up to its limit.
 func (t *referrersTransport) bound(r *http.Request, answer *http.Response) (*http.Response, error) {
 	b, ok := r.Context().Value(readingKey{}).(*reading)
 	if !ok || answer.StatusCode != http.StatusOK || r.Method != http.MethodGet {
@@ -72,7 +73,7 @@ func (t *referrersTransport) bound(r *http.Request, answer *http.Response) (*htt
 			err = fmt.Errorf("%w: it %w", errTooMuch, foreign.Check(text))
 		}
 	}
-	_ = answer.Body.Close() // read as far as it may be
+	_ = answer.Body.Close() // it has been read up to its limit
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +82,8 @@ func (t *referrersTransport) bound(r *http.Request, answer *http.Response) (*htt
 	return answer, nil
 }
 
-// list reads a list of referrers, all pages of it, and writes one of what is of
-// interest in it.
+// list reads a list of referrers, with all its pages, and returns one list of the wanted
+// entries.
 func (t *referrersTransport) list(r *http.Request, answer *http.Response, b *reading) ([]byte, error) {
 	kept := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
 	left := int64(maxListing)
@@ -90,7 +91,7 @@ func (t *referrersTransport) list(r *http.Request, answer *http.Response, b *rea
 		in := &io.LimitedReader{R: answer.Body, N: left}
 		err := b.keep(in, &kept.Manifests)
 		left = in.N
-		if left <= 0 { // the rest is not looked at
+		if left <= 0 { // the rest is ignored
 			b.left++
 			break
 		}
@@ -106,13 +107,13 @@ func (t *referrersTransport) list(r *http.Request, answer *http.Response, b *rea
 			break
 		}
 		if page > 1 {
-			_ = answer.Body.Close() // that of the first page is closed by who asked
+			_ = answer.Body.Close() // the caller closes the body of the first page
 		}
 		if answer, err = t.next.RoundTrip(next); err != nil {
 			return nil, err
 		}
 		if answer.StatusCode != http.StatusOK {
-			_ = answer.Body.Close() // nothing in it is of use
+			_ = answer.Body.Close() // its content is not needed
 			b.left++
 			break
 		}
@@ -120,8 +121,8 @@ func (t *referrersTransport) list(r *http.Request, answer *http.Response, b *rea
 	return json.Marshal(kept)
 }
 
-// keep adds the entries of a list that are of interest, one after the other: all of
-// them at a time may take far more memory than their text.
+// keep adds the wanted entries of a list, one after the other. To decode them all at once may
+// take far more memory than their text.
 func (b *reading) keep(text io.Reader, kept *[]v1.Descriptor) error {
 	in := json.NewDecoder(text)
 	if open, err := in.Token(); err != nil || open != json.Delim('{') {
@@ -152,7 +153,7 @@ func (b *reading) keep(text io.Reader, kept *[]v1.Descriptor) error {
 			}
 			var d v1.Descriptor
 			switch err := json.Unmarshal(entry, &d); {
-			case err != nil || d.Digest.Hex == "": // it describes nothing
+			case err != nil || d.Digest.Hex == "": // the entry has no digest
 			case isOther(d.ArtifactType, b.of):
 			case len(*kept) < b.most:
 				*kept = append(*kept, d)
@@ -170,7 +171,7 @@ func (b *reading) keep(text io.Reader, kept *[]v1.Descriptor) error {
 	return nil
 }
 
-// notAList tells a text that is no list from a connection that breaks off.
+// notAList distinguishes a text that is not a list from a broken connection.
 func notAList(err error) error {
 	var syntax *json.SyntaxError
 	if err == nil || errors.As(err, &syntax) {
@@ -179,14 +180,14 @@ func notAList(err error) error {
 	return err
 }
 
-// isOther tells whether an artifact type is not among those. Some registries give none,
-// or that of the configuration, which is empty.
+// isOther tells whether an artifact type is none of those. Some registries give no type, or
+// that of the empty configuration; such an entry may be one of those.
 func isOther(artifactType string, of []types.MediaType) bool {
 	return artifactType != "" && artifactType != string(image.EmptyConfig.Descriptor.MediaType) && !slices.Contains(of, types.MediaType(artifactType))
 }
 
-// nextPage is the request for the page behind an answer, nil where there is none. It
-// stays at the host that was asked, since it carries the credentials for that.
+// nextPage returns the request for the next page, and nil where there is none. It stays at the
+// same host, because it carries the credentials for that host.
 func nextPage(r *http.Request, answer *http.Response) *http.Request {
 	for _, link := range answer.Header.Values("Link") {
 		target, rest, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(link), "<"), ">")

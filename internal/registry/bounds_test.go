@@ -48,7 +48,7 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// The next page stays at the host that was asked, and is a list.
+// The request for the next page stays at the same host, and the page is a list.
 func TestNextPage(t *testing.T) {
 	digest := strings.Repeat("a", 64)
 	at := "https://registry.example/v2/x/referrers/sha256:" + digest
@@ -73,7 +73,7 @@ func TestNextPage(t *testing.T) {
 	}
 }
 
-// Whatever a list is, no more is kept of it than was wanted.
+// Whatever a list contains, only the wanted number of entries is kept.
 func FuzzKeep(f *testing.F) {
 	f.Add([]byte(`{"manifests":[` + entryOf("a", 1) + `]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -16,11 +16,11 @@ import (
 	"github.com/jobmesh/jobmesh/internal/secret"
 )
 
-// A keychain remembers for which registries there were no credentials, so that a
-// refusal can say what was tried.
+// A keychain remembers for which registries there were no credentials, so that an error can say
+// what was tried.
 type keychain struct {
 	from authn.Keychain
-	// place says where from looks for those of a registry.
+	// place says where the credentials of a registry are looked for.
 	place func(registry string) string
 
 	mu        sync.Mutex
@@ -31,13 +31,13 @@ func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 	return k.ResolveContext(context.Background(), target)
 }
 
-// ResolveContext is what go-containerregistry calls where it is there.
+// ResolveContext is called by go-containerregistry, which prefers it to Resolve.
 func (k *keychain) ResolveContext(ctx context.Context, target authn.Resource) (authn.Authenticator, error) {
 	found, err := k.ask(ctx, target)
 	if err != nil {
-		// What a credential helper wrote follows, and nobody knows what that is.
+		// The output of the credential helper follows, which may contain anything.
 		cause, _, _ := strings.Cut(err.Error(), ", out: ")
-		return nil, fault.New(fault.Auth, fmt.Errorf("registry %s: its credentials cannot be had from %s: %s",
+		return nil, fault.New(fault.Auth, fmt.Errorf("registry %s: its credentials cannot be read from %s: %s",
 			target.RegistryStr(), k.place(target.RegistryStr()), cause), "docker login "+target.RegistryStr())
 	}
 	k.mu.Lock()
@@ -49,11 +49,11 @@ func (k *keychain) ResolveContext(ctx context.Context, target authn.Resource) (a
 	return found, nil
 }
 
-// helperStderr is held while a program that keeps credentials is asked: its stderr is
-// that of this process, which it may fill with anything.
+// helperStderr is locked while a credential helper runs, because the helper inherits the stderr
+// of this process and may write anything to it.
 var helperStderr sync.Mutex
 
-// ask asks for credentials, and has them masked from then on in whatever is printed.
+// ask asks for credentials. From then on they are masked in everything that is printed.
 func (k *keychain) ask(ctx context.Context, target authn.Resource) (authn.Authenticator, error) {
 	helperStderr.Lock()
 	defer helperStderr.Unlock()
@@ -62,7 +62,7 @@ func (k *keychain) ask(ctx context.Context, target authn.Resource) (authn.Authen
 		os.Stderr = nowhere
 		defer func() {
 			os.Stderr = before
-			_ = nowhere.Close() // nothing is kept in it
+			_ = nowhere.Close() // nothing was written to it
 		}()
 	}
 	found, err := authn.Resolve(ctx, k.from, target)
@@ -78,7 +78,7 @@ func (k *keychain) ask(ctx context.Context, target authn.Resource) (authn.Authen
 	return found, nil
 }
 
-// isAnonymous tells whether a registry got no credentials.
+// isAnonymous tells whether no credentials were sent to a registry.
 func (k *keychain) isAnonymous(registry string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -86,7 +86,7 @@ func (k *keychain) isAnonymous(registry string) bool {
 	return anonymous || !asked
 }
 
-// source says which credentials a registry got, never the credentials.
+// source says which credentials were sent to a registry, without the credentials themselves.
 func (k *keychain) source(registry string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -96,8 +96,8 @@ func (k *keychain) source(registry string) string {
 	return "with the credentials for it from " + k.place(registry)
 }
 
-// place says where authn.DefaultKeychain takes the credentials of a registry from: the
-// first of these files that is there, or the program that it names.
+// place says where authn.DefaultKeychain takes the credentials of a registry from: the first of
+// these files that exists, or the credential helper that it names.
 func place(registry string) string {
 	file := credentialsFile()
 	if file == "" {
@@ -123,15 +123,15 @@ func place(registry string) string {
 	return "docker-credential-" + helper + ", which " + file + " names"
 }
 
-// credentialsFile is the file with the credentials, "" where there is none. Its order
-// is that of authn.DefaultKeychain, which does not tell which one it took.
+// credentialsFile returns the file with the credentials, and "" where there is none. The order
+// is that of authn.DefaultKeychain, which does not say which file it took.
 func credentialsFile() string {
-	home, _ := os.UserHomeDir() // "" is none
+	home, _ := os.UserHomeDir() // "" means no home folder
 	docker := filepath.Join(home, ".docker")
 	setting := os.Getenv("DOCKER_CONFIG")
 	if home != "" && isFile(filepath.Join(docker, "config.json")) || setting != "" && isFile(filepath.Join(setting, "config.json")) {
 		if setting != "" {
-			docker = setting // it counts, even where there is no file in it
+			docker = setting // this folder counts, even without a file in it
 		}
 		return filepath.Join(docker, "config.json")
 	}
@@ -147,7 +147,7 @@ func credentialsFile() string {
 	return ""
 }
 
-// below is podman's file in a folder.
+// below returns podman's file in a folder.
 func below(dir string) string {
 	if dir == "" {
 		return ""

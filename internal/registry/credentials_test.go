@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The place that is named is the one that go-containerregistry takes the credentials
-// from: each file here has a user of its own.
+// The place in the message is the one from which go-containerregistry takes the credentials:
+// each file here has another user.
 func TestPlaceOfCredentials(t *testing.T) {
 	const host = "registry.example"
 	target, err := name.NewRegistry(host)
@@ -22,7 +22,7 @@ func TestPlaceOfCredentials(t *testing.T) {
 		name  string
 		files []string
 		env   map[string]string
-		want  string // the file, "" for none
+		want  string // the file; "" means none
 	}{
 		{"nothing", nil, nil, ""},
 		{"docker", []string{"home/.docker/config.json", "auth.json", "home/.config/containers/auth.json"}, map[string]string{"REGISTRY_AUTH_FILE": "auth.json"}, "home/.docker/config.json"},
@@ -34,7 +34,8 @@ func TestPlaceOfCredentials(t *testing.T) {
 		{"podman's folder", []string{"xdg/containers/auth.json"}, map[string]string{"XDG_CONFIG_HOME": "xdg"}, "xdg/containers/auth.json"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			// The same for all: docker's library looks for the home folder once.
+			// All cases share one folder, because docker's library looks up the home folder
+			// only once.
 			dir := filepath.Join(os.TempDir(), fmt.Sprintf("jobmesh-credentials-%d", os.Getpid()))
 			t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 			for _, variable := range []string{"DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"} {

@@ -21,9 +21,9 @@ import (
 
 const again = "run the command again"
 
-// Explain turns an error of a call into one sentence with an exit code. phase is
-// what was asked, such as manifest; hints are what to try where the registry
-// refuses just that.
+// Explain turns an error of a call into one sentence with an exit code. The parameter phase
+// says what was requested, such as manifest; hints are what to try where the registry refuses
+// just that.
 func (c *Client) Explain(repo name.Repository, phase string, err error, hints ...string) error {
 	var known *fault.Error
 	var busy *busyError
@@ -33,23 +33,23 @@ func (c *Client) Explain(repo name.Repository, phase string, err error, hints ..
 	case errors.As(err, &known):
 		return err
 	case errors.Is(err, errTooMuch), errors.Is(err, errNoList):
-		return fault.New(fault.Verification, fmt.Errorf("%s: what it answers to the %s %w", repo.Name(), phase, Cause(err)))
+		return fault.New(fault.Verification, fmt.Errorf("%s: the answer to the %s %w", repo.Name(), phase, Cause(err)))
 	case errors.As(err, &busy):
 		return fault.New(fault.Registry, fmt.Errorf("%s %s (%s)", repo.Name(), busy, phase), "wait that long; then "+again)
-	// Before the answers: to an address of this machine the client tries plain
-	// HTTP next, and what a TLS server says to that is of no help.
+	// This comes before the answers: to an address of this machine the client then tries plain
+	// HTTP, and what a TLS server answers to that does not help.
 	case errors.As(err, &certificate):
-		hint := "the certificate has to be for the name in the reference"
+		hint := "the certificate must be for the host in the reference"
 		if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
 			hint = "name the file of your certificate authority: SSL_CERT_FILE=ca.pem jobmesh ..."
 		}
 		return fault.New(fault.Registry, fmt.Errorf("registry %s: its certificate is not accepted: %w", repo.RegistryStr(), certificate.Err), hint)
-	// Where plain HTTP is tried as well, the other try says more.
+	// Where plain HTTP is tried as well, the second error says more.
 	case errors.Is(err, errPlainHTTP), errors.Is(err, http.ErrSchemeMismatch) && repo.Scheme() == "https":
 		return fault.New(fault.Registry, fmt.Errorf("registry %s speaks plain HTTP only", repo.RegistryStr()), "allow it with --plain-http")
 	case errors.Is(err, errNoReferrers):
-		return fault.New(fault.Registry, fmt.Errorf("registry %s has no referrers API, and --referrers required wants one", repo.RegistryStr()),
-			"without that flag their list is kept under a tag")
+		return fault.New(fault.Registry, fmt.Errorf("registry %s has no referrers API, which --referrers required demands", repo.RegistryStr()),
+			"without that flag the list of referrers is kept under a tag")
 	case errors.As(err, &answer):
 		return c.refused(repo, phase, answer, hints)
 	case errors.Is(err, http.ErrSchemeMismatch):
@@ -72,9 +72,8 @@ func (c *Client) Explain(repo name.Repository, phase string, err error, hints ..
 	return fault.New(fault.Registry, fmt.Errorf("%s: %s: %w", repo.Name(), phase, Cause(err)), hint)
 }
 
-// Cause says in a few words why a request got no answer. The errors of Go's
-// client open with the whole URL, which for a blob is a signed address of
-// somebody's storage.
+// Cause says in a few words why a request got no answer. The errors of Go's HTTP client start
+// with the whole URL, which for a blob is a signed address of a storage service.
 func Cause(err error) error {
 	var host *net.DNSError
 	var timeout net.Error
@@ -95,10 +94,10 @@ func Cause(err error) error {
 	return err
 }
 
-// refused explains an answer that is not the one hoped for.
+// refused explains an answer with an error status.
 func (c *Client) refused(repo name.Repository, phase string, answer *transport.Error, hints []string) error {
 	who, said := repo.Name(), ""
-	// A token service or a storage server is somebody else.
+	// A token service or a storage service is another host than the registry.
 	if r := answer.Request; r != nil && r.URL.Host != repo.RegistryStr() && !strings.HasSuffix(r.URL.Host, "."+repo.RegistryStr()) {
 		who = r.URL.Host + ", where " + repo.RegistryStr() + " sends its clients,"
 	}
@@ -119,7 +118,7 @@ func (c *Client) refused(repo name.Repository, phase string, answer *transport.E
 		return fault.New(fault.Auth, fmt.Errorf("%s refused the %s with %d, %s%s", who, phase, code, source, said),
 			"docker login "+repo.RegistryStr())
 	case code == http.StatusTooManyRequests:
-		return fault.New(fault.Registry, fmt.Errorf("%s wants fewer requests: 429, %d times (%s)%s", who, tries, phase, said), "wait; then "+again)
+		return fault.New(fault.Registry, fmt.Errorf("%s limits requests: 429, %d times (%s)%s", who, tries, phase, said), "wait; then "+again)
 	case code >= 500:
 		return fault.New(fault.Registry, fmt.Errorf("%s refused the %s with %d, %d times%s", who, phase, code, tries, said), again)
 	default:
@@ -127,7 +126,7 @@ func (c *Client) refused(repo name.Repository, phase string, answer *transport.E
 	}
 }
 
-// IgnoreMissing takes "not there" for an answer.
+// IgnoreMissing returns nil for the answer "not found", and any other error as it is.
 func IgnoreMissing(err error) error {
 	if IsMissing(err) {
 		return nil
@@ -135,14 +134,14 @@ func IgnoreMissing(err error) error {
 	return err
 }
 
-// IsMissing tells whether an error is the answer that something is not there.
+// IsMissing tells whether an error is the answer "not found".
 func IsMissing(err error) bool {
 	var answer *transport.Error
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }
 
-// IsRefusal tells a plain no from credentials that are missing and from a server
-// that is in trouble.
+// IsRefusal distinguishes a plain refusal from missing credentials and from a server in
+// trouble.
 func IsRefusal(err error) bool {
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
@@ -155,7 +154,7 @@ func IsRefusal(err error) bool {
 	return answer.StatusCode < 500
 }
 
-// IsTransport tells a failed conversation from content that is not as it should be.
+// IsTransport distinguishes a failed connection from wrong content.
 func IsTransport(err error) bool {
 	var answer *transport.Error
 	var request *url.Error

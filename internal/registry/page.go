@@ -11,31 +11,31 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// A pageError is an answer for people in the place of one of a registry: the page of a
-// proxy, or one that wants somebody to sign in.
+// A pageError is a web page in place of a registry's answer: that of a proxy, or one at which
+// the user has to sign in.
 type pageError struct{ mediaType string }
 
 func (e *pageError) Error() string {
-	return fmt.Sprintf("the answer is a page (%s), and not a registry's", e.mediaType)
+	return fmt.Sprintf("the answer is a web page (%s), not that of a registry", e.mediaType)
 }
 
 func (e *pageError) hint(repo name.Repository) string {
-	return "a proxy or a page to sign in at may stand between here and " + repo.RegistryStr() + ": open " + repo.Scheme() + "://" + repo.RegistryStr() + "/v2/ in a browser"
+	return "a proxy, or a page at which one has to sign in, may stand between this machine and " + repo.RegistryStr() + ": open " + repo.Scheme() + "://" + repo.RegistryStr() + "/v2/ in a browser"
 }
 
 var manifestPath = regexp.MustCompile(`^/v2/.+/manifests/[^/]+$`)
 
-// pageAs is the page that a successful answer to the request for a manifest is, nil
-// where it is none.
+// pageAs returns the web page that was sent as a successful answer to a request for a manifest,
+// and nil for any other answer.
 func pageAs(r *http.Request, answer *http.Response) *pageError {
-	mediaType, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type")) // "" is none
+	mediaType, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type")) // "" means no type
 	if answer.StatusCode == http.StatusOK && manifestPath.MatchString(r.URL.Path) && mediaType == "text/html" {
 		return &pageError{mediaType}
 	}
 	return nil
 }
 
-// pageIn is the page in a refusal, nil where that is a registry's.
+// pageIn returns the web page in a refusal, and nil where a registry has sent it.
 func pageIn(answer *transport.Error) *pageError {
 	text := strings.ToLower(answer.Error())
 	if len(answer.Errors) == 0 && (strings.Contains(text, "<html") || strings.Contains(text, "<!doctype html")) {

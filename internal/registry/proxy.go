@@ -13,13 +13,13 @@ import (
 	"github.com/jobmesh/jobmesh/internal/secret"
 )
 
-// A proxyAnswer is the refusal of a proxy to open a connection.
+// A proxyAnswer says that a proxy has refused to open a connection.
 type proxyAnswer struct{ status string }
 
 func (e *proxyAnswer) Error() string { return "answers " + e.status }
 
-// ProxyAware has a transport say what a proxy answers, which it would give as an error
-// of nobody's.
+// ProxyAware makes a transport report the answer of a proxy as the proxy's. Without it the
+// error does not say who has answered.
 func ProxyAware(t *http.Transport) *http.Transport {
 	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 		if answer.StatusCode == http.StatusOK {
@@ -30,7 +30,7 @@ func ProxyAware(t *http.Transport) *http.Transport {
 	return t
 }
 
-// proxyCause says what is wrong with the proxy, nil where the error is not of one.
+// proxyCause says what is wrong with the proxy, and returns nil for any other error.
 func proxyCause(err error) error {
 	var request *url.Error
 	scheme := "https"
@@ -51,7 +51,8 @@ func proxyCause(err error) error {
 	return nil
 }
 
-// proxyVariable is the variable that names the proxy for URLs of a scheme, and its value.
+// proxyVariable returns the environment variable that names the proxy for URLs of a scheme, and
+// its value.
 func proxyVariable(scheme string) (name, value string) {
 	name = strings.ToUpper(scheme) + "_PROXY"
 	for _, spelt := range []string{name, strings.ToLower(name)} {
@@ -62,7 +63,7 @@ func proxyVariable(scheme string) (name, value string) {
 	return name, ""
 }
 
-// proxyAddress is the address of a proxy without its credentials.
+// proxyAddress returns the address of a proxy without its credentials.
 func proxyAddress(value string) string {
 	if u, err := url.Parse(value); err == nil && u.Host != "" && u.Port() != "" {
 		return u.Host
@@ -70,7 +71,7 @@ func proxyAddress(value string) string {
 	return secret.Mask(value)
 }
 
-// proxyHint is what to do about a proxy.
+// proxyHint returns what to do about a proxy.
 func proxyHint(host string) string {
 	return "set the variable to a proxy that runs, unset it, or list " + host + " in NO_PROXY"
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// RequireReferrers makes it an error that a registry has no referrers API. Without
-// it their list is kept under a tag, as OCI 1.1 has it for such registries.
+// RequireReferrers makes a registry without the referrers API an error. Otherwise the list is
+// kept under a tag, as OCI 1.1 specifies it for such registries.
 func (c *Client) RequireReferrers() { c.referrers.required = true }
 
-// ListsUnderTags reports whether a registry was met that has no referrers API.
+// ListsUnderTags reports whether a registry without the referrers API was met.
 func (c *Client) ListsUnderTags() bool { return c.referrers.underTag.Load() }
 
-// Referrers returns what a registry lists as being about a digest.
+// Referrers returns the referrers of a digest that a registry lists.
 func (c *Client) Referrers(ctx context.Context, repo name.Repository, subject v1.Hash) ([]v1.Descriptor, error) {
 	index, err := remote.Referrers(repo.Digest(subject.String()), c.Options(ctx)...)
 	if err != nil {
@@ -34,12 +34,11 @@ func (c *Client) Referrers(ctx context.Context, repo name.Repository, subject v1
 	return manifest.Manifests, nil
 }
 
-// errNoReferrers is a registry without the API, where it has to have it.
+// errNoReferrers says that a registry lacks the API although the user requires it.
 var errNoReferrers = errors.New("has no referrers API")
 
-// A referrersTransport makes one answer of the many that registries without a
-// referrers API give. The client above knows 404 for it; 405 was seen, and pages
-// of a web server with status 200.
+// A referrersTransport turns the many answers of registries without a referrers API into one.
+// go-containerregistry expects 404; some registries answer 405, or a web page with status 200.
 type referrersTransport struct {
 	next     http.RoundTripper
 	required bool
@@ -58,26 +57,26 @@ func (t *referrersTransport) RoundTrip(r *http.Request) (*http.Response, error) 
 		return answer, err
 	}
 	if page := pageAs(r, answer); page != nil && !listTagPath.MatchString(r.URL.Path) {
-		_ = answer.Body.Close() // nothing in it is of use
+		_ = answer.Body.Close() // its content is not needed
 		return nil, page
 	}
 	if referrersPath.MatchString(r.URL.Path) && !answersReferrers(answer) {
-		_ = answer.Body.Close() // nothing in it is of use
+		_ = answer.Body.Close() // its content is not needed
 		if t.required {
 			return nil, errNoReferrers
 		}
 		t.underTag.Store(true)
 		return notFound(r), nil
 	}
-	// GitLab answers the tag of the list with the subject itself.
+	// GitLab answers a request for the tag of the list with the subject itself.
 	if tag := listTagPath.FindStringSubmatch(r.URL.Path); tag != nil && answer.Header.Get("Docker-Content-Digest") == "sha256:"+tag[1] {
-		_ = answer.Body.Close() // it is no list
+		_ = answer.Body.Close() // it is not a list
 		return notFound(r), nil
 	}
 	return t.bound(r, answer)
 }
 
-// answersReferrers reports whether an answer is a list, or an error to be told.
+// answersReferrers reports whether an answer is a list, or an error to report.
 func answersReferrers(answer *http.Response) bool {
 	switch answer.StatusCode {
 	case http.StatusOK:

@@ -1,6 +1,6 @@
-// Package registry is how jobmesh speaks to container registries: with the
-// credentials that docker and podman keep, in plain HTTP to this machine only,
-// trying again what may pass, and with one sentence for what does not.
+// Package registry talks to container registries: with the credentials of docker and podman,
+// over plain HTTP to this machine only, with retries where they can help, and with one sentence
+// for each failure.
 package registry
 
 import (
@@ -16,11 +16,11 @@ import (
 	"github.com/jobmesh/jobmesh/internal/secret"
 )
 
-// A Client speaks to registries.
+// A Client talks to registries.
 type Client struct {
-	// PlainHTTP allows it for registries that are not on this machine.
+	// PlainHTTP allows plain HTTP to registries that are not on this machine.
 	PlainHTTP bool
-	// Backoff is the wait between tries where a server asks for none.
+	// Backoff is the time between retries where the server asks for none.
 	Backoff retry.Backoff
 
 	options   []remote.Option
@@ -28,8 +28,8 @@ type Client struct {
 	referrers *referrersTransport
 }
 
-// New returns a client that finds credentials where docker and podman keep
-// them. plainHTTP allows it for registries that are not on this machine.
+// New returns a client that uses the credentials of docker and podman. The parameter plainHTTP
+// allows plain HTTP to registries that are not on this machine.
 func New(plainHTTP bool) *Client {
 	c := NewWith(authn.DefaultKeychain, plainHTTP)
 	c.keys.place = place
@@ -43,10 +43,10 @@ func NewWith(from authn.Keychain, plainHTTP bool) *Client {
 		Backoff:   defaultBackoff,
 		keys:      &keychain{from: from, place: func(string) string { return "the caller" }},
 	}
-	// oras's transport ends with its context, which go-containerregistry's own
-	// retry does not; so that one is off. There is no limit for the headers of an
-	// answer: that of the context holds, and some registries scan before they answer.
-	// Below the one that tries again: what means "no referrers" is no failure.
+	// The retries of oras's transport end with the context. Those of go-containerregistry do
+	// not, so they are off. There is no separate limit for the headers of an answer: the
+	// context has one, and some registries scan before they answer. This transport is below the
+	// one that retries, because "no referrers" is not a failure.
 	c.referrers = &referrersTransport{next: guarded{ProxyAware(remote.DefaultTransport.(*http.Transport).Clone()), plainHTTP}}
 	transport := retrying(c.referrers, func() retry.Backoff { return c.Backoff })
 	c.options = reusing(
@@ -58,37 +58,37 @@ func NewWith(from authn.Keychain, plainHTTP bool) *Client {
 	return c
 }
 
-// reusing makes options by which calls share what they find out about a repository:
-// without it each of them asks anew which credentials it wants.
+// reusing returns options by which calls share what they learn about a repository. Without them
+// each call asks again which credentials the repository wants.
 func reusing(options ...remote.Option) []remote.Option {
 	puller, pullErr := remote.NewPuller(options...)
 	pusher, pushErr := remote.NewPusher(options...)
 	if err := errors.Join(pullErr, pushErr); err != nil {
-		panic(err) // options that contradict each other
+		panic(err) // cannot happen: the options do not contradict each other
 	}
 	return []remote.Option{remote.Reuse(puller), remote.Reuse(pusher)}
 }
 
-// Options are what go-containerregistry's calls need, for requests under ctx.
+// Options returns the options for go-containerregistry's calls, whose requests end with ctx.
 func (c *Client) Options(ctx context.Context) []remote.Option {
 	return append([]remote.Option{remote.WithContext(ctx)}, c.options...)
 }
 
-// guarded refuses plain HTTP to anything but this machine. The client below it
-// falls back to it for private addresses, without asking.
+// guarded refuses plain HTTP to anything but this machine. Without it go-containerregistry
+// falls back to plain HTTP for private addresses, without asking.
 type guarded struct {
 	next      http.RoundTripper
 	plainHTTP bool
 }
 
-// errPlainHTTP is a request that would have gone out unencrypted.
+// errPlainHTTP says that a request would have been sent unencrypted.
 var errPlainHTTP = errors.New("speaks plain HTTP only")
 
 func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme == "http" && !g.plainHTTP && !isLoopback(r.URL.Hostname()) {
 		return nil, errPlainHTTP
 	}
-	// A registry may repeat in its answer what it was told.
+	// A registry may repeat the header in its answer, so it is masked.
 	secret.HideHeader(r.Header.Get("Authorization"))
 	return g.next.RoundTrip(r)
 }

@@ -39,14 +39,14 @@ func (f roundTrip) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, nil
 }
 
-// The reasons of real requests that got no answer.
+// These are the causes of real requests that got no answer.
 func TestCauses(t *testing.T) {
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	t.Cleanup(silent.Close)
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
-	// A name has 63 letters between two dots at most, so that this one is not known
-	// whatever the DNS of this machine says, and also where there is none.
+	// A label of a DNS name has at most 63 letters. So this name does not exist, whatever the
+	// DNS of this machine answers.
 	unknown := strings.Repeat("x", 64) + ".invalid"
 	for url, want := range map[string]string{
 		silent.URL + "/?token=hunter2":             "no answer in time",

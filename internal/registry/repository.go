@@ -17,14 +17,14 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// maxAtOnce bounds what is asked of the memory for content that has not come yet, in
+// maxAtOnce is the most memory that is allocated for content that has not been received yet, in
 // bytes.
 const maxAtOnce = 64 << 20
 
-// readLimit is the time for one request that reads, repetitions included.
+// readLimit is the time limit for one reading request, retries included.
 const readLimit = 2 * time.Minute
 
-// A Repository is what a registry keeps under one name, to read from.
+// A Repository is a repository of a registry, to read from.
 type Repository struct {
 	client *Client
 	name   name.Repository
@@ -33,12 +33,12 @@ type Repository struct {
 // Repository returns a repository to read from.
 func (c *Client) Repository(repo name.Repository) Repository { return Repository{c, repo} }
 
-// Resolve returns what a tag or a digest names.
+// Resolve returns the manifest that a tag or a digest names.
 func (r Repository) Resolve(ctx context.Context, ref name.Reference) (found v1.Descriptor, err error) {
 	err = r.read(bounded(ctx, &reading{}), func(ctx context.Context) error {
 		d, err := remote.Get(ref, r.client.Options(ctx)...)
 		if IsMissing(err) {
-			return fault.New(fault.Registry, fmt.Errorf("%s is not there", ref.Name()), "jobmesh publish prints the references of what it pushed")
+			return fault.New(fault.Registry, fmt.Errorf("%s does not exist", ref.Name()), "jobmesh publish prints the references of what it pushed")
 		}
 		if isAltered(err) {
 			return fault.New(fault.Verification, fmt.Errorf("%s is damaged: the registry has other content under this digest", ref.Name()))
@@ -51,8 +51,7 @@ func (r Repository) Resolve(ctx context.Context, ref name.Reference) (found v1.D
 	return found, err
 }
 
-// Content returns what is there under a digest, at most one byte more than it
-// should be.
+// Content returns the content with that digest, at most one byte more than the descriptor says.
 func (r Repository) Content(ctx context.Context, d v1.Descriptor) (content []byte, err error) {
 	ref := r.name.Digest(d.Digest.String())
 	isManifest := d.MediaType.IsIndex() || d.MediaType.IsImage()
@@ -74,8 +73,9 @@ func (r Repository) Content(ctx context.Context, d v1.Descriptor) (content []byt
 	return content, err
 }
 
-// Fetch returns what a repository has under a digest, at most one byte more than it
-// should. Manifests and blobs are kept apart. Nothing is compared with the digest.
+// Fetch returns the content with that digest in a repository, at most one byte more than size.
+// Manifests and blobs are requested in different ways. The content is not compared with the
+// digest.
 func (c *Client) Fetch(ctx context.Context, ref name.Digest, size int64, isManifest bool) ([]byte, error) {
 	if isManifest {
 		manifest, err := remote.Get(ref, c.Options(ctx)...)
@@ -92,16 +92,17 @@ func (c *Client) Fetch(ctx context.Context, ref name.Digest, size int64, isManif
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = content.Close() }() // only read
-	// Of the size that it should have: to grow step by step takes twice the memory.
+	defer func() { _ = content.Close() }() // nothing was written to it
+	// The buffer starts with the expected size, because growing it step by step takes twice the
+	// memory.
 	var all bytes.Buffer
 	all.Grow(int(min(size, maxAtOnce)) + bytes.MinRead)
 	_, err = io.Copy(&all, io.LimitReader(content, size+1))
 	return all.Bytes(), err
 }
 
-// Referrers lists what is about a manifest and of certain artifact types, so many
-// entries at most; it counts the others of these types.
+// Referrers lists the referrers of a manifest with certain artifact types, up to a number of
+// entries, and counts the further ones of these types.
 func (r Repository) Referrers(ctx context.Context, subject v1.Hash, of []types.MediaType, most int) (list []v1.Descriptor, left int, err error) {
 	b := &reading{of: of, most: most}
 	err = r.read(bounded(ctx, b), func(ctx context.Context) (err error) {
@@ -111,8 +112,8 @@ func (r Repository) Referrers(ctx context.Context, subject v1.Hash, of []types.M
 	return list, b.left, err
 }
 
-// isAltered tells whether an error says that content is not that of its digest. The
-// client above has no type for it.
+// isAltered tells whether an error says that content does not have its digest.
+// go-containerregistry has no type for this error.
 func isAltered(err error) bool {
 	if err == nil {
 		return false
@@ -121,7 +122,7 @@ func isAltered(err error) bool {
 	return strings.Contains(text, "does not match requested digest") || strings.Contains(text, "error verifying")
 }
 
-// read runs one request under its limit and explains what went wrong in it.
+// read runs one request within its time limit, and explains its failure.
 func (r Repository) read(ctx context.Context, do func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()

@@ -16,8 +16,8 @@ import (
 // tries is how often a request is sent at most.
 const tries = 5
 
-// Retrying sends a request again where that may help: after 408, 429, 5xx and a
-// connection that breaks off, when the server asks for it.
+// Retrying returns a transport that sends a request again where that may help: after 408, 429,
+// 5xx or a broken connection, and when the server asks for it.
 func Retrying(next http.RoundTripper) http.RoundTripper {
 	return retrying(next, func() retry.Backoff { return defaultBackoff })
 }
@@ -28,16 +28,15 @@ func retrying(next http.RoundTripper, backoff func() retry.Backoff) *retry.Trans
 	return &retry.Transport{Base: next, Policy: func() retry.Policy { return patience{backoff: backoff(), now: time.Now} }}
 }
 
-// patience decides whether a request is sent again, and when. A server that says
-// how long it wants to be left alone is left alone that long: more often than not
-// it counts the requests that come earlier.
+// patience decides whether a request is sent again, and when. A server that says how long to
+// wait gets no request before that: most servers count earlier requests, too.
 type patience struct {
 	backoff retry.Backoff
 	now     func() time.Time
 }
 
-// Retry returns how long to wait before the next try, and less than nothing where
-// there is to be none.
+// Retry returns how long to wait before the next try; a negative result means that there is
+// none.
 func (p patience) Retry(attempt int, answer *http.Response, err error) (time.Duration, error) {
 	if again, err := worthAnotherTry(answer, err); err != nil || !again {
 		return -1, err
@@ -56,7 +55,7 @@ func (p patience) Retry(attempt int, answer *http.Response, err error) (time.Dur
 	return p.backoff(attempt, nil), nil
 }
 
-// left is the time that the step of this request still has.
+// left returns the time that the step of this request still has.
 func (p patience) left(answer *http.Response) time.Duration {
 	if answer.Request != nil {
 		if deadline, ok := answer.Request.Context().Deadline(); ok {
@@ -66,7 +65,7 @@ func (p patience) left(answer *http.Response) time.Duration {
 	return time.Hour
 }
 
-// askedWait reads Retry-After in both of its forms, seconds and a date.
+// askedWait reads Retry-After in both forms, seconds and a date.
 func askedWait(answer *http.Response, now time.Time) (time.Duration, bool) {
 	if answer == nil {
 		return 0, false
@@ -81,7 +80,7 @@ func askedWait(answer *http.Response, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// busyError is a server that wants to be left alone for longer than there is time.
+// A busyError says that a server asks to wait for longer than there is time.
 type busyError struct {
 	status int
 	wait   time.Duration
@@ -96,11 +95,11 @@ func (e *busyError) Error() string {
 	return fmt.Sprintf("answered %d %s and asks to wait %s", e.status, times, e.wait.Round(time.Second))
 }
 
-// brokenOff are the errors of a connection that breaks off; in the middle of a
-// long upload it depends on who notices first which one it is.
+// brokenOff are the errors of a broken connection. In the middle of a long upload it depends on
+// timing which of them is reported.
 var brokenOff = []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed}
 
-// worthAnotherTry adds those to oras's predicate.
+// worthAnotherTry is oras's predicate, and also accepts the errors in brokenOff.
 func worthAnotherTry(answer *http.Response, err error) (bool, error) {
 	for _, broken := range brokenOff {
 		if errors.Is(err, broken) {

@@ -30,7 +30,7 @@ func TestAskedWait(t *testing.T) {
 	assert.False(t, asked)
 }
 
-// How long each try waits for the next, by a clock that stands still.
+// This shows how long each try waits for the next one, with a clock that does not move.
 func TestPatience(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	p := patience{backoff: retry.ExponentialBackoff(250*time.Millisecond, 2, 0), now: func() time.Time { return now }}

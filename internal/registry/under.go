@@ -9,9 +9,9 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// Under returns the repository of a name under REGISTRY[/PREFIX]. Without a dot, a
-// colon or "localhost" in front, a client would take the prefix for one of Docker Hub,
-// so that is a usage error.
+// Under returns the repository with a name under REGISTRY[/PREFIX]. A prefix whose first part
+// has no dot and no colon, and is not "localhost", is a usage error, because clients would look
+// for it in Docker Hub.
 func Under(prefix, last string, options ...name.Option) (name.Repository, error) {
 	prefix = strings.TrimSuffix(prefix, "/")
 	host, _, _ := strings.Cut(prefix, "/")

@@ -14,47 +14,47 @@ import (
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
-// Bounds of what is read of a release before anything of it can be trusted. Whoever
-// can write to a registry or to a folder decides on what is in it, so what is beyond
-// them is not as it should be, whatever it is.
+// These are limits for what is read of a release before anything in it can be trusted. Whoever
+// can write to a registry or a folder decides what is in it, so content beyond a limit is an
+// error.
 const (
-	// maxManifest is for an index, a manifest or a configuration, in bytes. Ours
-	// have a few thousand.
+	// maxManifest is the limit for an index, a manifest or a configuration, in bytes. Those of
+	// jobmesh have a few thousand.
 	maxManifest = 1 << 20
-	// maxDocument is for a document about a manifest, in bytes. The largest of ours,
-	// a bill of materials, has some hundred thousand.
+	// maxDocument is the limit for a document about a manifest, in bytes. The largest one of
+	// jobmesh, a bill of materials, has some hundred thousand.
 	maxDocument = 2 << 20
-	// maxPlatforms is more than Go knows for Linux.
+	// maxPlatforms is more than the number of Linux platforms that Go knows.
 	maxPlatforms = 32
-	// maxLayer is for one packed layer, in bytes, more than twice the largest that is built
-	// here. One layer is held at a time.
+	// maxLayer is the limit for one compressed layer, in bytes: more than twice the largest one
+	// that is built here. One layer at a time is held in memory.
 	maxLayer = 48 << 20
-	// maxBytes is for all that is read of one image, in bytes and packed, but for the
-	// documents about it, for which maxDocuments is.
+	// maxBytes is the limit for everything that is read of one image, in compressed bytes,
+	// without the documents about it, whose limit is maxDocuments.
 	maxBytes     = 512 << 20
 	maxDocuments = 16 << 20
-	// maxChart is for one packed chart, in bytes. Ours have 30 thousand.
+	// maxChart is the limit for one packed chart, in bytes. Those of jobmesh have 30 thousand.
 	maxChart = 4 << 20
-	// maxArchive is for the archive of an image.
+	// maxArchive is the limit for the archive of an image, in bytes.
 	maxArchive = 1 << 30
-	// MaxOpened is how many documents about an image are opened.
+	// MaxOpened is the largest number of documents about an image that are opened.
 	MaxOpened = 256
-	// maxListed is how many entries the list of a layout may have.
+	// maxListed is the largest number of entries in the list of a layout.
 	maxListed = 1024
-	// MaxTime is for reading all of an image.
+	// MaxTime is the time limit for reading an image.
 	MaxTime = 5 * time.Minute
 )
 
-// tooMuch is what is beyond a bound.
+// tooMuch is the error for content beyond a limit.
 func tooMuch(format string, values ...any) error {
 	return fault.New(fault.Verification, fmt.Errorf(format, values...))
 }
 
-// ArtifactTypes are those of the documents that belong to a release.
+// ArtifactTypes are the artifact types of the documents in a release.
 var ArtifactTypes = []types.MediaType{sbom.SPDX, sbom.CycloneDX, provenance.MediaType, signature.MediaType}
 
-// decode reads a text in JSON from a place that anybody may have written to. what is
-// how errors call it.
+// decode decodes JSON from a place that anybody may have written to. The parameter what names
+// it in errors.
 func decode(text []byte, into any, what string) error {
 	if err := foreign.Decode(text, into); err != nil {
 		return fault.New(fault.Verification, fmt.Errorf("%s is not what it should be: %w", what, err))
@@ -62,13 +62,13 @@ func decode(text []byte, into any, what string) error {
 	return nil
 }
 
-// checkSize looks at a descriptor before what it describes is read.
+// checkSize checks a descriptor before its content is read.
 func checkSize(d v1.Descriptor, most int64) error {
 	switch {
 	case d.Digest.Algorithm != "sha256":
 		return tooMuch("%q is not a digest of sha256", d.Digest)
 	case d.Size < 0 || d.Size > most:
-		return tooMuch("%s is said to have %d bytes, and may have %d at most", d.Digest, d.Size, most)
+		return tooMuch("%s has %d bytes according to its descriptor, and %d are allowed", d.Digest, d.Size, most)
 	}
 	return nil
 }

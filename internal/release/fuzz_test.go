@@ -14,7 +14,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
-// inMemory is a layout of files in memory.
+// inMemory returns a layout whose files are in memory.
 func inMemory(files map[string][]byte) (*Layout, error) {
 	return openLayout(&Layout{name: "memory", separator: "/", read: func(name string, limit int64) ([]byte, error) {
 		content, ok := files[name]
@@ -25,7 +25,7 @@ func inMemory(files map[string][]byte) (*Layout, error) {
 	}, files: func() ([]string, error) { return slices.Sorted(maps.Keys(files)), nil }})
 }
 
-// filesOf are the files of the layout of an image.
+// filesOf returns the files of an image's layout.
 func filesOf(x *image.Index, ref image.Reference) map[string][]byte {
 	files := map[string][]byte{"oci-layout": []byte(image.LayoutFile), "index.json": x.Listing(ref)}
 	for _, b := range x.Blobs() {
@@ -34,8 +34,8 @@ func filesOf(x *image.Index, ref image.Reference) map[string][]byte {
 	return files
 }
 
-// Whatever a list, an index, a manifest or a configuration is, a layout is read or
-// refused. What is read is the image that its name says.
+// Whatever a list, an index, a manifest or a configuration contains, the layout is read or
+// refused. An image that is read is the one that its name says.
 func FuzzLayout(f *testing.F) {
 	r := made("one")
 	files := filesOf(r.Index, r.Reference)
@@ -67,7 +67,7 @@ func FuzzLayout(f *testing.F) {
 	})
 }
 
-// A list that is read is what jobmesh writes, and its paths stay in the folder.
+// A list that is accepted is one that jobmesh has written, and its paths stay in the folder.
 func FuzzResult(f *testing.F) {
 	r := made("one")
 	archive, err := r.Index.Archive(r.Reference)
@@ -97,7 +97,7 @@ func paths(r Result) (all []string) {
 	return all
 }
 
-// The files that are found in an archive are those that are in it.
+// The files that are found in an archive are those that it contains.
 func FuzzArchive(f *testing.F) {
 	r := made("one")
 	archive, err := r.Index.Archive(r.Reference)

@@ -8,20 +8,19 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
-// A LayerFile is what is known of a file in the layer of a platform.
+// A LayerFile is what was found out about a file in the layer of a platform.
 type LayerFile struct {
-	// Path is where it stands in the image, as in /jobmesh-wrap.
+	// Path is the path in the image, such as /jobmesh-wrap.
 	Path string
 	Content
-	// Wrong says why it is no static program for the platform, nil where it is one.
+	// Wrong says why it is not a static program for the platform, and is nil where it is one.
 	Wrong error
-	// Toolchain is the release of Go that it was compiled by, "" for one that was not
-	// made by Go.
+	// Toolchain is the release of Go that compiled it, and "" where it was not compiled by Go.
 	Toolchain string
 }
 
-// unpack looks into the layer of a child. Only what was found out is kept: the
-// programs of all platforms together would be too much to hold.
+// unpack examines the layer of a child. It keeps only the results, because the programs of all
+// platforms together would take too much memory.
 func (c *Child) unpack(platform string) {
 	content, err := image.ReadLayer(c.Layer)
 	if err != nil {
@@ -38,7 +37,7 @@ func (c *Child) unpack(platform string) {
 	}
 }
 
-// File returns the file of a path, if the layer has it.
+// File returns the file with that path, if the layer has it.
 func (c Child) File(path string) (LayerFile, bool) {
 	for _, f := range c.Files {
 		if f.Path == path {

@@ -28,15 +28,16 @@ import (
 
 // A Layout is an OCI layout, in a folder or in an archive.
 type Layout struct {
-	// name is what errors call it, with what separates it from the files in it.
+	// name is the name of the layout in errors, and separator stands between it and the name of
+	// a file.
 	name, separator string
 	read            func(path string, limit int64) ([]byte, error)
-	// files are the paths of what is in it, of a folder only those at its top.
+	// files returns the paths of the files in it; in a folder, only those at the top level.
 	files func() ([]string, error)
 	index v1.IndexManifest
-	// text is that of index.json.
+	// text is the text of index.json.
 	text []byte
-	// about are the documents in it, by the digest of what they are about.
+	// about has the documents in the layout, keyed by the digest of their subject.
 	about map[v1.Hash][]v1.Descriptor
 	hints []string
 }
@@ -57,19 +58,20 @@ func filesIn(dir string) func() ([]string, error) {
 	}
 }
 
-// readIn reads files below a folder, which no link leads out of.
+// readIn returns a function that reads files below a folder. It does not follow links out of
+// the folder.
 func readIn(dir, below string) func(string, int64) ([]byte, error) {
 	return func(name string, limit int64) ([]byte, error) {
 		root, err := openRoot(dir)
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = root.Close() }() // only read
+		defer func() { _ = root.Close() }() // nothing was written to it
 		return regular.ReadIn(root, filepath.Join(below, filepath.FromSlash(name)), limit)
 	}
 }
 
-// openRoot opens a folder. To open a FIFO would wait for who writes to it.
+// openRoot opens a folder. It does not open a FIFO, because that would wait for a writer.
 func openRoot(dir string) (*os.Root, error) {
 	if stat, err := os.Stat(dir); err == nil && !stat.IsDir() {
 		return nil, &os.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
@@ -77,7 +79,7 @@ func openRoot(dir string) (*os.Root, error) {
 	return os.OpenRoot(dir)
 }
 
-// A section is where a file stands in an archive.
+// A section is the place of a file in an archive.
 type section struct{ offset, size int64 }
 
 // OpenArchive opens a tar archive that holds a layout.
@@ -86,7 +88,7 @@ func OpenArchive(file string) (*Layout, error) {
 	if err != nil {
 		return nil, outside(file, err)
 	}
-	defer func() { _ = f.Close() }() // only read
+	defer func() { _ = f.Close() }() // nothing was written to it
 	sections, err := sectionsOf(f)
 	if err != nil {
 		return nil, fault.New(fault.Verification, fmt.Errorf("%s %w", file, err),
@@ -104,15 +106,15 @@ func OpenArchive(file string) (*Layout, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = f.Close() }() // only read
+		defer func() { _ = f.Close() }() // nothing was written to it
 		content := make([]byte, at.size)
 		_, err = io.ReadFull(io.NewSectionReader(f, at.offset, at.size), content)
 		return content, err
 	}, files: func() ([]string, error) { return slices.Sorted(maps.Keys(sections)), nil }})
 }
 
-// sectionsOf finds the files of an archive. Each may be there once, as a regular
-// file, so that whatever unpacks the archive finds the same.
+// sectionsOf finds the files of an archive. Each has to be a regular file that occurs once, so
+// that every program that unpacks the archive finds the same content.
 func sectionsOf(f io.ReadSeeker) (map[string]section, error) {
 	end, err := f.Seek(0, io.SeekEnd)
 	if err == nil {
@@ -122,7 +124,7 @@ func sectionsOf(f io.ReadSeeker) (map[string]section, error) {
 		return nil, err
 	}
 	if end > maxArchive {
-		return nil, fmt.Errorf("has %d bytes, and may have %d at most", end, maxArchive)
+		return nil, fmt.Errorf("has %d bytes, and %d are allowed", end, maxArchive)
 	}
 	sections := map[string]section{}
 	for archive := tar.NewReader(f); ; {
@@ -130,7 +132,7 @@ func sectionsOf(f io.ReadSeeker) (map[string]section, error) {
 		if errors.Is(err, io.EOF) {
 			rest, err := io.ReadAll(io.LimitReader(f, maxPadding+1))
 			if err == nil && (len(rest) > maxPadding || len(bytes.Trim(rest, "\x00")) > 0) {
-				err = errors.New("has more behind its last entry")
+				err = errors.New("has data behind its last entry")
 			}
 			return sections, err
 		}
@@ -162,15 +164,15 @@ func sectionsOf(f io.ReadSeeker) (map[string]section, error) {
 	}
 }
 
-// maxPadding bounds the zeros that may stand behind the last entry of an archive, in
-// bytes: programs write whole records.
+// maxPadding is the largest number of zeros behind the last entry of an archive: programs write
+// whole records.
 const maxPadding = 20 * 512
 
 func openLayout(l *Layout) (*Layout, error) {
 	var err error
 	l.text, err = l.read("index.json", maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Verification, fmt.Errorf("%s is no OCI layout: there is no index.json in it", l.name), l.hints...)
+		return nil, fault.New(fault.Verification, fmt.Errorf("%s is not an OCI layout: it has no index.json", l.name), l.hints...)
 	}
 	if err != nil {
 		return nil, outside(l.at("index.json"), err)
@@ -179,16 +181,16 @@ func openLayout(l *Layout) (*Layout, error) {
 		return nil, err
 	}
 	if n := len(l.index.Manifests); n > maxListed {
-		return nil, tooMuch("%s lists %d manifests, and may list %d at most", l.at("index.json"), n, maxListed)
+		return nil, tooMuch("%s lists %d manifests, and %d are allowed", l.at("index.json"), n, maxListed)
 	}
 	return l, nil
 }
 
-// at is a file of the layout as errors name it.
+// at returns the name of a file of the layout for errors.
 func (l *Layout) at(name string) string { return l.name + l.separator + name }
 
-// outside makes a failed check of what is no file of a release, and no failure of
-// this machine.
+// outside turns an error about a file that does not belong to a release into a failed check;
+// without it, the error would be a failure of this machine.
 func outside(name string, err error) error {
 	cause := err
 	var at *os.PathError
@@ -204,7 +206,7 @@ func outside(name string, err error) error {
 	return err
 }
 
-// Image returns the one named image of the layout.
+// Image returns the only named image of the layout.
 func (l *Layout) Image() (v1.Descriptor, error) {
 	var named []v1.Descriptor
 	for _, d := range l.index.Manifests {
@@ -222,16 +224,16 @@ func (l *Layout) Image() (v1.Descriptor, error) {
 		"jobmesh build --output DIR writes each image into a folder of its own")
 }
 
-// containerdName is the name by which containerd finds an image in a layout. Other readers
-// take OCI's.
+// containerdName is the annotation by which containerd finds an image in a layout. Other
+// readers use that of OCI.
 const containerdName = "io.containerd.image.name"
 
 func isNamed(d v1.Descriptor) bool {
 	return d.Annotations[ocispec.AnnotationRefName] != "" || d.Annotations[containerdName] != ""
 }
 
-// alone looks whether the layout lists the image, its platforms and documents about
-// those, each once, and nothing else. It returns what is worth knowing.
+// alone checks that the layout lists the image, its platforms and documents about them, each
+// once, and nothing else. It returns notes that are not failures.
 func (l *Layout) alone(top v1.Descriptor, index v1.IndexManifest) (notes []string, err error) {
 	if err := l.onlyLayout(); err != nil {
 		return nil, err
@@ -264,11 +266,11 @@ func (l *Layout) alone(top v1.Descriptor, index v1.IndexManifest) (notes []strin
 		}
 		switch {
 		case seen[d.Digest]:
-			return nil, wrong("it has listed before")
+			return nil, wrong("is listed already")
 		case d.Digest == top.Digest:
 		case isNamed(d):
 			return nil, wrong(fmt.Sprintf("has the name %q and is not the image", d.Annotations[ocispec.AnnotationRefName]+d.Annotations[containerdName]))
-		case own[d.Digest]: // oras lists the platforms too
+		case own[d.Digest]: // oras lists the platforms, too
 		default:
 			a, err := l.document(d)
 			if err != nil {
@@ -288,8 +290,8 @@ func (l *Layout) alone(top v1.Descriptor, index v1.IndexManifest) (notes []strin
 	return notes, nil
 }
 
-// onlyLayout refuses files that are not of a layout. Docker, for one, takes the image of an
-// archive from manifest.json where there is one, whatever index.json lists.
+// onlyLayout refuses files that do not belong to a layout. Docker, for example, takes the image
+// of an archive from manifest.json where there is one, whatever index.json lists.
 func (l *Layout) onlyLayout() error {
 	files, err := l.files()
 	if err != nil {
@@ -297,8 +299,8 @@ func (l *Layout) onlyLayout() error {
 	}
 	for _, file := range files {
 		top, _, _ := strings.Cut(file, "/")
-		// oras keeps a folder for what it is about to write. No reader takes an image from
-		// a hidden file, and one may be left of a build that was killed.
+		// Oras keeps a folder for the blobs that it is writing. Hidden files are allowed,
+		// because no reader takes an image from one, and a killed build may have left one.
 		if !slices.Contains([]string{"oci-layout", "index.json", "blobs", "ingest"}, top) && !strings.HasPrefix(top, ".") {
 			return fault.New(fault.Verification, fmt.Errorf("%s is not a file of an OCI layout", l.at(file)), l.hints...)
 		}
@@ -309,7 +311,7 @@ func (l *Layout) onlyLayout() error {
 // document reads an entry that has to be a document about a manifest.
 func (l *Layout) document(d v1.Descriptor) (a image.Attachment, err error) {
 	if d.MediaType != types.OCIManifestSchema1 || checkSize(d, maxManifest) != nil {
-		return a, fmt.Errorf("is a %q, and not of this release", d.MediaType)
+		return a, fmt.Errorf("is a %q, which does not belong to this release", d.MediaType)
 	}
 	b, err := read(context.Background(), l, d)
 	if err != nil {
@@ -331,8 +333,8 @@ func (l *Layout) document(d v1.Descriptor) (a image.Attachment, err error) {
 	return a, err
 }
 
-// slack is how much more of a damaged file is read than it should have, in bytes, so
-// that the error can say what it is.
+// slack is how many bytes beyond the expected size of a damaged file are read, so that the
+// error can give its digest.
 const slack = 1 << 16
 
 // Content implements Place.

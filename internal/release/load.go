@@ -26,44 +26,44 @@ import (
 	"github.com/jobmesh/jobmesh/internal/regular"
 )
 
-// A Stored is a release read back from its folder, every digest checked.
+// A Stored is a release that was read back, with every digest checked.
 type Stored struct {
 	Result Result
-	// Named is the name and the tag under which a layout has the image; empty where
-	// it was read from a registry.
+	// Named is the name and the tag of the image in a layout. It is empty for an image from a
+	// registry.
 	Named image.Reference
 	// Children are the images of the platforms, in the order of Result.
 	Children []Child
-	// Index is what they are listed in.
+	// Index is the image index that lists them.
 	Index image.Blob
-	// Attachments are documents about the index and its children. Of a folder they
-	// have the order of Result.
+	// Attachments are documents about the index and its children. Those of a folder are in the
+	// order of Result.
 	Attachments []image.Attachment
-	// Chart is the archive of the library chart, nil where Result has none.
+	// Chart is the archive of the library chart, and nil where Result has none.
 	Chart []byte
 	// Applications are the archives of the charts that carry it, in the order of
 	// Result.
 	Applications [][]byte
-	// Notes are what is worth knowing and no fault of the release.
+	// Notes are remarks that are not failures.
 	Notes []string
-	// Unread is why a document that is listed could not be read, where that is no
-	// fault of the document, nil where there is none.
+	// Unread says why a listed document could not be read, where that is not the document's
+	// fault; otherwise it is nil.
 	Unread error
 }
 
 // A Child is the image of one platform.
 type Child struct {
 	Manifest, Config image.Blob
-	// Layer has no bytes but where they are to be sent on.
+	// Layer has content only where the caller wants to send it on.
 	Layer image.Blob
-	// DiffID is the digest of what the layer unpacks to, and Files what it holds.
+	// DiffID is the digest of the uncompressed layer, and Files are its files.
 	DiffID string
 	Files  []LayerFile
-	// Wrong is why the layer could not be read, nil where it could.
+	// Wrong says why the layer could not be read, and is nil where it could.
 	Wrong error
 }
 
-// Created is the date on the image, which a rebuild has to use again.
+// Created returns the date of the image, which a rebuild has to use again.
 func (s Stored) Created() (time.Time, error) {
 	var index v1.IndexManifest
 	err := json.Unmarshal(s.Index.Bytes, &index)
@@ -79,12 +79,12 @@ func (s Stored) Created() (time.Time, error) {
 
 const rebuild = "jobmesh build writes it again"
 
-// Load reads the release of a folder, with its layers. Content that is not what its
-// digest says is an error that names the file; so is what is not of the release.
+// Load reads the release in a folder, with its layers. A file whose content does not have its
+// digest, or that does not belong to the release, is an error that names the file.
 func (f Folder) Load() (Stored, error) { return f.load(true) }
 
-// Look reads the release of a folder as Load does, and keeps of the layers only what
-// was found out about them.
+// Look reads the release in a folder as Load does, but keeps only what was found out about the
+// layers.
 func (f Folder) Look() (Stored, error) { return f.load(false) }
 
 func (f Folder) load(keep bool) (Stored, error) {
@@ -124,7 +124,7 @@ func (f Folder) load(keep bool) (Stored, error) {
 	return s, f.sameArchive(s)
 }
 
-// image reads the image from the layout, and compares it with what is listed.
+// image reads the image from the layout, and compares it with the list.
 func (f Folder) image(listed Result, keep bool) (Stored, error) {
 	dir := filepath.Join(string(f), layoutFolder)
 	layout, err := openLayout(&Layout{name: dir, separator: "/", read: readIn(string(f), layoutFolder), files: filesIn(dir), hints: []string{rebuild}})
@@ -158,23 +158,23 @@ func (f Folder) image(listed Result, keep bool) (Stored, error) {
 	return r.Stored, sameAttachments(layout, listed, &r.Stored)
 }
 
-// samePlatforms compares the list with what the image itself says.
+// samePlatforms compares the list with the image itself.
 func samePlatforms(listed Result, s Stored) error {
 	got := s.Result.Image.Platforms
 	for i, p := range listed.Image.Platforms {
-		p.Program = Content{} // verify looks at it
+		p.Program = Content{} // verify checks it
 		if i >= len(got) || got[i] != p {
-			return fault.New(fault.Verification, fmt.Errorf("the list has %s as %s with layer %s, and the image has not", p.Platform, p.Digest, p.Layer.Digest), rebuild)
+			return fault.New(fault.Verification, fmt.Errorf("the list has %s as %s with layer %s, and the image does not have it", p.Platform, p.Digest, p.Layer.Digest), rebuild)
 		}
 	}
 	if len(got) > len(listed.Image.Platforms) {
-		return fault.New(fault.Verification, fmt.Errorf("the image has %s, which the list has not", got[len(listed.Image.Platforms)].Platform), rebuild)
+		return fault.New(fault.Verification, fmt.Errorf("the image has %s, which the list does not have", got[len(listed.Image.Platforms)].Platform), rebuild)
 	}
 	return nil
 }
 
-// sameAttachments wants the documents that are listed, in the layout too, and no
-// others of their types. It puts them into the order of the list.
+// sameAttachments checks that the layout has the listed documents, and no others of their
+// types. It puts them into the order of the list.
 func sameAttachments(layout *Layout, listed Result, s *Stored) error {
 	var all []image.Attachment
 	known := map[string]bool{}
@@ -188,7 +188,7 @@ func sameAttachments(layout *Layout, listed Result, s *Stored) error {
 		known[want.Digest] = true
 		a := s.Attachments[at]
 		if !slices.ContainsFunc(layout.index.Manifests, func(d v1.Descriptor) bool { return reflect.DeepEqual(d, a.Listed()) }) {
-			return fault.New(fault.Verification, fmt.Errorf("%s lists %s otherwise than it was built", layout.at("index.json"), want.Digest), rebuild)
+			return fault.New(fault.Verification, fmt.Errorf("%s lists %s in another way than it was built", layout.at("index.json"), want.Digest), rebuild)
 		}
 		all = append(all, a)
 	}
@@ -201,8 +201,8 @@ func sameAttachments(layout *Layout, listed Result, s *Stored) error {
 	return nil
 }
 
-// sameArchive wants the archive to hold what the layout holds of the release, each
-// file once, and nothing else.
+// sameArchive checks that the archive has the files of the release that the layout has, each
+// once, and nothing else.
 func (f Folder) sameArchive(s Stored) error {
 	listed := s.Result.Archive
 	name := filepath.Join(string(f), listed.Path)
@@ -213,7 +213,7 @@ func (f Folder) sameArchive(s Stored) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = root.Close() }() // only read
+	defer func() { _ = root.Close() }() // nothing was written to it
 	file, err := regular.OpenIn(root, listed.Path)
 	if errors.Is(err, os.ErrNotExist) {
 		return wrong("is missing")
@@ -221,7 +221,7 @@ func (f Folder) sameArchive(s Stored) error {
 	if err != nil {
 		return outside(name, err)
 	}
-	defer func() { _ = file.Close() }() // only read
+	defer func() { _ = file.Close() }() // nothing was written to it
 	digest, size, err := v1.SHA256(io.LimitReader(file, maxArchive))
 	if err != nil {
 		return err
@@ -260,13 +260,13 @@ func (f Folder) sameArchive(s Stored) error {
 	}
 	for path := range sections {
 		if _, ok := want[path]; !ok {
-			return wrong("has %s, which is not of the release", path)
+			return wrong("has %s, which does not belong to the release", path)
 		}
 	}
 	return nil
 }
 
-// Charts are the library chart, where there is one, and those that carry it.
+// Charts returns the library chart, where there is one, and the charts that carry it.
 func (r *Result) Charts() []Packed {
 	if r.Chart == nil {
 		return r.Applications
@@ -274,8 +274,8 @@ func (r *Result) Charts() []Packed {
 	return append([]Packed{*r.Chart}, r.Applications...)
 }
 
-// parse reads the text of a result, in which nothing is guarded by a digest: it
-// has to be, byte for byte, what is written for what it says.
+// parse reads the text of a result. No digest protects that text, so it has to be, byte for
+// byte, what jobmesh writes for its content.
 func (r *Result) parse(text []byte) error {
 	if foreign.Check(text) != nil || json.Unmarshal(text, r) != nil || r.SchemaVersion != schemaVersion {
 		return errors.New("is not a result of this version of jobmesh")
@@ -300,12 +300,13 @@ func (r *Result) parse(text []byte) error {
 	return nil
 }
 
-// isPlain tells whether a word can be part of a file's name and leads nowhere else.
+// isPlain tells whether a word can be a part of a file name, and does not lead into another
+// folder.
 func isPlain(word string) bool {
 	return word != "" && fs.ValidPath(word) && !strings.ContainsAny(word, `/\`)
 }
 
-// read reads a file of the folder, which no link leads out of.
+// read reads a file of the folder. It does not follow links out of the folder.
 func (f Folder) read(name string, limit int64) ([]byte, error) {
 	return readIn(string(f), "")(name, limit)
 }

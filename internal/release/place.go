@@ -16,25 +16,25 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
-// A Place keeps content under its digest: a layout, an archive, a repository.
+// A Place stores content under its digest: a layout, an archive, a repository.
 type Place interface {
-	// Content returns what the place has under the digest, d.Size bytes and one more
-	// at most; whoever calls checks it.
+	// Content returns the content with the descriptor's digest, at most d.Size bytes and one
+	// more. The caller checks it.
 	Content(ctx context.Context, d v1.Descriptor) ([]byte, error)
-	// Referrers lists what is about a manifest and of certain artifact types, or of none,
-	// so many entries at most; it counts the others.
+	// Referrers lists the referrers of a manifest with certain artifact types, or with none, up
+	// to a number of entries, and counts the further ones.
 	Referrers(ctx context.Context, subject v1.Hash, of []types.MediaType, most int) (list []v1.Descriptor, left int, err error)
 }
 
-// A Reading is an image that is read from the outside in: what the index says, and
-// who has signed it, is there before the children are, which are many and large.
+// A Reading is an image that is read in two steps. First the index and its signatures are read;
+// the children, which are many and large, follow only when those are accepted.
 type Reading struct {
 	Stored
 	place Place
 	index v1.IndexManifest
-	// keep says that the layers stay in memory, for who wants to send them on.
+	// keep says that the layers stay in memory, for a caller that sends them on.
 	keep bool
-	// image and documents are the bytes that have been read.
+	// image and documents are the numbers of bytes that have been read.
 	image, documents int64
 	opened           int
 }
@@ -56,7 +56,7 @@ func Begin(ctx context.Context, p Place, top v1.Descriptor) (*Reading, error) {
 	case n == 0:
 		return r, tooMuch("image index %s lists no platform", top.Digest)
 	case n > maxPlatforms:
-		return r, tooMuch("image index %s lists %d platforms, and may list %d at most", top.Digest, n, maxPlatforms)
+		return r, tooMuch("image index %s lists %d platforms, and %d are allowed", top.Digest, n, maxPlatforms)
 	}
 	if l, ok := p.(*Layout); ok {
 		if r.Notes, err = l.alone(top, r.index); err != nil {
@@ -94,8 +94,8 @@ func (r *Reading) Finish(ctx context.Context) error {
 	return nil
 }
 
-// LoadImage reads an image and the documents about it. Its result lists what the
-// image itself says.
+// LoadImage reads an image and the documents about it. Its Result is made of what the image
+// itself contains.
 func LoadImage(ctx context.Context, p Place, top v1.Descriptor) (Stored, error) {
 	r, err := Begin(ctx, p, top)
 	if err == nil {
@@ -104,8 +104,8 @@ func LoadImage(ctx context.Context, p Place, top v1.Descriptor) (Stored, error) 
 	return r.Stored, err
 }
 
-// LoadArtifact reads a manifest that has one layer of some type, such as that of a
-// chart, and the documents about it.
+// LoadArtifact reads a manifest with one layer of a certain type, such as that of a chart, and
+// the documents about it.
 func LoadArtifact(ctx context.Context, p Place, top v1.Descriptor) (Artifact, error) {
 	r := &Reading{place: p}
 	manifest, err := r.blob(ctx, top, maxManifest)
@@ -127,8 +127,8 @@ func LoadArtifact(ctx context.Context, p Place, top v1.Descriptor) (Artifact, er
 	return a, err
 }
 
-// An Artifact is a manifest with what it points to. Layer is empty where the manifest
-// has none, or several.
+// An Artifact is a manifest with its content. Layer is empty where the manifest has no layer,
+// or several.
 type Artifact struct {
 	Manifest      v1.Manifest
 	Config, Layer image.Blob
@@ -148,8 +148,8 @@ func (r *Reading) blob(ctx context.Context, d v1.Descriptor, most int64) (image.
 	return read(ctx, r.place, d)
 }
 
-// document reads content of a document about the image. Those have a bound of their
-// own: what others hang beside an image takes nothing from it.
+// document reads content of a document about the image. The documents have a limit of their
+// own, so that referrers of others do not use up that of the image.
 func (r *Reading) document(ctx context.Context, d v1.Descriptor, most int64) (b image.Blob, err error) {
 	if err := checkSize(d, most); err != nil {
 		return b, err
@@ -180,7 +180,7 @@ func read(ctx context.Context, p Place, d v1.Descriptor) (image.Blob, error) {
 	case b.Descriptor.Digest != d.Digest:
 		return image.Blob{}, fault.New(fault.Verification, fmt.Errorf("%s is damaged: its content is %s", d.Digest, b.Descriptor.Digest))
 	case b.Descriptor.Size != d.Size:
-		return image.Blob{}, fault.New(fault.Verification, fmt.Errorf("%s has %d bytes, and is said to have %d", d.Digest, b.Descriptor.Size, d.Size))
+		return image.Blob{}, fault.New(fault.Verification, fmt.Errorf("%s has %d bytes, and %d according to its descriptor", d.Digest, b.Descriptor.Size, d.Size))
 	}
 	return b, nil
 }
@@ -206,7 +206,8 @@ func (r *Reading) child(ctx context.Context, d v1.Descriptor) (c Child, platform
 	c.unpack(name)
 	if !r.keep {
 		c.Layer.Bytes = nil
-		// The runtime would collect this layer while the next one comes in, and hold both.
+		// Without this the runtime would collect this layer only while the next one is read,
+		// and hold both.
 		runtime.GC()
 	}
 	platform = Platform{Platform: name, Content: described(c.Manifest), Config: described(c.Config), Layer: described(c.Layer)}
@@ -221,12 +222,12 @@ func (r *Reading) child(ctx context.Context, d v1.Descriptor) (c Child, platform
 	return c, platform, nil
 }
 
-// attachments reads the documents about a manifest. Anybody may hang something
-// beside an image: what is listed and is no such document, or cannot be read, is
-// noted, and fails nothing. What is required and is not among the rest, is missing.
+// attachments reads the documents about a manifest. Anybody may attach a referrer to an image.
+// So a listed entry that is not such a document, or cannot be read, is noted and fails nothing.
+// If it was a required document, verify finds that it is missing.
 func (r *Reading) attachments(ctx context.Context, subject v1.Hash) error {
-	// Each manifest has its share, so that what is beside one takes nothing from the
-	// others.
+	// Each manifest has its share of the limit, so that the referrers of one do not use up that
+	// of the others.
 	subjects := max(1, 1+len(r.index.Manifests)-len(r.Result.Image.Platforms))
 	share := (MaxOpened - r.opened) / subjects
 	list, left, err := r.place.Referrers(ctx, subject, ArtifactTypes, maxListed)
@@ -247,7 +248,7 @@ func (r *Reading) attachments(ctx context.Context, subject v1.Hash) error {
 		a, err := r.attachment(ctx, d, subject)
 		_, local := r.place.(*Layout)
 		switch {
-		case err != nil && (local || ctx.Err() != nil): // a layout is whole, or it is not
+		case err != nil && (local || ctx.Err() != nil): // a layout has to be complete
 			return err
 		case err != nil:
 			r.Notes = append(r.Notes, fmt.Sprintf("%s, which is listed beside %s, is left out: %s", d.Digest, subject, err))
@@ -275,13 +276,13 @@ func (r *Reading) attachment(ctx context.Context, d v1.Descriptor, subject v1.Ha
 	if a.Subject != subject {
 		return a, fault.New(fault.Verification, fmt.Errorf("it is about %s", a.Subject))
 	}
-	if slices.Contains(ArtifactTypes, a.Type) { // the content of others is of no interest
+	if slices.Contains(ArtifactTypes, a.Type) { // the content of other types is not needed
 		a.Content, err = r.document(ctx, a.Content.Descriptor, maxDocument)
 	}
 	return a, err
 }
 
-// Bounded gives reading its time. What it returns says so where that was over.
+// Bounded runs read with a time limit. The error says so where the time was over.
 func Bounded(ctx context.Context, read func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, MaxTime)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// A release has one image; which of several is meant cannot be guessed.
+// A release has one image. Where a layout has several, nothing says which one is meant.
 func TestTheImageOfALayout(t *testing.T) {
 	entry := func(tag string, mediaType types.MediaType) v1.Descriptor {
 		return v1.Descriptor{MediaType: mediaType, Size: int64(len(tag)), Annotations: map[string]string{"org.opencontainers.image.ref.name": tag}}

@@ -1,5 +1,5 @@
-// Package release is the output folder: the image, the chart and the file that
-// lists them, written so that a failed run leaves the old ones intact.
+// Package release is the output folder: the image, the charts and the file that lists them. A
+// failed run leaves the old ones intact.
 package release
 
 import (
@@ -22,20 +22,21 @@ import (
 // A Folder is the path of an output folder.
 type Folder string
 
-// Places in the folder.
+// These are the names in the folder.
 const (
 	layoutFolder = "oci"
 	chartFolder  = "charts"
 	ResultFile   = "result.json"
 
-	// schemaVersion is that of docs/result.schema.json.
+	// schemaVersion is the version of docs/result.schema.json.
 	schemaVersion = 1
 )
 
-// Tag is the tag of a version in a registry. It cannot have a +; Helm has agreed on _.
+// Tag returns the tag of a version in a registry. A tag cannot contain a +; Helm's convention
+// is _.
 func Tag(version string) string { return strings.ReplaceAll(version, "+", "_") }
 
-// A Release is what one build made.
+// A Release is the product of one build.
 type Release struct {
 	Index     *image.Index
 	Reference image.Reference
@@ -72,18 +73,16 @@ type Image struct {
 	Referrers []Referrer `json:"referrers"`
 }
 
-// A Referrer is a document about a manifest. Its own digest and size are those of
-// its manifest.
+// A Referrer is a document about a manifest. Its digest and size are those of its own manifest.
 type Referrer struct {
-	// Subject is the digest of what it is about.
+	// Subject is the digest of the manifest that the document is about.
 	Subject      string `json:"subject"`
 	ArtifactType string `json:"artifactType"`
 	Content
 	Document Content `json:"document"`
 }
 
-// A Platform is the image of one platform. Its own digest and size are those of
-// the manifest.
+// A Platform is the image of one platform. Its digest and size are those of the manifest.
 type Platform struct {
 	Platform string `json:"platform"`
 	Content
@@ -100,20 +99,20 @@ type Packed struct {
 	File
 }
 
-// A File is a file of the folder, its path relative to it.
+// A File is a file in the folder, with a path relative to the folder.
 type File struct {
 	Path string `json:"path"`
 	Content
 }
 
-// A Content is some bytes.
+// A Content is the digest and size of some bytes.
 type Content struct {
 	Digest string `json:"digest"`
-	// Size in bytes.
+	// Size is the size in bytes.
 	Size int64 `json:"size"`
 }
 
-// Prepare finds out whether the folder can be written to, before any work.
+// Prepare checks that the folder can be written to, before any work is done.
 func (f Folder) Prepare() error {
 	for _, dir := range []string{string(f), filepath.Join(string(f), chartFolder)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -134,19 +133,19 @@ func (f Folder) Prepare() error {
 	return nil
 }
 
-// dangling explains what MkdirAll calls a file that exists: a link that leads
-// nowhere.
+// dangling explains an error of MkdirAll, which says that a file exists where a symbolic link
+// leads nowhere.
 func dangling(dir string, err error) error {
 	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		target, linkErr := os.Readlink(dir)
 		if _, statErr := os.Stat(dir); linkErr == nil && errors.Is(statErr, os.ErrNotExist) {
-			return &os.PathError{Op: "write", Path: dir, Err: errors.New("is a symbolic link to " + target + ", which is not there")}
+			return &os.PathError{Op: "write", Path: dir, Err: errors.New("is a symbolic link to " + target + ", which does not exist")}
 		}
 	}
 	return err
 }
 
-// cause drops the name of the temporary file, which means nothing to anybody.
+// cause removes the name of the temporary file, which does not help the user.
 func cause(err error) error {
 	if path, ok := err.(*os.PathError); ok {
 		return path.Err
@@ -154,11 +153,11 @@ func cause(err error) error {
 	return err
 }
 
-// Write writes the release. All of its content is on disk, under names that
-// nobody reads, before the first file is replaced: a full disk leaves the old
-// release whole. The file that lists everything is replaced last; only the archives of
-// other versions are removed after it. What is as it should be stays as it is; the
-// changes are empty where all of it was.
+// Write writes the release. All of its content is on disk, under temporary names, before the
+// first file is replaced, so a full disk leaves the old release intact. The file that lists
+// everything is replaced last; after it only archives of other versions are removed. A file
+// with the right content is not written again; the changes are empty where all files were
+// right.
 func (f Folder) Write(r Release) (Result, image.Changes, error) {
 	dir := string(f)
 	layout := filepath.Join(dir, layoutFolder)
@@ -178,7 +177,7 @@ func (f Folder) Write(r Release) (Result, image.Changes, error) {
 	var pending []*replace.Pending
 	defer func() {
 		for _, file := range pending {
-			_ = file.Cleanup() // nothing to do where it was replaced
+			_ = file.Cleanup() // it does nothing for a file that was replaced
 		}
 	}()
 	type file struct {
@@ -216,8 +215,8 @@ func (f Folder) Write(r Release) (Result, image.Changes, error) {
 	return result, changes, f.removeOtherVersions(result)
 }
 
-// removeOtherVersions removes the archives of the same image and charts that builds of
-// other versions have left.
+// removeOtherVersions removes the archives of the same image and charts that builds of other
+// versions have left.
 func (f Folder) removeOtherVersions(r Result) error {
 	archives := append(r.Charts(), Packed{Name: r.Image.Name, Version: r.Version, File: r.Archive})
 	for _, own := range archives {
@@ -242,7 +241,8 @@ func (f Folder) removeOtherVersions(r Result) error {
 
 var anyVersion = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]*)?$`)
 
-// prepare writes a file beside the one it will replace; none where that is the same.
+// prepare writes a file beside the one that it will replace, and returns nil where the content
+// is the same.
 func prepare(path string, content []byte) (*replace.Pending, error) {
 	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
 		return nil, &os.PathError{Op: "write", Path: path, Err: syscall.EISDIR}
@@ -258,7 +258,7 @@ func prepare(path string, content []byte) (*replace.Pending, error) {
 		return nil, image.ErrorAt(path, err)
 	}
 	if _, err := p.Write(content); err != nil {
-		_ = p.Cleanup() // the first error is the one to tell
+		_ = p.Cleanup() // the first error is reported
 		return nil, image.ErrorAt(path, err)
 	}
 	return p, nil
@@ -277,7 +277,7 @@ func (r Release) result(archive []byte) Result {
 			Content:   described(r.Index.Blob),
 		},
 		Archive: File{Path: archivePath(recipe.Name, recipe.Version), Content: contentOf(archive)},
-		// A list even where it is empty: readers need no case for it.
+		// The list is never null, so that readers need no case for that.
 		Applications: []Packed{},
 	}
 	if r.Chart != nil {
@@ -325,6 +325,6 @@ func described(b image.Blob) Content {
 }
 
 func contentOf(data []byte) Content {
-	digest, size, _ := v1.SHA256(bytes.NewReader(data)) // reading memory does not fail
+	digest, size, _ := v1.SHA256(bytes.NewReader(data)) // reading from memory does not fail
 	return Content{Digest: digest.String(), Size: size}
 }

@@ -24,7 +24,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
-// TestMain is, in a process of its own, one that writes releases until it is killed.
+// TestMain also serves as a program that writes releases until it is killed.
 func TestMain(m *testing.M) {
 	dir := os.Getenv("JOBMESH_TEST_WRITE")
 	if dir == "" {
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// made is a release of programs that are no programs, of a page or two each.
+// made returns a release whose programs are a page or two of text each.
 func made(content string) Release {
 	check := func(err error) {
 		if err != nil {
@@ -71,7 +71,7 @@ func made(content string) Release {
 	}
 }
 
-// write does what a build does.
+// write writes a release as a build does.
 func write(dir string, r Release) (image.Changes, error) {
 	if err := Folder(dir).Prepare(); err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func files(t *testing.T, dir string) []string {
 	return names
 }
 
-// kindOf is what a file of a release is.
+// kindOf says what kind of file of a release a name is.
 func kindOf(r Release, name string) string {
 	for _, b := range r.Index.Blobs() {
 		if strings.HasSuffix(name, b.Descriptor.Digest.Hex) {
@@ -103,8 +103,8 @@ func kindOf(r Release, name string) string {
 	return filepath.Ext("x" + filepath.Base(name))
 }
 
-// A disk that is full at any of the files leaves the old release whole; with
-// space, the next run succeeds and cleans up.
+// A disk that is full at any of the files leaves the old release intact; with space, the next
+// run succeeds and cleans up.
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to mount a small file system")
@@ -141,7 +141,7 @@ func TestFullDisk(t *testing.T) {
 			assert.NotZero(t, stat.Size(), "%s, after %s", name, at.Path)
 			assert.False(t, strings.HasPrefix(filepath.Base(name), "."), "%s, after %s", name, at.Path)
 		}
-		// With space the old one comes back without what the new one left.
+		// With space the old release is restored, without files of the new one.
 		require.NoError(t, syscall.Mount("none", dir, "tmpfs", syscall.MS_REMOUNT, "size=16m"))
 		_, err = write(dir, before)
 		require.NoError(t, err)
@@ -157,8 +157,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// The same for the files of an empty folder, of which a full disk may leave some,
-// but none that a reader could take for a release.
+// The same holds for an empty folder. A full disk may leave some files in it, but none that a
+// reader could take for a release.
 func TestFullDiskAtTheFirstRun(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to mount a small file system")
@@ -191,8 +191,8 @@ func TestFullDiskAtTheFirstRun(t *testing.T) {
 	}
 }
 
-// Killed at any point, the next run makes a whole release, and leaves nothing of
-// the one that was killed.
+// After a run that was killed at any point, the next run writes a complete release, and leaves
+// nothing of the killed one.
 func TestKilledAtRandomPoints(t *testing.T) {
 	dir := t.TempDir()
 	last := made("new")
@@ -206,7 +206,7 @@ func TestKilledAtRandomPoints(t *testing.T) {
 		out, err := writer.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, writer.Start())
-		_, err = out.Read(make([]byte, 16)) // it is at work
+		_, err = out.Read(make([]byte, 16)) // the program is writing now
 		require.NoError(t, err)
 		time.Sleep(time.Duration(rand.IntN(int(30 * time.Millisecond))))
 		require.NoError(t, writer.Process.Kill())
@@ -224,8 +224,8 @@ func TestKilledAtRandomPoints(t *testing.T) {
 	t.Logf("%d of 50 hit the folder between the two releases", between)
 }
 
-// Archives of other versions do not stay beside those of this one. What has another name is
-// somebody else's.
+// Archives of other versions do not stay beside those of this one. An archive with another name
+// belongs to somebody else, and stays.
 func TestOtherVersions(t *testing.T) {
 	dir := t.TempDir()
 	r := made("one")
@@ -241,7 +241,7 @@ func TestOtherVersions(t *testing.T) {
 	assert.ElementsMatch(t, append(want, kept...), files(t, dir))
 }
 
-// A bit that flips anywhere is found, and the next build mends it.
+// A flipped bit anywhere is found, and the next build repairs it.
 func TestFlippedBits(t *testing.T) {
 	dir := t.TempDir()
 	r := made("one")
@@ -251,7 +251,7 @@ func TestFlippedBits(t *testing.T) {
 		path := filepath.Join(dir, name)
 		good, err := os.ReadFile(path)
 		require.NoError(t, err)
-		// What a digest guards is looked at here and there, the rest everywhere.
+		// Bytes that a digest protects are flipped at some places, all others at every place.
 		step := max(1, len(good)/16)
 		if strings.HasSuffix(name, ".json") || strings.HasSuffix(name, "oci-layout") {
 			step = 1
@@ -262,10 +262,10 @@ func TestFlippedBits(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, bad, 0o600))
 			_, err := Folder(dir).Load()
 			if name == ResultFile && err == nil && strings.Contains(line(good, at), `"toolchain"`) {
-				continue // verify compares it with what the programs carry
+				continue // verify compares it with the programs themselves
 			}
 			if name == ResultFile && err == nil && (strings.Contains(line(good, at), `"platform"`) || strings.Contains(line(good, at), `"diffID"`) || program(good, at)) {
-				continue // so it does with these
+				continue // verify compares these, too
 			}
 			require.Error(t, err, "%s, byte %d: %s", name, at, line(bad, at))
 		}
@@ -285,7 +285,7 @@ func TestFlippedBits(t *testing.T) {
 	assert.Empty(t, changes, "nothing is written where all is as it should be")
 }
 
-// line is the line of a text that a byte is on.
+// line returns the line of a text that contains a byte.
 func line(text []byte, at int) string {
 	from := strings.LastIndexByte(string(text[:at]), '\n') + 1
 	to := strings.IndexByte(string(text[at:]), '\n')

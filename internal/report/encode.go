@@ -9,7 +9,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Encode writes a value for programs, as json or yaml: the same keys in the same order.
+// Encode writes a value as json or yaml, with the same keys in the same order. It returns an
+// error for another format.
 func Encode(out io.Writer, format string, v any) error {
 	switch format {
 	case "json":
@@ -27,8 +28,8 @@ func encode(out io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// encodeYAML writes what the value is in JSON, which YAML parsers read, in the style that
-// people write YAML in.
+// encodeYAML writes the JSON of a value, which is valid YAML, in the style in which people
+// write YAML.
 func encodeYAML(out io.Writer, v any) error {
 	var text bytes.Buffer
 	if err := encode(&text, v); err != nil {
@@ -47,8 +48,8 @@ func encodeYAML(out io.Writer, v any) error {
 	return e.Close()
 }
 
-// plain forgets the brackets of JSON, and its quotes around keys, which are names of
-// ours. Values keep theirs: on and 1.0 are no strings to every parser without them.
+// plain drops the brackets of JSON, and the quotes around keys, which need none. Values keep
+// their quotes: without them, some parsers do not read on and 1.0 as strings.
 func plain(n *yaml.Node) {
 	if len(n.Content) > 0 {
 		n.Style = 0

@@ -9,7 +9,7 @@ import (
 	chartyaml "sigs.k8s.io/yaml"
 )
 
-// The same data in both formats, also for parsers of YAML 1.1, to which on is true.
+// Both formats have the same data, also for parsers of YAML 1.1, which read on as true.
 func TestYAMLSaysWhatJSONSays(t *testing.T) {
 	value := map[string]any{
 		"empty":  []any{},

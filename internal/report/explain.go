@@ -9,7 +9,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/lint"
 )
 
-// Explain writes the page of a rule for a terminal.
+// Explain writes the page of a rule to a terminal.
 func Explain(out io.Writer, r *lint.Rule, color bool) error {
 	paint := painter(color)
 	var b strings.Builder
@@ -35,7 +35,7 @@ func Explain(out io.Writer, r *lint.Rule, color bool) error {
 	return err
 }
 
-// example are the two manifests of a rule that lint checks.
+// example returns the two manifests of a rule: the wrong one and the corrected one.
 func example(r *lint.Rule, paint func(style, s string) string) string {
 	if r.Look != "" {
 		return ""
@@ -52,12 +52,12 @@ func indent(s string) string {
 	return "  " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  ") + "\n"
 }
 
-// Rules are rules for programs.
+// Rules are rules as data.
 type Rules struct {
 	Rules []Rule `json:"rules"`
 }
 
-// A Rule is a rule for programs.
+// A Rule is a rule as data.
 type Rule struct {
 	ID       string        `json:"id"`
 	Severity lint.Severity `json:"severity"`
@@ -67,7 +67,7 @@ type Rule struct {
 	Links    []string      `json:"links"`
 }
 
-// RulesOf returns rules for programs.
+// RulesOf returns rules as data.
 func RulesOf(rules []*lint.Rule) Rules {
 	var all Rules
 	for _, r := range rules {
@@ -76,7 +76,7 @@ func RulesOf(rules []*lint.Rule) Rules {
 	return all
 }
 
-// List writes a line for each rule.
+// List writes one line for each rule.
 func List(out io.Writer, rules []*lint.Rule) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, r := range rules {

@@ -9,7 +9,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/printable"
 )
 
-// github writes workflow commands, which GitHub shows beside the lines.
+// github writes workflow commands, which GitHub shows as annotations beside the lines.
 type github struct{ out io.Writer }
 
 func (g *github) Write(f lint.Finding) error {
@@ -28,7 +28,7 @@ func (g *github) Flush(s Summary) error {
 	return nil
 }
 
-// data and property escape as the runner's own toolkit does.
+// data and property escape text as the toolkit of GitHub's runner does.
 var (
 	dataEscapes     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	propertyEscapes = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")

@@ -6,14 +6,14 @@ import (
 	"github.com/jobmesh/jobmesh/internal/lint"
 )
 
-// object writes one object, as json or yaml; docs/lint.schema.json describes it.
+// object writes one JSON or YAML object; docs/lint.schema.json describes it.
 type object struct {
 	out      io.Writer
 	format   string
 	findings []Finding
 }
 
-// A Finding is one of lint as programs read it.
+// A Finding is a finding of lint as data.
 type Finding struct {
 	Rule      string        `json:"rule"`
 	Severity  lint.Severity `json:"severity"`
@@ -25,11 +25,11 @@ type Finding struct {
 	Column    int           `json:"column"`
 	Message   string        `json:"message"`
 	Fix       string        `json:"fix"`
-	// Observed is set where a cluster shows it, and not a manifest.
+	// Observed says that the finding comes from a cluster and not from a manifest.
 	Observed bool `json:"observed,omitempty"`
 }
 
-// DataOf returns a finding as programs read it.
+// DataOf returns a finding as data.
 func DataOf(f lint.Finding) Finding {
 	return Finding{
 		f.Rule.ID, f.Severity, f.Object, f.Container, f.FieldPath, f.File, f.Line, f.Column, f.Message, f.Fix, f.Observed,
@@ -43,7 +43,7 @@ func (w *object) Write(f lint.Finding) error {
 
 func (w *object) Flush(s Summary) error {
 	if w.findings == nil {
-		w.findings = []Finding{} // a list even where it is empty
+		w.findings = []Finding{} // an empty list, not null
 	}
 	return Encode(w.out, w.format, struct {
 		Findings []Finding `json:"findings"`

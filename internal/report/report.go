@@ -1,5 +1,5 @@
-// Package report writes findings in the formats that people and programs read: one
-// file a format.
+// Package report writes findings in several formats, for people and for programs. Each format
+// is one file.
 package report
 
 import (
@@ -13,18 +13,18 @@ import (
 type Writer interface {
 	// Write takes one finding.
 	Write(lint.Finding) error
-	// Flush writes what is left, and what could not be read.
+	// Flush writes the rest, and the problems of the summary.
 	Flush(Summary) error
 }
 
-// A Summary is what a run has seen.
+// A Summary counts what a run has read and found.
 type Summary struct {
 	Files    int `json:"files"`
 	Objects  int `json:"objects"`
 	Errors   int `json:"errors"`
 	Warnings int `json:"warnings"`
 	Infos    int `json:"infos"`
-	// Unread counts Problems.
+	// Unread is the number of Problems.
 	Unread   int       `json:"unread"`
 	Problems []Problem `json:"problems,omitempty"`
 }
@@ -41,7 +41,7 @@ func (s *Summary) Count(f lint.Finding) {
 	}
 }
 
-// AtLeast is how many findings are of a severity or worse.
+// AtLeast returns the number of findings with that severity or a worse one.
 func (s Summary) AtLeast(limit lint.Severity) int {
 	n := s.Errors
 	if lint.Warning.AtLeast(limit) {
@@ -56,7 +56,7 @@ func (s Summary) AtLeast(limit lint.Severity) int {
 // A Problem is a file, or a document of one, that could not be read.
 type Problem struct {
 	File string `json:"file"`
-	// Line is 0 where it is the file as a whole.
+	// Line is 0 where the whole file could not be read.
 	Line  int    `json:"line"`
 	Cause string `json:"cause"`
 }
@@ -64,7 +64,8 @@ type Problem struct {
 // Formats are the names of the formats.
 func Formats() []string { return []string{"text", "json", "yaml", "sarif", "github"} }
 
-// New returns the writer of a format. version is that of jobmesh, color is for text.
+// New returns the writer of a format. The parameter version is the version of jobmesh, and
+// color is for the format text. An unknown format is an error.
 func New(format string, out io.Writer, version string, color bool) (Writer, error) {
 	switch format {
 	case "text":
@@ -79,7 +80,7 @@ func New(format string, out io.Writer, version string, color bool) (Writer, erro
 	return nil, fmt.Errorf("output %q is unknown: text, json, yaml, sarif or github", format)
 }
 
-// objectName names an object as messages do.
+// objectName names an object in the way that messages do.
 func objectName(o lint.Object) string {
 	name := o.Kind
 	if o.Namespace != "" {

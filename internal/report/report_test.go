@@ -42,7 +42,7 @@ func TestTextFitsTheWidth(t *testing.T) {
 		all = append(all, f)
 	}
 	for _, line := range strings.Split(write(t, "text", false, all...), "\n") {
-		// A word is never broken: it may be there to be copied.
+		// A word is never broken, because the user may want to copy it.
 		if utf8.RuneCountInString(line) > 80 && len(strings.Fields(line)) > 2 {
 			t.Errorf("%d columns: %s", utf8.RuneCountInString(line), line)
 		}
@@ -57,7 +57,7 @@ func TestTextKeepsEscapesOut(t *testing.T) {
 	require.NotContains(t, colored, "\x1b[31m two")
 }
 
-// An object is named once for all its findings, and a rule explained once.
+// An object is named once for all its findings, and a rule is explained once.
 func TestTextGroups(t *testing.T) {
 	out := write(t, "text", false, finding(t, "JM101"), finding(t, "JM603"), finding(t, "JM101"))
 	require.Equal(t, 1, strings.Count(out, "Job/shop/migrate\n"))

@@ -26,7 +26,7 @@ type krmResult struct {
 	Tags map[string]string `yaml:"tags"`
 }
 
-// inList is where an item stands in the list; a result names the field of the item.
+// inList matches the path of an item in the list. A result needs the path inside the item.
 var inList = regexp.MustCompile(`^items\[\d+\]\.`)
 
 // ResourceList writes the list back with the findings in its results.

@@ -133,7 +133,7 @@ func (s *sarif) Flush(sum Summary) error {
 	})
 }
 
-// camel makes the name that SARIF wants of a title: TheProxyOutlivesTheJob.
+// camel turns a title into the name that SARIF wants: TheProxyOutlivesTheJob.
 func camel(title string) string {
 	var b strings.Builder
 	for _, w := range strings.FieldsFunc(title, func(r rune) bool {

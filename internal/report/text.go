@@ -10,16 +10,16 @@ import (
 	"github.com/jobmesh/jobmesh/internal/printable"
 )
 
-// width is what a terminal has at least.
+// width is the least width of a terminal, in columns.
 const width = 80
 
-// text is for people: findings under the object that they are about.
+// text writes findings for people, grouped by object.
 type text struct {
 	out   io.Writer
 	paint func(style, s string) string
 	last  string
 	any   bool
-	// told has the rules whose reason stands above already.
+	// told are the rules whose reason has been printed already.
 	told map[string]bool
 }
 
@@ -51,7 +51,7 @@ func (t *text) Write(f lint.Finding) error {
 	}
 	style := map[lint.Severity]string{lint.Error: red, lint.Warning: yellow, lint.Info: cyan}[f.Severity]
 	at := ""
-	if f.File != "" { // what a cluster shows has none
+	if f.File != "" { // a finding about a cluster has no file
 		at = fmt.Sprintf("%s:%d:%d  ", printable.Text(f.File), f.Line, f.Column)
 	}
 	fmt.Fprintf(&b, "  %s%s %s\n", at, t.paint(style, string(f.Severity)), f.Rule.ID)
@@ -74,8 +74,8 @@ func (t *text) Write(f lint.Finding) error {
 
 func (t *text) Flush(Summary) error { return nil }
 
-// wrap breaks a text at spaces so that lines fit the width. A longer word stands as
-// it is, to be copied.
+// wrap breaks a text at spaces so that its lines fit the width. A longer word stays whole, so
+// that it can be copied.
 func wrap(b *strings.Builder, first, rest, s string, paint func(string) string) {
 	line, lead := "", first
 	for _, w := range strings.Fields(s) {

@@ -217,7 +217,7 @@ func TestAuthorityOfOnesOwn(t *testing.T) {
 	r = start(t, "", append(env, "SSL_CERT_FILE="+file), "publish", "other.example/x", "--from", dist)
 	assert.Equal(t, 5, r.wait(t))
 	assert.Contains(t, r.stderr.String(), "certificate is valid for registry.example, not other.example")
-	assert.Contains(t, r.stderr.String(), "\nhint: the certificate has to be for the name in the reference\n")
+	assert.Contains(t, r.stderr.String(), "\nhint: the certificate must be for the host in the reference\n")
 }
 
 // Plain HTTP to a registry elsewhere wants a flag.
