@@ -21,18 +21,18 @@ import (
 	"github.com/jobmesh/jobmesh/internal/registry"
 )
 
-// limit is that of all requests for one image, retries included.
+// limit is the time limit of all requests for one image, retries included.
 const limit = time.Minute
 
-// Bounds on what a registry may make us read: a configuration is a few kB, an
-// index a few dozen entries, and an index in an index the deepest seen.
+// These limit what a registry can make jobmesh read. A configuration has a few kB, an index has
+// a few dozen entries, and no index was seen that is nested deeper than one in another.
 const (
 	maxConfig = 8 << 20
 	maxImages = 256
 	maxDepth  = 4
 )
 
-// phase is the word for what is asked of a registry, in errors.
+// phase is the word of errors for what is requested.
 const phase = "look-up"
 
 // A Lookup asks registries what images run.
@@ -41,19 +41,19 @@ type Lookup struct {
 	puller *remote.Puller
 }
 
-// NewLookup asks through a client, with its credentials.
+// NewLookup returns a Lookup that uses a client and its credentials.
 func NewLookup(client *registry.Client) (*Lookup, error) {
-	// A puller keeps what it learned of a registry, so that a token is asked for
-	// once a repository.
+	// A puller keeps what it has learned about a registry, so that it requests only one token
+	// for each repository.
 	puller, err := remote.NewPuller(client.Options(context.Background())...)
 	return &Lookup{client: client, puller: puller}, err
 }
 
-// parse reads an image as a pod spec names it.
+// parse parses an image as a pod spec names it.
 func (l *Lookup) parse(image string) (name.Reference, error) {
 	var options []name.Option
 	if l.client.PlainHTTP {
-		options = append(options, name.Insecure) // HTTPS is tried first all the same
+		options = append(options, name.Insecure) // HTTPS is still tried first
 	}
 	ref, err := name.ParseReference(image, options...)
 	if err != nil {
@@ -62,8 +62,8 @@ func (l *Lookup) parse(image string) (name.Reference, error) {
 	return ref, nil
 }
 
-// Digest asks which digest an image has now. An image that is named by digest is
-// not asked for.
+// Digest returns the digest that an image has now. It sends no request for an image that is
+// named by digest.
 func (l *Lookup) Digest(ctx context.Context, image string) (digest string, err error) {
 	ref, err := l.parse(image)
 	if err != nil {
@@ -73,7 +73,7 @@ func (l *Lookup) Digest(ctx context.Context, image string) (digest string, err e
 		return pinned.DigestStr(), nil
 	}
 	err = l.within(ctx, ref, func(ctx context.Context) error {
-		// HEAD counts against no pull limit.
+		// HEAD does not count against a pull limit.
 		got, err := l.puller.Head(ctx, ref)
 		if err != nil && worthGET(err) && ctx.Err() == nil {
 			var whole *remote.Descriptor
@@ -90,9 +90,9 @@ func (l *Lookup) Digest(ctx context.Context, image string) (digest string, err e
 	return digest, err
 }
 
-// worthGET tells whether GET may say more than HEAD did: an answer to HEAD has no
-// body, and thus no words of the registry, and some registries answer it without
-// a digest. What was tried several times already is not worth it.
+// worthGET tells whether GET may say more than HEAD did. An answer to HEAD has no body, and so
+// no message of the registry, and some registries answer it without a digest. A request that
+// was retried already is not worth it.
 func worthGET(err error) bool {
 	var answer *transport.Error
 	if errors.As(err, &answer) {
@@ -102,8 +102,8 @@ func worthGET(err error) bool {
 	return !errors.As(err, &request)
 }
 
-// Image asks what an image runs, on every Linux platform that it has. Platforms
-// that run different commands are an error: one manifest serves them all.
+// Image returns what an image runs on every Linux platform that it has. It is an error if
+// platforms run different commands, because one manifest serves them all.
 func (l *Lookup) Image(ctx context.Context, image string) (lockfile.Entry, error) {
 	entry := lockfile.Entry{Image: image}
 	ref, err := l.parse(image)
@@ -131,7 +131,7 @@ func (l *Lookup) Image(ctx context.Context, image string) (lockfile.Entry, error
 	return entry, nil
 }
 
-// within asks under the limit and explains what went wrong.
+// within sends requests under the time limit, and explains a failure.
 func (l *Lookup) within(ctx context.Context, ref name.Reference, ask func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -145,22 +145,22 @@ func (l *Lookup) within(ctx context.Context, ref name.Reference, ask func(contex
 	return l.client.Explain(ref.Context(), phase, err)
 }
 
-// A variant is what an image runs on one platform.
+// A variant is the command of an image on one platform.
 type variant struct {
 	platform string
 	command  lockfile.Command
 }
 
-// runnable refuses what is neither an image nor an index of some: a page of a
-// proxy on the way, or a format that container runtimes have given up.
+// runnable refuses anything that is neither an image nor an index: the web page of a proxy, or
+// an image format that container runtimes do not support any more.
 func runnable(t types.MediaType) error {
 	if t.IsIndex() || t.IsImage() {
 		return nil
 	}
-	return input(fmt.Errorf("the registry gave something of type %q, which no node could run", t))
+	return input(fmt.Errorf("the registry sent the type %q, which no node can run", t))
 }
 
-// variantsOf reads the configuration of an image, or of each in an index.
+// variantsOf reads the configuration of an image, or of each image in an index.
 func variantsOf(d *remote.Descriptor) ([]variant, error) {
 	if err := runnable(d.MediaType); err != nil {
 		return nil, err
@@ -183,7 +183,8 @@ func variantsOf(d *remote.Descriptor) ([]variant, error) {
 	return []variant{v}, nil
 }
 
-// indexVariants goes through an index. depth is how many indexes it is in.
+// indexVariants reads the images in an index. The parameter depth is the number of indexes
+// around it.
 func indexVariants(index v1.ImageIndex, depth int) ([]variant, error) {
 	manifest, err := index.IndexManifest()
 	if err != nil {
@@ -226,10 +227,10 @@ func indexVariants(index v1.ImageIndex, depth int) ([]variant, error) {
 	return found, nil
 }
 
-// mayRun tells what a node may choose from an index apart from what is attached
-// to it: attestations, which buildkit lists as unknown/unknown, signatures and
-// the like. A wrapper runs on Linux only, so that the commands of other systems,
-// which are bound to differ, do not count.
+// mayRun distinguishes the images in an index that a node may choose from what is attached to
+// them: attestations, which buildkit lists as unknown/unknown, signatures and the like. A
+// wrapper only runs on Linux, so the commands of other systems, which always differ, do not
+// count.
 func mayRun(d v1.Descriptor) bool {
 	if p := d.Platform; p != nil && (p.OS != "linux" || p.Architecture == "" || p.Architecture == "unknown") {
 		return false
@@ -237,14 +238,14 @@ func mayRun(d v1.Descriptor) bool {
 	if d.Annotations["vnd.docker.reference.type"] != "" {
 		return false
 	}
-	// Some writers give an image the type of its configuration here.
+	// Some writers put the type of the configuration here, for an image.
 	return d.ArtifactType == "" || isConfig(types.MediaType(d.ArtifactType))
 }
 
 func isConfig(t types.MediaType) bool { return t == types.OCIConfigJSON || t == types.DockerConfigJSON }
 
-// imageVariant reads the configuration of one image; ok is false for what is
-// stored like an image and is none, or is not for Linux.
+// imageVariant reads the configuration of one image. The result ok is false for an artifact
+// that is stored like an image, and for an image that is not for Linux.
 func imageVariant(image v1.Image) (v variant, ok bool, err error) {
 	manifest, err := image.Manifest()
 	if err != nil {
@@ -275,12 +276,12 @@ func platformName(p v1.Platform) string {
 	return name
 }
 
-// agree returns the one command that all platforms run.
+// agree returns the command, which has to be the same on all platforms.
 func agree(variants []variant) (lockfile.Command, error) {
 	if len(variants) == 0 {
 		return lockfile.Command{}, errors.New("has no image for Linux")
 	}
-	// By command, in the order of the index.
+	// The variants are grouped by command, in the order of the index.
 	var groups [][]variant
 	for _, v := range variants {
 		i := slices.IndexFunc(groups, func(g []variant) bool { return g[0].command.Equal(v.command) })
@@ -308,5 +309,5 @@ func agree(variants []variant) (lockfile.Command, error) {
 	return lockfile.Command{}, errors.New("the platforms disagree: " + strings.Join(said, "; "))
 }
 
-// input is an image that is there and cannot be used.
+// input is the error for an image that exists and cannot be used.
 func input(err error) error { return fault.New(fault.Input, err) }

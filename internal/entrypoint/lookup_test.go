@@ -29,7 +29,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/registry"
 )
 
-// TestMain takes away the proxies of this machine, which are for other servers.
+// TestMain unsets the proxy variables of this machine, because the servers of the tests are
+// local.
 func TestMain(m *testing.M) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
 		_ = os.Unsetenv(name)
@@ -41,10 +42,10 @@ func entry(image, digest string, entrypoint []string, cmd ...string) lockfile.En
 	return lockfile.Entry{Image: image, Digest: digest, Command: lockfile.Command{Entrypoint: entrypoint, Cmd: cmd}}
 }
 
-// A server is a real registry behind something that may answer in its place.
+// A server is a real registry behind a handler that may answer in its place.
 type server struct {
 	host  string
-	wrong atomic.Value // of func(http.ResponseWriter, *http.Request) bool
+	wrong atomic.Value // holds a func(http.ResponseWriter, *http.Request) bool
 }
 
 type answering func(w http.ResponseWriter, r *http.Request) bool
@@ -72,7 +73,7 @@ func (s *server) ref(t *testing.T, image string) name.Reference {
 	return ref
 }
 
-// imageOf is a real image that runs something.
+// imageOf returns a real image with an entrypoint and a command.
 func imageOf(t *testing.T, platform string, entrypoint, cmd []string) v1.Image {
 	t.Helper()
 	p, err := v1.ParsePlatform(platform)
@@ -85,7 +86,7 @@ func imageOf(t *testing.T, platform string, entrypoint, cmd []string) v1.Image {
 	return mutate.ConfigMediaType(image, types.OCIConfigJSON)
 }
 
-// listed is an entry of an index for a platform; "" is an entry without one.
+// listed returns an entry of an index for a platform; "" means an entry without a platform.
 func listed(t *testing.T, image mutate.Appendable, platform string) mutate.IndexAddendum {
 	t.Helper()
 	add := mutate.IndexAddendum{Add: image}
@@ -101,7 +102,7 @@ func indexOf(adds ...mutate.IndexAddendum) v1.ImageIndex {
 	return mutate.IndexMediaType(mutate.AppendManifests(empty.Index, adds...), types.OCIImageIndex)
 }
 
-// attestation is what buildkit lists beside each image.
+// attestation returns what buildkit lists beside each image.
 func attestation(t *testing.T) mutate.IndexAddendum {
 	t.Helper()
 	add := listed(t, imageOf(t, "unknown/unknown", nil, nil), "unknown/unknown")
@@ -134,8 +135,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// The index of a real build: two platforms, an attestation for each, an entry
-// without an architecture, one for Windows, a signature, and a nested index.
+// The index is that of a real build: two platforms, an attestation for each, an entry without
+// an architecture, one for Windows, a signature, and a nested index.
 func TestIndexWithEverythingInIt(t *testing.T) {
 	s := startServer(t)
 	signature := listed(t, mutate.ConfigMediaType(imageOf(t, "linux/amd64", []string{"signature"}, nil), "application/vnd.dev.sigstore.bundle.v0.3+json"), "")
@@ -274,7 +275,7 @@ func TestRegistriesThatFail(t *testing.T) {
 				err := ask()
 				want := strings.ReplaceAll(c.want, "HOST", s.host)
 				if name == "429" && i == 1 {
-					want, _, _ = strings.Cut(want, ": TOO") // HEAD has no body to say it in
+					want, _, _ = strings.Cut(want, ": TOO") // an answer to HEAD has no body, so no message
 				}
 				require.ErrorContains(t, err, want)
 				assert.Equal(t, c.code, fault.Code(err))
@@ -285,7 +286,7 @@ func TestRegistriesThatFail(t *testing.T) {
 	}
 }
 
-// A 429 that passes is waited out for as long as the registry asks.
+// After a 429 the client waits as long as the registry asks.
 func TestRetryAfter(t *testing.T) {
 	s := startServer(t)
 	require.NoError(t, remote.Write(s.ref(t, "app:1"), imageOf(t, "linux/amd64", redis, nil)))
@@ -307,7 +308,7 @@ func TestRetryAfter(t *testing.T) {
 func TestHostsThatCannotBeReached(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
-	// A name has 63 letters between two dots at most, so that nobody is asked for this one.
+	// A label of a DNS name has at most 63 letters, so no server is asked for this name.
 	unknown := strings.Repeat("x", 64) + ".invalid"
 	for image, want := range map[string]string{
 		unknown + "/app:1": unknown + "/app: look-up: host " + unknown + " is not known to the DNS",
@@ -338,7 +339,7 @@ func TestHugeConfigurationIsNotRead(t *testing.T) {
 	require.EqualError(t, err, fmt.Sprintf("has a configuration of %d bytes, more than %d", maxConfig+1, maxConfig))
 }
 
-// huge says that its configuration is.
+// huge is an image whose descriptor claims a huge configuration.
 type huge struct{ v1.Image }
 
 func (h huge) Manifest() (*v1.Manifest, error) {

@@ -11,11 +11,11 @@ import (
 	"github.com/jobmesh/jobmesh/internal/lockfile"
 )
 
-// atOnce is how many images are asked for at a time: enough to hide the way to a
-// registry, too few to be taken for an attack.
+// atOnce is the number of images that are looked up at the same time: enough to hide the
+// latency of a registry, and too few to look like an attack.
 const atOnce = 4
 
-// Registries is who knows what images run.
+// Registries know what images run.
 type Registries interface {
 	// Image returns what an image runs, and its digest.
 	Image(ctx context.Context, image string) (lockfile.Entry, error)
@@ -23,26 +23,26 @@ type Registries interface {
 	Digest(ctx context.Context, image string) (string, error)
 }
 
-// A Status says what came of one image.
+// A Status says what was done for one image.
 type Status string
 
-// What came of an image.
+// These are all statuses.
 const (
 	Added   Status = "added"
 	Updated Status = "updated"
 	Locked  Status = "locked"
 )
 
-// An Outcome is one image that is used, as the lock has it now.
+// An Outcome is one image that is used, with its entry in the lock file.
 type Outcome struct {
 	lockfile.Entry
 	Status Status
 }
 
-// Resolve brings a lock up to what is used: images that are not in it are asked for,
-// and with update those that are, but for the ones written by hand. Without either,
-// nobody is asked anything. All failures are returned, each naming its image and one
-// use of it; the lock is then half done and not to be written.
+// Resolve adds to a lock the images that are used and not in it. With update it also looks up
+// the images that are in it, except entries that were written by hand. Otherwise no registry is
+// asked. All failures are returned, each with its image and one use of it; the lock is then
+// incomplete and must not be written.
 func Resolve(ctx context.Context, lock *lockfile.Lock, registries Registries, uses []Use, update bool, progress func(done, total int, image string)) ([]Outcome, []error) {
 	images := group(uses)
 	var asked []string
@@ -81,9 +81,9 @@ func Resolve(ctx context.Context, lock *lockfile.Lock, registries Registries, us
 	return outcomes, mistakes
 }
 
-// Check compares a lock with what is used and with what the registries have now, and
-// changes nothing. An entry that was written by hand is taken for right, and the
-// digest of an image that is named by it needs no asking.
+// Check compares a lock with the images that are used and with what the registries have now,
+// and changes nothing. An entry that was written by hand is taken for right, and an image that
+// is named by digest needs no request.
 func Check(ctx context.Context, lock *lockfile.Lock, registries Registries, uses []Use, progress func(done, total int, image string)) ([]Outcome, []error) {
 	images := group(uses)
 	var asked []string
@@ -117,7 +117,7 @@ func Check(ctx context.Context, lock *lockfile.Lock, registries Registries, uses
 	return outcomes, mistakes
 }
 
-// askAll asks for each image, several at a time.
+// askAll asks for each image, for several at the same time.
 func askAll[T any](ctx context.Context, images []string, progress func(done, total int, image string), ask func(context.Context, string) (T, error)) (map[string]T, map[string]error) {
 	type answer struct {
 		image string
@@ -135,7 +135,7 @@ func askAll[T any](ctx context.Context, images []string, progress func(done, tot
 				return nil
 			})
 		}
-		_ = workers.Wait() // errors come with the answers
+		_ = workers.Wait() // each answer has its own error
 		close(answers)
 	}()
 	values, failures := map[string]T{}, map[string]error{}
@@ -162,7 +162,7 @@ func group(uses []Use) []used {
 	var images []used
 	at := map[string]int{}
 	for _, u := range uses {
-		// A container without an image is a mistake of its own.
+		// A container without an image is a separate mistake.
 		i, seen := at[u.Image]
 		if !seen || u.Image == "" {
 			i = len(images)
@@ -174,10 +174,11 @@ func group(uses []Use) []used {
 	return images
 }
 
-// unusable is why a use of the image has nothing to run, nil if all have something.
+// unusable says why a use of the image has nothing to run, and returns nil where every use has
+// a command.
 func (u used) unusable(entry lockfile.Entry) error {
 	if u.name() == "" {
-		return fault.New(fault.Usage, errors.New("the container names none"))
+		return fault.New(fault.Usage, errors.New("the container names no image"))
 	}
 	for _, use := range u {
 		if _, err := lockfile.Argv(nil, nil, entry.Command); err != nil && !use.Args {
@@ -187,7 +188,7 @@ func (u used) unusable(entry lockfile.Entry) error {
 	return nil
 }
 
-// mistake puts a use of the image before the cause.
+// mistake puts one use of the image in front of the cause.
 func (u used) mistake(err error) error {
 	where := u[0].String()
 	if more := len(u) - 1; more == 1 {

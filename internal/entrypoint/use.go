@@ -1,6 +1,6 @@
-// Package entrypoint finds the containers of manifests that run what their image says,
-// and asks registries what that is, on every Linux platform of the image. The answers
-// go to a lock file (package lockfile).
+// Package entrypoint finds the containers in manifests that have no command, and asks
+// registries what their images run on every Linux platform. The answers go to a lock file
+// (package lockfile).
 package entrypoint
 
 import (
@@ -11,19 +11,19 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// A Use is a container that runs what its image says, since its spec has no command.
+// A Use is a container without a command, which runs what its image says.
 type Use struct {
 	Image string
-	// File, Line, Object and Container say where; empty for an image that was named
-	// by itself.
+	// File, Line, Object and Container are the place of the use. They are empty for an image
+	// that the user has named directly.
 	File              string
 	Line              int
 	Object, Container string
-	// Args says that the spec has args, so that the image's CMD is not asked for.
+	// Args says that the spec has args, so that the image's CMD is not used.
 	Args bool
 }
 
-// String says where the image is used and which it is.
+// String returns the place of the use and the image.
 func (u Use) String() string {
 	if u.Object == "" {
 		return "image " + u.Image
@@ -31,9 +31,9 @@ func (u Use) String() string {
 	return fmt.Sprintf("%s:%d: %s: container %s: image %s", u.File, u.Line, u.Object, u.Container, u.Image)
 }
 
-// Uses returns the containers of an object that run what their image says: of the
-// kinds that are injected unasked, and of the further ones named. Init containers are
-// not wrapped, and neither is anything on Windows.
+// Uses returns the containers of an object that have no command: those of the kinds that are
+// injected by default, and of the further kinds. Init containers and containers on Windows are
+// left out, because they are not wrapped.
 func Uses(o manifest.Object, kinds []string) []Use {
 	var uses []Use
 	for _, template := range o.PodTemplates() {

@@ -1,5 +1,5 @@
-// Package fault gives errors what a command line needs beside their text: the
-// exit code and something to try.
+// Package fault adds to errors what a command line needs beside their text: the exit code and
+// hints.
 package fault
 
 import (
@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Exit codes of jobmesh. They are part of its contract.
+// These are the exit codes of jobmesh. They are part of its contract.
 const (
 	Findings     = 1
 	Usage        = 2
@@ -20,19 +20,19 @@ const (
 	Interrupted  = 130
 )
 
-// Codes are the exit codes with their meaning, for the reference.
+// Codes are the exit codes with their meaning, for the reference page.
 var Codes = []struct {
 	Code    int
 	Meaning string
 }{
-	{Findings, "findings at or above the limit asked for; or something was left as it is, refused, or shown and not done"},
+	{Findings, "findings at or above --fail-on; or an object was left as it is, refused, or shown and not done"},
 	{Usage, "a flag, an argument or a setting is wrong"},
-	{Input, "an input is not as pinned"},
+	{Input, "an input differs from what is pinned"},
 	{Build, "the build failed"},
 	{Registry, "a registry or the network failed"},
 	{Auth, "a registry did not accept the credentials"},
 	{LocalIO, "a local file could not be read or written"},
-	{Verification, "what was built or published is not what it should be"},
+	{Verification, "the verification of what was built or published failed"},
 	{Interrupted, "stopped by Ctrl-C"},
 }
 
@@ -40,13 +40,13 @@ var Codes = []struct {
 type Error struct {
 	// Code is the exit code.
 	Code int
-	// Hints are things to try, one a line.
+	// Hints are things to try, one on each line.
 	Hints []string
 
 	err error
 }
 
-// New wraps err, whose text is one sentence: object first, cause last.
+// New wraps err, whose text is one sentence: the object comes first, and the cause last.
 func New(code int, err error, hints ...string) *Error {
 	return &Error{Code: code, Hints: hints, err: err}
 }
@@ -54,8 +54,7 @@ func New(code int, err error, hints ...string) *Error {
 func (e *Error) Error() string { return e.err.Error() }
 func (e *Error) Unwrap() error { return e.err }
 
-// Code returns the exit code for any error; one that carries none is a local
-// failure.
+// Code returns the exit code of any error; an error without a code is a local failure.
 func Code(err error) int {
 	var e *Error
 	if errors.As(err, &e) {
@@ -64,7 +63,7 @@ func Code(err error) int {
 	return LocalIO
 }
 
-// Hints returns what to try, as far as the error knows.
+// Hints returns the hints of an error, and nil where it has none.
 func Hints(err error) []string {
 	var e *Error
 	if errors.As(err, &e) {
@@ -73,12 +72,12 @@ func Hints(err error) []string {
 	return nil
 }
 
-// certain is the order in which exit codes count where several apply: what was
-// found to be wrong comes before what could not be found out.
+// certain is the order in which exit codes count where several apply: a mistake that was found
+// comes before a check that was not possible.
 var certain = []int{Input, Verification, Auth, Registry, LocalIO}
 
-// Join makes one error of several, each on a line of its own, with all their hints
-// and then the further ones. It is nil for none.
+// Join makes one error of several. Each is on a line of its own; all their hints follow, and
+// then the further hints. It returns nil where there are no errors.
 func Join(errs []error, hints ...string) error {
 	if len(errs) == 0 {
 		return nil

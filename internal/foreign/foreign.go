@@ -1,5 +1,5 @@
-// Package foreign reads JSON that somebody else has written, who may mean harm: a
-// text in which every two bytes are a value takes a hundred times its size in memory.
+// Package foreign decodes JSON of unknown authors, who may mean harm: a text in which every two
+// bytes are a value takes a hundred times its size in memory.
 package foreign
 
 import (
@@ -8,12 +8,12 @@ import (
 	"fmt"
 )
 
-// MaxValues is how many values a text may have: ten times those of the largest bill
-// of materials that is made here.
+// MaxValues is the largest number of values in a text: ten times those of the largest bill of
+// materials that is made here.
 const MaxValues = 1 << 16
 
-// Check refuses a text that has more values than MaxValues, without reading it.
-// Marks in strings count too.
+// Check returns an error for a text with more values than MaxValues, without decoding it.
+// Commas and brackets inside strings count too.
 func Check(text []byte) error {
 	n := 0
 	for _, mark := range []string{",", "{", "["} {
@@ -25,7 +25,7 @@ func Check(text []byte) error {
 	return nil
 }
 
-// Decode reads a text that Check accepts.
+// Decode decodes a text that Check accepts.
 func Decode(text []byte, into any) error {
 	if err := Check(text); err != nil {
 		return err

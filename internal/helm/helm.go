@@ -1,7 +1,7 @@
-// Package helm is what jobmesh takes from Helm: charts as it loads them, values as it puts
-// them together, and the engine that renders templates. It is Helm 3's; Helm 4 renders
-// the library chart to the same bytes (tests/golden). No other package imports Helm, so that
-// another version of it is a change to this file.
+// Package helm contains everything that jobmesh uses of Helm: charts as Helm loads them, values
+// as Helm merges them, and the template engine. It is that of Helm 3; Helm 4 renders the
+// library chart to the same bytes (tests/golden). No other package imports Helm, so that a
+// change of its version is a change in this file.
 package helm
 
 import (
@@ -17,26 +17,26 @@ import (
 )
 
 type (
-	// A Chart is a chart that is loaded, with its files as they were in Raw.
+	// A Chart is a loaded chart; Raw has its files as they are.
 	Chart = chart.Chart
 	// Metadata is the content of Chart.yaml.
 	Metadata = chart.Metadata
 	// A File is one file of a chart. Its name is relative to the chart's folder.
 	File = chart.File
-	// Values are what templates see: Values, Release, Chart and the like.
+	// Values are the values that templates see: Values, Release, Chart and the like.
 	Values = chartutil.Values
 )
 
-// APIVersion is that of a Chart.yaml.
+// APIVersion is the apiVersion of a Chart.yaml.
 const APIVersion = chart.APIVersionV2
 
-// LoadFolder loads the chart of a folder, without the files that .helmignore names.
+// LoadFolder loads the chart in a folder, without the files that .helmignore names.
 func LoadFolder(path string) (*Chart, error) { return loader.LoadDir(path) }
 
 // LoadArchive loads a packed chart.
 func LoadArchive(archive []byte) (*Chart, error) { return loader.LoadArchive(bytes.NewReader(archive)) }
 
-// LoadFS loads the chart of a folder in a file system.
+// LoadFS loads the chart in a folder of a file system.
 func LoadFS(files fs.FS, folder string) (*Chart, error) {
 	var loaded []*loader.BufferedFile
 	err := fs.WalkDir(files, folder, func(path string, entry fs.DirEntry, err error) error {
@@ -53,21 +53,21 @@ func LoadFS(files fs.FS, folder string) (*Chart, error) {
 	return loader.LoadFiles(loaded)
 }
 
-// ValuesOf puts together what the templates of a chart see: the chart's own values with
-// the given ones over them, checked against its schemas, and a release in the namespace
-// default.
+// ValuesOf returns the values that the templates of a chart see: the chart's own values,
+// overridden by the given ones and checked against the chart's schemas, and a release in the
+// namespace default.
 func ValuesOf(c *Chart, given map[string]any, release string) (Values, error) {
 	return chartutil.ToRenderValues(c, given,
 		chartutil.ReleaseOptions{Name: release, Namespace: "default"}, chartutil.DefaultCapabilities)
 }
 
-// Render renders the templates of a chart. The result is by the path of the template, which
-// begins with the chart's name.
+// Render renders the templates of a chart. The keys of the result are the paths of the
+// templates, which begin with the chart's name.
 func Render(c *Chart, values Values) (map[string]string, error) { return engine.Render(c, values) }
 
 // Set adds an assignment such as a.b=c to values, as helm --set reads it.
 func Set(assignment string, into map[string]any) error { return strvals.ParseInto(assignment, into) }
 
-// Merge adds to the values of over those of under that it lacks, as Helm puts values of
-// one chart together. It writes to over.
+// Merge adds to over the values of under that it lacks, as Helm merges the values of one chart.
+// It changes over.
 func Merge(over, under map[string]any) map[string]any { return chartutil.MergeTables(over, under) }

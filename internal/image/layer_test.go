@@ -66,7 +66,7 @@ func TestReadLayer(t *testing.T) {
 		"a capability":       {entries(t, "", with(func(h *tar.Header) { h.PAXRecords = map[string]string{"SCHILY.xattr.security.capability": "x"} })), "has attributes"},
 		"attributes for all": {entries(t, "", tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"path": "q"}}, file("p")), "is neither a regular file nor a folder"},
 		"a whiteout":         {entries(t, "", file(".wh.p")), "removes a file of another layer"},
-		"an empty folder":    {entries(t, "", folder, file("p")), `has the folder "bin/", without a file in it`},
+		"an empty folder":    {entries(t, "", folder, file("p")), `has the folder "bin/" without a file in it`},
 		"too many":           {entries(t, "", many(file)...), "has more than 64 entries"},
 		"a second archive":   {entries(t, "x", file("p")), "has data behind its last entry"},
 		"endless padding":    {entries(t, string(make([]byte, maxPadding+1)), file("p")), "has data behind its last entry"},

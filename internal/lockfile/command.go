@@ -13,16 +13,16 @@ type Command struct {
 	Cmd        []string
 }
 
-// Equal tells whether both run the same. A list that is not there and an empty
-// one are the same to a container runtime.
+// Equal tells whether both run the same. To a container runtime, a missing list and an empty
+// one are the same.
 func (c Command) Equal(other Command) bool {
 	return slices.Equal(c.Entrypoint, other.Entrypoint) && slices.Equal(c.Cmd, other.Cmd)
 }
 
-// Argv is what a container runs when nothing is said in its spec.
+// Argv returns what a container without command and args runs.
 func (c Command) Argv() []string { return slices.Concat(c.Entrypoint, c.Cmd) }
 
-// String is the command as a Dockerfile has it.
+// String returns the command as a Dockerfile has it.
 func (c Command) String() string {
 	var parts []string
 	for _, p := range []struct {
@@ -30,7 +30,7 @@ func (c Command) String() string {
 		list []string
 	}{{"ENTRYPOINT", c.Entrypoint}, {"CMD", c.Cmd}} {
 		if len(p.list) > 0 {
-			text, _ := json.Marshal(p.list) // strings always encode
+			text, _ := json.Marshal(p.list) // strings can always be encoded
 			parts = append(parts, p.name+" "+string(text))
 		}
 	}
@@ -40,18 +40,18 @@ func (c Command) String() string {
 	return strings.Join(parts, " ")
 }
 
-// ErrNothingToRun is a container for which neither spec nor image say what to run.
+// ErrNothingToRun says that neither the spec of a container nor its image say what to run.
 var ErrNothingToRun = errors.New("the image has neither ENTRYPOINT nor CMD")
 
-// Argv returns what the kubelet runs for the command and the args of a container
-// and the image's own:
+// Argv returns what the kubelet runs for the command and the args of a container, and for those
+// of the image:
 //
 //	command  args
 //	set      any    command + args
 //	unset    set    ENTRYPOINT + args
 //	unset    unset  ENTRYPOINT + CMD
 //
-// It is ErrNothingToRun where that is empty.
+// The error is ErrNothingToRun where there is nothing to run.
 func Argv(command, args []string, image Command) ([]string, error) {
 	var argv []string
 	switch {

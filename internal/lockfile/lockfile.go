@@ -1,6 +1,6 @@
-// Package lockfile is jobmesh.lock.yaml: what images run, their ENTRYPOINT and CMD. A
-// command in a pod spec cancels both, so whoever puts a wrapper in front of a container
-// has to know them. The package reads and writes the file and asks nobody.
+// Package lockfile is jobmesh.lock.yaml: the ENTRYPOINT and CMD of images. A command in a pod
+// spec replaces both, so a wrapper in front of a container has to know them. The package reads
+// and writes the file, and asks no registry.
 package lockfile
 
 import (
@@ -20,38 +20,37 @@ import (
 	"github.com/jobmesh/jobmesh/internal/replace"
 )
 
-// FileName is the name under which the library chart finds the lock file in a
-// chart.
+// FileName is the name by which the library chart finds the lock file in a chart.
 const FileName = "jobmesh.lock.yaml"
 
-// heading opens a lock file that is new.
+// heading is the comment at the start of a new lock file.
 const heading = `What images run, so that a chart can put the wrapper in front of it.
 Written by jobmesh resolve; read by the library chart and by jobmesh inject.
 An entry without a digest is written by hand: resolve leaves it as it is.`
 
-// An Entry is what is known of one image.
+// An Entry is what is known about one image.
 type Entry struct {
-	// Image as pod specs name it, to the letter.
+	// Image is the reference exactly as pod specs have it.
 	Image string
-	// Digest of what that name stood for, an index where there is one; empty in
-	// an entry that was written by hand.
+	// Digest is the digest of that reference, of an index where there is one. It is empty in an
+	// entry that was written by hand.
 	Digest string
 	Command
 }
 
-// A Lock is the content of a lock file. It keeps the comments of the file that it
-// was read from.
+// A Lock is the content of a lock file. It keeps the comments of the file from which it was
+// read.
 type Lock struct {
 	entries  []Entry
 	document *yaml.Node
-	// nodes are those of the entries.
+	// nodes are the YAML nodes of the entries.
 	nodes []*yaml.Node
 }
 
-// Entries are those of the lock, sorted by image once it is encoded.
+// Entries returns the entries of the lock, which are sorted by image once the lock is encoded.
 func (l *Lock) Entries() []Entry { return slices.Clone(l.entries) }
 
-// Find returns the entry of an image as a pod spec names it.
+// Find returns the entry of an image, by its reference in a pod spec.
 func (l *Lock) Find(image string) (Entry, bool) {
 	i := slices.IndexFunc(l.entries, func(e Entry) bool { return e.Image == image })
 	if i < 0 {
@@ -60,8 +59,8 @@ func (l *Lock) Find(image string) (Entry, bool) {
 	return l.entries[i], true
 }
 
-// Set puts an entry in, in the place of the image's former one. It returns
-// whether that changed anything.
+// Set adds an entry, or replaces the one of the same image. It returns whether that has changed
+// the lock.
 func (l *Lock) Set(e Entry) bool {
 	i := slices.IndexFunc(l.entries, func(old Entry) bool { return old.Image == e.Image })
 	if i >= 0 && l.entries[i].Equal(e) {
@@ -77,10 +76,11 @@ func (l *Lock) Set(e Entry) bool {
 	return true
 }
 
-// node is the entry as it is written.
+// node returns the entry as a YAML node.
 func (e Entry) node() *yaml.Node {
 	text := func(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
-	// The chart's parser takes a bare on for true, and 1.0 for a number.
+	// The values are quoted, because the chart's parser reads a bare on as true, and 1.0 as a
+	// number.
 	quoted := func(s string) *yaml.Node {
 		n := text(s)
 		n.Style = yaml.DoubleQuotedStyle
@@ -105,8 +105,8 @@ func (e Entry) node() *yaml.Node {
 	return &yaml.Node{Kind: yaml.MappingNode, Content: content}
 }
 
-// Encode returns the file: entries sorted by image, comments where they were. The
-// same entries give the same bytes.
+// Encode returns the text of the file: entries are sorted by image, and comments stay at their
+// entries. The same entries give the same bytes.
 func (l *Lock) Encode() ([]byte, error) {
 	order := make([]int, len(l.entries))
 	for i := range order {
@@ -122,8 +122,8 @@ func (l *Lock) Encode() ([]byte, error) {
 	}
 	if l.document != nil {
 		text, err := encode(l.document.HeadComment, l.document.Content[0], kept)
-		// The writer puts some comments where the reader cannot have them, as
-		// between "images:" and "[]". What a file says counts more.
+		// The YAML writer puts some comments where the parser does not accept them, as between
+		// "images:" and "[]". The entries are more important than the comments.
 		if back, failed := Parse(text); err == nil && failed == nil && slices.EqualFunc(back.entries, sorted, Entry.Equal) {
 			return text, nil
 		}
@@ -131,12 +131,12 @@ func (l *Lock) Encode() ([]byte, error) {
 	return encode(comment(heading), nil, plain)
 }
 
-// Equal tells whether both say the same.
+// Equal tells whether both entries have the same content.
 func (e Entry) Equal(other Entry) bool {
 	return e.Image == other.Image && e.Digest == other.Digest && e.Command.Equal(other.Command)
 }
 
-// encode writes a file; root is where comments at its key come from, or nil.
+// encode writes a file. The comments at the key images are taken from root, which may be nil.
 func encode(heading string, root *yaml.Node, images []*yaml.Node) ([]byte, error) {
 	key, list := &yaml.Node{Kind: yaml.ScalarNode, Value: "images"}, &yaml.Node{Kind: yaml.SequenceNode, Content: images}
 	mapping := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{key, list}}
@@ -158,10 +158,10 @@ func encode(heading string, root *yaml.Node, images []*yaml.Node) ([]byte, error
 
 func comment(text string) string { return "# " + strings.ReplaceAll(text, "\n", "\n# ") }
 
-// MaxSize bounds a lock file, in bytes.
+// MaxSize is the largest size of a lock file, in bytes.
 const MaxSize = 16 << 20
 
-// Load reads a lock file; one that is not there is empty.
+// Load reads a lock file. A missing file is an empty lock.
 func Load(path string) (*Lock, error) {
 	text, err := regular.ReadFile(path, MaxSize)
 	if errors.Is(err, os.ErrNotExist) {
@@ -176,12 +176,13 @@ func Load(path string) (*Lock, error) {
 		for _, line := range strings.Split(err.Error(), "\n") {
 			lines = append(lines, fmt.Errorf("%s:%s", path, line))
 		}
-		return nil, fault.New(fault.Usage, errors.Join(lines...), "mend it, or remove it and run jobmesh resolve again")
+		return nil, fault.New(fault.Usage, errors.Join(lines...), "correct it, or remove it and run jobmesh resolve again")
 	}
 	return l, nil
 }
 
-// Write writes the lock in one step; a file that is that already is left alone.
+// Write writes the lock in one step. It does not write a file that has the same content
+// already.
 func (l *Lock) Write(path string) (changed bool, err error) {
 	text, err := l.Encode()
 	if err != nil {
@@ -191,19 +192,20 @@ func (l *Lock) Write(path string) (changed bool, err error) {
 		return false, nil
 	}
 	err = replace.File(path, text, 0o644)
-	// Of the temporary file beside it, which is gone by then, nobody needs the name.
+	// The error would name the temporary file, which does not exist any more, so the name is
+	// replaced.
 	if at := (*os.PathError)(nil); errors.As(err, &at) {
 		err = &os.PathError{Op: "write", Path: path, Err: at.Err}
 	}
 	return true, err
 }
 
-// plainImage is what no parser takes for anything but a string.
+// plainImage matches the references that every YAML parser reads as a string.
 var plainImage = regexp.MustCompile(`^([a-z][A-Za-z0-9._-]*:|[a-z0-9][A-Za-z0-9._:-]*[/@])[A-Za-z0-9._:/@-]+$`)
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// Parse reads the text of a lock file. All mistakes are told, one a line, each
+// Parse parses the text of a lock file. The error has all mistakes, one on each line, each
 // with the number of its line.
 func Parse(text []byte) (*Lock, error) {
 	document := &yaml.Node{}

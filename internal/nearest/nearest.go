@@ -1,8 +1,8 @@
-// Package nearest finds the word that somebody meant.
+// Package nearest finds the word that a user may have meant.
 package nearest
 
-// Word returns the word with the fewest edits, the first of several; "" where there are
-// none to choose from.
+// Word returns the word with the fewest edits, the first one of several, and "" where there are
+// no words.
 func Word(word string, words []string) string {
 	best, least := "", -1
 	for _, w := range words {
@@ -13,18 +13,19 @@ func Word(word string, words []string) string {
 	return best
 }
 
-// Guess returns the word with the fewest edits if they are so few that it is likely to be
-// meant: one, or one for each three letters, and never more than three.
+// Guess returns the word with the fewest edits if they are few enough to be likely: one edit,
+// or one for each three letters, and never more than three.
 func Guess(word string, words []string) (string, bool) {
 	best := Word(word, words)
 	return best, best != "" && Distance(word, best) <= min(3, max(1, len(word)/3))
 }
 
-// longest is how much of a word counts: the time grows with the square of it.
+// longest is the number of characters of a word that are compared, because the time grows with
+// their square.
 const longest = 80
 
-// Distance is Levenshtein's, with two swapped neighbours as one edit, since amd46 should
-// be as near to amd64 as a single slip is.
+// Distance returns the Levenshtein distance, with a swap of two neighbours as one edit, so that
+// amd46 is as near to amd64 as a word with one wrong letter.
 func Distance(a, b string) int {
 	a, b = a[:min(len(a), longest)], b[:min(len(b), longest)]
 	d := make([][]int, len(a)+1)

@@ -1,7 +1,7 @@
-// Package openpgp makes the signatures that Helm checks, with the key that signs
-// everything else. Helm knows OpenPGP alone: its keyrings and its clear-signed files
-// (https://helm.sh/docs/topics/provenance/). ECDSA P-256 is a kind of key there too, so
-// nobody has to keep a second one.
+// Package openpgp makes the signatures that Helm verifies, with the key that signs everything
+// else. Helm only supports OpenPGP: its keyrings and clear-signed files
+// (https://helm.sh/docs/topics/provenance/). OpenPGP has keys of the type ECDSA P-256 too, so
+// no second key is needed.
 package openpgp
 
 import (
@@ -19,17 +19,17 @@ import (
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
-// born is when every key was made, as OpenPGP counts: the fingerprint of a key depends on
-// it, and the same key has to keep its fingerprint.
+// born is the creation time of every key: the fingerprint of an OpenPGP key depends on it, and
+// a key has to keep its fingerprint.
 var born = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// user is what Helm shows as the one who has signed, beside the fingerprint.
+// user is the name that Helm shows as the signer, beside the fingerprint.
 const user = "jobmesh release key"
 
 // A Key is a signing key in the form of OpenPGP.
 type Key struct{ entity *openpgp.Entity }
 
-// Of returns the form of a key.
+// Of returns a key in the form of OpenPGP.
 func Of(key *signature.Key) (Key, error) {
 	signer := key.Signer()
 	public, ok := signer.Public().(*ecdsa.PublicKey)
@@ -45,11 +45,11 @@ func Of(key *signature.Key) (Key, error) {
 	return Key{entity}, entity.AddUserId(user, "", "", settings(born))
 }
 
-// p256 names the curve P-256 (RFC 6637, section 11), with its length in front.
+// p256 identifies the curve P-256 (RFC 6637, section 11), with its length in front.
 var p256 = []byte{8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}
 
-// publicKey reads a key out of the packet that OpenPGP keeps it in (RFC 4880, section
-// 5.5.2), which is written here: the library takes no key of Go's own kind.
+// publicKey parses the key from an OpenPGP packet (RFC 4880, section 5.5.2), which this
+// function writes: the library does not accept a key of Go's own type.
 func publicKey(key *ecdsa.PublicKey) (*packet.PublicKey, error) {
 	const version, ecdsaKey, pointBits = 4, 19, 515 // a byte 4, which has 3 bits, and two numbers of 256 bits
 	point, err := key.ECDH()
@@ -67,8 +67,8 @@ func publicKey(key *ecdsa.PublicKey) (*packet.PublicKey, error) {
 	return read.(*packet.PublicKey), nil
 }
 
-// settings are those of signatures at a time. Nothing in them is random, so that the same
-// text and time give the same bytes.
+// settings are the settings of a signature at a given time. They contain nothing random, so the
+// same text and time give the same bytes.
 func settings(at time.Time) *packet.Config {
 	random := false
 	return &packet.Config{
@@ -77,7 +77,7 @@ func settings(at time.Time) *packet.Config {
 	}
 }
 
-// Keyring is the public key as helm plugin install --keyring reads it.
+// Keyring returns the public key in the form that helm plugin install --keyring reads.
 func (k Key) Keyring() ([]byte, error) {
 	var ring bytes.Buffer
 	err := k.entity.Serialize(&ring)

@@ -3,12 +3,12 @@ package pages
 
 import "github.com/jobmesh/jobmesh"
 
-// URL is the address of a page, which is a path below docs/, as in rules/JM101.md. It is
-// that of the version's tag, which is there as soon as the version is released.
+// URL returns the address of a page, whose path is relative to docs/, as in rules/JM101.md. The
+// address contains the tag of this version, which exists once the version is released.
 func URL(page string) string { return Source("docs/" + page) }
 
-// Source is the address of any file or folder of this version's sources, by its path from
-// their root.
+// Source returns the address of a file or folder of this version's sources, whose path is
+// relative to their root.
 func Source(path string) string {
 	return "https://github.com/jobmesh/jobmesh/blob/v" + jobmesh.Version + "/" + path
 }

@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// complete reports whether an answer to a GET or POST says itself that nothing more
-// belongs to it (RFC 9112, section 6.3), so that nobody has to wait until the server
-// closes the connection. It says no where that is in doubt.
+// complete reports whether an answer to a GET or POST says itself that it is complete (RFC
+// 9112, section 6.3), so that the client need not wait until the server closes the connection.
+// It returns false where that is in doubt.
 func complete(answer []byte, status int) bool {
 	head, body, whole := bytes.Cut(answer, headEnd)
 	if !whole {
@@ -25,17 +25,17 @@ func complete(answer []byte, status int) bool {
 	return f.length == len(body)
 }
 
-// A framing is what the head of an answer says of the end of its body.
+// A framing is what the head of an answer says about the end of its body.
 type framing struct {
 	length  int // -1 where the head does not say
 	chunked bool
 }
 
-// readFraming reads a head. It is not sound where it may mean several things.
+// readFraming reads a head. The result sound is false where the head is ambiguous.
 func readFraming(head []byte) (f framing, sound bool) {
 	f = framing{length: -1}
 	if bytes.Count(head, []byte("\n")) != bytes.Count(head, newLine) {
-		return f, false // some servers and clients take a bare line feed for the end of a line
+		return f, false // some servers and clients accept a bare line feed as the end of a line
 	}
 	_, head, _ = bytes.Cut(head, newLine)
 	for len(head) > 0 {
@@ -64,8 +64,8 @@ func readFraming(head []byte) (f framing, sound bool) {
 
 var newLine = []byte("\r\n")
 
-// endsChunks reports whether a body in chunks (RFC 9112, section 7.1), without
-// extensions and trailers, ends just where the text does.
+// endsChunks reports whether a body in chunks (RFC 9112, section 7.1), without extensions and
+// trailers, ends exactly where the text does.
 func endsChunks(body []byte) bool {
 	for {
 		size, rest, _ := bytes.Cut(body, newLine)
@@ -79,7 +79,7 @@ func endsChunks(body []byte) bool {
 	}
 }
 
-// content is a body without the framing of its chunks, as far as they have arrived.
+// content returns a body without the framing of its chunks, as far as it has arrived.
 func content(head, body []byte) []byte {
 	if f, sound := readFraming(head); !sound || !f.chunked {
 		return body

@@ -14,12 +14,12 @@ func TestComplete(t *testing.T) {
 	for answer, want := range map[string]bool{
 		"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy":                                        true,
 		"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbus":                                         false,
-		"HTTP/1.1 503 Busy\r\n\r\n":                                                                 false, // its end is that of the connection
+		"HTTP/1.1 503 Busy\r\n\r\n":                                                                 false, // it ends with the connection
 		"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n":                                                false,
 		"HTTP/1.1 204 No Content\r\n\r\n":                                                           true,
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n":              true, // as Envoy does
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n":                       false,
-		"HTTP/1.1 200 OK\r\nContent-Length: 0\nX: y\r\n\r\n":                                        false, // two readings
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\nX: y\r\n\r\n":                                        false, // the head is ambiguous
 		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n":       false,
 		"HTTP/1.0 200 OK\r\nconnection: close\r\ncontent-length: 2\r\nContent-Type: text\r\n\r\nok": true,
 	} {
@@ -29,7 +29,7 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// What is called complete is what net/http calls complete, with nothing behind it.
+// Where complete says yes, net/http says so too, and reads nothing behind the answer.
 func FuzzComplete(f *testing.F) {
 	for _, answer := range []string{
 		"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy",
@@ -54,7 +54,7 @@ func FuzzComplete(f *testing.F) {
 		in := bufio.NewReader(bytes.NewReader(answer))
 		response, err := http.ReadResponse(in, &http.Request{Method: "GET"})
 		if err != nil {
-			return // net/http is stricter about what the head may hold
+			return // net/http is stricter about the head
 		}
 		_, err = io.Copy(io.Discard, response.Body)
 		assert.NoError(t, err)

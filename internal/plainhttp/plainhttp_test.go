@@ -15,7 +15,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
-// local is a request to a server of this test.
+// local returns a request to a server of this test.
 func local(t *testing.T, method, url string, headers ...string) *Request {
 	t.Helper()
 	u, err := address.ParseLocal(url)
@@ -31,7 +31,7 @@ func FuzzRequest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What goes on the wire is one request and nothing behind it.
+		// The bytes that are sent are one request and nothing behind it.
 		wire := string(NewRequest("GET", u, nil).bytes)
 		assert.Equal(t, 1, strings.Count(wire, "\r\n\r\n"), text)
 		assert.Equal(t, 5, strings.Count(wire, "\n")-1, text)
@@ -61,7 +61,7 @@ func FuzzParseStatus(f *testing.F) {
 	})
 }
 
-// Each server misbehaves in its own way, for real.
+// Each of these real servers misbehaves in its own way.
 func TestDoAgainstServersThatMisbehave(t *testing.T) {
 	const brief, plenty = 300 * time.Millisecond, time.Minute
 	for name, c := range map[string]struct {
@@ -130,7 +130,7 @@ func TestDoAgainstServersThatMisbehave(t *testing.T) {
 				_ = c.Close()
 			}, err: ErrNotHTTP,
 		},
-		// These say that nothing more comes, and go on listening.
+		// These servers say that no more bytes follow, and still listen.
 		"half-closes without a word":       {serve: func(c net.Conn) { halfClose(c, "") }, err: ErrNoReply},
 		"half-closes behind half a code":   {serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 20") }, err: ErrNotHTTP},
 		"half-closes behind a bare status": {serve: func(c net.Conn) { halfClose(c, "HTTP/1.1 204") }, status: 204},
@@ -180,7 +180,7 @@ func TestBody(t *testing.T) {
 		"HTTP/1.1 200 OK\r\n":                                  "",
 		"HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 1<<20): strings.Repeat("x", bodyLimit-len("HTTP/1.1 200 OK\r\n\r\n")),
 	} {
-		for _, keeps := range []bool{false, true} { // the connection open
+		for _, keeps := range []bool{false, true} { // whether the server keeps the connection open
 			t.Run(fmt.Sprintf("%.40q, open %v", answer, keeps), func(t *testing.T) {
 				t.Parallel()
 				listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -191,14 +191,14 @@ func TestBody(t *testing.T) {
 						_, _ = c.Read(make([]byte, 512))
 						_, _ = c.Write([]byte(answer))
 						if keeps {
-							_, _ = io.Copy(io.Discard, c) // until the client closes
+							_, _ = io.Copy(io.Discard, c) // returns when the client closes
 						}
 						_ = c.Close()
 					}
 				}()
 				patience := time.Minute
 				if keeps {
-					patience = 2 * time.Second // all of it, for more could come
+					patience = 2 * time.Second // the client waits for all of it, because more bytes could arrive
 				}
 				request := local(t, "GET", "http://"+listener.Addr().String()+"/env.json?X")
 				status, body, err := request.Body(sock.For(patience, nil))
@@ -212,7 +212,7 @@ func TestBody(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	refused, err := false, error(nil)
-	for tries := 0; tries < 10 && !(refused && sock.IsRefused(err)); tries++ { // somebody else may get the port at once
+	for tries := 0; tries < 10 && !(refused && sock.IsRefused(err)); tries++ { // another program may take the port at once
 		listener, listenErr := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, listenErr)
 		request := local(t, "GET", "http://localhost:"+strings.TrimPrefix(listener.Addr().String(), "127.0.0.1:")+"/")
@@ -224,7 +224,7 @@ func TestRefused(t *testing.T) {
 	assert.True(t, refused)
 	assert.True(t, sock.IsRefused(err), "%v", err)
 
-	// What never left this side says nothing about the other.
+	// A request that was never sent says nothing about the server.
 	unreachable := local(t, "GET", "http://255.255.255.255:1/")
 	assert.False(t, unreachable.Refused(time.Second))
 }

@@ -1,9 +1,9 @@
-// Package plainhttp sends single HTTP requests, without TLS: to the admin
-// endpoints of a proxy in the same pod, and to what a Job waits for.
+// Package plainhttp sends single HTTP requests, without TLS: to the admin endpoints of a proxy
+// in the same pod, and to servers that a Job waits for.
 //
-// It promises what net/http does not: no proxy variables, no redirects, one
-// connection for each request, a bounded amount read, and a hard limit on the time of
-// each request. The wrapper is 4 MB smaller than with net/http.
+// It guarantees what net/http does not: no proxy variables, no redirects, one connection for
+// each request, a limit on the bytes that are read, and a hard limit on the time of each
+// request. The wrapper is 4 MB smaller than with net/http.
 package plainhttp
 
 import (
@@ -16,12 +16,12 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
-// Errors that a caller tells apart, beside those of sock.
+// These are the errors that callers distinguish, beside those of sock.
 var (
-	// ErrNoReply means that the server took the request and closed the
-	// connection without a word, as some proxies do on their way out.
+	// ErrNoReply means that the server accepted the request and closed the connection without
+	// an answer, as some proxies do when they stop.
 	ErrNoReply = errors.New("connection closed without a reply")
-	// ErrNotHTTP means that what came back was not HTTP.
+	// ErrNotHTTP means that the answer was not HTTP.
 	ErrNotHTTP = errors.New("the answer is not HTTP")
 )
 
@@ -30,7 +30,7 @@ var (
 type Request struct {
 	Method string
 	URL    address.URL
-	// Addresses are tried in order until one accepts.
+	// Addresses are tried in order until one accepts the connection.
 	Addresses []sock.Address
 
 	bytes []byte
@@ -42,9 +42,9 @@ type Request struct {
 const statusLine = len("HTTP/1.1 200 ")
 
 const (
-	// bodyLimit bounds what is read of an answer, its head included.
+	// bodyLimit is the number of bytes that are read of an answer, including its head.
 	bodyLimit = 16 << 10
-	// restLimit bounds the wait for the rest of an answer whose status is known.
+	// restLimit is how long the rest of an answer is waited for once its status is known.
 	restLimit = time.Second
 )
 
@@ -74,16 +74,16 @@ func NewLocal(method string, u address.URL, headers ...string) *Request {
 // String returns the request as "METHOD URL".
 func (r *Request) String() string { return r.Method + " " + r.URL.Text }
 
-// Do sends the request and returns the status code of the answer. It reads the answer
-// to its end, as far as restLimit and bodyLimit go. Closing earlier would reset a server
-// that writes head and body apart, and some do what they were asked only after both.
+// Do sends the request and returns the status code of the answer. It reads the answer to its
+// end, within restLimit and bodyLimit. Closing earlier would reset a server that writes head
+// and body separately, and some servers act on the request only after both.
 func (r *Request) Do(p sock.Patience) (status int, err error) {
 	status, _, err = r.Body(p)
 	return status, err
 }
 
-// Body is Do for an answer whose body is wanted. It is cut off at 16 KiB less
-// the head of the answer, or when the time is over.
+// Body is Do for an answer whose body is needed. The body is cut off at 16 KiB less the head of
+// the answer, or when the time is over.
 func (r *Request) Body(p sock.Patience) (status int, body string, err error) {
 	c, err := r.connect(p)
 	if err != nil {
@@ -102,9 +102,9 @@ func (r *Request) Body(p sock.Patience) (status int, body string, err error) {
 	return status, string(content(head, rest)), err
 }
 
-// exchange sends a request and returns the answer, without those of status 1xx that
-// come before it (RFC 9110, section 15.2). An answer that has begun counts, however it
-// ends.
+// exchange sends a request and returns the answer, without the answers of status 1xx that
+// precede it (RFC 9110, section 15.2). An answer that has begun counts, even if the connection
+// breaks.
 func exchange(c sock.Conn, request, reply []byte, p sock.Patience) (answer []byte, err error) {
 	if err := c.Send(request, p); err != nil {
 		return nil, noReply(err)
@@ -125,7 +125,7 @@ func exchange(c sock.Conn, request, reply []byte, p sock.Patience) (answer []byt
 		}
 		status, err := parseStatus(answer[:statusLine])
 		if err != nil || !isInterim(status) && complete(answer, status) {
-			break // there is nothing to wait for
+			break // the answer is complete
 		}
 		if !known && !isInterim(status) {
 			known = true
@@ -136,22 +136,22 @@ func exchange(c sock.Conn, request, reply []byte, p sock.Patience) (answer []byt
 	}
 	switch {
 	case len(answer) == 0 && got == len(reply):
-		return nil, ErrNotHTTP // interim answers filled all of the buffer
+		return nil, ErrNotHTTP // interim answers filled the whole buffer
 	case len(answer) == 0:
 		return nil, ErrNoReply
 	case len(answer) >= statusLine:
 		if status, err := parseStatus(answer[:statusLine]); err == nil && isInterim(status) {
-			return nil, ErrNotHTTP // an interim answer, cut off, and nothing behind it
+			return nil, ErrNotHTTP // only a truncated interim answer arrived
 		}
 	}
 	return answer, nil
 }
 
-// isInterim reports whether a status says that the answer is still to come. 101 does not:
-// a server sends it where it goes on in another protocol, and no answer follows.
+// isInterim reports whether a status says that the answer follows. 101 does not: a server sends
+// it when it continues in another protocol, and no answer follows.
 func isInterim(status int) bool { return status >= 100 && status <= 199 && status != 101 }
 
-// afterInterim returns what stands behind the interim answers that have arrived whole.
+// afterInterim returns what stands behind the complete interim answers.
 func afterInterim(answer []byte) []byte {
 	for {
 		status, err := parseStatus(answer[:min(len(answer), statusLine)])
@@ -165,7 +165,7 @@ func afterInterim(answer []byte) []byte {
 
 var headEnd = []byte("\r\n\r\n")
 
-// connect connects to the first address that accepts.
+// connect connects to the first address that accepts a connection.
 func (r *Request) connect(p sock.Patience) (c sock.Conn, err error) {
 	err = sock.ErrTimeout
 	for _, to := range r.Addresses {
@@ -176,7 +176,7 @@ func (r *Request) connect(p sock.Patience) (c sock.Conn, err error) {
 	return c, err
 }
 
-// noReply folds the two ways in which a server goes away into one.
+// noReply turns the two ways in which a server closes a connection into one error.
 func noReply(err error) error {
 	if err == syscall.ECONNRESET || err == syscall.EPIPE {
 		return ErrNoReply
@@ -184,7 +184,7 @@ func noReply(err error) error {
 	return err
 }
 
-// Refused reports whether nobody listens at the request's URL any more: every
+// Refused reports whether nobody listens at the request's URL any more, which means that every
 // one of its addresses refuses the connection.
 func (r *Request) Refused(limit time.Duration) bool {
 	p := sock.For(limit, nil)
@@ -197,13 +197,14 @@ func (r *Request) Refused(limit time.Duration) bool {
 		if !sock.IsRefused(err) {
 			return false
 		}
-		// Other errors are about this side: no such address family, or no port left.
+		// Other errors come from this side: an address family that does not exist, or no free
+		// port.
 		refused = refused || err == syscall.ECONNREFUSED
 	}
 	return refused
 }
 
-// parseStatus reads the status code out of "HTTP/1.x NNN" and what follows.
+// parseStatus reads the status code from a line such as "HTTP/1.x NNN".
 func parseStatus(line []byte) (int, error) {
 	const version, code = len("HTTP/1."), len("HTTP/1.1 ")
 	if len(line) < code+3 || string(line[:version]) != "HTTP/1." || line[code-1] != ' ' {

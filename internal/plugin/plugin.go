@@ -1,6 +1,6 @@
-// Package plugin packs the post-renderer of Helm 4 as helm plugin install takes it: one
-// archive for each platform, with the program in it. In a registry it is an artifact of
-// its own kind (https://helm.sh/docs/topics/plugins/, https://helm.sh/community/hips/hip-0026/).
+// Package plugin packs the post-renderer of Helm 4 as helm plugin install expects it: one
+// archive for each platform, with the program in it. In a registry it is an artifact of a type
+// of its own (https://helm.sh/docs/topics/plugins/, https://helm.sh/community/hips/hip-0026/).
 package plugin
 
 import (
@@ -20,41 +20,44 @@ import (
 	"github.com/jobmesh/jobmesh/internal/regular"
 )
 
-// Name is that of the repository, and the first part of the names of archives. Helm takes
-// from a registry what begins with the last part of the repository. It is not the name of
-// the plugin, which is the command's: the library chart has that repository already.
+// Name is the name of the repository, and the first part of the archives' names. Helm accepts
+// from a registry only an archive whose name begins with the last part of the repository. The
+// plugin itself has the name of the command, jobmesh, but the library chart has that repository
+// already.
 const Name = "jobmesh-helm-plugin"
 
-// ChecksumsFile is the file of make release with the sums of its archives.
+// ChecksumsFile is the file in which make release writes the checksums of its archives.
 const ChecksumsFile = "checksums.txt"
 
 const (
 	suffix     = ".tgz"
 	provenance = ".prov"
-	// maxArchive bounds a packed archive, in bytes: three times the largest one.
+	// maxArchive is the largest size of a packed archive, in bytes: three times the largest
+	// one.
 	maxArchive = 64 << 20
-	// maxProvenance bounds what is signed of it, a text of ten lines.
+	// maxProvenance is the largest size of its provenance, in bytes; it is a text of ten lines.
 	maxProvenance = 64 << 10
 )
 
-// An Archive is the plugin for a platform.
+// An Archive is the plugin for one platform.
 type Archive struct {
 	Version string
-	// Platform is an operating system and an architecture, as in linux/amd64.
+	// Platform is an operating system and an architecture, such as linux/amd64.
 	Platform string
 	Bytes    []byte
-	// Provenance is what Helm calls so, the name and sum of the archive under a signature
-	// of OpenPGP; nil where it was not signed.
+	// Provenance is what Helm calls by that name: the name and checksum of the archive with an
+	// OpenPGP signature. It is nil where the archive was not signed.
 	Provenance []byte
 }
 
-// FileName is the name of the archive in a release, and in a registry.
+// FileName returns the name of the archive in a release, and in a registry.
 func (a Archive) FileName() string { return Name + "-" + a.Tag() + suffix }
 
-// ProvenanceName is the name of its provenance there, as Helm looks for it.
+// ProvenanceName returns the name of its provenance there, which is the one that Helm looks
+// for.
 func (a Archive) ProvenanceName() string { return a.FileName() + provenance }
 
-// Tag is the version and the platform, as in 1.2.3-linux-amd64.
+// Tag returns the version and the platform, as in 1.2.3-linux-amd64.
 func (a Archive) Tag() string { return a.Version + "-" + strings.ReplaceAll(a.Platform, "/", "-") }
 
 // A Source is what an archive is made of.
@@ -67,7 +70,7 @@ type Source struct {
 	Modified time.Time
 }
 
-// Pack returns the archive: the same source gives the same bytes.
+// Pack returns the archive. The same source gives the same bytes.
 func Pack(s Source) (Archive, error) {
 	a := Archive{Version: s.Version, Platform: s.Platform}
 	program := "jobmesh"
@@ -100,7 +103,7 @@ func Pack(s Source) (Archive, error) {
 	return a, err
 }
 
-// runs is a plugin.yaml that runs the program beside it.
+// runs returns a plugin.yaml that runs the program beside it.
 func runs(metadata []byte, program string) ([]byte, error) {
 	inPath, beside := []byte("- command: jobmesh\n"), []byte("- command: ${HELM_PLUGIN_DIR}/"+program+"\n")
 	if bytes.Count(metadata, inPath) != 1 {
@@ -109,8 +112,8 @@ func runs(metadata []byte, program string) ([]byte, error) {
 	return bytes.Replace(metadata, inPath, beside, 1), nil
 }
 
-// Statement is the text that is signed for Helm. It names the archive twice: as Helm does
-// that has it from a registry, and by the name of its file.
+// Statement returns the text that is signed for Helm. It names the archive twice: as Helm does
+// for an archive from a registry, and by the name of the file.
 func (a Archive) Statement() []byte {
 	sum := sha256.Sum256(a.Bytes)
 	digest := hex.EncodeToString(sum[:])
@@ -118,8 +121,8 @@ func (a Archive) Statement() []byte {
 		a.Version, "jobmesh-"+a.Version+suffix, digest, a.FileName(), digest)
 }
 
-// Read returns the archives in a folder that make release wrote, all of one version. Each
-// has to be what checksums.txt says.
+// Read returns the archives in a folder that make release has written. All of them need to have
+// one version, and the checksums in checksums.txt.
 func Read(folder string) ([]Archive, error) {
 	sums, err := regular.ReadFile(filepath.Join(folder, ChecksumsFile), 1<<20)
 	if err != nil {
@@ -142,7 +145,8 @@ func Read(folder string) ([]Archive, error) {
 			return nil, err
 		}
 		if slices.ContainsFunc(entries, func(other os.DirEntry) bool { return other.Name() == e.Name()+provenance }) {
-			// Signatures are in no list of sums: they come on top of a release.
+			// Signatures are not in a list of checksums, because they are added to a finished
+			// release.
 			if a.Provenance, err = regular.ReadFile(filepath.Join(folder, e.Name()+provenance), maxProvenance); err != nil {
 				return nil, err
 			}
@@ -155,7 +159,8 @@ func Read(folder string) ([]Archive, error) {
 	return archives, nil
 }
 
-// named reads the name of an archive: the version may have dashes, the platform has one.
+// named parses the name of an archive: the version may contain dashes, and the platform
+// contains one.
 func named(file string) (Archive, bool) {
 	rest, ours := strings.CutPrefix(file, Name+"-")
 	rest, packed := strings.CutSuffix(rest, suffix)

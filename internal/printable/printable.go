@@ -1,7 +1,7 @@
-// Package printable makes text of somebody else's fit to be shown, such as an answer of
-// a registry or a name in a manifest: it may do something to a terminal, may look like a
-// line of ours, and may be a command to the machine that runs a pipeline. All programs
-// link it, so it imports next to nothing.
+// Package printable makes text of unknown origin safe to print, such as an answer of a registry
+// or a name in a manifest. Such text may control a terminal, may look like a message of
+// jobmesh, and may be a command for the machine that runs a pipeline. All programs link this
+// package, so it imports very little.
 package printable
 
 import (
@@ -11,15 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// Text is a text on one line: what is not to be seen is escaped, line ends too.
+// Text returns the text on one line: invisible characters are escaped, line ends too.
 func Text(s string) string { return escape(s, false) }
 
-// Lines is a text of any number of lines. A line that a pipeline may take for a command
-// is escaped at its beginning.
+// Lines returns the text on as many lines as it has. The start of a line that a pipeline may
+// take for a command is escaped.
 func Lines(s string) string { return escape(s, true) }
 
-// isHidden tells whether a character is not to be seen, moves what is, or turns it
-// around.
+// isHidden tells whether a character is invisible, or moves or reverses visible ones.
 func isHidden(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) || r == '\ufeff'
 }
@@ -53,7 +52,7 @@ func escape(s string, lines bool) string {
 	return b.String()
 }
 
-// code is a character as Go writes it.
+// code returns a character as Go's escape sequence.
 func code(r rune) string {
 	digits := strconv.FormatInt(int64(r), 16)
 	if r < 0x100 {
@@ -62,12 +61,12 @@ func code(r rune) string {
 	return `\u` + strings.Repeat("0", max(0, 4-len(digits))) + digits
 }
 
-// isCommand tells whether a line begins like a command to GitHub, Azure or TeamCity.
+// isCommand tells whether a line starts like a command for GitHub, Azure or TeamCity.
 func isCommand(line string) bool {
 	return strings.HasPrefix(line, "::") || strings.HasPrefix(line, "##[") || strings.HasPrefix(line, "##vso[") || strings.HasPrefix(line, "##teamcity[")
 }
 
-// WithoutPasswords puts *** in the place of passwords in URLs.
+// WithoutPasswords replaces passwords in URLs by ***.
 func WithoutPasswords(s string) string {
 	var b strings.Builder
 	for {

@@ -39,7 +39,7 @@ func TestWithoutPasswords(t *testing.T) {
 	}
 }
 
-// Whatever it is given, nothing comes out that a terminal or a pipeline acts on.
+// Whatever the input is, a terminal or a pipeline does not act on the output.
 func FuzzText(f *testing.F) {
 	f.Add("a\x1b[2J\n::error::\u202e\xff")
 	f.Add("http://a:b@c://d:e@f")

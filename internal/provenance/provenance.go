@@ -1,9 +1,9 @@
 // Package provenance says how an image was made: an in-toto statement with a
 // SLSA v1 predicate.
 //
-// It is a function of its input and holds nothing of the machine: no host, no
-// user, no path, no time of the build. What does change between two builds of the
-// same image is the commit, so it is named here and nowhere in the image.
+// It depends on its input alone and contains nothing of the machine: no host, no user, no path,
+// no time of the build. The commit may differ between two builds of the same image, so it is
+// named here and nowhere in the image.
 package provenance
 
 import (
@@ -21,13 +21,13 @@ import (
 )
 
 const (
-	// MediaType is that of a statement.
+	// MediaType is the media type of a statement.
 	MediaType = "application/vnd.in-toto+json"
-	// PredicateType is that of SLSA provenance, version 1.
+	// PredicateType is the predicate type of SLSA provenance, version 1.
 	PredicateType = "https://slsa.dev/provenance/v1"
 
-	// ImageBuild, ChartBuild and ArchiveBuild say what the parameters mean;
-	// docs/verify-what-you-run.md lists them.
+	// ImageBuild, ChartBuild and ArchiveBuild are build types, which define the parameters;
+	// docs/verify-what-you-run.md lists these.
 	ImageBuild   = "https://github.com/jobmesh/jobmesh/build/image/v1"
 	ChartBuild   = "https://github.com/jobmesh/jobmesh/build/chart/v1"
 	ArchiveBuild = "https://github.com/jobmesh/jobmesh/build/archive/v1"
@@ -35,35 +35,35 @@ const (
 	builder = "https://github.com/jobmesh/jobmesh/builder/local"
 )
 
-// A Subject is something that was made.
+// A Subject is a product of the build.
 type Subject struct {
 	Name string
-	// Digest as in sha256:....
+	// Digest is the digest, as in sha256:....
 	Digest string
 }
 
-// A Material is something that it was made of.
+// A Material is an input of the build.
 type Material struct {
 	Name string
-	// URI says what it is: a package URL, or git+https.
+	// URI identifies it: a package URL, or git+https.
 	URI string
-	// Digest by algorithm; may be empty.
+	// Digest has the digests by algorithm; it may be empty.
 	Digest map[string]string
-	// Notes are annotations.
+	// Notes are annotations of the material.
 	Notes map[string]any
 }
 
-// A Build is what a statement says.
+// A Build is the content of a statement.
 type Build struct {
 	Type     string
 	Subjects []Subject
-	// External parameters are what the caller chose, Internal what the builder
-	// added.
+	// External parameters are those that the caller has chosen, and Internal those that the
+	// builder has added.
 	External, Internal map[string]any
 	Materials          []Material
-	// Version of the builder.
+	// Version is the version of the builder.
 	Version string
-	// Byproducts were made beside the subjects: bills of materials.
+	// Byproducts are documents that were made with the subjects: bills of materials.
 	Byproducts []Byproduct
 }
 
@@ -124,8 +124,8 @@ func WriteStatement(predicateType string, subjects []Subject, predicate *structp
 	return Canonical(statement)
 }
 
-// Canonical is a message as JSON with sorted keys and no blanks. protojson puts
-// in blanks at random, on purpose, so that nobody relies on its bytes.
+// Canonical returns a message as JSON with sorted keys and no white space. protojson adds white
+// space at random, on purpose, so that nobody relies on its bytes.
 func Canonical(message proto.Message) ([]byte, error) {
 	text, err := protojson.Marshal(message)
 	if err != nil {
@@ -143,23 +143,23 @@ func digestSet(digest string) map[string]string {
 	return map[string]string{algorithm: value}
 }
 
-// A Statement is one that was read.
+// A Statement is a parsed statement.
 type Statement struct {
 	PredicateType string
 	Subjects      []Subject
-	// Byproducts are empty for a predicate other than SLSA's.
+	// Byproducts are empty for a predicate that is not SLSA's.
 	Byproducts []Byproduct
-	// Dependencies are the URIs of what it was made of.
+	// Dependencies are the inputs of the build.
 	Dependencies []Material
-	// Parameters are the external ones.
+	// Parameters are the external parameters.
 	Parameters map[string]any
-	// Internal are the builder's.
+	// Internal are the parameters that the builder has added.
 	Internal map[string]any
-	// Version of the builder.
+	// Version is the version of the builder.
 	Version string
 }
 
-// Names reports whether the statement is about a digest.
+// Names reports whether a digest is among the subjects.
 func (s Statement) Names(digest string) bool {
 	for _, subject := range s.Subjects {
 		if subject.Digest == digest {
@@ -169,7 +169,7 @@ func (s Statement) Names(digest string) bool {
 	return false
 }
 
-// Read reads a statement and checks that it is complete.
+// Read parses a statement and checks that it is complete.
 func Read(text []byte) (Statement, error) {
 	var s Statement
 	statement := &intoto.Statement{}
@@ -209,5 +209,5 @@ func Read(text []byte) (Statement, error) {
 	return s, nil
 }
 
-// Date is a time as statements have it.
+// Date returns a time in the form that statements have.
 func Date(t time.Time) string { return t.UTC().Format(time.RFC3339) }

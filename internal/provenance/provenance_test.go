@@ -31,7 +31,7 @@ func sample() Build {
 func TestWriteAndRead(t *testing.T) {
 	text, err := Write(sample())
 	require.NoError(t, err)
-	for range 20 { // protojson alone differs by now
+	for range 20 { // the output of protojson would differ within 20 tries
 		again, err := Write(sample())
 		require.NoError(t, err)
 		require.Equal(t, string(text), string(again))
@@ -64,7 +64,7 @@ func FuzzRead(f *testing.F) {
 	text, err := Write(sample())
 	require.NoError(f, err)
 	f.Add(text)
-	f.Fuzz(func(_ *testing.T, text []byte) { _, _ = Read(text) }) // it must only not panic
+	f.Fuzz(func(_ *testing.T, text []byte) { _, _ = Read(text) }) // only a panic is a failure
 }
 
 // The statement records the commit, and whether the folder is as

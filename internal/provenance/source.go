@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// A Revision is the commit that a folder of sources is at.
+// A Revision is the commit of a folder of sources.
 type Revision struct {
-	// Commit is empty where the folder is not the root of a clone, or git is not
-	// there to ask.
+	// Commit is empty where the folder is not the root of a clone, or where git is not
+	// installed.
 	Commit string
-	// Dirty says that the folder is not as committed.
+	// Dirty says that the folder has uncommitted changes.
 	Dirty bool
 }
 
-// RevisionOf asks git. Its settings, and variables that would point it to another
-// repository, stay outside.
+// RevisionOf asks git for the revision. Git gets neither its settings nor variables that would
+// point it to another repository.
 func RevisionOf(ctx context.Context, sources string) Revision {
 	git := func(arguments ...string) (string, bool) {
-		// A setting of the clone could name a program for git to run.
+		// A setting of the clone could make git run another program.
 		cmd := exec.CommandContext(ctx, "git", append([]string{"-c", "core.fsmonitor=false", "-C", sources}, arguments...)...)
 		for _, entry := range os.Environ() {
 			if !strings.HasPrefix(entry, "GIT_") {
@@ -50,7 +50,7 @@ func sameFolder(a, b string) bool {
 	return err1 == nil && err2 == nil && one == two
 }
 
-// Material is the revision as what a build was made of.
+// Material returns the revision as an input of a build.
 func (r Revision) Material(repository string) Material {
 	m := Material{Name: "sources", URI: "git+" + repository}
 	if r.Commit != "" {

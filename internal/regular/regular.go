@@ -1,6 +1,6 @@
-// Package regular reads regular files only, up to a length that the caller gives. In a
-// folder where somebody else may write, a name can stand for a device, which has no end,
-// or for a FIFO, whose reader waits for ever.
+// Package regular reads regular files only, up to a length that the caller gives. In a folder
+// where others may write, a name may be a device, which has no end, or a FIFO, whose reader
+// waits for ever.
 package regular
 
 import (
@@ -12,13 +12,13 @@ import (
 	"syscall"
 )
 
-// ErrKind is the cause where the name is that of something else than a regular file.
+// ErrKind is the cause of an error where a name is not that of a regular file.
 var ErrKind = errors.New("is not a regular file")
 
-// ErrTooLarge is the cause where a file has more bytes than allowed.
+// ErrTooLarge is the cause of an error where a file has more bytes than allowed.
 var ErrTooLarge = errors.New("is larger than allowed")
 
-// ReadFile returns the content of a file of limit bytes at most. Links are followed.
+// ReadFile returns the content of a regular file with at most limit bytes. It follows links.
 func ReadFile(path string, limit int64) ([]byte, error) {
 	f, err := Open(path)
 	if err != nil {
@@ -27,7 +27,7 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 	return readAll(f, path, limit)
 }
 
-// ReadIn does the same below a folder, which no link leads out of.
+// ReadIn does the same below a folder. It does not follow links out of the folder.
 func ReadIn(root *os.Root, path string, limit int64) ([]byte, error) {
 	f, err := OpenIn(root, path)
 	if err != nil {
@@ -36,8 +36,8 @@ func ReadIn(root *os.Root, path string, limit int64) ([]byte, error) {
 	return readAll(f, path, limit)
 }
 
-// ReadAny returns the content of any file that somebody has named, such as a pipe of the
-// shell's, if it has limit bytes at most.
+// ReadAny returns the content of any file that a user has named, such as a pipe of the shell,
+// if it has at most limit bytes.
 func ReadAny(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -46,9 +46,10 @@ func ReadAny(path string, limit int64) ([]byte, error) {
 	return readAll(f, path, limit)
 }
 
-// Open opens a file for reading. Links are followed.
+// Open opens a regular file for reading. It follows links.
 func Open(path string) (*os.File, error) {
-	// Looked at before it is opened as well: to open some devices does something.
+	// The kind is checked before the file is opened, because opening some devices has an
+	// effect.
 	stat, err := os.Stat(path)
 	if err == nil {
 		err = kindOf(stat, path)
@@ -60,7 +61,7 @@ func Open(path string) (*os.File, error) {
 	return checked(f, path, err)
 }
 
-// OpenIn does the same below a folder, which no link leads out of.
+// OpenIn does the same below a folder. It does not follow links out of the folder.
 func OpenIn(root *os.Root, path string) (*os.File, error) {
 	stat, err := root.Stat(path)
 	if err == nil {
@@ -73,7 +74,7 @@ func OpenIn(root *os.Root, path string) (*os.File, error) {
 	return checked(f, path, err)
 }
 
-// checked looks again at what was opened: it may be another file by then.
+// checked checks the opened file, because the name may stand for another file by then.
 func checked(f *os.File, path string, err error) (*os.File, error) {
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func checked(f *os.File, path string, err error) (*os.File, error) {
 		err = kindOf(stat, path)
 	}
 	if err != nil {
-		_ = f.Close() // nothing was written
+		_ = f.Close() // nothing was written to it
 		return nil, err
 	}
 	return f, nil
@@ -109,7 +110,7 @@ func kindOf(stat fs.FileInfo, path string) error {
 }
 
 func readAll(f *os.File, path string, limit int64) ([]byte, error) {
-	defer func() { _ = f.Close() }() // only read
+	defer func() { _ = f.Close() }() // nothing was written to it
 	tooLarge := &os.PathError{Op: "read", Path: path, Err: fmt.Errorf("%w: it has more than %d bytes", ErrTooLarge, limit)}
 	stat, err := f.Stat()
 	if err != nil {
@@ -119,7 +120,7 @@ func readAll(f *os.File, path string, limit int64) ([]byte, error) {
 		return nil, tooLarge
 	}
 	content := make([]byte, 0, stat.Size()+1)
-	// It may grow while it is read.
+	// The file may grow while it is read.
 	in := io.LimitReader(f, limit+1)
 	for {
 		if len(content) == cap(content) {

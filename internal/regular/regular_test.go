@@ -26,7 +26,8 @@ func TestReadFile(t *testing.T) {
 		limit int64
 		want  string
 		err   string
-		// outside is what is wrong with it below a folder alone.
+		// outside is the mistake where the file is read below a folder; empty means the same as
+		// elsewhere.
 		outside string
 	}{
 		"file":     {limit: 5, want: "12345"},
@@ -51,7 +52,7 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
-// What somebody names may be a pipe, and ends at the limit.
+// A file that a user names may be a pipe, and is read up to the limit.
 func TestReadAny(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, []byte("12345"), 0o600))

@@ -1,8 +1,8 @@
 //go:build !windows
 
-// Package replace writes files in one step: whoever reads one sees its old content or
-// its new, and never a part. A file that is being written is beside the one it replaces,
-// under that name with a dot before it and digits behind.
+// Package replace writes files in one step: a reader sees the old content or the new one, and
+// never a part. While a file is written, it has a temporary name beside the old file: a dot,
+// the name, and digits.
 package replace
 
 import (
@@ -11,16 +11,16 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Pending is a file that is written, and has not replaced the other yet.
+// Pending is a written file that has not replaced the old one yet.
 type Pending = renameio.PendingFile
 
-// Prepare begins a file with exactly this mode.
+// Prepare creates a pending file with exactly this mode.
 func Prepare(path string, mode fs.FileMode) (*Pending, error) {
 	return renameio.NewPendingFile(path, renameio.WithStaticPermissions(mode))
 }
 
-// File writes a file as os.WriteFile does: a mode of its own stays, and a new one gets
-// what the umask leaves.
+// File writes a file as os.WriteFile does: an existing file keeps its mode, and a new one gets
+// this mode without the bits in the umask.
 func File(path string, content []byte, mode fs.FileMode) error {
 	return renameio.WriteFile(path, content, mode)
 }

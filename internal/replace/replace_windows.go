@@ -1,6 +1,6 @@
-// Package replace writes files in one step: whoever reads one sees its old content or
-// its new, and never a part. renameio is not for Windows; a rename there replaces a file
-// too, unless somebody has it open. There are no modes.
+// Package replace writes files in one step: a reader sees the old content or the new one, and
+// never a part. The library renameio does not support Windows. A rename replaces a file there
+// too, unless another program has it open. Modes are ignored.
 package replace
 
 import (
@@ -9,14 +9,14 @@ import (
 	"path/filepath"
 )
 
-// Pending is a file that is written, and has not replaced the other yet.
+// Pending is a written file that has not replaced the old one yet.
 type Pending struct {
 	*os.File
 	path     string
 	replaced bool
 }
 
-// Prepare begins a file.
+// Prepare creates a pending file.
 func Prepare(path string, _ fs.FileMode) (*Pending, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"*")
 	if err != nil {
@@ -25,7 +25,7 @@ func Prepare(path string, _ fs.FileMode) (*Pending, error) {
 	return &Pending{File: f, path: path}, nil
 }
 
-// CloseAtomicallyReplace puts the file in its place.
+// CloseAtomicallyReplace closes the file and replaces the old one by it.
 func (p *Pending) CloseAtomicallyReplace() error {
 	if err := p.Sync(); err != nil {
 		return err
@@ -40,7 +40,7 @@ func (p *Pending) CloseAtomicallyReplace() error {
 	return nil
 }
 
-// Cleanup removes the file unless it has replaced the other.
+// Cleanup removes the file unless it has replaced the old one.
 func (p *Pending) Cleanup() error {
 	if p.replaced {
 		return nil
@@ -64,7 +64,7 @@ func Exactly(path string, content []byte, mode fs.FileMode) error {
 		err = p.CloseAtomicallyReplace()
 	}
 	if err != nil {
-		_ = p.Cleanup() // the first error is the one to tell
+		_ = p.Cleanup() // the first error is reported
 	}
 	return err
 }

@@ -15,10 +15,10 @@ import (
 const (
 	maxLabel    = 63
 	maxName     = 253
-	maxDatagram = 4096 // more than any server sends unasked
+	maxDatagram = 4096 // no server sends more
 )
 
-// errDamaged means that a message ends too early, or is no answer to the question.
+// errDamaged means that a message ends too early, or does not answer the question.
 var errDamaged = errors.New("name server sent a damaged answer")
 
 // A query is a question, and the message in which it goes to a server.
@@ -28,8 +28,8 @@ type query struct {
 	bytes    []byte
 }
 
-// newQuery asks for the addresses of one kind of a full name. A name that cannot be is
-// one that is not found.
+// newQuery makes a query for the addresses of one kind that a full name has. A name that DNS
+// cannot encode is a name that is not found.
 func newQuery(name string, kind dnsmessage.Type) (query, error) {
 	for label := range strings.SplitSeq(name, ".") {
 		if label == "" || len(label) > maxLabel || len(name) > maxName {
@@ -52,8 +52,8 @@ func newQuery(name string, kind dnsmessage.Type) (query, error) {
 	return q, err
 }
 
-// exchange sends the query, and again over TCP where the answer did not fit
-// into a datagram.
+// exchange sends the query over UDP, and again over TCP where the answer did not fit into a
+// datagram.
 func (q query) exchange(server sock.Address, p sock.Patience) ([]byte, error) {
 	c, err := sock.Connect(sock.Datagram, server, p)
 	if err != nil {
@@ -72,7 +72,7 @@ func (q query) exchange(server sock.Address, p sock.Patience) ([]byte, error) {
 		header, _, err := q.open(answer[:n])
 		switch {
 		case err != nil:
-			// It is late, forged or damaged. The right one may still come.
+			// This answer is late, forged or damaged. The right one may still arrive.
 		case header.Truncated:
 			return q.exchangeStream(server, p)
 		default:
@@ -81,8 +81,7 @@ func (q query) exchange(server sock.Address, p sock.Patience) ([]byte, error) {
 	}
 }
 
-// exchangeStream sends the query over TCP, where the length of a message stands in front
-// of it.
+// exchangeStream sends the query over TCP, where each message has its length in front.
 func (q query) exchangeStream(server sock.Address, p sock.Patience) ([]byte, error) {
 	c, err := sock.Connect(sock.Stream, server, p)
 	if err != nil {
@@ -116,8 +115,8 @@ func fill(c sock.Conn, into []byte, p sock.Patience) error {
 	return nil
 }
 
-// open reads a message up to its answers. It fails where the message is no response to
-// this very question, whose name is compared without regard to case.
+// open reads a message up to its answers. It fails where the message does not respond to this
+// question; names are compared without regard to case.
 func (q query) open(message []byte) (dnsmessage.Header, *dnsmessage.Parser, error) {
 	var parser dnsmessage.Parser
 	header, err := parser.Start(message)
@@ -132,8 +131,8 @@ func (q query) open(message []byte) (dnsmessage.Header, *dnsmessage.Parser, erro
 	return header, &parser, nil
 }
 
-// read returns the addresses in an answer. Those of an alias count: a recursive
-// server sends the whole chain. A name that does not exist has none.
+// read returns the addresses in an answer. Addresses of an alias count, because a recursive
+// server sends the whole chain. A name that does not exist has no addresses.
 func (q query) read(message []byte) ([]address.IP, error) {
 	header, parser, err := q.open(message)
 	switch {

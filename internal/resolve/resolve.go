@@ -18,31 +18,30 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
-// Errors of a look-up, beside those of sock and of the file system.
+// These are the errors of a look-up, beside those of sock and of the file system.
 var (
-	// ErrNotFound means that every server said there is no such name.
+	// ErrNotFound means that every server said that the name does not exist.
 	ErrNotFound = errors.New("name not found")
-	// ErrServer means that no server gave an answer that could be used.
+	// ErrServer means that no server gave a usable answer.
 	ErrServer = errors.New("name server failed")
 )
 
-// A Resolver looks names up. The zero value is of no use; see System.
+// A Resolver looks up host names. The zero value does not work; see System.
 type Resolver struct {
 	hosts, conf string
 	port        uint16
 }
 
-// fileLimit bounds what is read of a file.
+// fileLimit is the number of bytes that are read of a file.
 const fileLimit = 1 << 20
 
-// System is the resolver of the machine, or of the pod.
+// System returns the resolver of the machine, or of the pod.
 func System() *Resolver {
 	return &Resolver{hosts: "/etc/hosts", conf: "/etc/resolv.conf", port: 53}
 }
 
-// Lookup returns the addresses of a host, which may be an IP address already.
-// Both files are read each time: the answer for a name that is about to appear
-// must not depend on when the waiting began.
+// Lookup returns the addresses of a host, which may be an IP address already. It reads both
+// files each time: a name that is about to appear must be found whenever the waiting began.
 func (r *Resolver) Lookup(host string, p sock.Patience) ([]address.IP, error) {
 	if ip, ok := address.ParseIP(host); ok {
 		return []address.IP{ip}, nil
@@ -50,7 +49,7 @@ func (r *Resolver) Lookup(host string, p sock.Patience) ([]address.IP, error) {
 	if host == "localhost" {
 		return []address.IP{address.Loopback4, address.Loopback6}, nil
 	}
-	// A missing file is an empty one, as it is for the C library.
+	// A missing file counts as an empty one, as it does for the C library.
 	hosts, _ := smallfile.Read(r.hosts, fileLimit)
 	if found := inHosts(hosts, host); len(found) > 0 {
 		return found, nil
@@ -72,7 +71,7 @@ func (r *Resolver) Lookup(host string, p sock.Patience) ([]address.IP, error) {
 	return nil, failure
 }
 
-// ask asks for the addresses of one full name, server by server.
+// ask looks up the addresses of one full name, one server after the other.
 func (r *Resolver) ask(conf config, name string, p sock.Patience) ([]address.IP, error) {
 	for _, kind := range []dnsmessage.Type{dnsmessage.TypeA, dnsmessage.TypeAAAA} {
 		query, err := newQuery(name, kind)
@@ -87,8 +86,8 @@ func (r *Resolver) ask(conf config, name string, p sock.Patience) ([]address.IP,
 	return nil, nil
 }
 
-// askServers returns what the first server that answers says; no addresses and
-// no error mean that there are none.
+// askServers returns the addresses in the first answer of a server. No addresses and no error
+// mean that the name has none.
 func (r *Resolver) askServers(conf config, q query, p sock.Patience) ([]address.IP, error) {
 	failure := ErrServer
 	for range conf.attempts {
@@ -116,7 +115,7 @@ func (r *Resolver) askServers(conf config, q query, p sock.Patience) ([]address.
 	return nil, failure
 }
 
-// A config is what /etc/resolv.conf says.
+// A config is the content of /etc/resolv.conf.
 type config struct {
 	servers  []address.IP
 	search   []string
@@ -125,7 +124,7 @@ type config struct {
 	attempts int
 }
 
-// Limits and defaults of resolv.conf(5).
+// These are the limits and defaults of resolv.conf(5).
 const (
 	maxServers      = 3
 	maxNdots        = 15
@@ -183,8 +182,8 @@ func (c *config) option(text string) {
 	}
 }
 
-// candidates are the full names to ask for, in order. A name with fewer dots
-// than ndots is tried in the search list first, any other as it is first.
+// candidates returns the full names to look up, in order. A name with fewer dots than ndots is
+// tried in the search list first; any other name is tried unchanged first.
 func (c *config) candidates(host string) []string {
 	if full, ok := strings.CutSuffix(host, "."); ok {
 		return []string{full}
@@ -201,7 +200,7 @@ func (c *config) candidates(host string) []string {
 	return append([]string{host}, searched...)
 }
 
-// inHosts returns the addresses that a hosts file gives a name.
+// inHosts returns the addresses of a name in a hosts file.
 func inHosts(text, host string) []address.IP {
 	var found []address.IP
 	for line := range strings.Lines(text) {

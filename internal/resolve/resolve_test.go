@@ -18,7 +18,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sock"
 )
 
-// tooLong is what no answer takes, on however busy a machine.
+// tooLong is longer than any answer takes, however busy the machine is.
 const tooLong = 2 * time.Minute
 
 func ips(t *testing.T, texts ...string) []address.IP {
@@ -33,7 +33,7 @@ func ips(t *testing.T, texts ...string) []address.IP {
 }
 
 func TestParseConf(t *testing.T) {
-	// As a kubelet writes it.
+	// This is a file as a kubelet writes it.
 	c := parseConf("search shop.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n")
 	assert.Equal(t, ips(t, "10.96.0.10"), c.servers)
 	assert.Equal(t, 5, c.ndots)
@@ -63,8 +63,8 @@ func TestHosts(t *testing.T) {
 	assert.Empty(t, inHosts(text, "comment"))
 }
 
-// A zone is what the test's name server knows. Answers are made by another
-// implementation of the protocol.
+// A zone is the content of the test's name server. Another implementation of the protocol
+// encodes the answers.
 type zone map[string][]string
 
 func (z zone) answer(t *testing.T, query []byte, truncate bool) []byte {
@@ -107,9 +107,9 @@ func (z zone) answer(t *testing.T, query []byte, truncate bool) []byte {
 	return message
 }
 
-// servers opens one port of both protocols on 127.0.0.1, and of UDP on
-// 127.0.0.2, where nobody will answer. A port that is free for one of them may
-// be taken for another by any program of the machine, and then it tries again.
+// servers opens one port for UDP and TCP on 127.0.0.1, and for UDP on 127.0.0.2, where nobody
+// answers. Another program may have taken a port for one of them; then the function tries
+// again.
 func servers(t *testing.T) (udp net.PacketConn, tcp net.Listener, silent net.PacketConn) {
 	t.Helper()
 	for {
@@ -128,7 +128,8 @@ func servers(t *testing.T) (udp net.PacketConn, tcp net.Listener, silent net.Pac
 	}
 }
 
-// serve answers over UDP, with "big..." names cut off, and over TCP.
+// serve answers over UDP and TCP. Over UDP, answers for names that begin with "big" are
+// truncated.
 func (z zone) serve(t *testing.T) *Resolver {
 	t.Helper()
 	udp, tcp, silent := servers(t)
@@ -142,7 +143,7 @@ func (z zone) serve(t *testing.T) *Resolver {
 			}
 			query := buffer[:n]
 			forged := z.answer(t, query, false)
-			forged[0] ^= 0xff // of another id: to be passed over
+			forged[0] ^= 0xff // the answer has another id, so it must be ignored
 			_, _ = udp.WriteTo(forged, from)
 			_, _ = udp.WriteTo([]byte{1, 2, 3}, from)
 			_, _ = udp.WriteTo(z.answer(t, query, strings.Contains(string(query), "\x03big")), from)
@@ -182,7 +183,7 @@ func TestLookup(t *testing.T) {
 	}.serve(t)
 	for host, want := range map[string][]address.IP{
 		"db":                        ips(t, "10.0.0.5", "10.0.0.6"),
-		"DB":                        nil, // the test's zone is exact, the question is passed on as it is
+		"DB":                        nil, // the test's zone compares exactly, and the question is sent as it is
 		"db.shop.svc.cluster.local": ips(t, "10.0.0.5", "10.0.0.6"),
 		"six":                       ips(t, "fd00::5"),
 		"example.org":               ips(t, "192.0.2.1"),
@@ -211,7 +212,7 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// The first server is silent; the second one knows.
+// The first server is silent; the second one has the name.
 func TestSecondServer(t *testing.T) {
 	r := zone{"db.shop.svc.cluster.local": {"10.0.0.5"}}.serve(t)
 	require.NoError(t, os.WriteFile(r.conf, []byte("nameserver 127.0.0.2\nnameserver 127.0.0.1\nsearch shop.svc.cluster.local\noptions ndots:5 timeout:1 attempts:5\n"), 0o600))
@@ -241,7 +242,7 @@ func FuzzRead(f *testing.F) {
 	q, err := newQuery("db.shop", dnsmessage.TypeA)
 	require.NoError(f, err)
 	answer := append([]byte{}, q.bytes...)
-	answer[2], answer[7] = 0x80, 1 // a response, with one record
+	answer[2], answer[7] = 0x80, 1 // this makes it a response with one record
 	f.Add(append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 10, 0, 0, 1))
 	f.Fuzz(func(t *testing.T, message []byte) {
 		for _, m := range [][]byte{message, append(append([]byte{}, answer...), message...)} {

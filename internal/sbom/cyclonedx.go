@@ -58,8 +58,8 @@ func component(p part) cdx.Component {
 	return c
 }
 
-// dependenciesOf turns the relations into lists. A variant is listed under its
-// index, which is what a reader of the index looks for.
+// dependenciesOf turns the relations into lists. A variant is listed under its index, because a
+// reader of the index looks for it there.
 func dependenciesOf(b bill) *[]cdx.Dependency {
 	needs := map[string][]string{}
 	for _, r := range b.relations {

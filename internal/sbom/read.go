@@ -11,16 +11,16 @@ import (
 	"github.com/spdx/tools-golang/spdx/v2/common"
 )
 
-// A Bill is what a bill of materials says of its image.
+// A Bill is what a bill of materials says about its image.
 type Bill struct {
-	// Digest of the manifest, as in sha256:....
+	// Digest is the digest of the manifest, as in sha256:....
 	Digest  string
 	Version string
-	// Files are the digests of files, as in sha256:..., by their path.
+	// Files are the digests of the files, as in sha256:..., keyed by their path.
 	Files map[string]string
 }
 
-// Read reads a bill of the media type SPDX or CycloneDX.
+// Read parses a bill with the media type SPDX or CycloneDX.
 func Read(mediaType string, text []byte) (Bill, error) {
 	if mediaType == SPDX {
 		return readSPDX(text)

@@ -1,8 +1,8 @@
-// Package sbom writes what is in an image as SPDX 2.3 and CycloneDX 1.6.
+// Package sbom writes the content of an image as SPDX 2.3 and CycloneDX 1.6.
 //
-// A bill says what a scanner cannot find out: the version of a stripped program.
-// It is a function of the image alone. Identifiers, serial numbers and dates come
-// from its content, so the same image has the same bill wherever it is made.
+// A bill says what a scanner cannot find out: the version of a stripped program. It depends on
+// the image alone. Identifiers, serial numbers and dates are derived from the content, so the
+// same image has the same bill wherever it is made.
 package sbom
 
 import (
@@ -21,27 +21,27 @@ import (
 	"github.com/google/uuid"
 )
 
-// Media types of the bills.
+// These are the media types of the bills.
 const (
 	SPDX      = "application/spdx+json"
 	CycloneDX = "application/vnd.cyclonedx+json"
 )
 
-// An Image is what a bill is about: the image of one platform, an index of several, or
+// An Image is the subject of a bill: the image of one platform, an index of several images, or
 // an archive.
 type Image struct {
 	Name, Version string
-	// Archive is the name of the file, for an archive; "" for images.
+	// Archive is the name of the file where the subject is an archive, and "" for images.
 	Archive string
-	// Digest of the manifest, or of the archive, as in sha256:....
+	// Digest is the digest of the manifest, or of the archive, as in sha256:....
 	Digest string
-	// Platform as os/architecture[/variant], "" for an index.
+	// Platform is os/architecture[/variant], and "" for an index.
 	Platform string
 	Created  time.Time
-	// License is an SPDX expression; Source the address of the sources; Supplier
-	// who publishes it. All may be empty.
+	// License is an SPDX expression, Source is the address of the sources, and Supplier is the
+	// publisher. All may be empty.
 	License, Source, Supplier string
-	// Files are those of the platform's layer.
+	// Files are the files in the platform's layer.
 	Files []File
 	// Children are the images that an index lists.
 	Children []Image
@@ -49,22 +49,22 @@ type Image struct {
 
 // A File is a program in an image.
 type File struct {
-	// Path in the image, as in /jobmesh-wrap.
+	// Path is the path in the image, such as /jobmesh-wrap.
 	Path    string
 	Content Content
 	// Origin is set for a file that was downloaded, not compiled.
 	Origin *Origin
 }
 
-// A Content is what a bill says of the bytes of a file.
+// A Content is what a bill says about the bytes of a file.
 type Content struct {
 	sha1, sha256 string
-	// info is nil where it was not made by Go.
+	// info is nil where the file was not compiled by Go.
 	info *debug.BuildInfo
 }
 
-// ContentOf looks at bytes, once for all bills: a program is in four of them, and
-// hashing it is most of their work.
+// ContentOf examines bytes, once for all bills. Four bills contain a program, and hashing it is
+// most of their work.
 func ContentOf(data []byte) Content {
 	one, two := sha1.Sum(data), sha256.Sum256(data)
 	c := Content{sha1: hex.EncodeToString(one[:]), sha256: hex.EncodeToString(two[:])}
@@ -74,12 +74,12 @@ func ContentOf(data []byte) Content {
 	return c
 }
 
-// An Origin is where a downloaded file is from.
+// An Origin says where a downloaded file comes from.
 type Origin struct {
 	URL, Version, License string
 }
 
-// A part is one thing in a bill, in terms that both formats have.
+// A part is one component in a bill, in terms that both formats have.
 type part struct {
 	// ref is unique in a bill and allowed as an identifier by both formats.
 	ref                        string
@@ -87,7 +87,7 @@ type part struct {
 	name, version, purl        string
 	sha1, sha256               string
 	license, supplier, address string
-	// sum is the checksum of a Go module as in go.sum.
+	// sum is the checksum of a Go module, as in go.sum.
 	sum string
 }
 
@@ -110,7 +110,7 @@ type relation struct {
 
 type relationType string
 
-// Relations have SPDX's names; CycloneDX has one for all of them.
+// These are relations with the names of SPDX; CycloneDX has one name for all of them.
 const (
 	contains      relationType = "CONTAINS"
 	generatedFrom relationType = "GENERATED_FROM"
@@ -130,8 +130,8 @@ type bill struct {
 	relations []relation
 }
 
-// billOf lists what is in the image. Parts that several platforms share, such as
-// Go's standard library, are there once.
+// billOf lists the content of the image. A part that several platforms share, such as Go's
+// standard library, is listed once.
 func billOf(x Image) bill {
 	b := bill{
 		name:    strings.ReplaceAll(strings.Trim(x.Name+"-"+x.Version+"-"+x.Platform, "-"), "/", "-"),
@@ -179,7 +179,7 @@ func addFiles(x Image, owner string, add func(part), relate func(string, relatio
 		relate(owner, contains, p.ref)
 		info := f.Content.info
 		if info == nil {
-			continue // nothing more is known of it
+			continue // nothing more is known about the file
 		}
 		main := mainOf(info, f, x)
 		add(main)
@@ -203,8 +203,8 @@ func containerOf(x Image) part {
 	return p
 }
 
-// purlOf names no registry: the image is the same in all of them, and no address of an
-// archive.
+// purlOf returns the package URL. It names no registry, because the image is the same in all of
+// them, and no address of an archive.
 func purlOf(x Image) string {
 	if x.Archive != "" {
 		return "pkg:generic/" + x.Name + "@" + url.QueryEscape(x.Version) +
@@ -217,8 +217,8 @@ func purlOf(x Image) string {
 	return purl
 }
 
-// mainOf is the program's own module. A build that is the same everywhere stamps
-// no version on it, so it is that of the image, or of the download.
+// mainOf returns the program's own module. A reproducible build contains no version, so the
+// version is that of the image, or of the download.
 func mainOf(info *debug.BuildInfo, f File, x Image) part {
 	p := part{
 		kind: program, name: info.Main.Path, version: "v" + strings.TrimPrefix(x.Version, "v"),
@@ -237,7 +237,7 @@ func mainOf(info *debug.BuildInfo, f File, x Image) part {
 
 func standardLibrary(goVersion string) part {
 	version := strings.TrimPrefix(goVersion, "go")
-	version, _, _ = strings.Cut(version, " ") // experiments follow after a blank
+	version, _, _ = strings.Cut(version, " ") // experiments follow behind a space
 	return part{
 		ref: reference("Library", "stdlib", version), kind: library, name: "stdlib", version: version,
 		license: "BSD-3-Clause", supplier: "The Go Authors", address: "https://go.dev", purl: golang("stdlib", version),
@@ -262,7 +262,7 @@ func golang(module, version string) string {
 	return "pkg:golang/" + path.Clean(module) + "@" + url.QueryEscape(version)
 }
 
-// reference makes an identifier of what SPDX allows: letters, digits, dots and
+// reference makes an identifier of the characters that SPDX allows: letters, digits, dots and
 // dashes.
 func reference(words ...string) string {
 	var out strings.Builder

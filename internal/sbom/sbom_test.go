@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sample is an index of two platforms, with a Go program that has a dependency,
-// and with a file that was downloaded.
+// sample returns an index of two platforms, with a Go program that has a dependency, and with a
+// downloaded file.
 func sample(t *testing.T) Image {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "program")
@@ -45,8 +45,8 @@ func sample(t *testing.T) Image {
 	return index
 }
 
-// schemas are the official ones: of SPDX as its repository has it at v2.3, of
-// CycloneDX as the module that writes it has them.
+// schemas returns the official schemas: that of SPDX from its repository at v2.3, and that of
+// CycloneDX from the module that writes it.
 func schemas(t *testing.T) (spdx, cyclone *jsonschema.Schema) {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/CycloneDX/cyclonedx-go").Output()
@@ -114,7 +114,7 @@ func TestBills(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, string(cyclone), string(again))
 
-		// Read with the libraries of both formats.
+		// The libraries of both formats read the bills.
 		doc, err := spdxjson.Read(bytes.NewReader(spdx))
 		require.NoError(t, err)
 		assert.Equal(t, "sample", doc.Packages[0].PackageName)
@@ -125,7 +125,7 @@ func TestBills(t *testing.T) {
 	}
 }
 
-// Every reference is to something that is there, once.
+// Every reference refers to exactly one part.
 func TestReferencesResolve(t *testing.T) {
 	for _, x := range append(sample(t).Children, sample(t)) {
 		b := billOf(x)
@@ -148,7 +148,7 @@ func TestSerialFollowsTheDigest(t *testing.T) {
 	assert.NotEqual(t, one, billOf(x).id)
 }
 
-// The bills hold nothing of the machine they were made on.
+// The bills contain nothing of the machine on which they were made.
 func TestNothingOfTheMachine(t *testing.T) {
 	host, err := os.Hostname()
 	require.NoError(t, err)
@@ -157,13 +157,13 @@ func TestNothingOfTheMachine(t *testing.T) {
 	text, err := WriteSPDX(sample(t))
 	require.NoError(t, err)
 	require.True(t, json.Valid(text))
-	if len(host) > 6 { // a short one may be part of a word
+	if len(host) > 6 { // a short name may be a part of a word
 		assert.NotContains(t, string(text), host)
 	}
 	assert.NotContains(t, string(text), here)
 }
 
-// The bill of an archive is about that file, and has the same of the program in it.
+// The bill of an archive is about that file, and says the same about the program in it.
 func TestArchive(t *testing.T) {
 	spdxSchema, cycloneSchema := schemas(t)
 	x := sample(t).Children[0]

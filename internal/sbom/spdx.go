@@ -45,7 +45,7 @@ func WriteSPDX(x Image) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// namespace is an address that nothing need be found under; SPDX wants it unique.
+// namespace returns a unique address, as SPDX demands. Nothing need exist at that address.
 func namespace(b bill) string {
 	at := b.source
 	if at == "" {
@@ -54,7 +54,7 @@ func namespace(b bill) string {
 	return at + "/spdx/" + b.name + "-" + b.id.String()
 }
 
-// purposes are SPDX's names for the kinds that are packages to it.
+// purposes are the names that SPDX has for the kinds that it treats as packages.
 var purposes = map[kind]string{container: "CONTAINER", archive: "ARCHIVE", program: "APPLICATION", library: "LIBRARY"}
 
 func spdxPackage(p part) *spdx.Package {
@@ -80,7 +80,7 @@ func spdxPackage(p part) *spdx.Package {
 		pkg.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: p.sha256}}
 	}
 	if p.sum != "" {
-		// A hash over a list of files, which SPDX has no algorithm for.
+		// This is a hash over a list of files, for which SPDX has no algorithm.
 		pkg.PackageSourceInfo = "go.sum has " + p.sum
 	}
 	return pkg
@@ -92,7 +92,7 @@ func spdxFile(p part) *spdx.File {
 		FileSPDXIdentifier: common.ElementID(p.ref),
 		FileTypes:          []string{"BINARY"},
 		Checksums: []common.Checksum{
-			{Algorithm: common.SHA1, Value: p.sha1}, // SPDX 2.3 wants one for every file
+			{Algorithm: common.SHA1, Value: p.sha1}, // SPDX 2.3 demands a SHA-1 for every file
 			{Algorithm: common.SHA256, Value: p.sha256},
 		},
 		LicenseConcluded:   orNoAssertion(p.license),

@@ -9,21 +9,21 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// An invocation is a simple command with its words expanded.
+// An invocation is a simple command with expanded words.
 type invocation struct {
 	call *syntax.CallExpr
 	// words are the name of the command and its arguments.
 	words []string
-	// source is the command as it is written.
+	// source is the command as the author wrote it.
 	source string
 }
 
-// A builtin does what a command of the shell does. It returns whether the command is to
-// be looked at as a program too.
+// A builtin does what a builtin command of the shell does. It returns whether the command has
+// to be handled as a program, too.
 type builtin func(*shell, invocation) (program bool)
 
-// builtins are the commands that a shell does itself, as far as they matter here. The
-// table is filled by init, since some of them run further commands.
+// builtins are the builtin commands that matter here. The table is filled by init, because some
+// of them run other commands.
 var builtins map[string]builtin
 
 func init() {
@@ -55,7 +55,7 @@ func init() {
 }
 
 func exit(s *shell, i invocation) bool {
-	// An exit 0 that follows the stop belongs to it.
+	// An exit 0 that follows the stop was added with the stop.
 	if len(i.words) > 1 && !(s.leftOut && i.call.Args[len(i.call.Args)-1].Lit() == "0") {
 		s.last = codeOf(i.words[1])
 		if !isNumber.MatchString(i.words[1]) && s.noCode == "" {
@@ -73,7 +73,7 @@ func exit(s *shell, i invocation) bool {
 	return false
 }
 
-// isNumber matches what exit takes for a code, and what cannot be known.
+// isNumber matches the arguments that exit accepts as a code, and those that are not known.
 var isNumber = regexp.MustCompile(`^-?[0-9]+$|\x00|^$`)
 
 func leaveLoop(s *shell, i invocation) bool {
@@ -137,14 +137,14 @@ func trap(s *shell, i invocation) bool {
 	return false
 }
 
-// exec replaces the shell: nothing after it runs, and no trap.
+// exec replaces the shell: neither a command behind it nor a trap runs.
 func exec(s *shell, i invocation) bool {
 	if len(i.words) == 1 {
 		s.last = success
-		if s.withoutStops && len(s.ports) > 0 { // the connection belongs to the call
+		if s.withoutStops && len(s.ports) > 0 { // the connection is a part of the call
 			s.last = s.previous
 		}
-		return false // only redirections
+		return false // exec with redirections alone does not replace the shell
 	}
 	i.words = i.words[1:]
 	s.program(i)
@@ -170,7 +170,7 @@ func wait(s *shell, i invocation) bool {
 			waited = append(waited, jobs[len(jobs)-1])
 		}
 		all = false
-		if w == "-n" { // for the first that ends: any of them, but none that does not
+		if w == "-n" { // waits for the first job that ends, never for an endless one
 			return s.waitForAny(jobs)
 		}
 	}
@@ -205,7 +205,7 @@ func (s *shell) waitForAny(jobs []ended) bool {
 	return false
 }
 
-// kill ends commands in the background, which are waited for no longer then.
+// kill ends background commands, so that wait does not wait for them any more.
 func kill(s *shell, i invocation) bool {
 	jobs := *s.jobs
 	for _, w := range i.words[1:] {
@@ -233,7 +233,7 @@ func test(s *shell, i invocation) bool {
 	return false
 }
 
-// command -v curl asks whether it is there. Where it is not, no call of it helps.
+// command -v curl asks whether curl exists. Where it does not, its calls have no effect.
 func command(s *shell, i invocation) bool {
 	if len(i.words) > 1 && (i.words[1] == "-v" || i.words[1] == "-V") {
 		s.last = success
@@ -265,7 +265,7 @@ func echo(s *shell, i invocation) bool {
 	return len(s.stops) == stops && s.ports["1"] == ""
 }
 
-// cat prints what it is given on standard input.
+// cat prints its standard input.
 func cat(s *shell, i invocation) bool {
 	if len(i.words) > 1 && !slices.Equal(i.words[1:], []string{"-"}) {
 		return true

@@ -14,7 +14,7 @@ func (s *shell) call(c *syntax.CallExpr) {
 		before := s.last
 		s.last = success
 		for _, a := range c.Assigns {
-			// rc=$? reads the code of the command before.
+			// rc=$? reads the code of the previous command.
 			s.last = before
 			s.assign(a)
 			if a.Value == nil || !substitutes(a.Value) {
@@ -48,8 +48,8 @@ func (s *shell) call(c *syntax.CallExpr) {
 // baseName is the name of a command without its folder.
 func baseName(words []string) string { return path.Base(words[0]) }
 
-// program is a command that is no builtin: it stops a proxy, waits for one, works,
-// or prepares.
+// program handles a command that is not a builtin: it stops a proxy, waits for one, works, or
+// prepares.
 func (s *shell) program(i invocation) {
 	plain := unprefixed(i.words)
 	if len(plain) == 0 {
@@ -113,8 +113,8 @@ func (s *shell) program(i invocation) {
 	}
 }
 
-// environment is what a command gets of variables, in so far as it is known. One that
-// is not exported does not matter to the wrappers, which are asked for it.
+// environment returns the environment variables of a command as far as they are known. It
+// includes variables that are not exported; they make no difference to the wrappers.
 func (s *shell) environment(c *syntax.CallExpr) map[string]string {
 	env := maps.Clone(s.env)
 	if env == nil {
@@ -129,10 +129,10 @@ func (s *shell) environment(c *syntax.CallExpr) map[string]string {
 	return env
 }
 
-// stop notes a call that stops a proxy.
+// stop records a call that stops a proxy.
 func (s *shell) stop(stop Stop) {
 	s.stops[stop] = true
-	if s.withoutStops { // as if it were not there: $? stays
+	if s.withoutStops { // the call is left out, so $? stays
 		s.last, s.justLeftOut, s.leftOut = s.previous, true, true
 		return
 	}
@@ -141,7 +141,7 @@ func (s *shell) stop(stop Stop) {
 	s.last = success
 }
 
-// works is a command whose exit code is the script's purpose.
+// works handles a command that does the script's work, so that its exit code counts.
 func (s *shell) works(c *syntax.CallExpr) {
 	if !slices.Contains(s.found.work, c) {
 		s.found.work = append(s.found.work, c)
@@ -161,12 +161,12 @@ func (s *shell) wrapped(c *syntax.CallExpr, w Wrapper) {
 	for _, call := range w.calls() {
 		s.stops[call] = true
 	}
-	if w.Stops != OnSuccess || s.last == success { // nothing is claimed where it cannot be told
+	if w.Stops != OnSuccess || s.last == success { // no finding is reported where that is not known
 		s.found.stopped = true
 	}
 }
 
-// inner is a shell started by the script.
+// inner handles a shell that the script starts.
 func (s *shell) inner(c *syntax.CallExpr, text string, params []string, flags shellFlags) {
 	switch {
 	case flags.stdin:

@@ -19,15 +19,15 @@ func helps(words []string, env map[string]string) bool {
 	return h != nil && h.EndedBy == "" && !h.EndsItself(plain, env)
 }
 
-// bounded tells whether a command is ended after a time.
+// bounded tells whether a command is ended after a time, for example by timeout.
 func bounded(words, plain []string) bool {
 	return slices.ContainsFunc(words[:len(words)-len(plain)], func(w string) bool { return path.Base(w) == "timeout" })
 }
 
-// tooLong is after how many seconds a sleep is one without an end: a hundred days.
+// tooLong is the number of seconds from which on a sleep counts as endless: a hundred days.
 const tooLong = 100 * 24 * 60 * 60
 
-// endless tells whether a command never ends by itself, whatever its work comes to.
+// endless tells whether a command never ends by itself.
 func endless(words []string) bool {
 	plain := unprefixed(words)
 	if len(plain) == 0 || bounded(words, plain) {
@@ -47,7 +47,7 @@ func endless(words []string) bool {
 	return false
 }
 
-// units are the seconds in those of sleep.
+// units are the units of sleep, in seconds.
 var units = map[byte]float64{'s': 1, 'm': 60, 'h': 60 * 60, 'd': 24 * 60 * 60}
 
 func sleepsOn(arg string) bool {
@@ -67,7 +67,7 @@ func sleepsOn(arg string) bool {
 	return err == nil && n*unit >= tooLong
 }
 
-// follows tells whether tail waits for more lines, and for no process to end.
+// follows tells whether tail waits for more lines, and not for a process to end.
 func follows(args []string) bool {
 	follow := false
 	for _, a := range args {

@@ -7,7 +7,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// words expands the arguments of a command. "$@" becomes several.
+// words expands the arguments of a command. "$@" becomes several words.
 func (s *shell) words(args []*syntax.Word) []string {
 	var out []string
 	for _, w := range args {
@@ -26,8 +26,8 @@ func (s *shell) words(args []*syntax.Word) []string {
 	return out
 }
 
-// splits tells whether a shell makes several words of one: where what is expanded
-// stands outside of quotes, and nothing is in them.
+// splits tells whether a shell splits one word into several: where an expansion stands outside
+// of quotes, and the word has no quoted part.
 func splits(w *syntax.Word) bool {
 	expands := false
 	for _, part := range w.Parts {
@@ -56,7 +56,7 @@ func isAll(w *syntax.Word) bool {
 	return ok && p.Param != nil && (p.Param.Value == "@" || p.Param.Value == "*") && p.Exp == nil
 }
 
-// word expands one word as far as it can be known; what cannot is left in it as
+// word expands one word as far as its value is known. An unknown part is replaced by the mark
 // unknown.
 func (s *shell) word(w *syntax.Word) string {
 	if w == nil {
@@ -73,7 +73,7 @@ func (s *shell) word(w *syntax.Word) string {
 func (s *shell) parts(b *strings.Builder, parts []syntax.WordPart) {
 	for _, part := range parts {
 		if b.Len() > maxWord {
-			return // a word that doubles with each line
+			return // such a word may double with each line
 		}
 		switch p := part.(type) {
 		case *syntax.Lit:
@@ -102,7 +102,7 @@ func (s *shell) param(p *syntax.ParamExp) string {
 	value, known := s.lookup(p.Param.Value)
 	if p.Exp == nil {
 		if !known {
-			// The environment of the image is not in the manifest.
+			// The image's environment is not in the manifest.
 			return unknown
 		}
 		return value
@@ -128,7 +128,7 @@ func (s *shell) param(p *syntax.ParamExp) string {
 	return unknown
 }
 
-// pipeStatus is the code of a command of the last pipeline, or of all of them.
+// pipeStatus returns the code of a command in the last pipeline, or the codes of all of them.
 func (s *shell) pipeStatus(p *syntax.ParamExp) string {
 	index := "0"
 	if w, ok := p.Index.(*syntax.Word); ok {
@@ -179,7 +179,7 @@ func (s *shell) lookup(name string) (string, bool) {
 	return value, ok
 }
 
-// substitute walks $(...). What it prints is known where only echo prints.
+// substitute walks $(...). Its output is known where only echo prints.
 func (s *shell) substitute(p *syntax.CmdSubst) string {
 	sub := s.sub()
 	if sub.depth > maxDepth {
@@ -204,7 +204,7 @@ func (s *shell) substitute(p *syntax.CmdSubst) string {
 	return unknown
 }
 
-// test evaluates [[ ]] and (( )) where they compare two values that are known.
+// test evaluates [[ ]] and (( )) where both compared values are known.
 func (s *shell) test(cmd syntax.Command) code {
 	t, ok := cmd.(*syntax.TestClause)
 	if !ok {
@@ -262,7 +262,7 @@ func both(a, b code) code {
 	return success
 }
 
-// arithmetic evaluates (( rc != 0 )) and its like.
+// arithmetic evaluates (( rc != 0 )) and similar expressions.
 func (s *shell) arithmetic(cmd syntax.Command) code {
 	a, ok := cmd.(*syntax.ArithmCmd)
 	if !ok {
@@ -312,11 +312,11 @@ func (s *shell) testWords(words []string) code {
 	return other
 }
 
-// opposite are tests that say the opposite of another.
+// opposite maps a test operator to the one with the opposite meaning.
 var opposite = map[string]string{"-z": "-n", "!=": "=", "-ne": "-eq", "==": "="}
 
-// canonical returns a test in the words that it shares with its opposite, so that both are
-// decided together, and whether it is the opposite.
+// canonical returns a test in the form that it shares with its opposite, so that both are
+// decided together, and says whether it is the opposite.
 func canonical(test string) (text string, negated bool) {
 	words := strings.Fields(test)
 	if n := len(words); n > 1 {
@@ -341,7 +341,7 @@ func canonical(test string) (text string, negated bool) {
 	return strings.Join(words, " "), negated
 }
 
-// compare evaluates the tests that scripts make of exit codes.
+// compare evaluates the tests that scripts make on exit codes.
 func (s *shell) compare(words []string) code {
 	negate := false
 	for len(words) > 0 && words[0] == "!" {
@@ -350,7 +350,7 @@ func (s *shell) compare(words []string) code {
 	if len(words) != 3 {
 		return open
 	}
-	// The code of a command that fails is some number above 0.
+	// The code of a failed command is some number above 0.
 	number := func(value string) (int, bool) {
 		n, err := strconv.Atoi(value)
 		return n, err == nil

@@ -10,39 +10,39 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
-// known is what the table of meshes says about the text of a command.
+// known is what the table of meshes says about command texts.
 var known = read(mesh.All())
 
 // A knowledge recognises calls to proxies.
 type knowledge struct {
-	// endpoints are what the proxies take for the request to stop, the most telling
-	// first.
+	// endpoints are the stop requests of the proxies, the most specific one first.
 	endpoints []endpoint
-	// deaf is that request to a port of a proxy that does not obey it.
+	// deaf matches a stop request to a port at which a proxy does not accept it.
 	deaf *regexp.Regexp
-	// processes are the proxies by the names that a signal is sent to.
+	// processes are the process names of the proxies to which signals are sent.
 	processes []process
-	// ready is a request to a proxy's readiness endpoint, which is waiting, not work.
+	// ready matches a request to a proxy's readiness endpoint. Such a request is waiting, not
+	// work.
 	ready *regexp.Regexp
-	// clients are programs that come with a proxy and can ask it to stop.
+	// clients are programs in a proxy's image that can ask it to stop.
 	clients map[string]mesh.Mesh
-	// words are the last parts of their paths: a text that holds a request to stop has
-	// one of them.
+	// words are the last elements of the endpoints' paths. Every text with a stop request
+	// contains one of them.
 	words []string
 }
 
-// An endpoint is a part of a URL and the mesh whose proxy obeys it, "" where that
-// may be any.
+// An endpoint is a part of a URL, and the mesh whose proxy accepts the request; "" means any
+// mesh.
 type endpoint struct {
 	part *regexp.Regexp
 	mesh string
 }
 
-// A process is a program by its name and, in of, the mesh or helper that it is of; "" where
-// that may be any.
+// A process is a program by its name; of is its mesh or helper, and "" where it may belong to
+// any.
 type process struct{ name, of string }
 
-// read turns the rows of the table into what is looked for in a text.
+// read makes the patterns for texts out of the rows of the table.
 func read(rows []mesh.Mesh) knowledge {
 	k := knowledge{endpoints: endpointsOf(rows), clients: map[string]mesh.Mesh{}}
 	for _, h := range sidecar.All() {
@@ -85,10 +85,11 @@ func read(rows []mesh.Mesh) knowledge {
 	return k
 }
 
-// endpointsOf are the stop requests by what tells whose they are: the port, where several
-// proxies have the path; a path that is not the end of another; the port again, and
-// the loopback address with any port, for a path that might be anybody's; the path
-// alone of a program that is in several proxies.
+// endpointsOf returns the stop requests as patterns that identify the mesh. Where several
+// proxies have the same path, the pattern is the port. Where no other path ends in the same
+// way, it is the path. A path that other programs may have needs the port, or the loopback
+// address with any port. For a program that several proxies use, the path alone is the last
+// pattern.
 func endpointsOf(rows []mesh.Mesh) []endpoint {
 	var byPort, byPath, plain, loopback, shared []endpoint
 	add := func(list *[]endpoint, pattern, name string) {
@@ -121,12 +122,12 @@ func endpointsOf(rows []mesh.Mesh) []endpoint {
 	return slices.Concat(byPort, byPath, plain, loopback, shared)
 }
 
-// MayStop tells whether a text may hold a request to stop a proxy.
+// MayStop tells whether a text may contain a stop request to a proxy.
 func MayStop(text string) bool {
 	return slices.ContainsFunc(known.words, func(word string) bool { return strings.Contains(text, word) })
 }
 
-// stopIn returns the stop request that a text holds.
+// stopIn returns the mesh of the stop request in a text.
 func stopIn(text string) (name string, found bool) {
 	if !MayStop(text) {
 		return "", false

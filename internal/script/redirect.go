@@ -7,11 +7,12 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// connection is a file name by which bash connects to a port of the pod.
+// connection matches a file name by which bash connects to a port of the pod.
 var connection = regexp.MustCompile(`^/dev/tcp/(localhost|127\.[0-9.]+|\[?::1\]?|\x00unknown)/([0-9]+)$`)
 
-// redirect notes where a command's input comes from and where its output goes. What it
-// returns takes that back; exec alone keeps it for the commands that follow.
+// redirect records where a command's input comes from and where its output goes. The function
+// that it returns reverts that; for exec it is not called, so that the redirection holds for
+// the following commands.
 func (s *shell) redirect(stmt *syntax.Stmt) (restore func()) {
 	input, ports, out := s.input, s.ports, s.out
 	next := map[string]string{}
@@ -67,7 +68,7 @@ func (s *shell) redirect(stmt *syntax.Stmt) (restore func()) {
 	}
 }
 
-// sent returns the stop that a client of plain connections sends, which it reads from its
+// sent returns the stop that a client of plain connections, such as nc, sends from its standard
 // input.
 func (s *shell) sent(source string) []Stop {
 	if s.input == "" {
@@ -79,7 +80,7 @@ func (s *shell) sent(source string) []Stop {
 	return nil
 }
 
-// writes notes what a command prints: for $(...), for a file, or for a connection.
+// writes records the output of a command: for $(...), for a file, or for a connection.
 func (s *shell) writes(text string) {
 	if s.out != nil {
 		s.out.WriteString(text)

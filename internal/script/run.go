@@ -8,28 +8,29 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// A code is what a command ends with, as far as it matters here.
+// A code is the exit code of a command, as far as it matters here.
 type code int
 
 const (
 	success code = iota
 	// failure is the code of the one command that fails in this run.
 	failure
-	// other is any other code but 0.
+	// other is any other code except 0.
 	other
-	// open is a code that cannot be known.
+	// open is a code that is not known.
 	open
 )
 
-// Values of variables that are no text. The number of the command in the background
-// follows job.
+// These are values of variables that are not plain text. Behind job stands the number of a
+// background command.
 const (
 	failed  = "\x00code"
 	unknown = Unknown
 	job     = "\x00job"
 )
 
-// Unknown is the value of a variable that is set, but not in the manifest.
+// Unknown is the value of a variable that is set to something that the manifest does not
+// contain.
 const Unknown = "\x00unknown"
 
 func (c code) value() string {
@@ -57,13 +58,13 @@ func codeOf(value string) code {
 	return other
 }
 
-// shell is the state of one run. It is an interpreter that runs nothing: it walks
-// a script the way a shell would and notes what would have been called.
+// shell is the state of one run. It is an interpreter that executes nothing: it walks a script
+// as a shell would, and records the calls that would be made.
 type shell struct {
 	*reader
 	world
 
-	// What the script has set.
+	// These are set by the script.
 	vars    map[string]string
 	params  []string // $1 and on
 	funcs   map[string]*syntax.Stmt
@@ -72,7 +73,7 @@ type shell struct {
 	errexit bool   // set -e
 	pipe    bool   // set -o pipefail
 
-	// Where the walk is.
+	// These describe the place of the walk.
 	tested   int         // conditions around this command, in which set -e does not count
 	depth    int         // commands around this one, which maxDepth bounds
 	exited   bool        // exit was called, or set -e ended the script
@@ -83,53 +84,54 @@ type shell struct {
 	behind   bool        // it runs in the background
 	hung     endlessness // the command that never ends
 
-	// Exit codes.
+	// These are exit codes.
 	last     code   // $?
 	previous code   // $? as the current command found it
 	pipes    []code // PIPESTATUS
-	// jobs are the commands in the background, for wait; subshells have the same.
+	// jobs are the background commands, for wait; subshells share them.
 	jobs *[]ended
-	// question is the test that gave the code open, and negated says that its text means
-	// the opposite.
+	// question is the test that gave the code open; negated says that its text has the opposite
+	// meaning.
 	question string
 	negated  bool
-	// check is the work that was called last, in so far as it may be a test.
+	// check is the last command that did work, as far as it may be a test.
 	check *syntax.CallExpr
 
-	// Standard input and output. input is the text that the current command gets, ports
-	// are the file descriptors that are connections of bash to a port here.
+	// These are standard input and output. input is the text that the current command reads;
+	// ports are the file descriptors that bash has connected to a port of the pod.
 	input string
 	ports map[string]string
 
-	// What withoutStops has left out: justLeftOut says that it was the last command, so
-	// that what && or || joins to it goes too; leftOut that there was any, so that an
-	// exit 0 behind it goes too.
+	// These describe the stops that withoutStops has left out. justLeftOut says that the last
+	// command was one, so that a command joined to it by && or || is left out too. leftOut says
+	// that there was one, so that an exit 0 behind it is left out too.
 	justLeftOut bool
 	leftOut     bool
 
-	// found is what the run finds, shared by all of its subshells.
+	// found is the result of the run; all subshells share it.
 	found *run
 
-	// out takes what echo prints inside $(...), nil elsewhere.
+	// out gets what echo prints inside $(...); it is nil elsewhere.
 	out *strings.Builder
 }
 
-// endlessness is a command that never ends: its text, "" for none, and whether it is a helper.
+// endlessness is a command that never ends: its text, "" where there is none, and whether it is
+// a helper.
 type endlessness struct {
 	source string
 	helper bool
 }
 
-// ended is a command in the background: its code, and what in it never ends.
+// ended is a background command: its code, and the endless command in it.
 type ended struct {
 	code    code
 	endless endlessness
 }
 
-// over tells whether the walk does not go on to the next command.
+// over tells whether the walk does not continue with the next command.
 func (s *shell) over() bool { return s.exited || s.left || s.returned }
 
-// hang notes a command that never ends: nothing behind it runs, and no trap.
+// hang records a command that never ends: neither a command behind it nor a trap runs.
 func (s *shell) hang(on endlessness) {
 	s.exited, s.trap, s.hung = true, "", endlessness{firstLine(on.source), on.helper}
 }
@@ -139,12 +141,12 @@ func (s *shell) run(file *syntax.File) code {
 	s.stmts(file.Stmts)
 	s.leave()
 	if s.hung.source != "" {
-		return open // there is none
+		return open // the text is not a script
 	}
 	return s.last
 }
 
-// leave runs the EXIT trap. The exit code stays, unless the trap exits itself.
+// leave runs the EXIT trap. The exit code stays, unless the trap itself exits.
 func (s *shell) leave() {
 	text := s.trap
 	if text == "" {
@@ -220,7 +222,7 @@ func (s *shell) stmt(stmt *syntax.Stmt) {
 	}
 }
 
-// settle decides a code that cannot be known.
+// settle decides a code that is not known.
 func (s *shell) settle() {
 	if s.last != open {
 		return
@@ -231,7 +233,7 @@ func (s *shell) settle() {
 	}
 }
 
-// decide returns what a test that cannot be read comes out as in this world.
+// decide returns the result that an unknown test has in this world.
 func (s *shell) decide(test string) bool {
 	if !slices.Contains(s.found.asked, test) {
 		s.found.asked = append(s.found.asked, test)
@@ -240,13 +242,13 @@ func (s *shell) decide(test string) bool {
 	return truth || !decided
 }
 
-// ask gives the code of a test that cannot be read.
+// ask sets the code of a test whose result is not known.
 func (s *shell) ask(test string) {
 	s.last = open
 	s.question, s.negated = canonical(test)
 }
 
-// failed runs the ERR trap, which goes where set -e does. The code stays.
+// failed runs the ERR trap, which runs wherever set -e applies. The code stays.
 func (s *shell) failed() {
 	text, before := s.onError, s.last
 	if text == "" {
@@ -261,13 +263,13 @@ func (s *shell) failed() {
 	}
 }
 
-// isList recognises && and ||, whose last command has counted for set -e already.
+// isList recognises && and ||, whose last command has been counted for set -e already.
 func isList(cmd syntax.Command) bool {
 	b, ok := cmd.(*syntax.BinaryCmd)
 	return ok && (b.Op == syntax.AndStmt || b.Op == syntax.OrStmt)
 }
 
-// sub is a subshell: what it sets is its own, what it calls counts.
+// sub returns a subshell: its variables are its own, and its calls count.
 func (s *shell) sub() *shell {
 	sub := *s
 	sub.vars = make(map[string]string, len(s.vars))
@@ -293,7 +295,7 @@ func (s *shell) nested(list []*syntax.Stmt) code {
 	return sub.last
 }
 
-// adopt takes over what a subshell in the foreground has come to beside its code.
+// adopt takes over the results of a foreground subshell, apart from its code.
 func (s *shell) adopt(sub *shell) {
 	s.question, s.negated, s.check = sub.question, sub.negated, sub.check
 	if sub.hung.source != "" {
@@ -301,8 +303,8 @@ func (s *shell) adopt(sub *shell) {
 	}
 }
 
-// condition walks the commands that decide what is run next. A command of the work that
-// is asked there may be a check, and come out either way without having failed.
+// condition walks the commands that decide what is run next. A work command in a condition may
+// be a check, which may return either result without having failed.
 func (s *shell) condition(list []*syntax.Stmt) bool {
 	s.tested++
 	s.check = nil
@@ -324,7 +326,7 @@ func (s *shell) mayCheck() {
 	}
 }
 
-// holds tells whether the last command succeeded, where that can be known.
+// holds tells whether the last command succeeded, where that is known.
 func (s *shell) holds() bool {
 	s.settle()
 	return s.last == success
@@ -369,7 +371,7 @@ func (s *shell) command(cmd syntax.Command) {
 		for _, a := range c.Args {
 			s.assign(a)
 		}
-		// The declaration succeeds whatever the value came of.
+		// The declaration succeeds whatever the code of the substitution is.
 		s.last = success
 	case *syntax.TestClause, *syntax.ArithmCmd:
 		if s.last = s.test(cmd); s.last == open {
@@ -401,7 +403,7 @@ func (s *shell) binary(c *syntax.BinaryCmd) {
 	}
 }
 
-// leaves tells whether a command is an exit, or a group that has one.
+// leaves tells whether a command is an exit, or a group that contains one.
 func leaves(stmt *syntax.Stmt) bool {
 	found := false
 	syntax.Walk(stmt, func(n syntax.Node) bool {
@@ -413,7 +415,7 @@ func leaves(stmt *syntax.Stmt) bool {
 	return found
 }
 
-// stagesOf are the commands of a pipeline.
+// stagesOf returns the commands of a pipeline.
 func stagesOf(c *syntax.BinaryCmd) []*syntax.Stmt {
 	var stages []*syntax.Stmt
 	for _, side := range []*syntax.Stmt{c.X, c.Y} {
@@ -470,14 +472,14 @@ func (s *shell) pipeline(c *syntax.BinaryCmd) {
 	}
 }
 
-// prints tells whether all that a command prints is known.
+// prints tells whether the whole output of a command is known.
 func prints(stmt *syntax.Stmt) bool {
 	call, ok := stmt.Cmd.(*syntax.CallExpr)
 	return ok && len(call.Args) > 0 && slices.Contains([]string{"echo", "printf", "cat"}, call.Args[0].Lit())
 }
 
-// endsEarly tells whether a command may end before its input does, so that what it reads
-// from is ended by the next line that it writes.
+// endsEarly tells whether a command may end before its input does. The next line that is
+// written to it then ends the writer.
 func endsEarly(stmt *syntax.Stmt) bool {
 	call, ok := stmt.Cmd.(*syntax.CallExpr)
 	if !ok || len(call.Args) == 0 {
@@ -492,7 +494,7 @@ func (s *shell) ifClause(c *syntax.IfClause) {
 		if len(c.Cond) == 0 || s.condition(c.Cond) {
 			s.last, s.justLeftOut = success, false
 			s.stmts(c.Then)
-			if s.justLeftOut && onlyOne(c.Then) { // nobody writes such a test without the call
+			if s.justLeftOut && onlyOne(c.Then) { // such a test was added together with the call
 				s.last = before
 			}
 			return
@@ -506,8 +508,8 @@ func (s *shell) ifClause(c *syntax.IfClause) {
 
 func onlyOne(list []*syntax.Stmt) bool { return len(list) == 1 }
 
-// forClause walks the body once for each word of a short list, and once where the words
-// are not known.
+// forClause walks the body once for each word of a short list, and once where the words are not
+// known.
 func (s *shell) forClause(c *syntax.ForClause) {
 	words := []string{unknown}
 	var name string
@@ -538,8 +540,8 @@ func (s *shell) forClause(c *syntax.ForClause) {
 	}
 }
 
-// A loop's body is walked once. One whose condition asks for a proxy's readiness
-// waits for it without a bound.
+// The body of a loop is walked once. A loop whose condition asks for a proxy's readiness waits
+// for that without a limit.
 func (s *shell) whileClause(c *syntax.WhileClause) {
 	if text := s.text(c); known.ready.MatchString(s.textOf(c.Cond)) {
 		s.waits = append(s.waits, firstLine(text))
@@ -560,8 +562,8 @@ func (s *shell) whileClause(c *syntax.WhileClause) {
 	s.left, s.again = false, false
 }
 
-// loop walks the body of a loop without a condition that could end it. It never ends
-// unless something in the body can leave it.
+// loop walks the body of a loop whose condition never ends it. Such a loop never ends unless a
+// command in the body can leave it.
 func (s *shell) loop(c syntax.Command, body []*syntax.Stmt) {
 	s.stmts(body)
 	if !s.over() && !s.mayLeave(body, nil) {
@@ -570,7 +572,7 @@ func (s *shell) loop(c syntax.Command, body []*syntax.Stmt) {
 	s.left, s.again = false, false
 }
 
-// alike tells whether a condition comes out the same each time.
+// alike tells whether a condition has the same result each time.
 func alike(list []*syntax.Stmt) bool {
 	for _, stmt := range list {
 		switch c := stmt.Cmd.(type) {
@@ -589,7 +591,7 @@ func alike(list []*syntax.Stmt) bool {
 	return len(list) > 0
 }
 
-// constant tells whether nothing in a test changes from one time to the next: it has
+// constant tells whether a test cannot change from one time to the next, because it reads
 // neither variables nor files.
 func constant(c syntax.Node) bool {
 	same := true
@@ -607,11 +609,11 @@ func constant(c syntax.Node) bool {
 	return same
 }
 
-// checks are commands that fail when what they look at has gone, with which set -e ends a
-// loop.
+// checks are commands that fail when the thing that they check has gone; with set -e they then
+// end a loop.
 var checks = []string{"[", "test", "kill", "pgrep", "pidof", "grep", "curl", "wget", "nc", "pg_isready", "ps"}
 
-// mayLeave tells whether anything in the body of a loop can end it.
+// mayLeave tells whether a command in the body of a loop can end the loop.
 func (s *shell) mayLeave(body []*syntax.Stmt, seen []string) bool {
 	found := false
 	leaves := func(list []*syntax.Stmt) bool { return s.mayLeave(list, seen) }
@@ -638,8 +640,8 @@ func (s *shell) mayLeave(body []*syntax.Stmt, seen []string) bool {
 	return found
 }
 
-// onlyBreaks tells whether the only way out of a loop within another is a break, which
-// leaves the inner one alone.
+// onlyBreaks tells whether the only way out of an inner loop is a break, which does not leave
+// the outer one.
 func onlyBreaks(body []*syntax.Stmt) bool {
 	only := true
 	for _, stmt := range body {
@@ -663,7 +665,7 @@ func (s *shell) callLeaves(c *syntax.CallExpr, seen []string) bool {
 	case "break", "exit", "return", "exec", "eval", ".", "source":
 		return true
 	case "kill":
-		return true // of the shell itself, it may be
+		return true // the signal may be meant for the shell itself
 	}
 	if s.errexit && slices.Contains(checks, name) {
 		return true

@@ -1,7 +1,7 @@
-// Package script reads what a container runs: the wrappers that it knows, and the
-// shell in sh -c. It answers when a proxy would be stopped, whether the exit code
-// of the work survives, and what it could not read. Nothing is run: a script is
-// walked the way a shell would walk it, once for each command that may fail.
+// Package script reads what a container runs: the wrappers that it knows, and the shell script
+// in sh -c. It says when a proxy would be stopped, whether the exit code of the work survives,
+// and what it could not read. It executes nothing: it walks a script as a shell would, once for
+// each command that may fail.
 package script
 
 import (
@@ -12,65 +12,65 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// Limits that bound the time for any input. A script beyond them is one that
-// cannot be told about.
+// These limits bound the time for any input. A script beyond them is one of which nothing can
+// be said.
 const (
 	maxText  = 64 << 10
 	maxWord  = 8 << 10
 	maxDepth = 40
-	maxSteps = 60_000 // of all walks together
+	maxSteps = 60_000 // the sum over all walks
 
 	maxBrackets = 500
 	maxWork     = 24
 )
 
-// A Reading is what is known of a command line.
+// A Reading is what is known about a command line.
 type Reading struct {
-	// Wrapper is the outermost wrapper, nil where there is none.
+	// Wrapper is the outermost wrapper; it is nil where there is none.
 	Wrapper *Wrapper
-	// Refusals are what wrappers say of command lines that they do not take.
+	// Refusals are the messages of wrappers that refuse their command line.
 	Refusals []Refusal
-	// Shell is set where a shell script was read.
+	// Shell says that a shell script was read.
 	Shell bool
-	// Stops are the calls that stop a proxy, in no order but a stable one.
+	// Stops are the calls that stop a proxy, in a stable order.
 	Stops []Stop
-	// Outcome is when the script's own calls stop the proxy.
+	// Outcome says when the script's own calls stop the proxy.
 	Outcome Outcome
-	// Early is an exit, as written, that leaves the script before the work and before
-	// the call that stops the proxy: a test at the top. Empty where there is none.
+	// Early is an exit, as the author wrote it, that ends the script before the work and before
+	// the call that stops the proxy, such as a test at the top. It is empty where there is none.
 	Early string
-	// TooSoon is set where the proxy is stopped before the work, which then has no network.
+	// TooSoon says that the proxy is stopped before the work, which then has no network.
 	TooSoon bool
-	// LosesCode is set where there is a run in which the exit code of the work would get
-	// through but for the call that stops the proxy.
+	// LosesCode says that the exit code of the work gets lost in some run because of the call
+	// that stops the proxy.
 	LosesCode bool
-	// NoCode is an exit, as written, whose argument is no number: a shell then ends with
-	// a code of its own, whatever the work came to.
+	// NoCode is an exit, as the author wrote it, whose argument is not a number: a shell then
+	// ends with a code of its own, whatever the code of the work was.
 	NoCode string
-	// Endless is a command, as written, that never ends and that every run gets to. Helper
-	// says that it is one of internal/sidecar, which somebody else may end.
+	// Endless is a command, as the author wrote it, that never ends and that every run reaches.
+	// Helper says that it is one of internal/sidecar, which somebody else may end.
 	Endless string
 	Helper  bool
-	// Opaque is the first thing that could not be read, as written.
+	// Opaque is the first part that could not be read, as the author wrote it.
 	Opaque string
-	// Swallowed is a client that would stop a proxy, and is the argument of another
-	// program instead of a command.
+	// Swallowed is a client that would stop a proxy, but is an argument of another program
+	// instead of a command.
 	Swallowed string
-	// WaitsFor are loops that wait for a proxy without a bound.
+	// WaitsFor are the texts of loops that wait for a proxy without a limit.
 	WaitsFor []string
-	// Programs are the names of the commands in it.
+	// Programs are the names of the commands in the script.
 	Programs []string
-	// Network is set where a command in it is of no use without one.
+	// Network says that a command in it is useless without a network.
 	Network bool
 }
 
-// Prepares tells whether it is known to do no more than prepare, wait and tell.
+// Prepares tells whether the command is known to only prepare, wait and print.
 func (r Reading) Prepares() bool {
 	return len(r.Programs) > 0 && r.Opaque == "" && !slices.ContainsFunc(r.Programs, func(n string) bool { return !neutral[n] })
 }
 
-// Read reads a command line. env are the container's variables, with Unknown for a
-// value from elsewhere.
+// Read reads a command line. The parameter env has the container's environment variables, with
+// Unknown for a value from elsewhere.
 func Read(argv []string, env map[string]string) Reading {
 	argv = expandAll(argv, env)
 	if plain := unprefixed(argv); len(plain) < len(argv) {
@@ -103,8 +103,8 @@ func Read(argv []string, env map[string]string) Reading {
 	return direct(argv)
 }
 
-// direct is a program with its arguments. An interpreter's inline code may hold
-// the request; when it is sent cannot be told.
+// direct reads a program with its arguments. An interpreter's inline code may contain the stop
+// request, but when it is sent cannot be known.
 func direct(argv []string) Reading {
 	var r Reading
 	if len(argv) == 0 {
@@ -122,7 +122,7 @@ func direct(argv []string) Reading {
 	return r
 }
 
-// expandAll does what the kubelet does to a command line.
+// expandAll expands a command line as the kubelet does.
 func expandAll(argv []string, env map[string]string) []string {
 	out := make([]string, len(argv))
 	for i, a := range argv {
@@ -131,7 +131,7 @@ func expandAll(argv []string, env map[string]string) []string {
 	return out
 }
 
-// Expand replaces $(NAME) where it is a variable that the kubelet knows, and $$ by $.
+// Expand replaces $(NAME) where NAME is a variable that the kubelet knows, and $$ by $.
 func Expand(text string, env map[string]string) string {
 	if !strings.Contains(text, "$") {
 		return text
@@ -158,21 +158,21 @@ func Expand(text string, env map[string]string) string {
 
 type shellFlags struct {
 	errexit bool
-	// file is the file that has the script, stdin is set where standard input has it.
+	// file is the file with the script; stdin says that the script is on standard input.
 	file  string
 	stdin bool
 }
 
 var shells = []string{"sh", "bash", "ash", "dash", "zsh", "ksh"}
 
-// Shells are the names of the shells whose command lines and scripts are read.
+// Shells returns the names of the shells whose command lines and scripts are read.
 func Shells() []string { return slices.Clone(shells) }
 
 // IsShell tells whether a word of a command line is the program of such a shell.
 func IsShell(word string) bool { return slices.Contains(shells, path.Base(word)) }
 
-// shellScript finds the script in a shell's command line: the text after -c and
-// the parameters from $1 on.
+// shellScript returns the script in a shell's command line: the text behind -c, and the
+// parameters from $1 on.
 func shellScript(argv []string) (text string, params []string, flags shellFlags, ok bool) {
 	if len(argv) == 0 || !IsShell(argv[0]) {
 		return "", nil, flags, false
@@ -215,30 +215,30 @@ func shellScript(argv []string) (text string, params []string, flags shellFlags,
 	return "", nil, flags, true
 }
 
-// reader gathers what all runs of one script find.
+// A reader collects what all runs of one script find.
 type reader struct {
 	env map[string]string
-	// files are texts that were parsed, and texts are parts of them as printed again.
+	// files are the parsed texts, and texts are parts of them as they are printed again.
 	files map[string]*syntax.File
 	texts map[syntax.Node]string
 	stops map[Stop]bool
 	names map[string]bool
 	waits []string
-	// refusals are those of all wrappers that it runs.
+	// refusals are those of all wrappers that the script runs.
 	refusals []Refusal
-	// written are files that the script writes itself, with their text.
+	// written are the files that the script writes itself, with their text.
 	written map[string]string
-	// unread, swallowed and noCode are the first of what Reading calls Opaque, Swallowed
-	// and NoCode.
+	// unread, swallowed and noCode are the first of what Reading calls Opaque, Swallowed and
+	// NoCode.
 	unread    string
 	swallowed string
 	noCode    string
-	// dash is set where the shell may be one without the /dev/tcp of bash, and unsure
-	// where a stop depends on that.
+	// dash says that the shell may lack the /dev/tcp of bash, and unsure says that a stop
+	// depends on that.
 	dash, unsure bool
-	// network is what Reading calls so.
+	// network has the meaning of Reading.Network.
 	network bool
-	// steps are the commands walked so far, which maxSteps bounds.
+	// steps is the number of commands walked so far; maxSteps is its limit.
 	steps int
 }
 
@@ -246,7 +246,7 @@ func newReader(env map[string]string) *reader {
 	return &reader{env: env, files: map[string]*syntax.File{}, texts: map[syntax.Node]string{}, stops: map[Stop]bool{}, names: map[string]bool{}, written: map[string]string{}}
 }
 
-// parse reads shell text, once for each text; nil where it is none.
+// parse parses shell text, each text once. It returns nil for a text that is not a script.
 func (r *reader) parse(text string) *syntax.File {
 	if file, ok := r.files[text]; ok {
 		return file
@@ -262,7 +262,7 @@ func (r *reader) parse(text string) *syntax.File {
 	return file
 }
 
-// deep tells whether brackets are open so deep that the parser takes long over them.
+// deep tells whether brackets are nested so deep that the parser takes long over them.
 func deep(text string) bool {
 	depth := 0
 	for i := range len(text) {
@@ -285,7 +285,7 @@ func (r *reader) opaque(what string) {
 	}
 }
 
-// step counts the walk; it is false when the budget is spent.
+// step counts the steps of the walk. It returns false when the limit is reached.
 func (r *reader) step() bool {
 	r.steps++
 	if r.steps > maxSteps {
@@ -295,7 +295,7 @@ func (r *reader) step() bool {
 	return true
 }
 
-// text is a part of a script as a shell would print it.
+// text returns a part of a script as a shell would print it.
 func (r *reader) text(n syntax.Node) string {
 	text, ok := r.texts[n]
 	if !ok {
@@ -324,7 +324,8 @@ func firstLine(text string) string {
 	return line
 }
 
-// textStops finds stop requests in a text that is no shell this package can read.
+// textStops finds stop requests in a text that is not a shell script which this package can
+// read.
 func textStops(text string) []Stop {
 	if mesh, ok := stopIn(text); ok {
 		return []Stop{{Tool: "sh", Mesh: mesh, Post: true}}

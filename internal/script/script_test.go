@@ -81,7 +81,7 @@ func TestScripts(t *testing.T) {
 		{"until it stops", "python app.py; code=$(echo $?); until " + quit + " &> /dev/null; do sleep 3; done; exit $code", Always, false, ""},
 		{"exit behind &&", "python app.py\nx=$(echo $?); " + quit + " && exit $x", Always, false, ""},
 		{"calls itself", "f() { f; }; f; " + quit, CannotTell, false, ""},
-		// Tests at the top leave the script, and the proxy, before the work.
+		// Tests at the top end the script, and leave the proxy running, before the work.
 		{"a guard", "if [ -z \"$URL\" ]; then echo missing; exit 64; fi\npython app.py\n" + quit, OnSuccess, true, ""},
 		{"a guard behind ||", "[ -n \"$URL\" ] || exit 1\npython app.py\n" + quit, OnSuccess, true, ""},
 		{"a guard that succeeds", "[ -n \"$URL\" ] || exit 0\npython app.py; rc=$?\n" + quit + "\nexit $rc", OnSuccess, false, ""},
@@ -98,28 +98,28 @@ func TestScripts(t *testing.T) {
 		{"work in an if, code kept", "rc=0\nif [ -n \"$RUN\" ]; then\npython app.py || rc=$?\nfi\n" + quit + "\nexit $rc", Always, false, ""},
 		{"the call in an if of its own", "python app.py\nif [ -n \"$MESH\" ]; then " + quit + "; fi", CannotTell, true, ""},
 		{"never there", "python app.py\n" + quit + "\nsleep infinity", Always, false, ""},
-		// What the code is read from.
+		// The code is read from different places.
 		{"PIPESTATUS after the call", "python app.py | tee log\n" + quit + "\nexit ${PIPESTATUS[0]}", Always, true, ""},
 		{"PIPESTATUS before the call", "python app.py | tee log\nrc=${PIPESTATUS[0]}\n" + quit + "\nexit $rc", Always, false, ""},
 		{"PIPESTATUS of one in the middle", "a | python app.py | tee log; rc=${PIPESTATUS[1]}; " + quit + "; exit $rc", Always, false, ""},
 		{"echo after the call", "python app.py\n" + quit + "\nx=$(echo $?)\nexit $x", Always, true, ""},
 		{"not the pipe's own code", "python app.py | tee log\n" + quit, Always, false, ""},
 		{"pipefail", "set -o pipefail\npython app.py | tee log\n" + quit, Always, true, ""},
-		// Loops and functions.
+		// These have loops and functions.
 		{"return in a loop in a function", "f() { for i in 1 2; do python app.py && return 0; done; return 1; }\nf; rc=$?\n" + quit + "\nexit $rc", Always, false, ""},
 		{"several proxies", "python app.py; rc=$?; for u in localhost:15020/quitquitquit localhost:4191/shutdown; do curl -X POST http://$u; done; exit $rc", Always, false, ""},
 		{"a trap behind --", "trap -- '" + quit + "' EXIT\npython app.py", Always, false, ""},
 		{"two in the background", "a & p=$!\nb & q=$!\nwait $p; x=$?\nwait $q; y=$?\n" + quit + "\nexit $((x + y))", Always, false, ""},
 		{"wait for the first of two", "a & p=$!\nb & q=$!\nwait $q\nwait $p\n" + quit, Always, true, ""},
 		{"wait for all", "python app.py &\nwait\n" + quit, Always, false, ""},
-		// Text that comes another way.
+		// These get text in another way.
 		{"a script on standard input", "bash <<'EOF'\npython app.py\n" + quit + "\nEOF\n", Always, true, ""},
 		{"a script in a pipe", "echo 'python app.py; " + quit + "' | sh", Always, true, ""},
 		{"a script that it writes", "cat > /tmp/run.sh <<'EOF'\npython app.py\n" + quit + "\nEOF\nchmod +x /tmp/run.sh\n/tmp/run.sh\n", Always, true, ""},
 		{"a script from the network", "curl -fsS http://scripts/run.sh | sh; rc=$?; " + quit + "; exit $rc", Always, false, "sh"},
 		{"a request on standard input", "python app.py; rc=$?\nnc localhost 15020 <<EOF\nPOST /quitquitquit HTTP/1.1\n\nEOF\nexit $rc", Always, false, ""},
 		{"fortio", "python app.py; rc=$?; fortio curl -X POST http://localhost:15020/quitquitquit; exit $rc", Always, false, ""},
-		// /dev/tcp is bash's; what sh is depends on the image.
+		// Only bash has /dev/tcp; which shell sh is depends on the image.
 		{"a connection of bash, in sh", "python app.py; rc=$?\nprintf 'POST /quitquitquit HTTP/1.1\\r\\n\\r\\n' > /dev/tcp/localhost/15020\nexit $rc", CannotTell, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// What only bash can do.
+// Only bash can run these scripts.
 func TestBash(t *testing.T) {
 	for name, c := range map[string]struct {
 		script  string
@@ -160,7 +160,7 @@ func TestBash(t *testing.T) {
 	}
 }
 
-// What never ends, and what only looks like it.
+// Some of these commands never end, and some only look like it.
 func TestEndless(t *testing.T) {
 	for script, want := range map[string]string{
 		"echo on; while true; do sleep 3600; done":                     "while true; do sleep 3600; done",
@@ -210,8 +210,8 @@ func TestEndless(t *testing.T) {
 	require.Empty(t, Read([]string{"sleep", "60"}, nil).Endless)
 }
 
-// Whom a signal reaches: pkill takes a pattern for the name, of which there are 15
-// characters, killall a name, and -f a pattern for the command line.
+// These show which programs a signal reaches: pkill takes a pattern for the name, of which the
+// kernel keeps 15 characters; killall takes a name; -f takes a pattern for the command line.
 func TestSignals(t *testing.T) {
 	for command, want := range map[string][]string{
 		"pkill consul":                     {"consul"},
@@ -248,7 +248,7 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// The proxy is stopped before the work, which has no network then.
+// The proxy is stopped before the work, which then has no network.
 func TestTooSoon(t *testing.T) {
 	const quit = "curl -X POST localhost:15020/quitquitquit"
 	for script, want := range map[string]bool{
@@ -267,7 +267,7 @@ func TestTooSoon(t *testing.T) {
 	}
 }
 
-// exit with what is no number ends with a code of the shell's.
+// exit with an argument that is not a number ends with a code of the shell itself.
 func TestNoCode(t *testing.T) {
 	require.Equal(t, "exit $x", Read([]string{"sh", "-c", "work; x=$(echo ?); curl -X POST localhost:15020/quitquitquit && exit $x"}, nil).NoCode)
 	require.Empty(t, Read([]string{"sh", "-c", "work; x=$(echo $?); curl -X POST localhost:15020/quitquitquit && exit $x"}, nil).NoCode)
@@ -341,7 +341,7 @@ func TestRefusals(t *testing.T) {
 		want []Refusal
 	}{
 		{argv: []string{"jobmesh-wrap", "a"}, want: []Refusal{{"jobmesh-wrap", `put -- before the command "a"`}}},
-		{argv: []string{"jobmesh-wrap", "install"}, want: []Refusal{{"jobmesh-wrap", "install wants one argument, the directory to copy to; with --state-dir it may be without"}}},
+		{argv: []string{"jobmesh-wrap", "install"}, want: []Refusal{{"jobmesh-wrap", "install needs one argument, the directory to copy to, unless --state-dir is given"}}},
 		{argv: []string{"jobmesh-wrap", "--", "a"}, env: map[string]string{"JOBMESH_QUIET": "yes"}, want: []Refusal{{"jobmesh-wrap", `JOBMESH_QUIET: "yes" is neither true nor false`}}},
 		{argv: []string{"jobmesh-wrap", "--", "linkerd-await", "sh", "-c", "a"}, want: []Refusal{{"linkerd-await", "linkerd-await: unknown flag -c"}}},
 		{argv: []string{"sh", "-c", "jobmesh-wrap --bogus -- a; jobmesh-wrap --bogus -- b"}, want: []Refusal{{"jobmesh-wrap", "unknown flag --bogus"}}},
@@ -393,8 +393,7 @@ func TestPrograms(t *testing.T) {
 	require.Equal(t, []Stop{{Tool: "curl", Mesh: "linkerd"}}, get.Stops)
 }
 
-// The script of the chart's mode hook stops the proxy whatever happens, and keeps
-// the code.
+// The script of the chart's mode hook always stops the proxy, and keeps the code.
 func TestHookOfTheChart(t *testing.T) {
 	text, err := os.ReadFile("../../tests/golden/testdata/rendered/shell-hook.yaml")
 	require.NoError(t, err)
@@ -414,7 +413,7 @@ func TestHookOfTheChart(t *testing.T) {
 	require.False(t, r.LosesCode)
 }
 
-// No script takes long, and one that would is one that cannot be told about.
+// No script takes long; of one that would, lint says nothing.
 func TestScriptsWithoutEnd(t *testing.T) {
 	const quit = "\ncurl -X POST http://localhost:15020/quitquitquit"
 	for name, text := range map[string]string{

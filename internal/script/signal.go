@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// maxName is how much of a program's name the kernel keeps, which is what pkill and pgrep
-// look at unless -f asks for the whole command line.
+// maxName is the number of characters that the kernel keeps of a program's name. pkill and
+// pgrep match that name, unless -f asks for the whole command line.
 const maxName = 15
 
-// A selection is how a command picks the processes that it ends: by a pattern, as pkill and
+// A selection says how a command picks the processes that it ends: by a pattern, as pkill and
 // pgrep do, or by the whole name, as killall and pidof do.
 type selection struct {
 	patterns           []string
 	exact, full, folds bool
-	// nothing says that no signal is sent, and inverts that all others are meant.
+	// nothing says that no signal is sent, and inverts says that all other processes get it.
 	nothing, inverts bool
 }
 
@@ -60,10 +60,10 @@ func selectionOf(tool string, args []string) selection {
 	return s
 }
 
-// signal is one as an option: -9, -TERM, -SIGTERM.
+// signal matches a signal that is given as an option: -9, -TERM, -SIGTERM.
 var signal = regexp.MustCompile(`^-([0-9]+|[A-Z][A-Z0-9+]+)$`)
 
-// picks tells whether a program of this name is one of those that are meant.
+// picks tells whether a program of this name is one of those that get the signal.
 func (s selection) picks(name string) bool {
 	return slices.ContainsFunc(s.patterns, func(pattern string) bool {
 		if strings.Contains(pattern, "\x00") {
@@ -73,7 +73,7 @@ func (s selection) picks(name string) bool {
 			return path.Base(pattern) == name || pattern == name[:min(len(name), maxName)]
 		}
 		if s.full && strings.Contains(pattern, name) {
-			return true // with a folder before it, or with arguments behind
+			return true // with -f the text may have a folder in front or arguments behind
 		}
 		expression := pattern
 		if s.exact {

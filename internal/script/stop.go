@@ -11,19 +11,19 @@ import (
 type Stop struct {
 	// Tool is the program that makes the call: curl, pilot-agent, pkill.
 	Tool string
-	// Mesh is whose proxy it is; empty where the call does not tell, as with
+	// Mesh is the mesh of the proxy. It is empty where the call does not show it, as with
 	// Envoy's /quitquitquit on a port from a variable.
 	Mesh string
-	// Signal is set where the proxy is killed rather than asked.
+	// Signal says that the proxy is killed and not asked.
 	Signal bool
-	// Post is false where the request is surely a GET, which no proxy obeys.
+	// Post is false where the request certainly is a GET, which no proxy accepts.
 	Post bool
 	// Looks is set for a wrapper that stops the first proxy that it finds.
 	Looks bool
 }
 
-// stopsOf returns the stops that a command is: several where a signal goes to several
-// programs. source is its text as written, which holds what stands in command
+// stopsOf returns the stops that a command performs: several where it sends a signal to several
+// programs. The parameter source is its text as written, which has the content of command
 // substitutions.
 func stopsOf(words []string, source string) []Stop {
 	tool := base(words)
@@ -49,7 +49,7 @@ func stopsOf(words []string, source string) []Stop {
 	return []Stop{{Tool: tool, Mesh: name, Post: posts(tool, words)}}
 }
 
-// The request that is written by hand: printf 'POST /quitquitquit HTTP/1.1...' | nc
+// These match a request that is written by hand: printf 'POST /quitquitquit HTTP/1.1...' | nc
 // localhost 15020.
 var (
 	requestLine = regexp.MustCompile(`(GET|POST|PUT) (/[^ ]+)`)
@@ -75,11 +75,11 @@ func request(tool, port, text string) (Stop, bool) {
 	return Stop{Tool: tool, Mesh: name, Post: line[1] == "POST"}, found
 }
 
-// runners run what their arguments say.
+// runners are programs that run the command in their arguments.
 var runners = []string{"retry", "watch", "flock", "parallel", "find", "chroot", "ssh", "strace", "unshare", "setpriv", "runuser", "su", "fortio", "nsenter", "kubectl", "docker", "crictl"}
 
-// swallowed returns the client that is an argument of another program, as when a
-// folded scalar (>) has made one line of two commands. It is not run.
+// swallowed returns the client that is an argument of another program, for example because a
+// folded scalar (>) has made one line of two commands. That client is not run.
 func swallowed(words []string) string {
 	words = unprefixed(words)
 	if len(words) < 2 {
@@ -118,7 +118,8 @@ func posts(tool string, words []string) bool {
 	return true
 }
 
-// base is the name of a command's program, behind what only runs another.
+// base returns the name of a command's program, without the programs in front that only run
+// another one.
 func base(words []string) string {
 	words = unprefixed(words)
 	if len(words) == 0 {
@@ -144,7 +145,7 @@ func unprefixed(words []string) []string {
 				words = words[1:]
 			}
 			if len(words) > 0 {
-				words = words[1:] // the duration
+				words = words[1:] // the duration is dropped too
 			}
 		default:
 			return words
@@ -156,8 +157,7 @@ func unprefixed(words []string) []string {
 	return words
 }
 
-// neutral are commands whose failure is nobody's result: they prepare, wait and
-// tell.
+// neutral are commands that prepare, wait or print. Their failure is not a result of the work.
 var neutral = map[string]bool{}
 
 func init() {
@@ -173,10 +173,10 @@ func init() {
 	}
 }
 
-// asking are commands that are neutral, and whose code is an answer where it is asked for.
+// asking are neutral commands whose code is an answer in a condition.
 var asking = map[string]bool{}
 
-// network are commands that are of no use without one: their names, or patterns of them.
+// network are commands that are useless without a network, by name or pattern.
 var network = strings.Fields(`curl wget nc ncat netcat telnet nslookup dig ping psql pg_isready
 	pg_dump pg_restore mysql mysqladmin mysqldump mariadb mariadb-admin mongo mongosh redis-cli valkey-cli git svn ssh scp
 	sftp rsync aws gsutil gcloud az kubectl helm pip pip3 npm yarn apt-get apt apk yum dnf wait4x dockerize rclone s3cmd
@@ -185,15 +185,15 @@ var network = strings.Fields(`curl wget nc ncat netcat telnet nslookup dig ping 
 	kafka-*.sh kafka-topics kafka-broker-api-versions cub temporal-*-tool tctl temporal alembic goose dbmate atlas sqitch
 	prisma skeema cockroach rabbitmqctl rabbitmq-diagnostics rabbitmqadmin amtool nodetool`)
 
-// tasks are programs that need a network for some of what they do: the name, and a word of
-// the command line.
+// tasks are programs that need a network for some tasks: the name, and a word of the command
+// line.
 var tasks = map[string][]string{
 	"python": {"migrate", "wait_for_db"}, "python3": {"migrate", "wait_for_db"}, "manage.py": {"migrate", "wait_for_db"},
 	"rails": {"db:migrate"}, "rake": {"db:migrate"}, "bundle": {"db:migrate"}, "npx": {"prisma", "knex", "typeorm", "sequelize"},
 	"airflow": {"check", "check-migrations", "migrate"},
 }
 
-// needsNetwork tells whether a command is of no use without a network.
+// needsNetwork tells whether a command is useless without a network.
 func needsNetwork(words []string) bool {
 	words = unprefixed(words)
 	if len(words) == 0 {
@@ -203,8 +203,8 @@ func needsNetwork(words []string) bool {
 	return MayNeedNetwork(name) || slices.ContainsFunc(tasks[name], func(task string) bool { return slices.Contains(words, task) })
 }
 
-// MayNeedNetwork tells whether a program, or a container that is named for what it does, is
-// one that is of no use without a network.
+// MayNeedNetwork tells whether a program, or a container by its name, is useless without a
+// network.
 func MayNeedNetwork(name string) bool {
 	return slices.ContainsFunc(network, func(pattern string) bool {
 		if !strings.Contains(pattern, "*") {

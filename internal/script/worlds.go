@@ -8,21 +8,20 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// maxWorlds is in how many worlds a script is walked. Each test that cannot be read doubles
-// them; those with the fewest tests that do not hold come first.
+// maxWorlds is the number of worlds in which a script is walked. Each unknown test doubles
+// them; worlds in which the fewest tests fail come first.
 const maxWorlds = 48
 
-// A world is one run of a script in which all that is not known has been decided.
+// A world is one run of a script in which everything unknown has been decided.
 type world struct {
-	// fails is the one command that fails, nil for none.
+	// fails is the one command that fails; nil means that none does.
 	fails *syntax.CallExpr
-	// truth is what tests that cannot be read come out as, by their text. One that is not
-	// in it holds.
+	// truth has the results of unknown tests, by their text. A test that is not in it succeeds.
 	truth map[string]bool
-	// withoutStops leaves out the calls that stop a proxy: the exit code is then what
-	// it would be if nobody had added them.
+	// withoutStops leaves out the calls that stop a proxy: the exit code is then the one that
+	// the script would have without them.
 	withoutStops bool
-	// anyWork makes work of commands that otherwise only prepare, such as cp, for
+	// anyWork treats commands that otherwise only prepare, such as cp, as work. It is for
 	// scripts that do nothing more.
 	anyWork bool
 }
@@ -30,39 +29,38 @@ type world struct {
 // A run is what one walk through a script has found.
 type run struct {
 	code code
-	// stopped says that a proxy was stopped, tooSoon that there was work behind that and
-	// none before.
+	// stopped says that a proxy was stopped. tooSoon says that all work came after that.
 	stopped, tooSoon bool
 	// ahead says that a proxy was stopped before any work.
 	ahead bool
-	// work are the commands that are the script's work, as far as it got.
+	// work are the commands that do the script's work, as far as the run got.
 	work []*syntax.CallExpr
 	// checks are those of them that decided what was run next.
 	checks []*syntax.CallExpr
-	// asked are the tests that could not be read.
+	// asked are the tests whose result was not known.
 	asked []string
-	// exit is the exit command that ended it, nil for none.
+	// exit is the exit command that ended the run; nil means none.
 	exit *syntax.CallExpr
 	// endless is the command that never ended.
 	endless endlessness
 }
 
-// guarded tells whether the run was ended by an exit before all work, or by one that says
-// itself that the run has failed.
+// guarded tells whether the run was ended by an exit before all work, or by one that itself
+// says that the run has failed.
 func (r run) guarded() bool {
 	worked := slices.ContainsFunc(r.work, func(c *syntax.CallExpr) bool { return !slices.Contains(r.checks, c) })
 	return !r.stopped && r.exit != nil && (!worked || r.code == other)
 }
 
-// A verdict is what one world comes to.
+// A verdict is the result of one world.
 type verdict struct {
 	run
 	outcome Outcome
 	loses   bool
 }
 
-// read walks the script once as it is meant, then once for each command that may fail; all
-// this for each way in which the tests that cannot be read may come out.
+// read walks the script once without a failure, then once for each command that may fail. It
+// does so for each combination of results of the unknown tests.
 func (r *reader) read(text string, params []string, flags shellFlags) Reading {
 	result := Reading{Shell: true}
 	file := r.parse(text)
@@ -95,7 +93,7 @@ func (r *reader) read(text string, params []string, flags shellFlags) Reading {
 	if (!all || r.unsure) && result.Outcome != Never || r.steps > maxSteps && len(r.stops) > 0 {
 		result.Outcome, result.Early = CannotTell, ""
 	}
-	if r.steps > maxSteps { // the last walks were cut short
+	if r.steps > maxSteps { // the last walks were not finished
 		result.LosesCode = false
 	}
 	r.report(&result)
@@ -121,8 +119,8 @@ func (r *reader) report(result *Reading) {
 	slices.Sort(result.Programs)
 }
 
-// explore judges the worlds of a script, each test that is met once as one that holds and
-// once as one that does not. all is false where there are more than were looked at.
+// explore judges the worlds of a script: each unknown test succeeds in one world and fails in
+// another. The result all is false where there are more worlds than were judged.
 func (r *reader) explore(walk func(world) run, anyWork bool) (found []verdict, all bool) {
 	queue := []map[string]bool{{}}
 	for len(queue) > 0 {
@@ -169,13 +167,13 @@ func judge(walk func(world) run, w world) verdict {
 	return v
 }
 
-// conclude says what the worlds have in common. What goes wrong in one of them goes wrong:
-// the exit code that one loses, the proxy that one leaves up. Where a test decides whether
-// the proxy is stopped at all, it may be the test for the proxy, and nothing is claimed.
-// early is an exit that leaves it up.
+// conclude says what the worlds have in common. A problem of one world counts: the exit code
+// that it loses, or the proxy that it leaves running. Where a test decides whether the proxy is
+// stopped at all, it may be a test for the proxy, and no finding is reported. The result early
+// is an exit that leaves the proxy running.
 func (r *Reading) conclude(worlds []verdict) (early *syntax.CallExpr) {
 	depends, stops := false, false
-	behind := map[*syntax.CallExpr]bool{} // exits that a stop may come before
+	behind := map[*syntax.CallExpr]bool{} // exits that a stop may precede
 	for _, v := range worlds {
 		if v.stopped {
 			behind[v.exit] = true
@@ -213,8 +211,8 @@ func (r *Reading) conclude(worlds []verdict) (early *syntax.CallExpr) {
 	return early
 }
 
-// endlessIn returns the command that never ends in all worlds but those that an exit has
-// ended before; none where there is one that ends.
+// endlessIn returns the command that never ends in any world, apart from worlds that an exit
+// ends earlier. It returns nothing where some world ends.
 func endlessIn(worlds []verdict) endlessness {
 	var found endlessness
 	for _, v := range worlds {

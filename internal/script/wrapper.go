@@ -11,61 +11,60 @@ import (
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
-// Outcome is when a proxy is stopped.
+// Outcome says when a proxy is stopped.
 type Outcome int
 
-// The outcomes.
+// These are all outcomes.
 const (
-	// Never: nothing here stops a proxy.
+	// Never means that nothing stops a proxy.
 	Never Outcome = iota
-	// OnSuccess: only a run that succeeds gets there.
+	// OnSuccess means that only a successful run stops it.
 	OnSuccess
-	// Always: whatever the command does.
+	// Always means that every run stops it.
 	Always
-	// CannotTell: it depends on what is not in the manifest.
+	// CannotTell means that it depends on something that is not in the manifest.
 	CannotTell
 )
 
-// A Wrapper is a program that runs another one and minds the proxy.
+// A Wrapper is a program that runs another one, and waits for or stops the proxy.
 type Wrapper struct {
-	// Name is the program: jobmesh-wrap, linkerd-await, scuttle, envoy-preflight.
+	// Name is the name of the program: jobmesh-wrap, linkerd-await, scuttle, envoy-preflight.
 	Name string
-	// Stops is when it stops the proxies that it minds, which the next four say.
+	// Stops says when it stops the proxies that Meshes, Looks, Asks and AsksElse describe.
 	Stops Outcome
 	// Keeps are the exit codes of its command after which it stops nothing, because the
-	// container is started again: every code where they are not known here.
+	// container is started again. It has every code where they are not known.
 	Keeps wrapflags.Codes
-	// Meshes are those whose proxy it minds, by name.
+	// Meshes are the names of the meshes whose proxy it handles.
 	Meshes []string
-	// Looks is set where it minds the first proxy that it finds at a known port,
-	// because nothing told it which there is.
+	// Looks says that it handles the first proxy that it finds at a known port, because it was
+	// not told which one there is.
 	Looks bool
-	// Asks are its own requests and signals, where it was given some: then it makes
-	// no others.
+	// Asks are its own requests and signals, where it was given some. It then sends no others.
 	Asks []Stop
-	// AsksElse is set where one of them goes to something that is not known here.
+	// AsksElse says that one of them goes to something that is not known here.
 	AsksElse bool
-	// Waits is set where it waits for the proxy of the first of Meshes, or for some
-	// Envoy where that is empty, and fails or hangs when there is none.
+	// Waits says that it waits for the proxy of the first of Meshes, or for some Envoy where
+	// that is empty, and fails or hangs where there is none.
 	Waits bool
-	// Bound is how long it waits for the proxy; 0 for no limit.
+	// Bound is how long it waits for the proxy; 0 means no limit.
 	Bound time.Duration
-	// Coordinated is set where it is one of several in the pod, and the last one
-	// stops the proxy.
+	// Coordinated says that it is one of several in the pod, of which the last one stops the
+	// proxy.
 	Coordinated bool
-	// Command is what it runs.
+	// Command is the command that it runs.
 	Command []string
 }
 
-// A Refusal is what a wrapper says of a command line that it does not take.
+// A Refusal is the message of a wrapper that refuses a command line.
 type Refusal struct{ Wrapper, Text string }
 
-// reference is one to a variable of the container, as the kubelet leaves it where it
-// does not know that variable.
+// reference matches a reference to a variable, which the kubelet leaves as it is where it does
+// not know that variable.
 var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_.-]*\)`)
 
-// unclear marks what a text gets from elsewhere for package wrapflags, which takes a
-// NUL byte for that. clear takes the marks away again.
+// unclear marks the parts of a text whose value is unknown, for package wrapflags, which
+// expects a NUL byte there. clear removes the marks.
 func unclear(text string) string {
 	if !strings.Contains(text, "$(") {
 		return text
@@ -81,9 +80,9 @@ func clear(words []string) []string {
 	return out
 }
 
-// readWrapper recognises a wrapper by the name of its program. A command line with
-// which it runs nothing, such as that of an init container that installs it, is none,
-// but may be refused.
+// readWrapper recognises a wrapper by the name of its program. A command line without a
+// command, such as that of an init container that installs the wrapper, is not a wrapper, but
+// may be refused.
 func readWrapper(words []string, env map[string]string) (w Wrapper, refused *Refusal, ok bool) {
 	if len(words) == 0 {
 		return w, nil, false
@@ -118,11 +117,11 @@ func readWrapper(words []string, env map[string]string) (w Wrapper, refused *Ref
 	return w, nil, ok
 }
 
-// outcomes are those of --stop-when.
+// outcomes maps the values of --stop-when.
 var outcomes = map[string]Outcome{
 	wrapflags.StopAlways: Always,
-	// The kubelet runs the container again after a failure, and it needs the proxy
-	// then: this goes with restartPolicy OnFailure.
+	// The kubelet runs the container again after a failure, and the container then needs the
+	// proxy. This value belongs to restartPolicy OnFailure.
 	wrapflags.StopSuccess: OnSuccess,
 	wrapflags.StopNever:   Never,
 }
@@ -168,8 +167,7 @@ func (w *Wrapper) jobmeshWrap(args []string, env wrapflags.Lookup) (runs bool, e
 	return true, err
 }
 
-// first returns the first of some words. A command line that was not read to its end has
-// none.
+// first returns the first word, and "" for a command line that could not be read to its end.
 func first(words []string) string {
 	if len(words) == 0 {
 		return ""
@@ -177,8 +175,8 @@ func first(words []string) string {
 	return words[0]
 }
 
-// annotated returns the meshes of which the environment says that they may be in the
-// pod. nothing is set where it says nothing of any.
+// annotated returns the meshes that the pod may be in, as the environment says. The result
+// nothing says that the environment does not mention any mesh.
 func annotated(env wrapflags.Lookup) (meshes []string, nothing bool) {
 	nothing = true
 	for _, m := range mesh.All() {
@@ -195,23 +193,23 @@ func annotated(env wrapflags.Lookup) (meshes []string, nothing bool) {
 	return meshes, nothing
 }
 
-// nobody stands for the mesh of a request that no proxy obeys.
+// nobody is the mesh of a request that no proxy accepts.
 const nobody = "nobody"
 
-// ask notes a request of the wrapper.
+// ask records a request of the wrapper.
 func (w *Wrapper) ask(method, url string) {
 	name, found := stopIn(url)
 	switch {
 	case found:
 		w.Asks = append(w.Asks, Stop{Tool: w.Name, Mesh: name, Post: method == "POST"})
 	case strings.Contains(url, "/quitquitquit"):
-		w.Asks = append(w.Asks, Stop{Tool: w.Name, Mesh: nobody}) // a port that is deaf to it
+		w.Asks = append(w.Asks, Stop{Tool: w.Name, Mesh: nobody}) // the proxy does not accept it at this port
 	default:
 		w.AsksElse = true
 	}
 }
 
-// signal notes a process that the wrapper ends. One that belongs to no mesh may be a
+// signal records a process that the wrapper ends. A process that belongs to no mesh may be a
 // helper of that name.
 func (w *Wrapper) signal(process string) {
 	calls := killed("pkill", []string{"pkill", "-x", process}, process)
@@ -252,21 +250,21 @@ func (w *Wrapper) scuttle(args []string, env wrapflags.Lookup) error {
 	}
 	if s.StopProcess != "" {
 		w.signal(s.StopProcess)
-		// The release that is maintained takes Istio's own port for that of Envoy's.
+		// The maintained release takes Istio's own port for that of Envoy.
 		w.AsksElse = s.Envoy == nil || s.Envoy.Port == 15000
 	}
 	known := func(names ...string) bool {
 		return !slices.ContainsFunc(names, func(n string) bool { return slices.Contains(s.Unknown, n) })
 	}
-	only, _ := env("GENERIC_QUIT_ONLY") // of the release that is maintained: nothing else counts then
+	only, _ := env("GENERIC_QUIT_ONLY") // in the maintained release, nothing else counts then
 	switch {
 	case only != "" && only != "false", !known("ENVOY_ADMIN_API"), w.Stops != Never && !known("NEVER_KILL_ISTIO", "NEVER_KILL_ISTIO_ON_FAILURE"):
 		w.Stops, w.AsksElse = CannotTell, true
 	case !known("ISTIO_QUIT_API", "GENERIC_QUIT_ENDPOINTS"):
 		w.AsksElse = true
 	}
-	// Its own test of what is its own Envoy; for any other it waits whatever the pod
-	// has.
+	// This is scuttle's own test for its own Envoy. For any other address it waits, whatever
+	// the pod contains.
 	own := s.Envoy != nil && wrapflags.IsLocal(s.Envoy.Text)
 	w.Waits = own && (s.Timeout == 0 || s.Fatal) && known("START_WITHOUT_ENVOY", "WAIT_FOR_ENVOY_TIMEOUT", "QUIT_WITHOUT_ENVOY_TIMEOUT")
 	return err
@@ -285,7 +283,7 @@ func (w *Wrapper) envoyPreflight(args []string, env wrapflags.Lookup) {
 	w.Waits = p.Waits && len(p.Unknown) == 0
 }
 
-// calls are what a script that runs the wrapper calls to stop a proxy.
+// calls returns the calls by which a script that runs the wrapper stops a proxy.
 func (w *Wrapper) calls() []Stop {
 	calls := slices.Clone(w.Asks)
 	switch {

@@ -1,4 +1,4 @@
-// Package secret keeps the secrets that this process uses out of what it prints.
+// Package secret masks the secrets that this process uses in everything that it prints.
 package secret
 
 import (
@@ -12,19 +12,18 @@ import (
 	"github.com/jobmesh/jobmesh/internal/printable"
 )
 
-// shortest is the length of a secret that is masked, in bytes: to mask a shorter one
-// would leave nothing to read.
+// shortest is the least length of a secret that is masked, in bytes. If shorter ones were
+// masked, nothing readable would be left.
 const shortest = 3
 
-// secrets are those in use, in all the ways in which they may be written, the longest
-// first.
+// secrets are the secrets in use, in all forms in which they may be written, the longest first.
 var secrets struct {
 	sync.RWMutex
 	all []string
 }
 
-// Hide has secrets masked from now on, in whatever this process prints: as they are,
-// in base64, and as URLs and JSON write them.
+// Hide masks secrets from now on in everything that this process prints: as they are, in
+// base64, and as URLs and JSON write them.
 func Hide(values ...string) {
 	secrets.Lock()
 	defer secrets.Unlock()
@@ -32,7 +31,7 @@ func Hide(values ...string) {
 		if len(v) < shortest {
 			continue
 		}
-		text, _ := json.Marshal(v) // a string always encodes
+		text, _ := json.Marshal(v) // a string can always be encoded
 		for _, form := range []string{
 			v, url.QueryEscape(v), url.PathEscape(v), strings.Trim(string(text), `"`), printable.Text(v),
 			base64.StdEncoding.EncodeToString([]byte(v)), base64.URLEncoding.EncodeToString([]byte(v)),
@@ -46,14 +45,14 @@ func Hide(values ...string) {
 	slices.SortFunc(secrets.all, func(a, b string) int { return len(b) - len(a) })
 }
 
-// HideLogin hides what a user and a password are sent as.
+// HideLogin masks a user and a password in the forms in which they are sent.
 func HideLogin(user, password string) {
 	if password != "" {
 		Hide(password, user+":"+password)
 	}
 }
 
-// HideHeader hides what an Authorization header says.
+// HideHeader masks the value of an Authorization header.
 func HideHeader(value string) {
 	kind, text, ok := strings.Cut(value, " ")
 	if !ok {
@@ -66,8 +65,8 @@ func HideHeader(value string) {
 	}
 }
 
-// HideUserInfo hides the password that stands before the @ of a reference or a URL that
-// somebody has typed.
+// HideUserInfo masks the password in front of the @ of a reference or URL that the user has
+// typed.
 func HideUserInfo(typed string) {
 	if _, rest, ok := strings.Cut(typed, "://"); ok {
 		typed = rest
@@ -85,8 +84,7 @@ func isDigest(s string) bool {
 	return strings.HasPrefix(s, "sha256:") || strings.HasPrefix(s, "sha512:")
 }
 
-// Mask puts *** in the place of secrets, and of passwords in URLs, which nobody has
-// called a secret.
+// Mask replaces secrets by ***, and also passwords in URLs, which were not given to Hide.
 func Mask(s string) string {
 	secrets.RLock()
 	defer secrets.RUnlock()
@@ -96,5 +94,5 @@ func Mask(s string) string {
 	return printable.WithoutPasswords(s)
 }
 
-// Text is a text of somebody else's on one line, fit to be shown, without secrets.
+// Text returns a text of unknown origin on one line, safe to print, without secrets.
 func Text(s string) string { return printable.Text(Mask(s)) }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A secret is masked in every way in which it may be written.
+// A secret is masked in every form in which it may be written.
 func TestMask(t *testing.T) {
 	HideLogin("bob", `h"unter/2 &é`)
 	HideHeader("Bearer t0ken.of.bob")

@@ -8,16 +8,16 @@ import (
 	"github.com/jobmesh/jobmesh/internal/printable"
 )
 
-// Clear begins a write that shows progress: it takes away the line that stands there.
+// Clear starts a write that shows progress: it erases the current line of the terminal.
 const Clear = "\r\x1b[K"
 
-// A Writer passes on text without secrets, as printable.Lines makes it. What is written at a time should be whole
-// lines: a secret that two writes have in halves is not seen.
+// A Writer passes text on without secrets, and escaped by printable.Lines. Each write should be
+// whole lines: a secret that is divided between two writes is not found.
 type Writer struct {
 	out io.Writer
-	// rest is a character that has not come whole yet.
+	// rest is the beginning of a character whose other bytes have not been written yet.
 	rest []byte
-	// inside says that the last write ended within a line.
+	// inside says that the last write ended in the middle of a line.
 	inside bool
 }
 
@@ -28,7 +28,7 @@ func NewWriter(out io.Writer) *Writer { return &Writer{out: out} }
 func (w *Writer) Write(p []byte) (int, error) {
 	text := string(w.rest) + string(p)
 	w.rest = nil
-	// Only what this program writes itself begins so.
+	// Only this program's own progress starts like this.
 	text, progress := strings.CutPrefix(text, Clear)
 	whole := len(text)
 	for whole > 0 && len(text)-whole < utf8.UTFMax && !utf8.RuneStart(text[whole-1]) {
@@ -40,7 +40,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	text = Mask(text)
 	out := printable.Lines(text)
-	if w.inside && !progress { // what looks like a beginning is none
+	if w.inside && !progress { // the text does not start a line, so it cannot be a command
 		out = strings.TrimPrefix(printable.Lines("x"+text), "x")
 	}
 	if progress {

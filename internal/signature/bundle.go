@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// MediaType is that of a bundle.
+	// MediaType is the media type of a bundle.
 	MediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
-	// PredicateType is that of a statement that says no more than "signed".
+	// PredicateType is the predicate type of a statement that only says "signed".
 	PredicateType = "https://sigstore.dev/cosign/sign/v1"
 
 	payloadType = "application/vnd.in-toto+json"
 )
 
-// Annotations of a bundle's manifest, by which cosign lists them.
+// Annotations returns the annotations of a bundle's manifest, by which cosign lists it.
 func Annotations(predicateType string) map[string]string {
 	return map[string]string{
 		"dev.sigstore.bundle.content":       "dsse-envelope",
@@ -35,20 +35,20 @@ func Annotations(predicateType string) map[string]string {
 	}
 }
 
-// Statement says that a digest, as in sha256:..., was signed.
+// Statement returns a statement that a digest, as in sha256:..., was signed.
 func Statement(digest string) ([]byte, error) {
 	return provenance.WriteStatement(PredicateType, []provenance.Subject{{Digest: digest}}, &structpb.Struct{})
 }
 
-// signer is the key as the library of envelopes wants it.
+// signer adapts a Key to the library of envelopes.
 type signer struct{ *Key }
 
 func (s signer) Sign(_ context.Context, data []byte) ([]byte, error) { return s.sign(data) }
 
-// KeyID stays empty, as in cosign's bundles: its verifier knows none.
+// KeyID returns "", as in cosign's bundles, because the verifier of cosign does not use it.
 func (s signer) KeyID() (string, error) { return "", nil }
 
-// Sign returns the bundle of a statement, the same each time.
+// Sign returns the bundle of a statement. The same statement gives the same bundle.
 func (k *Key) Sign(statement []byte) ([]byte, error) {
 	envelopes, err := dsse.NewEnvelopeSigner(signer{k})
 	if err != nil {
@@ -73,7 +73,8 @@ func (k *Key) Sign(statement []byte) ([]byte, error) {
 	})
 }
 
-// Open returns the statement of a bundle, checked by the key.
+// Open returns the statement of a bundle whose signature the key verifies. The error says
+// whether another key has signed it, or whether it was altered.
 func (p PublicKey) Open(text []byte) ([]byte, error) {
 	b, err := parse(text)
 	if err != nil {
@@ -86,7 +87,7 @@ func (p PublicKey) Open(text []byte) ([]byte, error) {
 			return e.Payload, nil
 		}
 	}
-	// The hint proves nothing, but tells which of the two it is.
+	// The hint proves nothing, but shows which of the two mistakes it is.
 	if b.VerificationMaterial.GetPublicKey().GetHint() == p.Hint() {
 		return nil, ErrAltered
 	}

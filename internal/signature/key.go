@@ -1,6 +1,6 @@
-// Package signature signs statements with a local key and checks such signatures.
-// What it writes is what cosign 3 writes: a sigstore bundle, version 0.3, around a
-// DSSE envelope around an in-toto statement.
+// Package signature signs statements with a local key, and verifies such signatures. It writes
+// what cosign 3 writes: a sigstore bundle, version 0.3, that contains a DSSE envelope with an
+// in-toto statement.
 package signature
 
 import (
@@ -22,14 +22,15 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// A Key signs.
+// A Key is a private key that signs.
 type Key struct{ private *ecdsa.PrivateKey }
 
 const generate = "cosign generate-key-pair makes one"
 
-// ReadKey reads a private key, ECDSA P-256, in PEM: PKCS #8, SEC 1, or what cosign
-// generate-key-pair writes. name is what errors call it; passphrase is called for
-// an encrypted key.
+// ReadKey reads a private key, ECDSA P-256, in PEM: PKCS #8, SEC 1, or the form that cosign
+// generate-key-pair writes. The parameter name is the name of the key in errors; passphrase is
+// called for an encrypted key. The errors are fault.Usage, and fault.Auth for a wrong
+// passphrase.
 func ReadKey(name string, text []byte, passphrase func() ([]byte, error)) (*Key, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {
@@ -44,7 +45,7 @@ func ReadKey(name string, text []byte, passphrase func() ([]byte, error)) (*Key,
 		}
 		if der, err = encrypted.Decrypt(block.Bytes, secret); err != nil {
 			return nil, fault.New(fault.Auth, fmt.Errorf("key %s does not open with this passphrase", name),
-				"COSIGN_PASSWORD is the passphrase, where it is set")
+				"if COSIGN_PASSWORD is set, it is the passphrase")
 		}
 	case "EC PRIVATE KEY":
 		private, err := x509.ParseECPrivateKey(der)
@@ -90,34 +91,35 @@ func describe(key any) string {
 	return "of another kind"
 }
 
-// Public returns the key that checks its signatures.
+// Public returns the key that verifies its signatures.
 func (k *Key) Public() PublicKey { return PublicKey{key: &k.private.PublicKey} }
 
-// sign is deterministic (RFC 6979): no source of randomness is passed in. The same
-// key and statement give the same bundle, so signing again adds nothing.
+// sign is deterministic (RFC 6979), because it gets no source of randomness. The same key and
+// statement give the same bundle, so signing again adds nothing.
 func (k *Key) sign(data []byte) ([]byte, error) {
 	digest := sha256.Sum256(data)
 	return k.private.Sign(nil, digest[:], crypto.SHA256)
 }
 
-// Detached signs bytes as they are. openssl dgst -sha256 -verify checks the signature.
+// Detached returns the signature of bytes. The command openssl dgst -sha256 -verify verifies
+// it.
 func (k *Key) Detached(data []byte) ([]byte, error) { return k.sign(data) }
 
-// Signer signs digests, the same each time. Other forms of signatures are made with it.
+// Signer returns a deterministic crypto.Signer, with which other kinds of signatures are made.
 func (k *Key) Signer() crypto.Signer { return deterministic{k.private} }
 
-// deterministic takes no source of randomness, whatever its caller passes in.
+// deterministic ignores the source of randomness that its caller passes.
 type deterministic struct{ *ecdsa.PrivateKey }
 
 func (d deterministic) Sign(_ io.Reader, digest []byte, hash crypto.SignerOpts) ([]byte, error) {
 	return d.PrivateKey.Sign(nil, digest, hash)
 }
 
-// A PublicKey checks signatures.
+// A PublicKey verifies signatures.
 type PublicKey struct{ key *ecdsa.PublicKey }
 
-// ReadPublicKey reads a public key in PEM, as cosign generate-key-pair writes it
-// beside the private one.
+// ReadPublicKey reads a public key in PEM, as cosign generate-key-pair writes it. An error is
+// fault.Usage.
 func ReadPublicKey(name string, text []byte) (PublicKey, error) {
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != "PUBLIC KEY" {
@@ -134,17 +136,17 @@ func ReadPublicKey(name string, text []byte) (PublicKey, error) {
 	return PublicKey{key: k}, nil
 }
 
-// Hint names the key in bundles: what sigstore's own tools write there.
+// Hint returns the hint by which bundles name the key, as sigstore's own tools write it.
 func (p PublicKey) Hint() string {
 	der, err := x509.MarshalPKIXPublicKey(p.key)
 	if err != nil {
-		panic(err) // it is on the curve, or it would not have been read
+		panic(err) // cannot happen: the key was parsed, so it is on the curve
 	}
 	digest := sha256.Sum256(der)
 	return base64.StdEncoding.EncodeToString(digest[:])
 }
 
-// Reasons why a bundle is not accepted.
+// These are the reasons why a bundle is refused.
 var (
 	ErrOtherKey = errors.New("was signed with another key")
 	ErrAltered  = errors.New("was altered after it was signed")

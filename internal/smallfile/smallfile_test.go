@@ -62,7 +62,7 @@ func TestOpen(t *testing.T) {
 	fd, err = syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = syscall.Close(fd) })
-	t.Chdir(dir) // an address has room for a short name only
+	t.Chdir(dir) // the address of a socket only has room for a short name
 	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrUnix{Name: "socket"}))
 	for _, path := range []string{pipe, socket, link, dir, "/dev/null"} {
 		for _, how := range []int{syscall.O_RDONLY, syscall.O_WRONLY | syscall.O_APPEND} {

@@ -12,8 +12,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/address"
 )
 
-// A listener whose backlog is full takes no more connections: the SYN is
-// dropped, and connect would block for minutes.
+// A listener whose backlog is full accepts no more connections: the SYN is dropped, and connect
+// would block for minutes.
 func TestConnectGivesUpInTime(t *testing.T) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
@@ -36,7 +36,7 @@ func TestConnectGivesUpInTime(t *testing.T) {
 			require.Less(t, len(conns), 100, "the backlog never fills")
 			continue
 		}
-		assert.ErrorIs(t, err, ErrTimeout) // the kernel's own limit, of minutes, has another name
+		assert.ErrorIs(t, err, ErrTimeout) // the kernel's own limit, which is minutes, gives another error
 		return
 	}
 }
@@ -58,7 +58,7 @@ func TestRefused(t *testing.T) {
 	for ip, to := range map[string]address.IP{"127.0.0.1": address.Loopback4, "[::1]": address.Loopback6} {
 		t.Run(ip, func(t *testing.T) {
 			var err error
-			for tries := 0; tries < 10 && !IsRefused(err); tries++ { // somebody else may get the port at once
+			for tries := 0; tries < 10 && !IsRefused(err); tries++ { // another program may take the port at once
 				listener, listenErr := net.Listen("tcp", ip+":0")
 				if to == address.Loopback6 && listenErr != nil {
 					t.Skip("needs IPv6: ", listenErr)

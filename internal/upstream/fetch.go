@@ -13,14 +13,14 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
-// Fetcher returns what downloads the files of a recipe, with the cache of this
-// user. note is told what is worth knowing and no failure.
+// Fetcher returns a fetcher for the files of a recipe, with this user's cache. The function
+// note gets messages that are not failures.
 func Fetcher(d image.Download, offline bool, note func(string)) *download.Fetcher {
 	return &download.Fetcher{Allow: d.Allows, Limit: d.Limit(), Cache: download.CacheFolder(), Offline: offline, Note: note}
 }
 
-// Pin asks upstream for the file of each platform and returns the lock of what it
-// has. Everything that is wrong is told at once; progress is called before each.
+// Pin downloads the file of each platform from upstream, and returns the lock for them. The
+// error has all mistakes; progress is called before each download.
 func Pin(ctx context.Context, r image.Recipe, from *download.Fetcher, progress func(platform string)) (Lock, error) {
 	l := Lock{Recipe: stamp(r), Tag: r.Download.Tag, Version: r.Download.Version}
 	var wrong []error
@@ -52,8 +52,8 @@ func Pin(ctx context.Context, r image.Recipe, from *download.Fetcher, progress f
 	return l, fault.Join(wrong)
 }
 
-// Fetch returns the pinned files of platforms, checked again. A platform for which
-// upstream has none is left out.
+// Fetch returns the pinned files of the platforms, and checks them again. It leaves out a
+// platform for which upstream has no file.
 func (l Lock) Fetch(ctx context.Context, r image.Recipe, platforms []image.Platform, from *download.Fetcher, progress func(platform string)) (map[string]image.File, error) {
 	files := map[string]image.File{}
 	var wrong []error
@@ -80,8 +80,7 @@ func (l Lock) Fetch(ctx context.Context, r image.Recipe, platforms []image.Platf
 	return files, fault.Join(wrong)
 }
 
-// inspect looks whether a file is a program for the platform that needs no other
-// file to run.
+// inspect checks that a file is a program for the platform that needs no other file to run.
 func inspect(r image.Recipe, platform string, file download.File, note func(string)) error {
 	err := elfcheck.Static(file.Bytes, platform)
 	switch {
@@ -95,7 +94,7 @@ func inspect(r image.Recipe, platform string, file download.File, note func(stri
 	if strings.HasPrefix(file.Type, "text/") {
 		hints = append(hints, "the server sent "+file.Type+", a web page in place of a program")
 	}
-	return fault.New(fault.Input, fmt.Errorf("%s is no program for it: %w", r.Download.Name, err), hints...)
+	return fault.New(fault.Input, fmt.Errorf("%s is not a program for this platform: %w", r.Download.Name, err), hints...)
 }
 
 func ofPlatform(platform string, err error) error {

@@ -1,6 +1,6 @@
-// Package upstream pins release binaries of other projects: which file of which
-// release goes into an image for each platform, with size and hash. Only jobmesh
-// lock asks upstream what there is; a build takes what is pinned and nothing else.
+// Package upstream pins release binaries of other projects: it records, with size and hash,
+// which file of which release goes into an image for each platform. Only jobmesh lock asks
+// upstream what exists; a build accepts the pinned files and nothing else.
 package upstream
 
 import (
@@ -25,15 +25,15 @@ import (
 
 // A Lock is the content of images/NAME/image.lock.
 type Lock struct {
-	// Recipe is a hash of what image.yaml says about the download: a lock of
-	// something else is stale.
+	// Recipe is a hash of the part of image.yaml that describes the download. The lock of
+	// another description is stale.
 	Recipe string `json:"recipe"`
-	// Tag and Version are those of the release, as upstream writes them.
+	// Tag and Version identify the release, as upstream writes them.
 	Tag     string `json:"tag"`
 	Version string `json:"version"`
 	// Files are in the order of the platforms in image.yaml.
 	Files []Locked `json:"files"`
-	// Missing are platforms for which upstream has no file.
+	// Missing are the platforms for which upstream has no file.
 	Missing []string `json:"missing,omitempty"`
 }
 
@@ -41,34 +41,34 @@ type Lock struct {
 type Locked struct {
 	Platform string `json:"platform"`
 	URL      string `json:"url"`
-	// Size in bytes.
+	// Size is the size in bytes.
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
 }
 
 func (l Locked) pin() download.Pin { return download.Pin{SHA256: l.SHA256, Size: l.Size} }
 
-// Path is that of the lock file of an image.
+// Path returns the path of the lock file of an image.
 func Path(sources, name string) string { return filepath.Join(sources, "images", name, "image.lock") }
 
-// shown is the path as errors name it.
+// shown returns the path as errors name it.
 func shown(name string) string { return "images/" + name + "/image.lock" }
 
-// stamp is the hash of what a recipe says about its download, and of the platforms.
+// stamp returns the hash of the recipe's download and platforms.
 func stamp(r image.Recipe) string {
 	text, err := json.Marshal(struct {
 		*image.Download
 		Platforms []string `json:"platforms"`
 	}{r.Download, r.Platforms})
 	if err != nil {
-		panic(err) // strings and numbers always encode
+		panic(err) // cannot happen: strings and numbers can always be encoded
 	}
 	sum := sha256.Sum256(text)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Load reads the lock of an image, which has to be there and to be of what
-// image.yaml says now.
+// Load reads the lock of an image. It is a fault.Input error if the lock does not exist or does
+// not match image.yaml.
 func Load(sources string, r image.Recipe) (Lock, error) {
 	var l Lock
 	again := "jobmesh lock " + r.Name + " writes it, and needs to reach upstream"
@@ -93,7 +93,7 @@ func Load(sources string, r image.Recipe) (Lock, error) {
 
 var hexadecimal = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// check finds what an edit by hand may have broken.
+// check finds mistakes that an edit by hand may make.
 func (l Lock) check(r image.Recipe) error {
 	var wrong []error
 	var listed []string
@@ -106,7 +106,7 @@ func (l Lock) check(r image.Recipe) error {
 		case f.URL != url:
 			wrong = append(wrong, fmt.Errorf("%s: %s: url is %s, and image.yaml says %s", shown(r.Name), f.Platform, f.URL, url))
 		case !hexadecimal.MatchString(f.SHA256) || f.Size <= 0 || f.Size > r.Download.Limit():
-			wrong = append(wrong, fmt.Errorf("%s: %s: sha256 or size is not one", shown(r.Name), f.Platform))
+			wrong = append(wrong, fmt.Errorf("%s: %s: sha256 or size is not valid", shown(r.Name), f.Platform))
 		}
 	}
 	for _, p := range l.Missing {
@@ -124,7 +124,7 @@ func (l Lock) check(r image.Recipe) error {
 	return errors.Join(wrong...)
 }
 
-// Encode returns the file. The same lock gives the same bytes.
+// Encode returns the text of the file. The same lock gives the same bytes.
 func (l Lock) Encode(name string) ([]byte, error) {
 	text, err := yaml.Marshal(l)
 	if err != nil {
@@ -134,8 +134,7 @@ func (l Lock) Encode(name string) ([]byte, error) {
 	return append([]byte(heading), text...), nil
 }
 
-// Write writes the lock of an image in one step, and returns whether that changed
-// anything.
+// Write writes the lock of an image in one step, and returns whether that has changed the file.
 func (l Lock) Write(sources, name string) (changed bool, err error) {
 	text, err := l.Encode(name)
 	if err != nil {

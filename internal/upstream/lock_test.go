@@ -62,10 +62,10 @@ func TestLoad(t *testing.T) {
 		edit func(*Lock)
 		want string
 	}{
-		"no hash":              {func(l *Lock) { l.Files[0].SHA256 = "" }, "linux/amd64: sha256 or size is not one"},
-		"a hash that is none":  {func(l *Lock) { l.Files[1].SHA256 = strings.Repeat("G", 64) }, "linux/arm64: sha256 or size is not one"},
-		"a size that is none":  {func(l *Lock) { l.Files[0].Size = 0 }, "linux/amd64: sha256 or size is not one"},
-		"larger than allowed":  {func(l *Lock) { l.Files[0].Size = 1001 }, "linux/amd64: sha256 or size is not one"},
+		"no hash":              {func(l *Lock) { l.Files[0].SHA256 = "" }, "linux/amd64: sha256 or size is not valid"},
+		"a hash that is none":  {func(l *Lock) { l.Files[1].SHA256 = strings.Repeat("G", 64) }, "linux/arm64: sha256 or size is not valid"},
+		"a size that is none":  {func(l *Lock) { l.Files[0].Size = 0 }, "linux/amd64: sha256 or size is not valid"},
+		"larger than allowed":  {func(l *Lock) { l.Files[0].Size = 1001 }, "linux/amd64: sha256 or size is not valid"},
 		"another URL":          {func(l *Lock) { l.Files[0].URL = "https://elsewhere/" }, "linux/amd64: url is https://elsewhere/, and image.yaml says https://example.com/release%2Fv1/amd64"},
 		"a platform too few":   {func(l *Lock) { l.Files = l.Files[:1] }, "is for linux/amd64, and image.yaml for linux/amd64, linux/arm64"},
 		"a platform twice":     {func(l *Lock) { l.Files[1] = l.Files[0] }, "is for linux/amd64, linux/amd64, and image.yaml"},
@@ -88,7 +88,7 @@ func TestLoad(t *testing.T) {
 	assert.Equal(t, fault.Input, fault.Code(err))
 }
 
-// Whatever of the recipe bears on the download makes a lock stale, and nothing else
+// Every part of the recipe that affects the download makes a lock stale, and no other part
 // does.
 func TestStamp(t *testing.T) {
 	want := stamp(recipe())
@@ -111,7 +111,7 @@ func TestStamp(t *testing.T) {
 	}
 }
 
-// What is missing everywhere is a mistake even where it is allowed.
+// A file that is missing for all platforms is a mistake, even where missing files are allowed.
 func TestNothingAtAll(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(s.Close)

@@ -9,34 +9,36 @@ import (
 	"github.com/jobmesh/jobmesh/internal/address"
 )
 
-// A Scuttled is what scuttle was told, which is all in its environment. It reads the
-// exact words true and false; any other value of a switch, and a duration that it
-// cannot read, it passes over.
+// A Scuttled is the configuration of scuttle, which comes from its environment alone. Scuttle
+// reads the exact words true and false; it ignores any other value of a switch, and a duration
+// that it cannot parse.
 type Scuttled struct {
-	// Quiet is set where it logs nothing.
+	// Quiet says that it logs nothing.
 	Quiet bool
-	// Envoy is what it waits for until that says LIVE, nil for nothing.
+	// Envoy is the address that it asks until the answer says LIVE; nil means that it does not
+	// wait.
 	Envoy *address.URL
-	// Timeout is how long it waits; 0: no limit.
+	// Timeout is how long it waits; 0 means no limit.
 	Timeout time.Duration
 	// Fatal says that it fails after Timeout instead of running the command.
 	Fatal bool
-	// StopWhen is when it stops the proxy, one of the values of --stop-when. It never
-	// does where it was not told of an Envoy, or of one elsewhere.
+	// StopWhen says when it stops the proxy: one of the values of --stop-when. It is "never"
+	// where the variables name no Envoy, or one elsewhere.
 	StopWhen string
 	// Stop are its requests, in their order.
 	Stop []Request
-	// StopProcess is a process to end instead, where it was given no ISTIO_QUIT_API.
+	// StopProcess is a process that it ends instead, where ISTIO_QUIT_API is not set.
 	StopProcess string
-	// Command is what it runs; nothing for no command at all, where it ends with 0.
+	// Command is the command that it runs. It is empty where there is none; scuttle then exits
+	// with 0.
 	Command []string
-	// Ignored are sentences about values that are passed over.
+	// Ignored are sentences about values that are ignored.
 	Ignored []string
-	// Unknown holds the variables whose value is not known.
+	// Unknown are the variables whose value is not known.
 	Unknown []string
 }
 
-// ScuttleVariables are the variables that scuttle reads, but for that of its log.
+// ScuttleVariables returns the variables that scuttle reads, except that of its log.
 func ScuttleVariables() []string {
 	return []string{
 		envoyAdmin, istioQuit, "GENERIC_QUIT_ENDPOINTS", "NEVER_KILL_ISTIO", "NEVER_KILL_ISTIO_ON_FAILURE",
@@ -50,9 +52,9 @@ const (
 	startWithoutEnvoy = "START_WITHOUT_ENVOY"
 )
 
-// ReadScuttle reads what stands behind the name of the program, and its environment,
-// as scuttle 1.3.3 does. A "--" in front of the command is passed over, which that
-// release takes for the command.
+// ReadScuttle parses the arguments behind the name of the program, and its environment, as
+// scuttle 1.3.3 does. There is one difference: it skips a "--" in front of the command, which
+// that release takes for the command.
 func ReadScuttle(args []string, env Lookup) (Scuttled, error) {
 	s := Scuttled{Quiet: env.get("SCUTTLE_LOGGING") == "false", StopWhen: StopNever, Command: args}
 	if len(args) > 0 && args[0] == "--" {
@@ -85,14 +87,14 @@ func ReadScuttle(args []string, env Lookup) (Scuttled, error) {
 		s.Envoy = &u
 	}
 	if !IsLocal(admin) {
-		return s, nil // somebody else's Envoy
+		return s, nil // the Envoy is not in this pod
 	}
 	s.StopWhen = when
 	return s, s.readStops(env)
 }
 
-// IsLocal is the test by which scuttle and envoy-preflight tell their own Envoy from
-// somebody else's.
+// IsLocal is the test by which scuttle and envoy-preflight decide whether an Envoy is in their
+// own pod.
 func IsLocal(url string) bool {
 	return strings.Contains(url, "127.0.0.1") || strings.Contains(url, "localhost")
 }
@@ -114,7 +116,7 @@ func (s *Scuttled) readStops(env Lookup) error {
 	case !s.known(istioQuit, quit):
 		return nil
 	case quit == "":
-		s.StopProcess = "pilot-agent" // Istio before 1.3
+		s.StopProcess = "pilot-agent" // this is for Istio before 1.3
 		return nil
 	}
 	return s.addStop(istioQuit, quit+"/quitquitquit")
@@ -129,7 +131,7 @@ func (s *Scuttled) addStop(variable, url string) error {
 	return nil
 }
 
-// known tells whether a value is known, and notes the variable where it is not.
+// known tells whether a value is known, and records the variable where it is not.
 func (s *Scuttled) known(variable, value string) bool {
 	if isUnknown(value) {
 		s.Unknown = append(s.Unknown, variable)
@@ -159,28 +161,29 @@ func (s *Scuttled) duration(variable string, env Lookup) time.Duration {
 	return d
 }
 
-// A Preflight is what envoy-preflight was told, which is all in its environment.
+// A Preflight is the configuration of envoy-preflight, which comes from its environment alone.
 type Preflight struct {
-	// Waits is set where it waits for Envoy, without a limit.
+	// Waits says that it waits for Envoy, without a limit.
 	Waits bool
-	// StopWhen is when it stops the proxy, one of the values of --stop-when.
+	// StopWhen says when it stops the proxy: one of the values of --stop-when.
 	StopWhen string
-	// Stop is the URL that it posts to, as written: it checks nothing about it.
+	// Stop is the URL to which it sends a POST, as written, because it does not check the URL.
 	Stop string
-	// Command is what it runs; nothing for no command at all, where it ends with 0.
+	// Command is the command that it runs. It is empty where there is none; envoy-preflight
+	// then exits with 0.
 	Command []string
-	// Unknown holds the variables whose value is not known.
+	// Unknown are the variables whose value is not known.
 	Unknown []string
 }
 
-// PreflightVariables are the variables that envoy-preflight reads.
+// PreflightVariables returns the variables that envoy-preflight reads.
 func PreflightVariables() []string {
 	return []string{envoyAdmin, "ENVOY_KILL_API", startWithoutEnvoy, "NEVER_KILL_ENVOY", "ALWAYS_KILL_ENVOY"}
 }
 
-// ReadEnvoyPreflight reads what stands behind the name of the program, and its
-// environment, as envoy-preflight 1.0 does. A variable that is there and empty is set:
-// with such an ENVOY_ADMIN_API it waits for ever.
+// ReadEnvoyPreflight parses the arguments behind the name of the program, and its environment,
+// as envoy-preflight 1.0 does. An empty variable counts as set: with an empty ENVOY_ADMIN_API
+// it waits for ever.
 func ReadEnvoyPreflight(args []string, env Lookup) Preflight {
 	p := Preflight{StopWhen: StopNever, Command: args}
 	value := func(name string) string {

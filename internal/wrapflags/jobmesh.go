@@ -9,12 +9,12 @@ import (
 	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
-// A Verb is what jobmesh-wrap is asked to do.
+// A Verb is a verb of jobmesh-wrap.
 type Verb int
 
-// The verbs.
+// These are all verbs.
 const (
-	// VerbRun runs a command; it has no word of its own.
+	// VerbRun runs a command. It has no word on the command line.
 	VerbRun Verb = iota
 	VerbInstall
 	VerbProbe
@@ -23,25 +23,25 @@ const (
 	VerbHelp
 )
 
-// verbs are the words of the verbs.
+// verbs are the words of the verbs on the command line.
 var verbs = []string{"install", "probe", "stop", "version", "help"}
 
 // A Call is a command line of jobmesh-wrap.
 type Call struct {
 	Verb    Verb
 	Options Options
-	// Command is what stands behind "--", byte for byte.
+	// Command is everything behind "--", byte for byte.
 	Command []string
-	// Dir and From are what install was given: where to copy to, empty where it copies
-	// nothing, and what, empty for the wrapper itself. Its --state-dir is in Options.
+	// Dir and From are the arguments of install: the folder to copy to, empty where it copies
+	// nothing, and the file to copy, empty for the wrapper itself. Its --state-dir is in Options.
 	Dir, From string
-	// Open is set where a word that is not known may be a flag, a verb or "--".
+	// Open says that a word whose value is not known may be a flag, a verb or "--".
 	Open bool
 }
 
-// ReadJobmeshWrap reads what stands behind the name of the program. With an error,
-// which holds all mistakes, what could be read is in the call all the same: also a
-// wrapper that cannot do its work has to log in the form that was asked for.
+// ReadJobmeshWrap parses the arguments behind the name of the program. The error has all
+// mistakes. The call then contains everything that could be parsed, because a wrapper that
+// cannot do its work still has to log in the requested format.
 func ReadJobmeshWrap(args []string, env Lookup) (Call, error) {
 	var c Call
 	verb := ""
@@ -72,12 +72,12 @@ func ReadJobmeshWrap(args []string, env Lookup) (Call, error) {
 		}
 	}
 	if c.Open {
-		return c, nil // no mistake is sure
+		return c, nil // with unknown words no mistake is certain
 	}
 	return c, err
 }
 
-// readInstall reads [--from FILE] [--state-dir DIR] [DIR].
+// readInstall parses [--from FILE] [--state-dir DIR] [DIR].
 func (c *Call) readInstall(args []string, env Lookup) error {
 	c.Options.StateDir = env.get(stateDir.Variable())
 	if slices.ContainsFunc(append(args, c.Options.StateDir), isUnknown) {
@@ -96,12 +96,12 @@ func (c *Call) readInstall(args []string, env Lookup) error {
 		case "--from":
 			field = &c.From
 			if value == "" || value[len(value)-1] == '/' {
-				return errors.New("install: --from wants one file, as in --from /linkerd-await")
+				return errors.New("install: --from needs one file, as in --from /linkerd-await")
 			}
 		case "--" + stateDir.Name:
 			field = &c.Options.StateDir
 			if value == "" {
-				return errors.New("install: --state-dir wants a folder, as in --state-dir /jobmesh-state")
+				return errors.New("install: --state-dir needs a folder, as in --state-dir /jobmesh-state")
 			}
 		default:
 			return errors.New("install: unknown flag " + flag)
@@ -115,13 +115,13 @@ func (c *Call) readInstall(args []string, env Lookup) error {
 	case len(args) == 1 && args[0] != "":
 		c.Dir = args[0]
 	case len(args) > 0 || c.From != "" || c.Options.StateDir == "":
-		return errors.New("install wants one argument, the directory to copy to; with --state-dir it may be without")
+		return errors.New("install needs one argument, the directory to copy to, unless --state-dir is given")
 	}
 	return nil
 }
 
-// readFlags reads defaults, then the environment, then the flags in front of the
-// command. The flag wins over the variable.
+// readFlags applies the defaults, then the environment, then the flags in front of the command.
+// A flag wins over its variable.
 func (c *Call) readFlags(args []string, env Lookup) error {
 	o := &c.Options
 	given, mistakes := c.splitFlags(args)
@@ -163,7 +163,7 @@ func (o *Options) Knows(names ...string) bool {
 	return !slices.ContainsFunc(names, func(n string) bool { return slices.Contains(o.Unknown, n) })
 }
 
-// contradiction reports settings that cannot go together.
+// contradiction returns an error for settings that exclude each other.
 func (o *Options) contradiction() error {
 	together := 0
 	for _, given := range []bool{o.StateDir != "", o.Member != "", o.Members > 0} {
@@ -185,8 +185,8 @@ func (o *Options) contradiction() error {
 	return nil
 }
 
-// fromEnvironment returns the values of the setting's variable, which counts
-// as unset when it is empty.
+// fromEnvironment returns the values of the setting's variable. An empty variable counts as
+// unset.
 func (s Setting) fromEnvironment(env Lookup) []string {
 	text := env.get(s.Variable())
 	if !s.Repeatable || isUnknown(text) {
@@ -204,8 +204,8 @@ func (s Setting) fromEnvironment(env Lookup) []string {
 	return values
 }
 
-// split takes values apart that may be several with commas between them. One that is
-// not known stays whole.
+// split splits values that may be several with commas between them. A value that is not known
+// stays whole.
 func (s Setting) split(values []string) []string {
 	if !s.Commas {
 		return values
@@ -223,9 +223,9 @@ func (s Setting) split(values []string) []string {
 	return all
 }
 
-// splitFlags takes the flags up to "--" apart from the command behind it. What it
-// cannot read it passes over, with the word behind it that may be its value, so that
-// one mistake hides neither the others nor the flags that are right.
+// splitFlags separates the flags up to "--" from the command behind it. It skips what it cannot
+// parse, together with the next word, which may be its value. So a mistake hides neither other
+// mistakes nor correct flags.
 func (c *Call) splitFlags(args []string) (given map[string][]string, mistakes []string) {
 	given = map[string][]string{}
 	passedOver := false

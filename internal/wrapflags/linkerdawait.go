@@ -8,31 +8,31 @@ import (
 	"time"
 )
 
-// An Await is a command line of linkerd-await.
+// An Await is a parsed command line of linkerd-await.
 type Await struct {
 	Port     uint16
 	Shutdown bool
 	Verbose  bool
-	// Timeout is how long it waits; 0: no limit.
+	// Timeout is how long it waits; 0 means no limit.
 	Timeout time.Duration
 	// TimeoutFatal says that it fails after Timeout instead of running the command.
 	TimeoutFatal bool
-	// Disabled is what a user wrote for switching it off; empty: it is on.
+	// Disabled is the value with which the user has switched it off; empty means that it is on.
 	Disabled string
 	Help     bool
 	Version  bool
 	Command  []string
 
-	// Unknown holds the flags and variables whose value is not known.
+	// Unknown are the flags and variables whose value is not known.
 	Unknown []string
-	// Open is set where a word that is not known may be a flag.
+	// Open says that a word whose value is not known may be a flag.
 	Open bool
 
 	fatalGiven bool
-	given      string // letters of flags
+	given      string // the letters of the flags that were given
 }
 
-// The variables of linkerd-await.
+// These are the variables of linkerd-await.
 const (
 	awaitVerbose    = "LINKERD_AWAIT_VERBOSE"
 	awaitDisabled   = "LINKERD_AWAIT_DISABLED"
@@ -43,10 +43,10 @@ const (
 type awaitFlag struct {
 	long   string
 	letter byte
-	value  bool // takes one
+	value  bool // says that the flag takes a value
 }
 
-// fatal stands for the letter of the one flag that has none.
+// fatal stands in place of the letter of the only flag without one.
 const fatal = 0
 
 var awaitFlags = []awaitFlag{
@@ -54,14 +54,14 @@ var awaitFlags = []awaitFlag{
 	{"timeout", 't', true}, {"timeout-fatal", fatal, false}, {"version", 'V', false}, {"help", 'h', false},
 }
 
-// AwaitVersion is the release of linkerd-await whose reading of command lines this is.
+// AwaitVersion is the release of linkerd-await whose command lines this file parses.
 const AwaitVersion = "0.3.3"
 
-// ReadLinkerdAwait reads what stands behind the name of the program, as the release
-// AwaitVersion does: it looks for its own flags behind the command too, and the first "--"
-// is its own wherever it stands, so that `linkerd-await -S sh -- -c 'exit 3'` runs
-// sh -c 'exit 3'. Two things are otherwise: it has a --help, which that release was
-// built without, and no port 0, where nobody could ever answer.
+// ReadLinkerdAwait parses the arguments behind the name of the program as the release
+// AwaitVersion does. That release looks for its own flags behind the command too, and the first
+// "--" is its own wherever it stands, so that `linkerd-await -S sh -- -c 'exit 3'` runs sh -c
+// 'exit 3'. There are two differences: this parser accepts --help, without which that release
+// was built, and refuses port 0, at which nobody can answer.
 func ReadLinkerdAwait(args []string, env Lookup) (Await, error) {
 	a := Await{Port: 4191, TimeoutFatal: true}
 	err := a.read(args)
@@ -69,7 +69,7 @@ func ReadLinkerdAwait(args []string, env Lookup) (Await, error) {
 		err = a.settle(env)
 	}
 	if a.Open {
-		return a, nil // no mistake is sure
+		return a, nil // with unknown words no mistake is certain
 	}
 	if err != nil {
 		return a, errors.New(LinkerdAwait + ": " + err.Error())
@@ -96,7 +96,7 @@ func (a *Await) read(args []string) (err error) {
 	return err
 }
 
-// readLong takes a flag of the form --name or --name=value, and its value from args
+// readLong parses a flag of the form --name or --name=value, and takes its value from args
 // where it has none.
 func (a *Await) readLong(arg string, args []string) ([]string, error) {
 	name, value, hasValue := strings.Cut(arg[2:], "=")
@@ -117,8 +117,7 @@ func (a *Await) readLong(arg string, args []string) ([]string, error) {
 	return args, errors.New("unknown flag --" + name)
 }
 
-// readShort takes flags of one letter, which may stand together: -Svt1s is -S -v -t
-// 1s.
+// readShort parses flags of one letter, which may stand together: -Svt1s is -S -v -t 1s.
 func (a *Await) readShort(arg string, args []string) ([]string, error) {
 next:
 	for i := 1; i < len(arg); i++ {
@@ -143,7 +142,7 @@ next:
 	return args, nil
 }
 
-// takeValue takes the next word as a flag's value, unless that word is a flag.
+// takeValue takes the next word as the value of a flag, unless that word is a flag.
 func (a *Await) takeValue(f awaitFlag, name string, args []string) ([]string, error) {
 	if len(args) == 0 || len(args[0]) > 1 && args[0][0] == '-' {
 		return args, errors.New(name + " needs a value")
@@ -198,7 +197,7 @@ func (a *Await) set(f awaitFlag, name, value string) error {
 	return nil
 }
 
-// settle reads the variables, and checks what goes together.
+// settle reads the variables, and checks that the flags agree.
 func (a *Await) settle(env Lookup) error {
 	if reason := env.get(awaitDisabled); reason != "" {
 		a.Disabled = reason
@@ -220,8 +219,8 @@ func (a *Await) settle(env Lookup) error {
 	return nil
 }
 
-// awaitDuration reads a whole number with a unit, or a bare 0. A longer time than Go
-// can count is for ever, in effect.
+// awaitDuration parses a whole number with a unit, or a bare 0. A time that is too long for
+// Go's type counts as no limit.
 func awaitDuration(text string) (time.Duration, bool) {
 	text = strings.TrimSpace(text)
 	split := strings.LastIndexAny(text, "0123456789") + 1
@@ -229,7 +228,7 @@ func awaitDuration(text string) (time.Duration, bool) {
 	if err != nil {
 		return 0, false
 	}
-	unit := uint64(0) // in milliseconds
+	unit := uint64(0) // the unit is in milliseconds
 	switch text[split:] {
 	case "":
 		return 0, n == 0

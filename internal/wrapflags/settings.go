@@ -10,35 +10,35 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// Values of --mesh beside the names of the mesh table.
+// These are the values of --mesh beside the names in the mesh table.
 const (
 	MeshAuto = "auto"
 	MeshNone = "none"
 )
 
-// Values of --stop-when.
+// These are the values of --stop-when.
 const (
 	StopAlways  = "always"
 	StopSuccess = "success"
 	StopNever   = "never"
 )
 
-// Values of --on-ready-timeout and --on-proxy-lost.
+// These are the values of --on-ready-timeout and --on-proxy-lost.
 const (
 	Fail = "fail"
 	Run  = "run"
 )
 
-// Values of --log-format.
+// These are the values of --log-format.
 const (
 	Text = "text"
 	JSON = "json"
 )
 
-// readyNone is the value of --ready-url for no readiness check.
+// readyNone is the value of --ready-url that means no readiness check.
 const readyNone = "none"
 
-// Options are the settings of one run, flags and environment taken together.
+// Options are the settings of one run, from flags and environment.
 type Options struct {
 	Meshes         []string      // MeshAuto or MeshNone alone, or names of the table, each once
 	Native         []string      // meshes and containers that are native sidecars
@@ -64,30 +64,29 @@ type Options struct {
 	LogFormat      string
 	Quiet          bool
 
-	// Unknown holds the names of settings whose value is not known. They keep
-	// their default.
+	// Unknown are the names of settings whose value is not known. Such a setting has its
+	// default.
 	Unknown []string
 }
 
-// A Setting is one flag of jobmesh-wrap and its environment twin. A row of the table
-// is all there is to say about it: the wrapper, lint, the library chart and the docs
-// take it from here.
+// A Setting is one flag of jobmesh-wrap and its environment variable. A row of the table has
+// everything that is to be said about it: the wrapper, lint, the library chart and the docs
+// read it.
 type Setting struct {
-	// Name without the leading dashes.
+	// Name is the name without the leading dashes.
 	Name string
-	// Value is what the help text shows in place of the value; empty for a
-	// flag that needs none. Words between bars are the only values.
+	// Value is the placeholder for the value in the help text; it is empty for a flag without a
+	// value. Words with bars between them are the only values.
 	Value string
-	// Default as it would be written on the command line.
+	// Default is the default as it would stand on the command line.
 	Default string
-	// Usage is one sentence.
+	// Usage is one sentence on what the flag does.
 	Usage string
-	// Repeatable flags collect their values; the variable has one a line.
+	// Repeatable says that the flag collects its values; the variable has one on each line.
 	Repeatable bool
-	// Commas says that a value, and so a line of the variable, may be several with
-	// commas between them.
+	// Commas says that one value may be several with commas between them.
 	Commas bool
-	// Chart is how the library chart takes it, under its value `wrapper`.
+	// Chart says how the library chart takes the setting, under its value `wrapper`.
 	Chart Chart
 
 	set func(*Options, string) error
@@ -95,22 +94,22 @@ type Setting struct {
 
 // A Chart says how the library chart takes a setting.
 type Chart struct {
-	// Derived is set where the chart takes none: it decides by itself, from the pod
-	// and from other values.
+	// Derived says that the chart has no such value: it decides by itself, from the pod and
+	// from other values.
 	Derived bool
-	// Form is what a text has to look like, for templates and for the schema.
+	// Form is the form that a text must have, for templates and for the schema.
 	Form Form
-	// Hook is set where mode hook, which has no wrapper, does the same.
+	// Hook says that mode hook, which has no wrapper, does the same.
 	Hook bool
-	// Note is added to Usage where the chart's own default is another.
+	// Note is added to Usage where the chart has another default.
 	Note string
 }
 
-// A Form is a regular expression, and the words for what it takes. It may take more
-// than the setting does: it is there to find a mistake before there is a pod.
+// A Form is a regular expression, and words for the texts that it matches. It may match more
+// than the setting accepts, because it only has to find mistakes before there is a pod.
 type Form struct{ Pattern, Words string }
 
-// The forms. The empty text, which means that nothing was set, is in none of them.
+// These are the forms. None of them matches the empty text, which means that nothing was set.
 var (
 	aDuration = Form{`^(0|([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+)$`, "a duration such as 500ms, 30s or 2m"}
 	someTime  = Form{`^[1-9][0-9]*(\.[0-9]+)?(ms|s|m|h)([0-9]+(ms|s|m|h))*$`, aDuration.Words}
@@ -124,8 +123,7 @@ var (
 // change it.
 func Settings() []Setting { return settings }
 
-// Default returns the default of a setting as it would be written on the command
-// line.
+// Default returns the default of a setting as it would stand on the command line.
 func Default(name string) string {
 	s, _ := settingNamed(name)
 	return s.Default
@@ -179,7 +177,7 @@ var settings = []Setting{
 	},
 	{
 		Name: "stop", Value: "'METHOD URL'", Repeatable: true, Chart: Chart{Form: aRequest, Hook: true},
-		Usage: "replaces the mesh's stop request; sent in the order given, one that fails does not keep back the next",
+		Usage: "replaces the mesh's stop request; several are sent in the order given, and a failed one does not prevent the next",
 		set: func(o *Options, v string) error {
 			request, err := ParseRequest(v)
 			if err == nil {
@@ -304,15 +302,15 @@ var settings = []Setting{
 	},
 }
 
-// VariablePrefix marks what belongs to the wrapper in its environment.
+// VariablePrefix is the prefix of the wrapper's environment variables.
 const VariablePrefix = "JOBMESH_"
 
-// Variable is the setting's environment twin.
+// Variable returns the name of the setting's environment variable.
 func (s Setting) Variable() string {
 	return VariablePrefix + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
 }
 
-// Key is the setting's name under `wrapper` in the library chart: readyTimeout for
+// Key returns the name of the setting under `wrapper` in the library chart: readyTimeout for
 // ready-timeout.
 func (s Setting) Key() string {
 	words := strings.Split(s.Name, "-")
@@ -322,7 +320,7 @@ func (s Setting) Key() string {
 	return strings.Join(words, "")
 }
 
-// stateDir is the one setting that install has too.
+// stateDir is the only setting that install has, too.
 var stateDir, _ = settingNamed("state-dir")
 
 func settingNamed(name string) (Setting, bool) {

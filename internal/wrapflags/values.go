@@ -10,22 +10,22 @@ import (
 	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
-// Codes are exit codes: those listed, or all but those.
+// Codes are exit codes: the listed ones, or all except those.
 type Codes struct {
 	Listed []int
 	But    bool
 }
 
-// Has reports whether a code is one of them. No code is in the zero value.
+// Has reports whether a code is one of them. The zero value has no code.
 func (c Codes) Has(code int) bool { return slices.Contains(c.Listed, code) != c.But }
 
-// parseCodes reads 42,88 or !0,1.
+// parseCodes parses 42,88 or !0,1.
 func parseCodes(text string) (Codes, error) {
 	list, but := strings.CutPrefix(text, "!")
 	c := Codes{But: but}
 	for item := range strings.SplitSeq(list, ",") {
-		// The field operator of a rule takes any number of 32 bits, also one with which
-		// no process ends on Linux.
+		// The field exitCodes.values of a rule accepts any 32-bit number, also one with which
+		// no process on Linux ends.
 		code, err := strconv.ParseUint(strings.TrimSpace(item), 10, 31)
 		if err != nil {
 			return Codes{}, errors.New(strconv.Quote(text) + " is not a list of exit codes such as 42,88 or !0,1")
@@ -35,8 +35,8 @@ func parseCodes(text string) (Codes, error) {
 	return c, nil
 }
 
-// signals are those that --stop-process may send. Their numbers are those of Linux on
-// every platform that the wrapper is built for.
+// signals are the signals that --stop-process may send. Their numbers are those of Linux on
+// every platform of the wrapper.
 var signals = []struct {
 	name   string
 	number int
@@ -44,7 +44,7 @@ var signals = []struct {
 	{"TERM", 15}, {"INT", 2}, {"QUIT", 3}, {"HUP", 1}, {"KILL", 9}, {"USR1", 10}, {"USR2", 12}, {"ABRT", 6}, {"ALRM", 14},
 }
 
-// SignalNumber is the number of a StopSignal on Linux, and that of TERM for none.
+// SignalNumber returns the number of a StopSignal on Linux, and that of TERM for "".
 func SignalNumber(name string) int {
 	for _, s := range signals {
 		if s.name == name {
@@ -54,8 +54,8 @@ func SignalNumber(name string) int {
 	return signals[0].number
 }
 
-// parseProcess reads NAME or NAME=SIGNAL. A signal may be written with SIG in front of
-// it, and is returned without.
+// parseProcess parses NAME or NAME=SIGNAL. A signal may have SIG in front; it is returned
+// without.
 func parseProcess(text string) (name, signal string, err error) {
 	name, signal, given := text, "", false
 	if i := strings.LastIndexByte(text, '='); i >= 0 {
@@ -74,13 +74,13 @@ func parseProcess(text string) (name, signal string, err error) {
 	return "", "", errors.New(strconv.Quote(text) + ": the signal is not one of " + strings.Join(names, ", "))
 }
 
-// isContainerName tells whether a text can name a container: a DNS label (RFC 1123).
+// isContainerName tells whether a text can be the name of a container: a DNS label (RFC 1123).
 func isContainerName(text string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	return text != "" && len(text) <= 63 && strings.Trim(text, letters+"-") == "" && strings.Trim(text, "-") == text
 }
 
-// appendNew appends a word that is not there yet.
+// appendNew appends a word that the list does not contain yet.
 func appendNew(list []string, word string) []string {
 	if slices.Contains(list, word) {
 		return list
@@ -88,12 +88,12 @@ func appendNew(list []string, word string) []string {
 	return append(list, word)
 }
 
-// A Misspelling is a variable that this wrapper does not read, and one that it does.
+// A Misspelling is a variable that the wrapper does not read, and the one that may be meant.
 type Misspelling struct{ Name, Meant string }
 
-// Misspelt returns those of the variables that look like the wrapper's own and are none.
-// What only begins like them is passed over: Kubernetes sets JOBMESH_SERVICE_HOST for a
-// Service of the name jobmesh.
+// Misspelt returns the variables that look like those of the wrapper, but are not. A longer
+// variable with the same prefix is ignored, because Kubernetes sets JOBMESH_SERVICE_HOST for a
+// Service named jobmesh.
 func Misspelt(names []string) []Misspelling {
 	var own []string
 	for _, s := range settings {
@@ -113,7 +113,7 @@ func Misspelt(names []string) []Misspelling {
 	}
 	var found []Misspelling
 	for _, name := range names {
-		// The prefix is right: only what stands behind it is compared.
+		// The prefix is right, so only the text behind it is compared.
 		rest, ours := strings.CutPrefix(name, VariablePrefix)
 		if !ours || slices.Contains(own, rest) {
 			continue

@@ -1,16 +1,15 @@
-// Package wrapflags reads the command lines of wrappers, flags and variables, into
-// plain data: that of jobmesh-wrap, and those of linkerd-await, scuttle and
-// envoy-preflight, which other people's manifests are full of.
+// Package wrapflags parses the command lines of wrappers, with their environment variables,
+// into plain data: those of jobmesh-wrap, and those of linkerd-await, scuttle and
+// envoy-preflight, which many manifests contain.
 //
-// The wrapper acts on what it says, lint judges manifests by it, and the library
-// chart and the docs are generated from its tables. So it makes no system calls and
-// builds everywhere, and it imports neither fmt nor regexp, because the wrapper links
-// it.
+// The wrapper acts on the result, lint judges manifests by it, and the library chart and the
+// docs are generated from the package's tables. So the package makes no system calls and builds
+// on every platform, and it imports neither fmt nor regexp, because the wrapper links it.
 //
-// In a manifest some values are not known: they come from a Secret, or from a
-// variable that is set elsewhere. A word or a value with a NUL byte in it stands for
-// one; no process is ever started with such a byte. What is not known is not refused.
-// The results name it, in Unknown, and say in Open where the words of the command
+// In a manifest some values are not known: they come from a Secret, or from a variable that is
+// set elsewhere. A word or value that contains a NUL byte stands for an unknown one; no process
+// is ever started with such a byte. An unknown value is not refused. The results name it in
+// Unknown, and say in Open where the words of the command line themselves are not known.
 // line itself are not known.
 package wrapflags
 
@@ -24,8 +23,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/address"
 )
 
-// The wrappers, by the names of their programs. Under the names of LinkerdAwait and
-// Scuttle jobmesh-wrap does what those do.
+// These are the wrappers, by the names of their programs. Under the names LinkerdAwait and
+// Scuttle, jobmesh-wrap does what those programs do.
 const (
 	JobmeshWrap    = "jobmesh-wrap"
 	LinkerdAwait   = "linkerd-await"
@@ -33,29 +32,29 @@ const (
 	EnvoyPreflight = "envoy-preflight"
 )
 
-// Program returns the name of a program, which is the last part of its path.
+// Program returns the name of a program, which is the last element of its path.
 func Program(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 // A Lookup returns the value of an environment variable, and whether it is set.
 type Lookup func(name string) (value string, set bool)
 
-// get returns the value of a variable, "" where it is not set.
+// get returns the value of a variable, and "" where it is not set.
 func (l Lookup) get(name string) string {
 	value, _ := l(name)
 	return value
 }
 
-// isUnknown tells whether a word or a value stands for one that is not known.
+// isUnknown tells whether a word or a value stands for an unknown one.
 func isUnknown(text string) bool { return strings.IndexByte(text, 0) >= 0 }
 
-// A Request is what is sent to a server in the same pod.
+// A Request is a request to a server in the same pod.
 type Request struct {
 	Method string
-	// URL is one that address.ParseLocal has read.
+	// URL has been parsed by address.ParseLocal.
 	URL address.URL
 }
 
-// ParseRequest reads "METHOD URL".
+// ParseRequest parses "METHOD URL".
 func ParseRequest(text string) (Request, error) {
 	method, target, ok := strings.Cut(text, " ")
 	if !ok || method == "" || strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
@@ -67,13 +66,13 @@ func ParseRequest(text string) (Request, error) {
 
 // A Dependency is a target of --wait-for.
 type Dependency struct {
-	// Text is the target as it was given.
+	// Text is the target as the user wrote it.
 	Text string
 	// Scheme is tcp, tls or http.
 	Scheme string
 	Host   string
 	Port   uint16
-	// URL is set where the scheme is http.
+	// URL is set only where the scheme is http.
 	URL address.URL
 }
 
@@ -86,7 +85,7 @@ func parseDependency(text string) (Dependency, error) {
 		d.URL, err = address.Parse(text)
 		d.Host, d.Port = d.URL.Host, d.URL.Port
 		return d, err
-	case ok && scheme == "https": // the old name of tls
+	case ok && scheme == "https": // https is the old name of tls
 		d.Scheme = "tls"
 		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 			rest = rest[:i]

@@ -16,7 +16,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// in is an environment.
+// in returns an environment.
 func in(env map[string]string) Lookup {
 	return func(name string) (string, bool) {
 		value, set := env[name]
@@ -24,8 +24,7 @@ func in(env map[string]string) Lookup {
 	}
 }
 
-// All that is wrong is told, whatever it is and wherever it stands, and what is right
-// is read all the same.
+// All mistakes are reported, wherever they stand, and everything else is parsed.
 func TestMistakes(t *testing.T) {
 	for _, c := range []struct {
 		args string
@@ -55,12 +54,12 @@ func TestMistakes(t *testing.T) {
 		{"--stop-process=a/b -- /app", nil, `--stop-process: "a/b" is not the name of a process, with the signal behind a = where it is not TERM`},
 		{"--stop-process=a=WINCH -- /app", nil, `--stop-process: "a=WINCH": the signal is not one of TERM, INT, QUIT, HUP, KILL, USR1, USR2, ABRT, ALRM`},
 		{"--wait-for=tls://db -- /app", nil, `--wait-for: "tls://db" has no port`},
-		{"install", nil, "install wants one argument, the directory to copy to; with --state-dir it may be without"},
-		{"install --from /x --state-dir /s", nil, "install wants one argument, the directory to copy to; with --state-dir it may be without"},
-		{"install --state-dir= /x", nil, "install: --state-dir wants a folder, as in --state-dir /jobmesh-state"},
+		{"install", nil, "install needs one argument, the directory to copy to, unless --state-dir is given"},
+		{"install --from /x --state-dir /s", nil, "install needs one argument, the directory to copy to, unless --state-dir is given"},
+		{"install --state-dir= /x", nil, "install: --state-dir needs a folder, as in --state-dir /jobmesh-state"},
 		{"install --from /x --from /y /z", nil, "install: --from is given twice"},
 		{"install --quiet /z", nil, "install: unknown flag --quiet"},
-		{"install --from / /x", nil, "install: --from wants one file, as in --from /linkerd-await"},
+		{"install --from / /x", nil, "install: --from needs one file, as in --from /linkerd-await"},
 	} {
 		call, err := ReadJobmeshWrap(strings.Fields(c.args), in(c.env))
 		require.EqualError(t, err, c.want, c.args)
@@ -88,7 +87,8 @@ func TestInstallIsRead(t *testing.T) {
 	require.Equal(t, "/s", call.Options.StateDir)
 }
 
-// Where a value may be several, it is so in the flag, in the variable and by repetition.
+// A setting with several values takes them in one flag, in the variable, and by repeating the
+// flag.
 func TestSeveralValues(t *testing.T) {
 	for _, c := range []struct {
 		args, meshes, native string
@@ -126,7 +126,7 @@ func TestMisspelt(t *testing.T) {
 		{"JOBMESH_POD_KUMA_NATIV", "JOBMESH_POD_KUMA_NATIVE"}, {"JOBMESH_QUITE", "JOBMESH_QUIET"},
 	}, Misspelt([]string{
 		"JOBMESH_REDY_TIMEOUT", "JOBMESH_READY_TIMEOUT", "JOBMESH_POD_LINKRED", "JOBMESH_POD_DAPR_NATIVE", "JOBMESH_POD_KUMA_NATIVE", "JOBMESH_POD_KUMA_NATIV", "JOBMESH_POD_LINKERD_NATIVE_BETA", "JOBMESH_QUITE",
-		"READY_TIMEOT", "JOBMESH_", // what Kubernetes sets for a Service of the name jobmesh:
+		"READY_TIMEOT", "JOBMESH_", // Kubernetes sets these for a Service named jobmesh:
 		"JOBMESH_SERVICE_HOST", "JOBMESH_SERVICE_PORT", "JOBMESH_SERVICE_PORT_HTTP", "JOBMESH_PORT", "JOBMESH_PORT_80_TCP", "JOBMESH_PORT_80_TCP_PROTO", "JOBMESH_PORT_80_TCP_ADDR",
 	}))
 }
@@ -143,7 +143,7 @@ func TestProcesses(t *testing.T) {
 	require.Equal(t, 15, SignalNumber(""))
 }
 
-// What is not known is not refused, and hides nothing that is.
+// An unknown value is not refused, and hides no mistake.
 func TestWhatIsNotKnown(t *testing.T) {
 	for _, c := range []struct {
 		args    string
@@ -191,8 +191,8 @@ func FuzzReadJobmeshWrap(f *testing.F) {
 	})
 }
 
-// The chart takes nothing for good that the wrapper would refuse, but for what it
-// cannot see: whether a URL names a host of the pod.
+// The chart accepts no value that the wrapper refuses, except where it cannot check the value:
+// whether a URL names a host of the pod.
 func TestFormsAreNoWiderThanTheSettings(t *testing.T) {
 	texts := []string{
 		"0", "1", "5s", "1m30s", "1.5h", "0s", "500ms", "1us", "-1s", "+1s", "1d", "", "s", "1h2", "2m ", "none", "nonesuch",
@@ -228,7 +228,7 @@ func TestKeys(t *testing.T) {
 	require.Equal(t, "2m", Default("ready-timeout"))
 }
 
-// The file holds what linkerd-await itself said.
+// The file contains the answers of linkerd-await itself.
 func TestLinkerdAwaitIsReadAsItReads(t *testing.T) {
 	text, err := os.ReadFile("testdata/linkerd-await.txt")
 	require.NoError(t, err)
@@ -254,7 +254,7 @@ func TestLinkerdAwaitIsReadAsItReads(t *testing.T) {
 	require.Greater(t, cases, 200)
 }
 
-// unquote reads words in quotes.
+// unquote returns the words of a line, which are in quotes.
 func unquote(t *testing.T, text string) (words []string) {
 	for text = strings.TrimSpace(text); text != ""; text = strings.TrimSpace(text) {
 		quoted, err := strconv.QuotedPrefix(text)
@@ -292,7 +292,7 @@ func saysOf(args []string, env map[string]string) string {
 	}
 	says = append(says, "runs")
 	for _, word := range a.Command {
-		quoted, _ := json.Marshal(word) // leaves letters as they are
+		quoted, _ := json.Marshal(word) // letters stay as they are
 		says = append(says, string(quoted))
 	}
 	return strings.Join(says, " ")
