@@ -1,5 +1,5 @@
-// Package contents reads docs/contents.yaml, the one list of the pages of the
-// documentation. The index in docs/README.md and the site are made from it.
+// Package contents reads docs/contents.yaml, the only list of the documentation's pages. The
+// index in docs/README.md and the site are made from it.
 package contents
 
 import (
@@ -12,8 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// File is where the list stands, and Index the page that is made of it, both from the
-// root of the repository.
+// File is the path of the list, and Index is the path of the page that is made from it, both
+// relative to the root of the repository.
 const (
 	File  = "docs/contents.yaml"
 	Index = "docs/README.md"
@@ -25,22 +25,22 @@ type Chapter struct {
 	Pages []Page `yaml:"pages"`
 }
 
-// A Page is one of them.
+// A Page is one page of a chapter.
 type Page struct {
-	// Path is the file, from the root of the repository, with slashes.
+	// Path is the path of the file relative to the root of the repository, with slashes.
 	Path string `yaml:"page"`
-	// Title is what lists call the page: its heading, where the list has none.
+	// Title is the title of the page in lists: its heading, where the list has none.
 	Title string `yaml:"title"`
-	// Says is what it has, in a sentence without its full stop.
+	// Says is a sentence on the content of the page, without the full stop.
 	Says string `yaml:"says"`
-	// Below are the pages that this one lists itself, sorted. In the file it is a pattern.
+	// Below are the pages that this page lists itself, sorted. In the file it is a pattern.
 	Below []Page `yaml:"-"`
 
 	Pattern string `yaml:"below"`
 }
 
-// Read returns the chapters of the repository at root. Every page is there and has a
-// heading.
+// Read returns the chapters of the repository at root. It fails where a page is missing or has
+// no heading.
 func Read(root string) ([]Chapter, error) {
 	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(File)))
 	if err != nil {
@@ -64,7 +64,7 @@ func Read(root string) ([]Chapter, error) {
 	return list.Chapters, nil
 }
 
-// All returns the pages of the chapters, those below others too, in their order.
+// All returns the pages of the chapters, with those below others, in their order.
 func All(chapters []Chapter) []Page {
 	var all []Page
 	for _, chapter := range chapters {
@@ -109,7 +109,7 @@ func (p *Page) complete(root string) error {
 	return nil
 }
 
-// headingOf is the text of the first heading of a page.
+// headingOf returns the text of the first heading of a page.
 func headingOf(root, path string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
 	if err != nil {

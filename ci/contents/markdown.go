@@ -8,8 +8,8 @@ import (
 	"unicode"
 )
 
-// Parts goes through the lines of a page: those of fenced blocks, for which it says true, and
-// the rest, in pieces that are as long as possible.
+// Parts yields the lines of a page in pieces that are as long as possible: those of fenced
+// blocks with true, and all others with false.
 func Parts(text string) iter.Seq2[string, bool] {
 	return func(yield func(string, bool) bool) {
 		var piece strings.Builder
@@ -35,15 +35,15 @@ func Parts(text string) iter.Seq2[string, bool] {
 	}
 }
 
-// Heading is a line with a heading below the first: its marks, and its text.
+// Heading matches a line with a heading below the first level: its marks, and its text.
 var Heading = regexp.MustCompile(`(?m)^(##+) (.*)$`)
 
 var marks = regexp.MustCompile("[`*]|\\]\\([^)]*\\)|\\[")
 
-// Plain is the text of a heading without its marks of Markdown.
+// Plain returns the text of a heading without Markdown marks.
 func Plain(title string) string { return marks.ReplaceAllString(title, "") }
 
-// Anchor is the name by which GitHub links to a heading.
+// Anchor returns the anchor by which GitHub links to a heading.
 func Anchor(title string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(Plain(title)) {
@@ -57,7 +57,8 @@ func Anchor(title string) string {
 	return b.String()
 }
 
-// Anchors are those of a page. The second heading of one text gets -1 behind it.
+// Anchors returns the anchors of a page. The second heading with the same text has -1 behind
+// it.
 func Anchors(page string) map[string]bool {
 	all := map[string]bool{}
 	seen := map[string]int{}

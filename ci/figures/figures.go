@@ -1,6 +1,6 @@
-// Package figures reads docs/pictures/figures.yaml: what was measured, with its source. The
-// pictures of the documentation are drawn from it, and make bench prints the figures of
-// the wrapper's peers beside its own.
+// Package figures reads docs/pictures/figures.yaml: measured figures with their sources. The
+// pictures of the documentation are drawn from it, and make bench prints the figures of the
+// wrapper's peers beside its own.
 package figures
 
 import (
@@ -13,14 +13,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// File is where they stand, from the root of the repository.
+// File is the path of the figures relative to the root of the repository.
 const File = "docs/pictures/figures.yaml"
 
-// Figures are all of them.
+// Figures are all figures in the file.
 type Figures struct {
 	Life struct {
 		Title, Source string
-		Seconds       float64 // how long the line of time is
+		Seconds       float64 // the length of the time line
 		Pods          []Pod
 	}
 	Decision struct {
@@ -37,19 +37,19 @@ type Figures struct {
 	}
 }
 
-// A Pod is what happens in one, in seconds since its Job was created.
+// A Pod is the course of one pod, in seconds since its Job was created.
 type Pod struct {
 	Name  string
 	Parts []struct {
 		Lane     string
 		From, To float64
-		Ends     string // never, or empty
+		Ends     string // "never", or empty
 	}
-	Complete float64 // 0 for a Job that never is
-	End      string  // what is said of that one
+	Complete float64 // 0 for a Job that never completes
+	End      string  // the words for the end of such a Job
 }
 
-// A Chart compares programs in one thing. The first is the wrapper.
+// A Chart compares one figure of several programs. The first program is the wrapper.
 type Chart struct {
 	ID, Name string
 	Rows     []struct {
@@ -76,7 +76,7 @@ func Read(root string) (Figures, error) {
 	return f, nil
 }
 
-// Peers are the figures of the wrapper's peers in one chart, on one line.
+// Peers returns the figures of the wrapper's peers in one chart, on one line.
 func (f Figures) Peers(id string) (string, error) {
 	for _, chart := range f.Bars.Charts {
 		if chart.ID != id || len(chart.Rows) == 0 {

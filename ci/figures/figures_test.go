@@ -9,7 +9,7 @@ import (
 	"github.com/jobmesh/jobmesh/ci/figures"
 )
 
-// What make bench asks for is there.
+// The file has the figures for which make bench asks.
 func TestPeers(t *testing.T) {
 	f, err := figures.Read("../..")
 	require.NoError(t, err)

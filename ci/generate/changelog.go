@@ -13,7 +13,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/changelog"
 )
 
-// fromChangelog are the outputs that say something of this version, from its section in
+// fromChangelog returns the outputs that contain facts about this version, from its section in
 // CHANGELOG.md.
 func fromChangelog() []output {
 	var outputs []output
@@ -26,9 +26,9 @@ func fromChangelog() []output {
 	return outputs
 }
 
-// thisRelease is the section of this version. A version that somebody has given to
-// sources of their own has no section: its changes are those that are unreleased, and its
-// date is that of the newest release.
+// thisRelease returns the section of this version. A version that somebody has given to sources
+// of their own has no section: then the changes are the unreleased ones, and the date is that
+// of the newest release.
 func thisRelease() (changelog.Release, error) {
 	text, err := os.ReadFile("CHANGELOG.md")
 	if err != nil {
@@ -56,7 +56,7 @@ func thisRelease() (changelog.Release, error) {
 	return own, nil
 }
 
-// created writes the date of an image: it moves with the version, not with the clock.
+// created writes the date of an image. The date follows the version, not the clock.
 func created(path string) output {
 	line := regexp.MustCompile(`(?m)^created: .*$`)
 	return output{path, func(old []byte) ([]byte, error) {
@@ -71,7 +71,7 @@ func created(path string) output {
 	}}
 }
 
-// hubChanges is the annotation in which Artifact Hub looks for the changes of a release:
+// hubChanges returns the annotation in which Artifact Hub looks for the changes of a release:
 // https://artifacthub.io/docs/topics/annotations/helm/.
 func hubChanges() ([]byte, error) {
 	found, err := thisRelease()
@@ -81,7 +81,7 @@ func hubChanges() ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("artifacthub.io/changes: |\n")
 	for _, change := range found.Changes {
-		text, err := json.Marshal(change.Text) // which YAML reads as the same text
+		text, err := json.Marshal(change.Text) // YAML reads this as the same text
 		if err != nil {
 			return nil, err
 		}

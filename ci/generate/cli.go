@@ -10,7 +10,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 )
 
-// cliPage is the reference of the command line, from the commands themselves.
+// cliPage returns the reference of the command line, made from the commands themselves.
 func cliPage() ([]byte, error) {
 	root := cli.New("devel", cli.SystemStreams())
 	root.InitDefaultHelpCmd()
@@ -36,7 +36,7 @@ func describe(b *strings.Builder, cmd *cobra.Command) {
 	}
 	fmt.Fprintf(b, "\n## %s\n\n```\n%s\n\n%s```\n", cmd.CommandPath(), strings.TrimSpace(text), cmd.UsageString())
 	if cmd.Name() == "completion" {
-		return // one page for four shells would say the same four times
+		return // the pages of the four shells would be the same
 	}
 	for _, child := range cmd.Commands() {
 		describe(b, child)

@@ -10,7 +10,7 @@ import (
 	"github.com/jobmesh/jobmesh/ci/contents"
 )
 
-// contentsPage is the index of the documentation.
+// contentsPage returns the index of the documentation.
 func contentsPage() ([]byte, error) {
 	chapters, err := contents.Read(".")
 	if err != nil {
@@ -29,14 +29,14 @@ func contentsPage() ([]byte, error) {
 			fmt.Fprintf(&b, "| [%s](%s) | %s |\n", cell(page.Title), filepath.ToSlash(link), cell(page.Says))
 		}
 	}
-	b.WriteString("\n`registry.example.com/platform` stands for your registry in all pages. Nothing of jobmesh\n" +
-		"is published yet; [Host it yourself](host-it-yourself.md) says how to publish it.\n\n" +
-		"Every command and file in the pages that people write is run by `tests/docs`, or the\n" +
-		"page's source says why not.\n")
+	b.WriteString("\n`registry.example.com/platform` stands for your registry on all pages. Jobmesh\n" +
+		"is not published yet; [Host it yourself](host-it-yourself.md) says how to publish it.\n\n" +
+		"`tests/docs` runs every command and file in the hand-written pages, unless the source of\n" +
+		"the page says why not.\n")
 	return []byte(b.String()), nil
 }
 
-// unlistedPages finds pages of docs/ that are in no chapter.
+// unlistedPages returns an error for pages in docs/ that are in no chapter.
 func unlistedPages() error {
 	chapters, err := contents.Read(".")
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
-// flagOutputs are what the library chart knows of the wrapper's flags. They stand before
-// the page of the chart, which is read from the chart's files.
+// flagOutputs are the parts of the library chart that depend on the wrapper's flags. They come
+// before the chart's page, which is made from the chart's files.
 var flagOutputs = []output{
 	flagRegion("_settings.tpl", "wrapper forms", flagForms),
 	flagRegion("_settings.tpl", "hook keys", func(all []wrapflags.Setting) string { return flagKeys(hookFlags(all)) }),
@@ -29,24 +29,24 @@ var flagOutputs = []output{
 
 const flagSource = "internal/wrapflags"
 
-// flagRegion is lines of a template.
+// flagRegion returns the output for some lines of a template.
 func flagRegion(file, name string, write func(all []wrapflags.Setting) string) output {
 	return region(chart+"/templates/"+file, name, flagSource, func() ([]byte, error) {
 		return []byte(write(wrapflags.Settings())), nil
 	})
 }
 
-// chartFlags are the settings that are keys of the value `wrapper`.
+// chartFlags returns the settings that are keys of the value `wrapper`.
 func chartFlags(all []wrapflags.Setting) []wrapflags.Setting {
 	return slices.DeleteFunc(slices.Clone(all), func(s wrapflags.Setting) bool { return s.Chart.Derived })
 }
 
-// hookFlags are those that mode hook knows.
+// hookFlags returns those that mode hook supports.
 func hookFlags(all []wrapflags.Setting) []wrapflags.Setting {
 	return slices.DeleteFunc(chartFlags(all), func(s wrapflags.Setting) bool { return !s.Chart.Hook })
 }
 
-// flagKeys is the line of a template that lists the keys of settings.
+// flagKeys returns the line of a template that lists the keys of settings.
 func flagKeys(list []wrapflags.Setting) string {
 	var keys []string
 	for _, s := range list {
@@ -55,7 +55,7 @@ func flagKeys(list []wrapflags.Setting) string {
 	return "{{- $keys := list " + strings.Join(keys, " ") + " -}}"
 }
 
-// choices are the only values of a setting, none where any will do.
+// choices returns the only values of a setting, and nil where it takes other values too.
 func choices(s wrapflags.Setting) []string {
 	if !strings.Contains(s.Value, "|") {
 		return nil
@@ -63,19 +63,19 @@ func choices(s wrapflags.Setting) []string {
 	return strings.Split(s.Value, "|")
 }
 
-// flagForms are lines of the JSON in jobmesh._settings.forms.
+// flagForms returns lines of the JSON in jobmesh._settings.forms.
 func flagForms(all []wrapflags.Setting) string {
 	var lines []string
 	for _, s := range chartFlags(all) {
 		if form := s.Chart.Form; form.Pattern != "" {
-			pair, _ := encode([]string{form.Pattern, form.Words}) // strings always encode
+			pair, _ := encode([]string{form.Pattern, form.Words}) // strings can always be encoded
 			lines = append(lines, fmt.Sprintf("%q: %s", s.Key(), pair))
 		}
 	}
 	return strings.Join(lines, ",\n")
 }
 
-// hookDefaults are what the wrapper would do where nothing is set.
+// hookDefaults returns the wrapper's own defaults for mode hook.
 func hookDefaults() string {
 	limit, err := time.ParseDuration(wrapflags.Default("ready-timeout"))
 	if err != nil || limit%time.Second != 0 {
@@ -84,8 +84,8 @@ func hookDefaults() string {
 	return fmt.Sprintf("{{- $limit := %d -}}\n{{- $onReadyTimeout := %q -}}", int(limit.Seconds()), wrapflags.Default("on-ready-timeout"))
 }
 
-// flagSchema are the members of the schema of `wrapper`. A text may be empty, which
-// means that it is not set, but for a duration.
+// flagSchema returns the members of the schema of `wrapper`. A text other than a duration may
+// be empty, which means that it is not set.
 func flagSchema(all []wrapflags.Setting) []jsonMember {
 	var list []jsonMember
 	for _, s := range chartFlags(all) {
@@ -113,14 +113,14 @@ var (
 	noLimit  = regexp.MustCompile(`\b0 means`)
 )
 
-// flagComments are the lines that document the keys in values.yaml.
+// flagComments returns the lines that document the keys in values.yaml.
 func flagComments(all []wrapflags.Setting) string {
 	var b strings.Builder
 	var hook []string
 	for _, s := range hookFlags(all) {
 		hook = append(hook, s.Key())
 	}
-	fmt.Fprintf(&b, "# Mode `hook` knows %s.\n", listed(hook, "and"))
+	fmt.Fprintf(&b, "# Mode `hook` supports %s.\n", listed(hook, "and"))
 	for _, s := range chartFlags(all) {
 		text := flagName.ReplaceAllStringFunc(s.Usage, func(flag string) string {
 			for _, other := range all {

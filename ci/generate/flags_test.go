@@ -11,7 +11,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
-// A flag of each kind is known to every part of the chart, from its row alone.
+// Every part of the chart knows a flag of each kind from its row alone.
 func TestAFlagIsOneRow(t *testing.T) {
 	form := wrapflags.Form{Pattern: `^a\.<$`, Words: "an a"}
 	all := []wrapflags.Setting{
@@ -27,7 +27,7 @@ func TestAFlagIsOneRow(t *testing.T) {
 "fourTimeout": ["^a\\.<$", "an a"]`, flagForms(all))
 	require.Equal(t, `{{- $keys := list "oneUrl" "twoMany" "three" "fourTimeout" "five" "six" -}}`, flagKeys(all))
 	require.Equal(t, `{{- $keys := list "oneUrl" "twoMany" -}}`, flagKeys(hookFlags(all)))
-	require.Equal(t, "# Mode `hook` knows oneUrl and twoMany.\n"+
+	require.Equal(t, "# Mode `hook` supports oneUrl and twoMany.\n"+
 		"# @key oneUrl goes with twoMany.\n"+
 		"# @key twoMany a list of `A B`; sends.\n"+
 		"# @key three `x` or `y`; chooses; as the pod has it.\n"+

@@ -11,15 +11,15 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
-// helperOutputs are what comes from the table of helpers.
+// helperOutputs are the outputs that are made from the table of helpers.
 var helperOutputs = []output{
 	whole("docs/helpers.md", "internal/sidecar and internal/mesh", helperPage),
 	whole(chart+"/templates/_helpers_table.tpl", "internal/sidecar and internal/mesh", helperTemplate),
 	region("charts/alerts/values.yaml", "names", "internal/sidecar and internal/mesh", helperNames),
 }
 
-// helperNames are the names that containers of proxies and helpers have, as far as the tables
-// know: those that injectors give them, and those of the programs.
+// helperNames returns the names of the containers of proxies and helpers, as far as the tables
+// know them: those that injectors give them, and those of the programs.
 func helperNames() ([]byte, error) {
 	var names []string
 	for _, m := range mesh.All() {
@@ -39,7 +39,7 @@ func helperNames() ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
-// helperPage is the table for readers.
+// helperPage returns the table for readers.
 func helperPage() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString(`# Helpers
@@ -79,7 +79,7 @@ makes the pod fail, although the work succeeded. Where a cell is empty nothing i
 		fmt.Fprintf(&b, "| %s | program %s; image %s | %s | %s | %s | %s |\n", cell(h.Title), program, strings.Join(quoted(h.Images), ", "),
 			strings.Join(quoted(append(append([]string{}, h.Once...), h.OnceVariables...)), ", "), ways(h), ready(h), cell(strings.Join(notes, " ")))
 	}
-	b.WriteString("\nWhat was compared last, and with what; measured is: run, told to end, and its exit code read.\nOf the helpers that are not here no more is known than what they are called.\n\n| helper | release or commit | source |\n| --- | --- | --- |\n")
+	b.WriteString("\nThese are the releases with which the rows were last compared, and the sources. Measured means\nthat the program was run and told to end, and that its exit code was read. Of a helper that is\nnot listed here, only the name is known.\n\n| helper | release or commit | source |\n| --- | --- | --- |\n")
 	for _, h := range sidecar.All() {
 		if h.Checked != "" {
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", cell(h.Title), h.Checked, strings.Join(h.Sources, ", "))
@@ -88,7 +88,7 @@ makes the pod fail, although the work succeeded. Where a cell is empty nothing i
 	return b.Bytes(), nil
 }
 
-// ways are those in which a helper is ended, the best one first.
+// ways returns the ways in which a helper is ended, the best one first.
 func ways(h sidecar.Helper) string {
 	var all []string
 	for _, e := range h.Ends {
@@ -108,7 +108,7 @@ func ways(h sidecar.Helper) string {
 	return strings.Join(all, "; ")
 }
 
-// ready is the request that says that a helper is ready.
+// ready returns the request that says that a helper is ready.
 func ready(h sidecar.Helper) string {
 	urls, needs := h.ReadyURLs(), h.ReadyNeeds
 	if len(urls) == 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
-// helperRow is a helper as the templates read it.
+// helperRow is a row of the table of helpers as the templates read it.
 type helperRow struct {
 	Name           string    `json:"name"`
 	Image          string    `json:"image"`
@@ -35,7 +35,7 @@ type probeRow struct {
 	Moved []string `json:"moved,omitempty"`
 }
 
-// helperWords is what is the same for all helpers.
+// helperWords has what is the same for all helpers.
 type helperWords struct {
 	Shells []string `json:"shells"`
 	Once   []string `json:"once"`
@@ -70,7 +70,7 @@ every program says something and ends, and words that say yes in a variable. JSO
 {{- end -}}
 `
 
-// helperTemplate is the table of helpers that the chart's templates read.
+// helperTemplate returns the table of helpers that the chart's templates read.
 func helperTemplate() ([]byte, error) {
 	var rows []string
 	for _, h := range sidecar.All() {
@@ -91,7 +91,7 @@ func helperTemplate() ([]byte, error) {
 	return fmt.Appendf(nil, helperTemplateText, "[\n"+strings.Join(rows, ",\n")+"\n]", words), nil
 }
 
-// jsonLine is a value as JSON in one line, with <, > and & as they are.
+// jsonLine returns a value as JSON on one line, with <, > and & as they are.
 func jsonLine(value any) (string, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -123,8 +123,9 @@ func helperRowOf(h *sidecar.Helper) (helperRow, error) {
 	return row, err
 }
 
-// imagePattern is a regular expression for what sidecar.Find takes for an image of a helper:
-// patterns of path.Match for the end of the repository, and for the tag behind a colon.
+// imagePattern returns a regular expression for the images that sidecar.Find takes for those of
+// a helper: the patterns of path.Match for the end of the repository, and for the tag behind a
+// colon.
 func imagePattern(patterns []string) string {
 	var all []string
 	for _, p := range patterns {
@@ -140,12 +141,13 @@ func imagePattern(patterns []string) string {
 	return "(^|/)(" + strings.Join(all, "|") + ")$"
 }
 
-// globbed is a pattern of path.Match with asterisks alone as a regular expression.
+// globbed returns a regular expression for a pattern of path.Match that only has asterisks.
 func globbed(pattern string) string {
 	return strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, "[^/:]*")
 }
 
-// programPattern is a regular expression for a command line that starts one of the programs.
+// programPattern returns a regular expression for a command line that starts one of the
+// programs.
 func programPattern(programs []string) string {
 	var all []string
 	for _, p := range programs {

@@ -12,8 +12,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/kind"
 )
 
-// kindOutputs are what comes from the table of kinds. They stand before the page of the
-// chart, which is read from the chart's files.
+// kindOutputs are the outputs that are made from the table of kinds. They come before the
+// chart's page, which is made from the chart's files.
 var kindOutputs = []output{
 	whole(chart+"/templates/_kinds.tpl", "internal/kind", kindTemplates),
 	jsonValue(chart+"/values.schema.json", []string{"properties", "kinds", "items", "enum"}, func() (any, error) {
@@ -25,7 +25,7 @@ var kindOutputs = []output{
 	whole("docs/kinds.md", "internal/kind", kindPage),
 }
 
-// kindTemplates is what the templates of the chart know of kinds.
+// kindTemplates returns what the chart's templates read of the kinds.
 func kindTemplates() ([]byte, error) {
 	type row struct {
 		Path        []string          `json:"path"`
@@ -93,7 +93,8 @@ fromJson is ten times faster than fromYaml.
 	return b.Bytes(), nil
 }
 
-// shortest returns the names that hold no other one of them: who looks for those finds all.
+// shortest returns the names that do not contain another one of them: a text that contains any
+// of the names contains one of these.
 func shortest(names []string) []string {
 	var kept []string
 	for _, name := range names {
@@ -105,7 +106,7 @@ func shortest(names []string) []string {
 	return kept
 }
 
-// kindPage is the table for readers.
+// kindPage returns the table for readers.
 func kindPage() ([]byte, error) {
 	injected := map[kind.Treatment]string{kind.Always: "yes", kind.Named: "where `kinds` names it"}
 	ended := map[kind.Ender]string{
@@ -114,11 +115,11 @@ func kindPage() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("# Kinds\n\n" +
 		"The kinds that jobmesh knows, and where their pod templates stand; `[]` stands for every\n" +
-		"item of a list, or every value of a mapping. What a List holds is treated as if it stood by\n" +
-		"itself. What is neither judged nor injected is named on stderr, also a pod template of a\n" +
-		"kind that is not here, and `jobmesh inject --strict` ends with 1 then.\n\n" +
-		"Containers beside the work are those that are no native sidecars: a classic proxy, a\n" +
-		"helper. Native sidecars are ended by the kubelet, whatever the kind.\n\n" +
+		"item of a list, or every value of a mapping. The objects in a List are treated as if they\n" +
+		"stood by themselves. Objects that are neither judged nor injected are named on stderr, also\n" +
+		"those of an unlisted kind with a pod template; `jobmesh inject --strict` then exits with 1.\n\n" +
+		"Containers beside the work are those that are not native sidecars: a classic proxy, or a\n" +
+		"helper. The kubelet ends native sidecars, whatever the kind.\n\n" +
 		"| kind | pod template | judged by lint | injected | `restartPolicy` | containers beside the work are ended |\n" +
 		"| --- | --- | --- | --- | --- | --- |\n")
 	for _, k := range kind.Table {
@@ -137,7 +138,7 @@ func kindPage() ([]byte, error) {
 			if t.Fills != "" {
 				treated += ", where the container has a command; else " + t.Fills + " writes one"
 			}
-			judged := map[kind.Pods]string{kind.End: "yes", kind.Serve: "no", kind.Unjudged: "no, which is said", kind.ByPolicy: "where `restartPolicy` is Never or OnFailure"}[t.Pods]
+			judged := map[kind.Pods]string{kind.End: "yes", kind.Serve: "no", kind.Unjudged: "no, and a message says so", kind.ByPolicy: "where `restartPolicy` is Never or OnFailure"}[t.Pods]
 			sidecars := ended[t.Sidecars]
 			if t.Pods == kind.Unjudged {
 				sidecars = ""
@@ -145,7 +146,7 @@ func kindPage() ([]byte, error) {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", name, place(t), judged, treated, restarts(t.Restart), sidecars)
 		}
 	}
-	b.WriteString("\nWhere that is known from:\n\n")
+	b.WriteString("\nThese facts come from:\n\n")
 	var sources []string
 	for _, k := range kind.Table {
 		if !slices.Contains(sources, k.Source) {
@@ -179,7 +180,7 @@ func restarts(r kind.Restart) string {
 		text += ", said by `" + r.Owner + "` beside the template"
 	}
 	if r.Default != "" && len(r.Policies) > 1 {
-		text += "; " + r.Default + " where nothing is said"
+		text += "; " + r.Default + " where the author says nothing"
 	}
 	for _, version := range slices.Sorted(maps.Keys(r.DefaultIn)) {
 		text += ", " + r.DefaultIn[version] + " in " + version
@@ -187,7 +188,7 @@ func restarts(r kind.Restart) string {
 	return text
 }
 
-// listed writes words as a sentence does: a, b and c.
+// listed joins words as a sentence does: a, b and c.
 func listed(words []string, last string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
@@ -203,11 +204,11 @@ func quoted(words []string) []string {
 	return all
 }
 
-// inJSON writes a value as JSON on one line.
+// inJSON returns a value as JSON on one line.
 func inJSON(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // a table of strings
+		panic(err) // cannot happen: the value is a table of strings
 	}
 	return string(spaced(text))
 }

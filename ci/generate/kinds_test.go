@@ -22,8 +22,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/native"
 )
 
-// expedition is a kind that nobody has: two crews that do the work, each under its name,
-// and a base that serves them.
+// expedition is a kind that does not exist: it has two crews that do the work, each under its
+// name, and a base that serves them.
 const expedition = `apiVersion: example.com/v1
 kind: Expedition
 metadata:
@@ -57,8 +57,8 @@ spec:
               command: [/sledge]
 `
 
-// A kind is one row: with it in the table, manifests are searched for its pod templates,
-// the chart and inject inject them, lint judges them, and the documentation has it.
+// A kind is one row. Once it is in the table, its pod templates are found in manifests, the
+// chart and inject inject them, lint judges them, and the documentation lists them.
 func TestAKindIsOneRow(t *testing.T) {
 	known := kind.Table
 	t.Cleanup(func() { kind.Table = known })
@@ -120,8 +120,7 @@ func TestAKindIsOneRow(t *testing.T) {
 	}
 }
 
-// A template that the kind has to have, and that is not there, is a mistake; one that it
-// may have is none.
+// A missing template is a mistake where the kind requires it, and none where it is optional.
 func TestOptionalTemplates(t *testing.T) {
 	known := kind.Table
 	t.Cleanup(func() { kind.Table = known })
@@ -142,7 +141,7 @@ func TestOptionalTemplates(t *testing.T) {
 	}
 }
 
-// Sources of facts, and reasons, are there for every row that needs them.
+// Every row has the sources and the reasons that it needs.
 func TestKindsAreWhole(t *testing.T) {
 	for _, k := range kind.Table {
 		require.NotEmpty(t, k.Source, k.Kind)
@@ -156,7 +155,7 @@ func TestKindsAreWhole(t *testing.T) {
 	}
 }
 
-// written is what a file is to hold.
+// written returns the text that a file has to have.
 func written(t *testing.T, path string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.FromSlash("../../" + path))
@@ -173,7 +172,7 @@ func written(t *testing.T, path string) []byte {
 	return text
 }
 
-// libraryOfTheTable is the library chart with the templates that the table gives now.
+// libraryOfTheTable returns the library chart with the templates that the table now gives.
 func libraryOfTheTable(t *testing.T) fs.FS {
 	t.Helper()
 	library := fstest.MapFS{}

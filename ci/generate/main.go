@@ -1,14 +1,14 @@
-// Command generate writes every file, and every part of a file, that is derived from
-// other files of this repository, such as the reference pages of docs/: their sources
-// are the library chart's comments, the wrapper's tables, the CLI's commands and
-// lint's rules.
+// Command generate writes every file, and every part of a file, that is derived from other
+// files of this repository, such as the reference pages in docs/. Their sources are the library
+// chart's comments, the wrapper's tables, the CLI's commands and lint's rules.
 //
 //	go run ./ci/generate          write the files
-//	go run ./ci/generate -check   fail if a file is not what its sources say
+//	go run ./ci/generate -check   fail if a file differs from what its sources give
 //
-// Both run at the root of the repository. To derive one more, add a line to outputs:
-// whole for a file, region for lines inside a file that is written by hand, jsonValue
-// for a value inside a JSON file.
+// Both run at the root of the repository.
+//
+// To derive one more, add a line to outputs: whole for a file, region for lines inside a
+// hand-written file, jsonValue for a value inside a JSON file.
 package main
 
 import (
@@ -26,8 +26,8 @@ import (
 
 const chart = "library-chart"
 
-// outputs are all that is derived, each with its source. They are written in this
-// order: what is a source of another one comes first.
+// outputs returns everything that is derived, each with its source. They are written in this
+// order, so an output that is the source of another one comes first.
 func outputs() []output {
 	return slices.Concat(versioned(), fromChangelog(), meshOutputs(), kindOutputs, flagOutputs, helperOutputs, policyOutputs, []output{
 		settingsOutput(),
@@ -38,12 +38,12 @@ func outputs() []output {
 		whole("docs/measured.md", figures.File, measuredPage),
 		whole("docs/image.schema.json", "internal/image", func() ([]byte, error) { return image.Schema, nil }),
 	}, rulePages(), messagePages(), pictures(), []output{
-		whole(contents.Index, contents.File, contentsPage), // has the headings of pages above
+		whole(contents.Index, contents.File, contentsPage), // it has the headings of the pages above
 	})
 }
 
 func main() {
-	check := flag.Bool("check", false, "fail if a file is not what the sources say")
+	check := flag.Bool("check", false, "fail if a file differs from what its sources give")
 	flag.Parse()
 	if err := errors.Join(settle(".", outputs(), *check), strayRules(), unlistedPages()); err != nil {
 		fmt.Fprintf(os.Stderr, "generate: %v\nhint: make generate\n", err)
@@ -51,7 +51,7 @@ func main() {
 	}
 }
 
-// chartPage is the reference of the library chart, from the comments in its
+// chartPage returns the reference of the library chart, made from the comments in its
 // values.yaml and above its public templates.
 func chartPage() ([]byte, error) {
 	values, err := os.ReadFile(filepath.Join(chart, "values.yaml"))

@@ -22,7 +22,7 @@ type shown struct {
 	All           bool
 }
 
-// A matrixRow is what was shown of one kind of sidecar with one delivery.
+// A matrixRow is the results with one kind of sidecar and one delivery.
 type matrixRow struct {
 	mesh, version     string
 	real              bool
@@ -36,7 +36,7 @@ func (s shown) row() matrixRow {
 // deliveryNames are the deliveries in words.
 var deliveryNames = map[string]string{"initContainer": "init container", "imageVolume": "image volume", "inImage": "in the image"}
 
-// matrix is the table of what was shown beside which proxy: real ones first.
+// matrix returns the table of the results beside each proxy: real proxies come first.
 func matrix() (string, error) {
 	content, err := os.ReadFile(resultsFile)
 	if err != nil {
@@ -72,7 +72,8 @@ func matrix() (string, error) {
 	return b.String(), nil
 }
 
-// sums says what was shown, each with the ways that the Job was made in, and last what only a longer run shows.
+// sums returns the results in words, each with the ways in which the Job was made; results that
+// only a longer run shows come last.
 func sums(results []shown) string {
 	always := waysOf(results, false)
 	if more := waysOf(results, true); more != "" {

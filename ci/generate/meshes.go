@@ -11,7 +11,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// meshOutputs are what is derived from the table of meshes, but for the wrapper's page.
+// meshOutputs returns what is derived from the table of meshes, except the wrapper's page.
 func meshOutputs() []output {
 	const source = "internal/mesh"
 	return []output{
@@ -28,8 +28,8 @@ func meshOutputs() []output {
 	}
 }
 
-// meshWords writes words about the meshes into a sentence that people write by hand. The
-// pattern has what stands before them, and behind them, in groups.
+// meshWords writes words about the meshes into a hand-written sentence. The groups of the
+// pattern match the text in front of the words, and the text behind them.
 func meshWords(path, pattern string, words func() string) output {
 	sentence := regexp.MustCompile(pattern)
 	return output{path, func(old []byte) ([]byte, error) {
@@ -40,8 +40,8 @@ func meshWords(path, pattern string, words func() string) output {
 	}}
 }
 
-// injected are the meshes that put their proxies into pods; byName are the others, which
-// have to be named.
+// injected returns the meshes that put their proxies into pods; byName returns the others,
+// which a user has to name.
 func injected() []mesh.Mesh {
 	return slices.DeleteFunc(slices.Clone(mesh.All()), func(m mesh.Mesh) bool { return m.Annotation == "" })
 }
@@ -50,7 +50,7 @@ func byName() []mesh.Mesh {
 	return slices.DeleteFunc(slices.Clone(mesh.All()), func(m mesh.Mesh) bool { return m.Annotation != "" })
 }
 
-// titles lists what meshes are called, with last before the last one.
+// titles lists the titles of meshes, with the word last in front of the last one.
 func titles(meshes []mesh.Mesh, last string) string {
 	var all []string
 	for _, m := range meshes {
@@ -136,7 +136,7 @@ ten times faster than fromYaml here.
 {{- end -}}
 `
 
-// meshTemplate is the table that the chart's templates read.
+// meshTemplate returns the table that the chart's templates read.
 func meshTemplate() ([]byte, error) {
 	var rows []string
 	for _, m := range slices.SortedFunc(slices.Values(mesh.All()), func(a, b mesh.Mesh) int { return strings.Compare(a.Name, b.Name) }) {
@@ -149,7 +149,7 @@ func meshTemplate() ([]byte, error) {
 	return fmt.Appendf(nil, meshTemplateText, "{\n"+strings.Join(rows, ",\n")+"\n}"), nil
 }
 
-// rowJSON prints a row with a line for each of its fields.
+// rowJSON prints a row with one line for each of its fields.
 func rowJSON(row meshRow) (string, error) {
 	var compact bytes.Buffer
 	encoder := json.NewEncoder(&compact)
@@ -176,7 +176,7 @@ func rowJSON(row meshRow) (string, error) {
 	return "{\n" + strings.Join(lines, ",\n") + "\n  }", nil
 }
 
-// chartRow is what the templates are told of a mesh.
+// chartRow returns what the templates read of a mesh.
 func chartRow(m mesh.Mesh) meshRow {
 	row := meshRow{Env: []meshVariable{}, SkipOutboundPorts: m.SkipPorts.Key, KillCommand: m.KillCommand, Redirects: m.Redirects()}
 	if m.KillCommand != "" {
@@ -216,7 +216,7 @@ func chartRow(m mesh.Mesh) meshRow {
 	return row
 }
 
-// earliest returns the older of two releases. One that is not known is not older.
+// earliest returns the older of two releases. An unknown release does not count.
 func earliest(a, b mesh.Version) mesh.Version {
 	if !a.Known() || b.Known() && a.AtLeast(b.Major, b.Minor) {
 		return b

@@ -8,7 +8,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// meshPage is the reference of what jobmesh knows of each mesh.
+// meshPage returns the reference of what jobmesh knows about each mesh.
 func meshPage() ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("# What jobmesh knows of each mesh\n\n" +
@@ -89,7 +89,7 @@ func meshPage() ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
-// from is a release with a link to where it is said.
+// from returns a release with a link to its source.
 func from(v mesh.Version, source string) string {
 	if !v.Known() {
 		return ""
@@ -97,7 +97,7 @@ func from(v mesh.Version, source string) string {
 	return "[" + v.String() + "](" + source + ")"
 }
 
-// revisions says how a release is written into the name of a platform.
+// revisions says how the name of a platform can contain a release.
 func revisions(name string, p mesh.Platform) string {
 	if !p.Revisions {
 		return ""
@@ -106,17 +106,17 @@ func revisions(name string, p mesh.Platform) string {
 	return "; with its revision, as in " + code(name+"@"+provider+"-asm-1-28-"+state)
 }
 
-// table begins a section that is a table.
+// table starts a section that consists of a table.
 func table(b *strings.Builder, title, head string) {
 	fmt.Fprintf(b, "\n## %s\n\n| %s |\n|%s\n", title, head, strings.Repeat(" --- |", 1+strings.Count(head, "|")))
 }
 
-// row prints a row of a table.
+// row prints one row of a table.
 func row(b *strings.Builder, cells ...string) {
 	b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 }
 
-// yesWords are the values that ask for the proxy.
+// yesWords returns the values that ask for the proxy.
 func yesWords(in mesh.Injection) string {
 	if len(in.Yes) > 0 {
 		return strings.Join(quoted(in.Yes), ", ")
@@ -151,7 +151,7 @@ func (m *meshMetadata) cell() string {
 	return strings.Join(entries, ", ")
 }
 
-// yamlString is a string as YAML has it.
+// yamlString returns a string as YAML writes it.
 func yamlString(value string) string {
 	if value == "true" || value == "false" || value == "0" {
 		return `"` + value + `"`

@@ -19,8 +19,8 @@ import (
 
 const messagesFolder = "docs/messages/"
 
-// messagePages list what the programs and the chart say when something is wrong. The texts
-// are read where they stand.
+// messagePages returns pages that list the messages of the programs and of the chart when
+// something is wrong. The texts are read from the sources.
 func messagePages() []output {
 	return []output{
 		whole(messagesFolder+"cli.md", "the errors in internal", cliMessages),
@@ -29,18 +29,18 @@ func messagePages() []output {
 	}
 }
 
-// A message is a text that users may see, with what stands beside it in the sources.
+// A message is a text that users may see, with the hints beside it in the sources.
 type message struct {
-	text  string // with gap for what is known only when it is said
+	text  string // with gap in place of the parts that are known only at run time
 	hints []string
 	group string // an exit code of jobmesh, or an event of the wrapper
 }
 
-// gap stands for a name, a number or a cause.
+// gap stands in place of a name, a number or a cause.
 const gap = "…"
 
-// writeMessages writes a part of a page, with a heading for each message, so that each has an
-// anchor and is found by the search.
+// writeMessages writes a part of a page, with a heading for each message, so that each message
+// has an anchor and can be searched for.
 func writeMessages(b *strings.Builder, title, introduction string, messages []message) {
 	fmt.Fprintf(b, "\n## %s\n", title)
 	if introduction != "" {
@@ -57,7 +57,7 @@ func writeMessages(b *strings.Builder, title, introduction string, messages []me
 	}
 }
 
-// merged has each text once, in order, with the hints of all.
+// merged returns each text once, in order, with the hints of all its occurrences.
 func merged(messages []message) []message {
 	for i := range messages {
 		messages[i].text = strings.TrimSpace(messages[i].text)
@@ -83,7 +83,7 @@ func merged(messages []message) []message {
 
 func sortable(text string) string { return strings.TrimLeft(strings.ToLower(text), gap+" :\"") }
 
-// says reports whether a text is more than what is filled in.
+// says reports whether a text is more than its gaps.
 func says(text string) bool { return len(strings.Fields(strings.ReplaceAll(text, gap, ""))) >= 3 }
 
 func cliMessages() ([]byte, error) {
@@ -117,7 +117,7 @@ func cliMessages() ([]byte, error) {
 		return nil, err
 	}
 	for i := range all {
-		all[i].group = numbers[all[i].group] // empty where a variable has the code
+		all[i].group = numbers[all[i].group] // it is empty where a variable has the code
 	}
 	for _, code := range fault.Codes {
 		number := strconv.Itoa(code.Code)
@@ -129,7 +129,7 @@ func cliMessages() ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
-// faultCodes are the numbers of the exit codes by their names in internal/fault.
+// faultCodes returns the numbers of the exit codes, keyed by their names in internal/fault.
 func faultCodes() (map[string]string, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), "internal/fault/fault.go", nil, parser.SkipObjectResolution)
 	if err != nil {
@@ -193,7 +193,7 @@ func wrapperMessages() ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
-// collected are the calls of the chart's collector of errors whose text stands there.
+// collected matches the calls of the chart's collector of errors that contain the text.
 var collected = regexp.MustCompile(`"jobmesh\._errors\.add" \(list \$call (?:\(printf )?("(?:[^"\\]|\\.)*")`)
 
 func chartMessages() ([]byte, error) {
@@ -226,8 +226,8 @@ func chartMessages() ([]byte, error) {
 
 func upperFirst(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
-// eachFile parses the Go files below a folder, but for tests. The constants are those of
-// the file's package.
+// eachFile parses the Go files below a folder, except tests. The constants are those of the
+// file's package.
 func eachFile(root string, visit func(*ast.File, map[string]string)) error {
 	var files []string
 	err := filepath.WalkDir(root, func(name string, entry os.DirEntry, err error) error {
@@ -276,7 +276,7 @@ func keepConstants(file *ast.File, to map[string]string) {
 	}
 }
 
-// calls reports whether a function is the one of that package and name.
+// calls reports whether an expression is the function with that package and name.
 func calls(function ast.Expr, of, name string) bool {
 	selector, ok := function.(*ast.SelectorExpr)
 	if !ok || selector.Sel.Name != name {
@@ -286,7 +286,8 @@ func calls(function ast.Expr, of, name string) bool {
 	return ok && x.Name == of
 }
 
-// errorText is the text of an error that is made there; empty for one from elsewhere.
+// errorText returns the text of an error that is created in the expression, and "" for one from
+// elsewhere.
 func errorText(made ast.Expr, constants map[string]string) string {
 	call, ok := made.(*ast.CallExpr)
 	if ok && len(call.Args) > 0 && (calls(call.Fun, "fmt", "Errorf") || calls(call.Fun, "errors", "New")) {
@@ -295,7 +296,8 @@ func errorText(made ast.Expr, constants map[string]string) string {
 	return ""
 }
 
-// textOf is a string as far as it stands in the sources, with a gap for the rest.
+// textOf returns the text of a string expression, with a gap for each part that is not a
+// constant.
 func textOf(expression ast.Expr, constants map[string]string) string {
 	switch e := expression.(type) {
 	case *ast.BasicLit:
@@ -326,8 +328,8 @@ var (
 	spaces = regexp.MustCompile(`\s+`)
 )
 
-// filled is a format with a gap for each of its verbs, on one line. Marks of code, which
-// stand around names, would end the code that the message is shown as.
+// filled returns a format on one line, with a gap for each of its verbs. Backquotes around
+// names would end the code span in which the message is shown.
 func filled(format string) string {
 	text := verbs.ReplaceAllStringFunc(strings.ReplaceAll(format, "`", "'"), func(verb string) string {
 		if verb == "%%" {

@@ -33,7 +33,7 @@ func TestMerged(t *testing.T) {
 	}, merged([]message{{text: "b", hints: []string{"…"}}, {text: "… a", hints: []string{"one"}}, {text: "… a ", hints: []string{"two", "one"}}}))
 }
 
-// The pages have texts of which their readers paste one.
+// The pages contain the texts that their readers paste.
 func TestMessagePages(t *testing.T) {
 	t.Chdir("../..")
 	for want, page := range map[string]func() ([]byte, error){

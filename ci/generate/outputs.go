@@ -11,17 +11,17 @@ import (
 	"strings"
 )
 
-// An output is a file of this repository that is derived from others, or a part of
-// one. Several outputs may have the same path: each edits what the one before left.
+// An output is a file of this repository, or a part of one, that is derived from other files.
+// Several outputs may have the same path: each edits the text that the one before has left.
 type output struct {
 	path string // from the root of the repository
-	// edit returns the text that the file should have. old is the text that it has
-	// now, empty where there is no file.
+	// edit returns the text that the file should have. The parameter old is its present text,
+	// and is empty where there is no file.
 	edit func(old []byte) ([]byte, error)
 }
 
-// whole is a file of which every byte is generated. Its first line says so, and
-// names the source.
+// whole returns an output for a file that is generated completely. The first line of the file
+// says so, and names the source.
 func whole(path, source string, write func() ([]byte, error)) output {
 	return output{path, func([]byte) ([]byte, error) {
 		text, err := write()
@@ -32,8 +32,8 @@ func whole(path, source string, write func() ([]byte, error)) output {
 	}}
 }
 
-// announced puts the line that says what writes the file before its text, as a
-// comment of its format. JSON has no comments; there it is the first member.
+// announced puts a line in front of the text that says what writes the file, as a comment of
+// its format. JSON has no comments; there it is the first member.
 func announced(path, source string, text []byte) ([]byte, error) {
 	notice := "Written by `make generate` from " + source + "."
 	switch ext := filepath.Ext(path); ext {
@@ -63,7 +63,7 @@ func announced(path, source string, text []byte) ([]byte, error) {
 //	# >>> NAME: written by make generate from SOURCE
 //	# <<< NAME
 //
-// The lines of the text get the indentation of the first of the two.
+// The lines of the text get the indentation of the first one of these lines.
 func region(path, name, source string, write func() ([]byte, error)) output {
 	return output{path, func(old []byte) ([]byte, error) {
 		text, err := write()
@@ -105,7 +105,7 @@ func replaceRegion(old []byte, name, source, text string) ([]byte, error) {
 	return []byte(strings.Join(slices.Concat(lines[:first+1], inner, lines[last:]), "")), nil
 }
 
-// marks reports whether a word of the line, which may end a comment, is the mark.
+// marks reports whether the line ends with the mark, perhaps followed by the end of a comment.
 func marks(line, mark string) bool {
 	_, rest, found := strings.Cut(line, mark)
 	return found && (rest == "" || strings.ContainsRune(" \n", rune(rest[0])))
@@ -117,8 +117,8 @@ func isMark(line string) bool {
 		strings.HasPrefix(strings.TrimLeft(line, "# "), "<<< ")
 }
 
-// jsonValue is one value of a JSON file that people write by hand. keys lead to it
-// through objects. The rest of the file keeps its layout.
+// jsonValue returns an output for one value of a hand-written JSON file. The keys lead to the
+// value through objects. The rest of the file keeps its layout.
 func jsonValue(path string, keys []string, value func() (any, error)) output {
 	return output{path, func(old []byte) ([]byte, error) {
 		v, err := value()
@@ -145,8 +145,8 @@ func replaceJSON(old []byte, keys []string, value any) ([]byte, error) {
 	return slices.Concat(old[:begin], replacement, old[end:]), nil
 }
 
-// jsonMembers is an object of a JSON file that people write by hand, with each member
-// on a line of its own.
+// jsonMembers returns an output for an object of a hand-written JSON file, with each member on
+// a line of its own.
 func jsonMembers(path string, keys []string, members func() ([]jsonMember, error)) output {
 	return output{path, func(old []byte) ([]byte, error) {
 		list, err := members()
@@ -159,7 +159,7 @@ func jsonMembers(path string, keys []string, members func() ([]jsonMember, error
 		}
 		begin, end := 0, len(old)
 		for _, key := range keys {
-			begin, end, _ = member(old, begin, end, key) // replaceJSON has found them all
+			begin, end, _ = member(old, begin, end, key) // replaceJSON has found all keys already
 		}
 		line := old[bytes.LastIndexByte(old[:begin], '\n')+1 : begin]
 		indent := "\n" + string(line[:len(line)-len(bytes.TrimLeft(line, " "))])
@@ -178,7 +178,7 @@ func jsonMembers(path string, keys []string, members func() ([]jsonMember, error
 	}}
 }
 
-// A jsonMember is a name and what stands behind it.
+// A jsonMember is a name with its value.
 type jsonMember struct {
 	name  string
 	value any
@@ -216,8 +216,8 @@ func member(text []byte, begin, end int, key string) (from, to int, ok bool) {
 	return 0, 0, false
 }
 
-// spaced puts a space behind each comma and colon between values, as the files of
-// this repository have it on one line.
+// spaced puts a space behind each comma and colon between values, as this repository's files
+// have it on one line.
 func spaced(compact []byte) []byte {
 	var out []byte
 	quoted, escaped := false, false
@@ -237,8 +237,8 @@ func spaced(compact []byte) []byte {
 	return out
 }
 
-// settle writes all outputs into the folder, or, to check, fails for each file that
-// is not what it should be.
+// settle writes all outputs into the folder. With check it fails for each file that differs
+// from its output.
 func settle(dir string, outputs []output, check bool) error {
 	var failures []error
 	for _, path := range paths(outputs) {
@@ -278,7 +278,7 @@ func settleFile(dir, path string, outputs []output, check bool) error {
 	case bytes.Equal(text, old):
 		return nil
 	case check:
-		return errors.New("is not what its sources say")
+		return errors.New("differs from what its sources give")
 	}
 	return os.WriteFile(file, text, 0o644)
 }

@@ -106,7 +106,7 @@ func TestSettle(t *testing.T) {
 	}
 	marks := "# >>> one: written by make generate from table\n# <<< one\n# >>> two: written by make generate from table\n# <<< two\n"
 	require.NoError(t, os.WriteFile(file, []byte(marks), 0o644))
-	require.EqualError(t, settle(dir, all, true), "new.md: is not what its sources say\nf.yaml: is not what its sources say")
+	require.EqualError(t, settle(dir, all, true), "new.md: differs from what its sources give\nf.yaml: differs from what its sources give")
 	require.NoFileExists(t, filepath.Join(dir, "new.md"))
 	require.NoError(t, settle(dir, all, false))
 	got, err := os.ReadFile(file)

@@ -11,8 +11,8 @@ import (
 
 const picturesFolder = "docs/pictures/"
 
-// pictures are drawn from figures.yaml beside them. Each has a title and a text for those
-// who do not see it.
+// pictures returns the pictures that are drawn from figures.yaml beside them. Each has a title
+// and a text for readers who do not see it.
 func pictures() []output {
 	var all []output
 	for _, p := range []struct {
@@ -30,8 +30,7 @@ func pictures() []output {
 	return all
 }
 
-// A drawing is a picture in the making. It is no wider than a telephone shows with
-// letters that can be read.
+// A drawing is an unfinished picture. It is narrow enough to be read on a telephone.
 type drawing struct {
 	title, describes string
 	shapes           strings.Builder
@@ -40,8 +39,8 @@ type drawing struct {
 
 const pictureWidth = 440
 
-// style has the colours by day and by night. The picture brings its own background, so
-// that it can be read on any page.
+// style has the colours for light and dark mode. The picture has its own background, so that it
+// can be read on any page.
 const style = `
   svg { font: 13px system-ui, sans-serif; }
   .back { fill: #f3f5f8; } .text { fill: #14181f; } .head { font-weight: 600; } .soft { fill: #4d5562; }
@@ -77,7 +76,7 @@ func (d *drawing) line(path string) {
 	fmt.Fprintf(&d.shapes, "<path class=\"line\" d=\"%s\"/>\n", path)
 }
 
-// tell adds a sentence to what is read to those who do not see the picture.
+// tell adds a sentence for readers who do not see the picture.
 func (d *drawing) tell(format string, arguments ...any) {
 	d.describes = strings.TrimSpace(d.describes + " " + fmt.Sprintf(format, arguments...))
 }
@@ -145,7 +144,7 @@ func drawDecision(f figures.Figures) *drawing {
 	return d
 }
 
-// drawPolicy has a line for each step; the three policies stand out.
+// drawPolicy draws a line for each step; the three policies are highlighted.
 func drawPolicy(f figures.Figures) *drawing {
 	d := &drawing{title: f.Policy.Title, y: 14}
 	for i, step := range f.Policy.Steps {
@@ -196,7 +195,8 @@ func drawBars(f figures.Figures) *drawing {
 	return d
 }
 
-// measuredPage has the pictures of what was measured, with the figures as tables.
+// measuredPage returns the page with the pictures of what was measured, and with the figures as
+// tables.
 func measuredPage() ([]byte, error) {
 	f, err := figures.Read(".")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each picture is XML, says what it shows to those who do not see it, and keeps its text
+// Each picture is valid XML, describes itself to readers who do not see it, and keeps its text
 // inside.
 func TestPictures(t *testing.T) {
 	t.Chdir("../..")
@@ -29,7 +29,7 @@ func TestPictures(t *testing.T) {
 			assert.NotEmpty(t, svg.Desc)
 			assert.NotEmpty(t, svg.Texts)
 			for _, text := range svg.Texts {
-				const letter = 7.5 // pixels, as wide as they come on average at this size
+				const letter = 7.5 // pixels, the average width of a letter at this size
 				assert.LessOrEqual(t, text.X+letter*float64(len(text.Text)), float64(pictureWidth), text.Text)
 			}
 		})

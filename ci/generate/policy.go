@@ -13,7 +13,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
-// policyOutputs are what the chart jobmesh-policy is told of the tables, in CEL.
+// policyOutputs are the outputs for the chart jobmesh-policy: the tables in CEL.
 var policyOutputs = []output{
 	whole("charts/policy/templates/_tables.tpl", "internal/mesh, internal/sidecar and internal/kind", policyTables),
 }
@@ -39,7 +39,7 @@ What the policies know, in CEL.
 */}}
 `
 
-// policyTables are the tables as the templates of charts/policy read them.
+// policyTables returns the tables as the templates of charts/policy read them.
 func policyTables() ([]byte, error) {
 	var proxies, inits, byName []string
 	readyAfter, kill := map[string]string{}, map[string]string{}
@@ -85,7 +85,7 @@ func policyTables() ([]byte, error) {
 	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
 }
 
-// executors are the owners, as group and kind, whose own container ends the others.
+// executors returns the owners, as group and kind, whose own container ends the others.
 func executors() []string {
 	var all []string
 	for _, k := range kind.Table {
@@ -96,7 +96,7 @@ func executors() []string {
 	return all
 }
 
-// killAnnotations are the beginnings of the annotations that tell an executor how to end a
+// killAnnotations returns the prefixes of the annotations that tell an executor how to end a
 // container.
 func killAnnotations() []string {
 	var all []string
@@ -110,11 +110,11 @@ func killAnnotations() []string {
 	return all
 }
 
-// celHelper is whether a container is a helper that nobody ends: its program, or its image
-// where the program is not to be seen, is one of the table, and it is not told to end by
-// itself. That is what _sidecars.tpl of the library chart looks at; here it is one regular
-// expression for all helpers of which nothing more has to be known, since constant ones are
-// compiled once.
+// celHelper returns an expression that is true for a container with a helper that nobody ends.
+// Its program, or its image where the program is not known, is one of the table, and it is not
+// told to end by itself. _sidecars.tpl of the library chart checks the same. Here all helpers
+// without further conditions share one regular expression, because constant ones are compiled
+// once.
 func celHelper(rows []sidecar.Helper) string {
 	var programs, images, alternatives, exceptions []string
 	for i := range rows {
@@ -143,7 +143,8 @@ func celHelper(rows []sidecar.Helper) string {
 	return strings.Join(conditions, " &&\n")
 }
 
-// suspectPattern finds what programPattern and imagePattern find of any helper, and more.
+// suspectPattern returns a pattern that matches whatever programPattern and imagePattern match
+// for any helper, and more.
 func suspectPattern(rows []sidecar.Helper) string {
 	var names []string
 	for i := range rows {
@@ -164,20 +165,22 @@ func suspectPattern(rows []sidecar.Helper) string {
 	return strings.Join(shortest, "|")
 }
 
-// celRuns is whether a program is started, or may be behind an image.
+// celRuns returns an expression that is true where a program is started, or may be in the
+// image.
 func celRuns(program, image string) string {
 	return fmt.Sprintf("(s.started.matches(%s) || s.hidden != \"\" && s.image.matches(%s))", celRaw(program), celRaw(image))
 }
 
-// celMeshOut is whether a pod is kept out of a mesh by its own words, and is in no other one
-// by them. The first of the places where a mesh looks decides.
+// celMeshOut returns an expression that is true where a pod's own labels and annotations keep
+// it out of a mesh, and put it into no other one. The first place that has the mesh's key
+// decides.
 func celMeshOut(rows []mesh.Mesh) string {
 	var outs, ins []string
 	for _, m := range rows {
 		if m.Annotation == "" {
 			continue
 		}
-		// From the last place to the first: who is in front decides.
+		// The places are taken from the last to the first, so that the first one decides.
 		out, in := "false", "false"
 		for _, level := range slices.Backward(m.Inject.Levels) {
 			where := map[mesh.Level]string{mesh.PodLabel: "variables.labels", mesh.PodAnnotation: "variables.annotations"}[level]
@@ -211,11 +214,11 @@ func celMap(m map[string]string) string {
 	return "{" + strings.Join(items, ", ") + "}"
 }
 
-// celString is a string of CEL: one of JSON is.
+// celString returns a string literal of CEL; every JSON string is one.
 func celString(s string) string {
-	b, _ := json.Marshal(s) // a string always can be
+	b, _ := json.Marshal(s) // a string can always be encoded
 	return string(b)
 }
 
-// celRaw is a regular expression as a raw string, in which nothing is escaped.
+// celRaw returns a regular expression as a raw string, in which nothing is escaped.
 func celRaw(pattern string) string { return `r"` + pattern + `"` }

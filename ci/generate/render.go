@@ -34,7 +34,7 @@ func cell(text string) string {
 	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", `\|`)
 }
 
-// columns part the cells of a line under "Params:".
+// columns separate the cells of a line under "Params:".
 var columns = regexp.MustCompile(` {2,}`)
 
 func (s section) markdown() string {
@@ -60,7 +60,7 @@ func (s section) markdown() string {
 	return fmt.Sprintf("%s: %s\n", s.title, strings.TrimSpace(s.text))
 }
 
-// unindent takes the two spaces off each line.
+// unindent removes the two spaces at the start of each line.
 func unindent(text string) string {
 	return strings.ReplaceAll(strings.TrimPrefix(text, "  "), "\n  ", "\n")
 }

@@ -12,17 +12,17 @@ import (
 
 const rulesFolder = "docs/rules/"
 
-// families head the parts of the index, by the digit that the ids begin with.
+// families are the titles of the parts of the index, by the digit with which the ids begin.
 var families = []struct{ digit, title string }{
 	{"1", "Will not finish"},
 	{"2", "Will not start, or waits for ever"},
-	{"3", "Said in the wrong place, or in words the mesh does not read"},
+	{"3", "In the wrong place, or with a spelling that the mesh does not read"},
 	{"4", "Loses or invents the result"},
 	{"5", "Injection cannot do what is asked"},
 	{"6", "What it costs, and what is left over"},
 }
 
-// rulePages are a page for each rule of jobmesh lint, and their index.
+// rulePages returns a page for each rule of jobmesh lint, and their index.
 func rulePages() []output {
 	pages := []output{whole(rulesFolder+"README.md", "internal/lint", ruleIndex)}
 	for _, r := range slices.Concat(lint.Rules(), lint.Elsewhere()) {
@@ -31,7 +31,7 @@ func rulePages() []output {
 	return pages
 }
 
-// strayRules finds pages of rules that there are not.
+// strayRules returns an error for pages of rules that do not exist.
 func strayRules() error {
 	files, err := filepath.Glob(rulesFolder + "*")
 	if err != nil {
@@ -57,7 +57,7 @@ func ruleIndex() ([]byte, error) {
 			}
 		}
 	}
-	b.WriteString("\n## Asked of the cluster or of the registry\n\n" + lint.NotByLint + " The pages say where to look.\n\n| rule | severity | finds |\n| --- | --- | --- |\n")
+	b.WriteString("\n## Seen only in a cluster or a registry\n\n" + lint.NotByLint + " The pages say where to look.\n\n| rule | severity | finds |\n| --- | --- | --- |\n")
 	for _, r := range lint.Elsewhere() {
 		fmt.Fprintf(&b, "| [%s](%s.md) | %s | %s |\n", r.ID, r.ID, r.Severity, cell(r.Title))
 	}

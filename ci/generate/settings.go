@@ -12,9 +12,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// settingsOutput is what the templates know of the chart's values beside the schema, which
-// Helm applies to values alone: global.jobmesh and the settings of a call bypass it, and a
-// chart that has only the templates has no values of the library at all.
+// settingsOutput returns what the templates know about the chart's values in addition to the
+// schema. Helm applies the schema to values alone: global.jobmesh and the settings of a call
+// bypass it, and a chart that only contains the templates has none of the library's values.
 func settingsOutput() output {
 	return whole(chart+"/templates/_settings_tables.tpl", "values.schema.json and values.yaml", func() ([]byte, error) {
 		kinds, err := settingKinds()
@@ -44,7 +44,7 @@ meshes.
 	})
 }
 
-// A settingSchema is a JSON schema, as far as values.schema.json uses it.
+// A settingSchema is the part of JSON schema that values.schema.json uses.
 type settingSchema struct {
 	Type                 any
 	Enum                 []string
@@ -53,7 +53,7 @@ type settingSchema struct {
 	AdditionalProperties json.RawMessage
 }
 
-// settingKinds is the schema in the words of jobmesh._settings.kinds, as JSON.
+// settingKinds returns the schema in the form of jobmesh._settings.kinds, as JSON.
 func settingKinds() ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(chart, "values.schema.json"))
 	if err != nil {
@@ -68,7 +68,7 @@ func settingKinds() ([]byte, error) {
 	walk = func(prefix string, s settingSchema) {
 		for _, m := range s.Properties {
 			name := prefix + m.key
-			if name == "global" { // Helm hands it to every chart
+			if name == "global" { // Helm passes it to every chart
 				continue
 			}
 			kind := m.value.kind()
@@ -90,7 +90,7 @@ func settingKinds() ([]byte, error) {
 func (s settingSchema) kind() string {
 	switch {
 	case s.Enum != nil:
-		// The templates take "" for not set.
+		// The templates read "" as not set.
 		words := slices.DeleteFunc(slices.Clone(s.Enum), func(word string) bool { return word == "" })
 		return "|" + strings.Join(words, "|") + "|"
 	case len(s.OneOf) == 2:
@@ -101,7 +101,7 @@ func (s settingSchema) kind() string {
 	return map[string]string{"boolean": "bool", "string": "string", "array": "slice", "object": "map"}[strings.TrimSuffix(strings.Trim(fmt.Sprint(s.Type), "[]"), " null")]
 }
 
-// members are those of a JSON object, in their order.
+// members are the members of a JSON object, in their order.
 type members[T any] []struct {
 	key   string
 	value T
@@ -129,7 +129,7 @@ func (m *members[T]) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// settingDefaults is values.yaml without its comments.
+// settingDefaults returns values.yaml without its comments.
 func settingDefaults() ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(chart, "values.yaml"))
 	if err != nil {

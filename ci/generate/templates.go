@@ -13,7 +13,7 @@ type template struct {
 	sections []section
 }
 
-// A section opens with a line such as "Usage in a range:" in that comment.
+// A section of the comment starts with a line such as "Usage in a range:".
 type section struct {
 	title, text string
 }
@@ -23,8 +23,8 @@ var (
 	heading = regexp.MustCompile(`(?m)^(Usage|Params|Prints|Errors)(|[, ].*):`)
 )
 
-// readTemplates returns the public defines of a file. Private ones have an
-// underscore after the dot.
+// readTemplates returns the public defines in a file. Private ones have an underscore behind
+// the dot.
 func readTemplates(content string) ([]template, error) {
 	var templates []template
 	for _, at := range define.FindAllStringSubmatchIndex(content, -1) {

@@ -12,16 +12,17 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// A testedProgram is one that the tests run, with the place that pins its version.
+// A testedProgram is a program that the tests run, with the place that pins its version.
 type testedProgram struct {
 	name string
-	// module is its Go module. Empty where file says what pins it instead, with a
-	// pattern whose first group is the version; both empty where Debian does.
+	// module is its Go module. Where it is empty, file says what pins the program, and the
+	// first group of pattern is the version. All three are empty where Debian provides the
+	// program.
 	module, file, pattern string
 	does                  string
 }
 
-// testedPrograms are real: nothing stands in for them.
+// testedPrograms are real programs, not stand-ins.
 var testedPrograms = []testedProgram{
 	{name: "Helm 3", module: "helm.sh/helm/v3", does: "`make test`: all charts, the guides, the post-renderer"},
 	{name: "Helm 4", module: "helm.sh/helm/v4", does: "`make test`: the same, and the plugin"},
@@ -48,7 +49,7 @@ var testedPrograms = []testedProgram{
 	{name: "openssl, curl, ruby", does: "`make e2e`: download, verify and install a release"},
 }
 
-// testedPage is docs/tested.md, from the files that pin what the tests run.
+// testedPage returns docs/tested.md, made from the files that pin what the tests run.
 func testedPage() ([]byte, error) {
 	modules, err := goModules(".")
 	if err != nil {
@@ -97,7 +98,7 @@ func (p testedProgram) version(modules []*modfile.File) (string, error) {
 	return "that of Debian", nil
 }
 
-// goModules are the go.mod files of the repository.
+// goModules returns the go.mod files of the repository.
 func goModules(root string) ([]*modfile.File, error) {
 	var all []*modfile.File
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -120,8 +121,9 @@ func goModules(root string) ([]*modfile.File, error) {
 	return all, err
 }
 
-// pinned is the version of a module: as a tool where it is one, else as what is
-// required by name. Elsewhere it may be there in another version, for something else.
+// pinned returns the version of a module: that of the tool where the module is one, and
+// otherwise that of the requirement. Other modules may require another version for another
+// purpose.
 func pinned(modules []*modfile.File, path string) (string, error) {
 	var required string
 	for _, module := range modules {

@@ -9,14 +9,14 @@ import (
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
-// wrapperPage is the reference of the wrapper, from its own tables.
+// wrapperPage returns the reference of the wrapper, made from its own tables.
 func wrapperPage() ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("# jobmesh-wrap\n\n")
 	fmt.Fprintf(&b, "```\n%s```\n", wrap.Help())
 	b.WriteString("\n## Flags and variables\n\n" +
-		"The flag wins over its variable. An empty variable is unset, a bad value is a usage error. " +
-		"A repeatable flag's variable has one value a line; where commas are said to do, they do there too. " +
+		"The flag wins over its variable. An empty variable counts as unset, and a bad value is a usage error. " +
+		"The variable of a repeatable flag has one value on each line; where a flag takes several values with commas, the variable does too. " +
 		"No variable whose name begins with `JOBMESH_` reaches the command.\n\n" +
 		"| flag | variable | default | meaning |\n| --- | --- | --- | --- |\n")
 	for _, s := range wrapflags.Settings() {
@@ -77,10 +77,10 @@ func code(text string) string {
 func meshSection(b *strings.Builder) {
 	b.WriteString("\n## Meshes\n\n" +
 		"`auto` follows the pod's annotations, which are in the file of `--pod-annotations`: " +
-		"one of the table below that is neither empty nor `false` names the mesh. None of them: there is no proxy. " +
-		"No file: the wrapper looks at the known ports for `--detect-timeout`, and takes the first proxy that answers. " +
-		"It names the others that it sees and does not stop.\n\n" +
-		"The variables stand in for the annotations in a pod that hands over no file, and win where both are there.\n\n" +
+		"an annotation of the table below that is neither empty nor `false` names the mesh. Where the pod has none of them, there is no proxy. " +
+		"Where there is no file, the wrapper asks the known ports for `--detect-timeout`, and takes the first proxy that answers. " +
+		"It names any other proxy that it sees, and does not stop it.\n\n" +
+		"The variables replace the annotations in a pod without that file, and win where both are there.\n\n" +
 		"| mesh | annotation | variable | ready | stop |\n| --- | --- | --- | --- | --- |\n")
 	for _, m := range mesh.All() {
 		row(b, m.Name, code(m.Annotation), code(m.Variable()), readyCell(m), stopCell(m))
@@ -88,7 +88,7 @@ func meshSection(b *strings.Builder) {
 	b.WriteString("\n## Native sidecars\n\n" +
 		"A proxy that is a native sidecar is waited for and never stopped: the kubelet ends it, and would start it again. " +
 		"The wrapper knows it by the annotations below, by `--native`, by the pod annotation `" + mesh.NativeAnnotation + ": NAME[,NAME]`, " +
-		"whose names are those of meshes or containers, and by what `install` saw: a proxy that answers while init containers run, ready or not, is native.\n\n" +
+		"whose names are those of meshes or containers, and by what `install` has seen: a proxy that answers while init containers run, ready or not, is native.\n\n" +
 		"| mesh | annotation | variable | native where it is |\n| --- | --- | --- | --- |\n")
 	for _, m := range mesh.All() {
 		if m.Native.Status != "" {

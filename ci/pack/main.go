@@ -1,14 +1,13 @@
-// Command pack writes what is released beside the image and the charts into release/:
-// archives of the command line for each platform, manifests for krew and Homebrew, the
-// plugin of Helm 4 for each platform, a bill of materials for each archive in two formats,
-// provenance, and checksums of all of them. With SIGN_KEY, a private key as jobmesh build
-// --sign-key takes it, plugins, provenance and checksums are signed. Nothing is published,
-// and nothing needs a network.
+// Command pack writes what is released beside the image and the charts into release/: archives
+// of the command line for each platform, manifests for krew and Homebrew, the plugin of Helm 4
+// for each platform, a bill of materials for each archive in two formats, provenance, and the
+// checksums of all of them. With SIGN_KEY, a private key as jobmesh build --sign-key takes it,
+// plugins, provenance and checksums are signed. It publishes nothing and needs no network.
 //
-// REGISTRY is where the image will be published, as in make build; DOWNLOADS is the
-// address of the folder that release/ will be copied to, which the manifests name.
+// REGISTRY is the registry to which the image will be published, as in make build. DOWNLOADS is
+// the address of the folder to which release/ will be copied; the manifests name it.
 //
-// make release calls it, after make build and with bin/goreleaser.
+// It is called by make release, after make build, and needs bin/goreleaser.
 package main
 
 import (
@@ -39,7 +38,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
-// folder is where goreleaser writes to; .goreleaser.yaml says so too.
+// folder is the folder that goreleaser writes to; .goreleaser.yaml has the same name.
 const folder = "release"
 
 func main() {
@@ -69,7 +68,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// For which system a program is, goreleaser says.
+	// goreleaser sets the operating system of a program, so GOOS is left out.
 	environment := slices.DeleteFunc(compiler.Environment(), func(entry string) bool { return strings.HasPrefix(entry, "GOOS=") })
 	if err := pack(ctx, environment, recipe, digest); err != nil {
 		return err
@@ -97,7 +96,7 @@ func run(ctx context.Context) error {
 	return finish(files, signatures, archives, key)
 }
 
-// signingKey reads the key of SIGN_KEY; nil where there is none.
+// signingKey reads the key that SIGN_KEY names, and returns nil where it is not set.
 func signingKey() (*signature.Key, error) {
 	path := os.Getenv("SIGN_KEY")
 	if path == "" {
@@ -127,7 +126,7 @@ func signingKey() (*signature.Key, error) {
 	return key, checkKey(key, public)
 }
 
-// publicKey is the file by which action.yml knows who has released the program.
+// publicKey is the file by which action.yml verifies who has released the program.
 const publicKey = "release.pub"
 
 // checkKey refuses a key whose signatures the action would not accept.
@@ -139,7 +138,7 @@ func checkKey(key *signature.Key, public []byte) error {
 	return err
 }
 
-// builtImage is the digest of the image in dist/, which the archives pin.
+// builtImage returns the digest of the image in dist/, to which the archives are pinned.
 func builtImage() (string, error) {
 	text, err := os.ReadFile("dist/result.json")
 	if err != nil {
@@ -155,8 +154,8 @@ func builtImage() (string, error) {
 	return built.Image.Digest, checkImage(built.Image.Name, built.Version, built.Image.Digest, jobmesh.Version, jobmesh.ImageDigest)
 }
 
-// checkImage refuses an image that is not the one of this version. noted is the digest
-// in image.digest, empty for a version that ci/release has not raised.
+// checkImage refuses an image that is not the one of this version. The parameter noted is the
+// digest in image.digest; it is empty for a version that was not raised by ci/release.
 func checkImage(name, version, digest, wanted, noted string) error {
 	switch {
 	case name != "jobmesh-wrap":
@@ -169,8 +168,8 @@ func checkImage(name, version, digest, wanted, noted string) error {
 	return nil
 }
 
-// pack runs goreleaser with the environment of every compile, so that the caller's
-// settings of Go do not get into the programs.
+// pack runs goreleaser with the environment of every compilation, so that the caller's Go
+// settings do not affect the programs.
 func pack(ctx context.Context, environment []string, recipe image.Recipe, digest string) error {
 	cmd := exec.CommandContext(ctx, "bin/goreleaser", "release", "--snapshot", "--clean", "--skip=announce,publish,validate")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
@@ -190,7 +189,7 @@ func pack(ctx context.Context, environment []string, recipe image.Recipe, digest
 	return cmd.Run()
 }
 
-// downloads is the folder that the manifests of krew and Homebrew name.
+// downloads returns the folder that the manifests of krew and Homebrew name.
 func downloads(asked, version string) string {
 	if asked == "" {
 		return "https://github.com/jobmesh/jobmesh/releases/download/v" + version
@@ -198,23 +197,24 @@ func downloads(asked, version string) string {
 	return strings.TrimSuffix(asked, "/")
 }
 
-// setsGo tells the settings of Go, but for the places of its caches and of modules.
+// setsGo tells whether an environment entry is a setting of Go, except those for the places of
+// caches and modules.
 func setsGo(entry string) bool {
 	name, _, _ := strings.Cut(entry, "=")
 	passed := []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOSUMDB", "GONOSUMDB"}
 	return (strings.HasPrefix(name, "GO") || strings.HasPrefix(name, "CGO_")) && !slices.Contains(passed, name)
 }
 
-// An archive is a file of the release with one program in it.
+// An archive is a file of the release that contains one program.
 type archive struct {
 	name, platform string
 	digest         string
-	// binary is what is in it, and path the name that it has there.
+	// binary is the program, and path is its path in the archive.
 	binary []byte
 	path   string
 }
 
-// packed returns the archives that goreleaser lists, by name.
+// packed returns the archives that goreleaser lists, sorted by name.
 func packed() ([]archive, error) {
 	text, err := os.ReadFile(filepath.Join(folder, "artifacts.json"))
 	if err != nil {
@@ -259,8 +259,8 @@ func digestOf(content []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// finish leaves in the folder what is released and nothing else: the archives, the
-// manifests, the documents, the checksums, and the signatures where there is a key.
+// finish leaves only released files in the folder: the archives, the manifests, the documents,
+// the checksums, and the signatures where there is a key.
 func finish(documents, signatures map[string][]byte, archives []archive, key *signature.Key) error {
 	keep := []string{"krew", "homebrew"}
 	sums := map[string]string{}
@@ -305,7 +305,7 @@ func finish(documents, signatures map[string][]byte, archives []archive, key *si
 	return err
 }
 
-// checksums has the form that sha256sum -c reads, sorted by name.
+// checksums returns the text that sha256sum -c reads, sorted by name.
 func checksums(sums map[string]string) []byte {
 	var lines []string
 	for name, digest := range sums {
@@ -315,10 +315,10 @@ func checksums(sums map[string]string) []byte {
 	return []byte(strings.Join(lines, ""))
 }
 
-// A release is what the documents say.
+// A release is the content of the documents.
 type release struct {
 	recipe      image.Recipe
-	digest      string // of the image that the programs pin
+	digest      string // the digest of the image to which the programs are pinned
 	archives    []archive
 	toolchain   string
 	environment []string
@@ -328,7 +328,7 @@ type release struct {
 
 const provenanceName = "provenance.intoto.json"
 
-// documents returns the plugins of Helm, the bills and the provenance, by file name.
+// documents returns the plugins of Helm, the bills and the provenance, keyed by file name.
 func (r release) documents() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	labels := r.recipe.Labels

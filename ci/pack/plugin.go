@@ -10,7 +10,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
-// keyring is the file with the public key, in the form that Helm reads.
+// keyring is the file with the public key in the form that Helm reads.
 const keyring = "jobmesh.gpg"
 
 // pluginsOf packs the plugin of Helm with the program of each archive.
@@ -36,7 +36,8 @@ func pluginsOf(archives []archive, recipe image.Recipe) ([]plugin.Archive, error
 	return packed, nil
 }
 
-// signatures are the provenance of the plugins, as Helm checks it, and the keyring for it.
+// signatures returns the provenance of the plugins, as Helm verifies it, and the keyring for
+// it.
 func (r release) signatures(key *signature.Key) (map[string][]byte, error) {
 	signer, err := openpgp.Of(key)
 	if err != nil {

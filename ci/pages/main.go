@@ -77,8 +77,8 @@ func lay(root, dir string) error {
 	return s.copyFiles(dir)
 }
 
-// overview is the file llms.txt, by which programs that read for people find their way:
-// the pages by chapter, as Markdown.
+// overview returns the file llms.txt, which programs read on behalf of people: the pages by
+// chapter, as Markdown.
 func overview(chapters []contents.Chapter) string {
 	var b strings.Builder
 	b.WriteString("# jobmesh\n\n> Any Kubernetes Job, in any service mesh, finishes, and one command says beforehand whether it will.\n\n" +
@@ -95,7 +95,7 @@ func overview(chapters []contents.Chapter) string {
 	return b.String()
 }
 
-// address is the path in the site of a page, before Sphinx turns .md into .html.
+// address returns the path of a page in the site, before Sphinx turns .md into .html.
 func address(page string) string {
 	if path.Base(page) == "README.md" {
 		return path.Join(path.Dir(page), "index.md")
@@ -103,7 +103,7 @@ func address(page string) string {
 	return page
 }
 
-// trees are the contents of the site, a chapter each.
+// trees returns the contents of the site, one tree for each chapter.
 func trees(chapters []contents.Chapter) string {
 	var b strings.Builder
 	for _, chapter := range chapters {
@@ -112,7 +112,7 @@ func trees(chapters []contents.Chapter) string {
 	return b.String()
 }
 
-// tree is a hidden list of pages: Sphinx shows it beside the text.
+// tree returns a hidden list of pages, which Sphinx shows beside the text.
 func tree(caption string, pages []contents.Page, folder string) string {
 	var b strings.Builder
 	b.WriteString("\n```{toctree}\n:hidden:\n")
@@ -123,7 +123,7 @@ func tree(caption string, pages []contents.Page, folder string) string {
 	for _, page := range pages {
 		name := strings.TrimSuffix(address(page.Path), ".md")
 		if name == "index" {
-			name = "self" // what Sphinx calls the page that has the list
+			name = "self" // Sphinx's word for the page that contains the list
 		} else if folder != "." {
 			name = strings.TrimPrefix(name, folder+"/")
 		}

@@ -16,11 +16,11 @@ import (
 // A site knows which files of the repository are its pages.
 type site struct {
 	root  string
-	pages map[string]string // paths in the repository, and in the site
+	pages map[string]string // maps paths in the repository to paths in the site
 	files []string          // other files of the repository that the site has too
 }
 
-// page is the text of a page for Sphinx.
+// page returns the text of a page for Sphinx.
 func (s *site) page(page contents.Page, text string) (string, error) {
 	var b strings.Builder
 	description, err := json.Marshal(page.Title + ": " + strings.ReplaceAll(page.Says, "`", ""))
@@ -29,7 +29,7 @@ func (s *site) page(page contents.Page, text string) (string, error) {
 	}
 	orphan := ""
 	if page.Path == contents.Index {
-		orphan = "orphan: true\n" // the contents are beside every page
+		orphan = "orphan: true\n" // the contents stand beside every page anyway
 	}
 	fmt.Fprintf(&b, "---\n%smyst:\n  html_meta:\n    description: %s\n---\n", orphan, description)
 	var failure error
@@ -49,14 +49,14 @@ func (s *site) page(page contents.Page, text string) (string, error) {
 	return b.String(), failure
 }
 
-// comments are for those who write the pages, such as how their blocks are tested.
+// comments match comments for the authors of pages, such as how their blocks are tested.
 var comments = regexp.MustCompile(`(?s)<!--.*?-->`)
 
-// links are those of Markdown with a target in parentheses, and spans of code, which stay
-// as they are.
+// links match Markdown links with a target in parentheses, and also code spans, which stay as
+// they are.
 var links = regexp.MustCompile("(?s)`[^`]+`|(!?)\\[((?:[^][`]|`[^`]*`)*)\\]\\(([^)\\s]+)\\)")
 
-// link is a link of a page as it has to be in the site.
+// link returns a link of a page in the form that the site needs.
 func (s *site) link(page, text string) (string, error) {
 	m := links.FindStringSubmatch(text)
 	image, label, target := m[1], m[2], m[3]
@@ -84,13 +84,13 @@ func (s *site) link(page, text string) (string, error) {
 		if image != "" {
 			return text, nil
 		}
-		// Sphinx would copy the file to an address with a hash in it.
+		// Sphinx itself would copy the file to an address with a hash in it.
 		return fmt.Sprintf(`<a href="%s">%s</a>`, relative(address(page), file), label), nil
 	}
 	return fmt.Sprintf("%s[%s](%s%s)", image, label, pages.Source(file), anchor), nil
 }
 
-// relative is how the page at one address names another one.
+// relative returns the path that leads from the page at one address to another address.
 func relative(from, to string) string {
 	way, err := filepath.Rel(filepath.FromSlash(path.Dir(from)), filepath.FromSlash(to))
 	if err != nil {
@@ -99,8 +99,8 @@ func relative(from, to string) string {
 	return filepath.ToSlash(way)
 }
 
-// anchors puts before each heading the anchor that GitHub gives it, where Sphinx's own
-// would be another one.
+// anchors puts GitHub's anchor in front of each heading for which Sphinx would generate another
+// one.
 func anchors(text string) string {
 	return contents.Heading.ReplaceAllStringFunc(text, func(line string) string {
 		title := contents.Heading.FindStringSubmatch(line)[2]
@@ -113,14 +113,14 @@ func anchors(text string) string {
 
 var noID = regexp.MustCompile(`[^a-z0-9]+`)
 
-// sphinxID is the anchor of a heading as docutils makes it.
+// sphinxID returns the anchor of a heading as docutils generates it.
 func sphinxID(title string) string {
 	id := strings.Trim(noID.ReplaceAllString(strings.ToLower(contents.Plain(title)), "-"), "-")
 	return strings.TrimLeft(id, "0123456789-")
 }
 
-// copyFiles puts the files that pages link to, and those that programs look for, where
-// they are in the repository.
+// copyFiles copies the files that pages link to, and those that programs look for, to the same
+// paths as in the repository.
 func (s *site) copyFiles(dir string) error {
 	done := map[string]bool{}
 	for _, file := range s.files {
@@ -132,7 +132,7 @@ func (s *site) copyFiles(dir string) error {
 		if err != nil {
 			return err
 		}
-		// Pictures are beside their page, for Sphinx to find; files are what is copied as it is.
+		// Sphinx looks for pictures beside their page; the folder extra is copied as it is.
 		for _, where := range []string{"", "extra"} {
 			to := filepath.Join(dir, where, filepath.FromSlash(file))
 			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {

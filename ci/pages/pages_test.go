@@ -23,7 +23,7 @@ func repository(t *testing.T, files map[string]string) string {
 	return root
 }
 
-// quoted has the marks of code in the place of apostrophes.
+// quoted replaces apostrophes by backquotes.
 func quoted(text string) string { return strings.ReplaceAll(text, "'", "`") }
 
 const list = `chapters:

@@ -1,4 +1,4 @@
-// Command raise does what ci/release says.
+// Command raise is the program that ci/release runs; that script says what it does.
 package main
 
 import (
@@ -50,7 +50,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	// All that can be wrong is found before anything is written.
+	// All mistakes are found before anything is written.
 	err = check(situation{
 		current: strings.TrimSpace(string(current)), wanted: version,
 		tags: strings.Fields(tags), dirty: strings.TrimRight(dirty, "\n"),
@@ -68,7 +68,7 @@ func run(args []string) error {
 	if _, err := output("go", "run", "./ci/generate"); err != nil {
 		return err
 	}
-	os.Unsetenv("SOURCE_DATE_EPOCH") // the image has the date that CHANGELOG.md has now
+	os.Unsetenv("SOURCE_DATE_EPOCH") // the image has to have the date that is now in CHANGELOG.md
 	if err := pin(version); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ const next = `version %[1]s is written; nothing is committed yet. Next:
   bin/jobmesh publish REGISTRY/PREFIX       image and charts
 `
 
-// today is the date of the release: SOURCE_DATE_EPOCH, or the clock.
+// today returns the date of the release: SOURCE_DATE_EPOCH, or that of the clock.
 func today() (time.Time, error) {
 	epoch := os.Getenv("SOURCE_DATE_EPOCH")
 	if epoch == "" {
@@ -103,11 +103,11 @@ func today() (time.Time, error) {
 type situation struct {
 	current, wanted string
 	tags            []string
-	// dirty is what git says is not committed.
+	// dirty is git's list of uncommitted changes.
 	dirty string
 }
 
-// form is a version of a release: pages and tags have it without any change.
+// form matches the version of a release, which pages and tags contain unchanged.
 var form = regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[a-z]+\.(0|[1-9][0-9]*))?$`)
 
 // check refuses what must not be released.
@@ -118,15 +118,15 @@ func check(s situation) error {
 	case semver.Compare("v"+s.wanted, "v"+s.current) <= 0:
 		return fmt.Errorf("%s is not newer than %s, the version in VERSION", s.wanted, s.current)
 	case slices.Contains(s.tags, "v"+s.wanted):
-		return fmt.Errorf("tag v%s is there already\nhint: a version never changes once it has a tag: take the next one", s.wanted)
+		return fmt.Errorf("tag v%s exists already\nhint: a version never changes once it has a tag: take the next one", s.wanted)
 	case s.dirty != "":
 		return fmt.Errorf("the working tree is not clean:\n%s\nhint: git stash --include-untracked, or commit first", s.dirty)
 	}
 	return nil
 }
 
-// pin writes image.digest. The image is that of the sources as they are now, which is
-// what make release compares it with.
+// pin writes image.digest. The image is that of the sources as they are now, with which make
+// release compares it.
 func pin(version string) error {
 	dir, err := os.MkdirTemp("", "jobmesh-release-")
 	if err != nil {
@@ -144,7 +144,7 @@ func pin(version string) error {
 	return os.WriteFile("image.digest", pinned(old, version, strings.TrimSpace(digest)), 0o644)
 }
 
-// pinned keeps the comment that opens the file and replaces the rest.
+// pinned keeps the comment at the start of the file and replaces the rest.
 func pinned(old []byte, version, digest string) []byte {
 	var out bytes.Buffer
 	for line := range bytes.Lines(old) {
@@ -156,7 +156,8 @@ func pinned(old []byte, version, digest string) []byte {
 	return out.Bytes()
 }
 
-// output runs a program and returns what it prints; what it says is part of the error.
+// output runs a program and returns its standard output; its standard error is part of the
+// error.
 func output(program string, args ...string) (string, error) {
 	var stderr bytes.Buffer
 	cmd := exec.Command(program, args...)

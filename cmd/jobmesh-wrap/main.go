@@ -12,10 +12,10 @@ import (
 // version is set by the build.
 var version = "devel"
 
-// init keeps main on the first thread of the process, to which the kernel gives signals
-// first. Where the command takes the wrapper's place, the kernel ends all other threads:
-// one of them that had just been given a SIGTERM would take it with it. Package wrap lets
-// go of the thread where that is not going to happen.
+// init keeps main on the first thread of the process, to which the kernel delivers signals
+// first. Where the command takes the wrapper's place, the kernel ends all other threads. A
+// thread that has just got a SIGTERM would then take the signal with it. Package wrap releases
+// the thread where the command will not take the wrapper's place.
 func init() { runtime.LockOSThread() }
 
 func main() {

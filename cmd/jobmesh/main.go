@@ -12,9 +12,9 @@ import (
 	"github.com/jobmesh/jobmesh/internal/cli"
 )
 
-// These are set by the build, for the image built beside: imageRepository where it was
-// told a registry, imageDigest always. A program that was built alone has neither.
-// commit is empty where Go notes it by itself.
+// The build sets these for the image that it has built: imageRepository where it was given a
+// registry, imageDigest always. A program that was built alone has neither. The variable commit
+// is empty where Go itself records the commit.
 var imageRepository, imageDigest, commit string
 
 func main() {
@@ -22,7 +22,7 @@ func main() {
 	// The first signal ends the work; the second one ends the program, whatever it waits for.
 	context.AfterFunc(ctx, stop)
 	if imageDigest == "" {
-		imageDigest = jobmesh.ImageDigest // go install: the image that was released
+		imageDigest = jobmesh.ImageDigest // a program of go install uses the released image
 	}
 	code := cli.Run(ctx, os.Args[1:], jobmesh.Version, cli.SystemStreams(),
 		cli.CalledAs(os.Args[0]), cli.Image(imageRepository, imageDigest), cli.Commit(commit))

@@ -252,7 +252,7 @@ func TestRegistriesThatFail(t *testing.T) {
 		"429": {status(429, `{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`), fault.Registry,
 			"HOST/app limits requests: 429, 5 times (look-up): TOOMANYREQUESTS slow down"},
 		"500":               {status(500, ""), fault.Registry, "HOST/app refused the look-up with 500"},
-		"a page of a proxy": {status(200, "<html>"), fault.Registry, `the answer is a page (text/html), not that of a registry`},
+		"a page of a proxy": {status(200, "<html>"), fault.Registry, `the answer is a web page (text/html), not that of a registry`},
 		"reset": {func(_ http.ResponseWriter, r *http.Request) bool {
 			if strings.Contains(r.URL.Path, "/manifests/") {
 				panic(http.ErrAbortHandler)

@@ -43,8 +43,8 @@ func TestCauses(t *testing.T) {
 		says   string
 		hint   string
 	}{
-		"a page with 200": {page(200), 5, "the answer is a page (text/html), not that of a registry", "in a browser"},
-		"a page with 403": {page(403), 5, "the answer is a page (text/html)", "in a browser"},
+		"a page with 200": {page(200), 5, "the answer is a web page (text/html), not that of a registry", "in a browser"},
+		"a page with 403": {page(403), 5, "the answer is a web page (text/html)", "in a browser"},
 		"a page with 404": {page(404), 5, "", ""},
 		"a redirect to a private address": {func(w http.ResponseWriter, r *http.Request) bool {
 			if !strings.Contains(r.URL.Path, "/manifests/") {
