@@ -1,15 +1,15 @@
 {{/*
-The arguments of a public define. Each form stores what it finds in $call:
+These defines read the arguments of a public define. Each form stores what it finds in $call:
 
   root      root context of the consumer; missing after a mistake
   define    name of the consumer's define
-  context   what that define is called with; missing after a mistake
+  context   the argument of that define; missing after a mistake
   text      the spec of the dict form where it is a string, or what the define prints
   spec      the spec of the dict form where it is a dict
   options   settings for this call
 
-No kind is taken for granted: hasKey, omit and field access fail on a value of
-another kind, and that failure would show the internals of this chart.
+Every kind is checked first: hasKey, omit and field access fail on a value of
+another kind, and the message of that failure would show the internals of this chart.
 */}}
 
 {{/* (list CTX "name.of.define" [OPTIONS]). Params: (list $call ARGUMENTS). */}}
@@ -44,8 +44,8 @@ another kind, and that failure would show the internals of this chart.
 
 {{/*
 Stores what the consumer's define prints as $call.text. include alone would end the
-rendering where there is no such define. tpl can ask, and costs much, so it is asked once
-for a define. Params: $call after _settings.
+rendering where there is no such define. tpl can test that, but is slow, so it tests each
+define once. Params: $call after _settings.
 */}}
 {{- define "jobmesh._call.text" -}}
 {{- $call := . -}}
@@ -55,8 +55,8 @@ for a define. Params: $call after _settings.
     {{- /* Helm does this to what tpl prints. */ -}}
     {{- $_ := set . "text" (include .define .context | replace "<no value>" "") -}}
   {{- else -}}
-    {{- /* A body of spaces counts as none, so it replaces no define that is there (text/template,
-           IsEmptyTree). It is printed where there is none. */ -}}
+    {{- /* A define whose body is white space does not replace an existing one (text/template,
+           IsEmptyTree). So this body is only printed where the define does not exist. */ -}}
     {{- $missing := "\u2003\u2028" -}}
     {{- $text := tpl (printf "{{ define %q }}%s{{ end }}{{ include %q . }}" .define $missing .define) .context -}}
     {{- if eq $text $missing -}}
@@ -127,7 +127,7 @@ for a define. Params: $call after _settings.
 {{- end -}}
 {{- end -}}
 
-{{/* Params: (list $call OPTIONS). null is none, so that a value that is not set can be passed on. */}}
+{{/* Params: (list $call OPTIONS). null counts as no options, so that a value that is not set can be passed on. */}}
 {{- define "jobmesh._call.options" -}}
 {{- $call := index . 0 -}}
 {{- $options := index . 1 -}}

@@ -1,9 +1,9 @@
 {{/*
-Everything that can be wrong with a pod spec. Params: $call with settings,
-target and, where the kind of the object knows them, restartPolicy, fills (who writes a
-command that is missing) and executor (somebody else ends the proxy, and needs it until
-then); stores the containers to wrap as $call.containers, $call.longRunning where one of
-the pod runs for as long as the pod, and what _mounts finds.
+Finds every mistake in a pod spec. Params: $call with settings,
+target and, where the kind of the object determines them, restartPolicy, fills (who writes a
+missing command) and executor (somebody else ends the proxy, and needs it until then).
+Stores the containers to wrap as $call.containers, $call.longRunning where a container runs
+for as long as the pod, and what _mounts stores.
 */}}
 {{- define "jobmesh._check" -}}
 {{- $call := . -}}
@@ -32,7 +32,7 @@ the pod runs for as long as the pod, and what _mounts finds.
 {{- include "jobmesh._check.windows" . -}}
 {{- end -}}
 
-{{/* The pod does not ask for Windows nodes. */}}
+{{/* Checks that the pod does not ask for Windows nodes. */}}
 {{- define "jobmesh._check.windows" -}}
 {{- $call := . -}}
 {{- $spec := .target -}}
@@ -73,11 +73,11 @@ the pod runs for as long as the pod, and what _mounts finds.
 {{- end -}}
 {{- $selected := $names -}}
 {{- if or (kindIs "string" .settings.containers) .only -}}
-  {{- /* All of them. */ -}}
+  {{- /* All containers are wrapped. */ -}}
 {{- else if .settings.containers -}}
   {{- $selected = .settings.containers -}}
 {{- else if .unsure -}}
-  {{- /* What would be left is not known. */ -}}
+  {{- /* A mistake in the sidecars: it is not known which containers would be left. */ -}}
   {{- $selected = list -}}
 {{- else if gt (len $names) 1 -}}
   {{- $selected = list -}}
@@ -110,7 +110,7 @@ the pod runs for as long as the pod, and what _mounts finds.
 {{- end -}}
 {{- end -}}
 
-{{/* A container has a command that can be wrapped, and room for the mounts. Params: (list $call CONTAINER). */}}
+{{/* Checks that a container has a command that can be wrapped, and no mounts in the way. Params: (list $call CONTAINER). */}}
 {{- define "jobmesh._check.container" -}}
 {{- $call := first . -}}
 {{- $container := last . -}}
@@ -118,7 +118,7 @@ the pod runs for as long as the pod, and what _mounts finds.
 {{- range $key := list "command" "args" -}}
   {{- $words := get $container $key -}}
   {{- if not (or $words (kindIs "slice" $words)) -}}
-    {{- /* Not set, or empty. */ -}}
+    {{- /* It is not set, or empty. */ -}}
   {{- else if not (kindIs "slice" $words) -}}
     {{- include "jobmesh._errors.add" (list $call (printf "%s of container %q must be a list, got %s" $key $name (include "jobmesh._errors.kind" $words))) -}}
   {{- else -}}

@@ -5,7 +5,7 @@ and the CMD of the image, so both have to be known.
   args set       ENTRYPOINT, and the args stay
   args not set   ENTRYPOINT, and CMD as args
 
-They come from `entrypoints` in the settings, whose list stands for both, or from
+They come from `entrypoints` in the settings, whose list is both together, or from
 jobmesh.lock.yaml in the chart of the caller:
 
   images:
@@ -14,11 +14,11 @@ jobmesh.lock.yaml in the chart of the caller:
       entrypoint: [docker-entrypoint.sh]
       cmd: [redis-server]
 
-The kubelet expands $(NAME) in a command and takes $$ for one $, but not in that of an
-image; so words of the lock that have either get their dollar signs twice.
+The kubelet expands $(NAME) and $$ in the command of a container, but not in that of an
+image. So the dollar signs in such words of the lock file are doubled.
 
-Params: (list $call CONTAINER), of our own copy of the spec. Sets its command, and
-args where CMD is needed; a mistake where neither says anything.
+Params: (list $call CONTAINER), where CONTAINER is a part of a copy of the spec. Sets its
+command, and its args where CMD is needed. It is a mistake if neither source has the image.
 */}}
 {{- define "jobmesh._entrypoint" -}}
 {{- $call := first . -}}
@@ -65,8 +65,8 @@ args where CMD is needed; a mistake where neither says anything.
 {{- end -}}
 
 {{/*
-The images of the lock file, as a JSON list of maps. Read where an image is asked
-for only: parsing it costs as much as all the rest.
+Prints the images of the lock file, as a JSON list of maps. It is only read where an image
+is looked up, because parsing it takes as long as everything else together.
 */}}
 {{- define "jobmesh._entrypoint.lock" -}}
 {{- $call := . -}}

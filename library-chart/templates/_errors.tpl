@@ -1,8 +1,8 @@
 {{/*
-A call collects its mistakes and fails once. `helm lint` turns fail into a no-op
-and goes on, so nothing after a mistake may rely on what was found wrong.
+A call collects its mistakes and fails once. `helm lint` ignores fail and continues, so
+nothing behind a mistake may rely on the value that was wrong.
 
-Adds a mistake. Params: (list $call TEXT). $call.object, where set, opens it.
+Adds a mistake. Params: (list $call TEXT). The text starts with $call.object, where that is set.
 */}}
 {{- define "jobmesh._errors.add" -}}
 {{- $call := index . 0 -}}
@@ -24,7 +24,7 @@ Adds a mistake. Params: (list $call TEXT). $call.object, where set, opens it.
 {{- end -}}
 {{- end -}}
 
-{{/* What a value is, in the words of YAML: null, a map, a list, or kind and content in JSON. */}}
+{{/* Prints what a value is, in the terms of YAML: null, a map, a list, or its kind and content as JSON. */}}
 {{- define "jobmesh._errors.value" -}}
 {{- $kind := include "jobmesh._errors.kind" . -}}
 {{- if has $kind (list "null" "map" "list") -}}
@@ -34,7 +34,7 @@ Adds a mistake. Params: (list $call TEXT). $call.object, where set, opens it.
 {{- end -}}
 {{- end -}}
 
-{{/* The kind of a value, in the words of YAML. */}}
+{{/* Prints the kind of a value, in the terms of YAML. */}}
 {{- define "jobmesh._errors.kind" -}}
 {{- $kind := kindOf . -}}
 {{- get (dict "invalid" "null" "slice" "list" "bool" "boolean" "int" "number" "int64" "number" "float64" "number") $kind | default $kind -}}

@@ -1,21 +1,21 @@
 {{/*
 Mode hook: the shell of the image does what the wrapper does, with curl, wget or
-busybox. Stores as $call.argv what goes before a command. Params: $call.
+busybox. Stores the words in front of a command as $call.argv. Params: $call.
 
-Odd lines, and why:
+These parts of the script need an explanation:
 
-  exec 3<&0   a shell gives /dev/null to a command in the background
-  got         a signal ends `wait`, not the command; then it has to wait again,
-              and 127 then says that the command was gone before
+  exec 3<&0   a shell connects a background command to /dev/null
+  got         a signal ends `wait`, not the command; the script then has to wait again,
+              and gets 127 if the command had ended before
   ! is_ready  a proxy may be gone before it has answered the stop request
-  http_proxy= the address is on loopback
-  native      the kubelet stops a native sidecar by itself, and starts it again where
-              anybody else stops it; a stop request of the author is sent all the same
-  none        is the value for no readiness check
-  send, ask   a proxy may be ready only with some words in its answer: up to Kuma 2.11
-              port 9902 answers 200 before there is an Envoy. send prints the answer
-  limits      GNU wget tries 20 times; busybox has no such flag, and some builds
-              of it end with a segmentation fault where they are given -T
+  http_proxy= the address is on the loopback, where no HTTP proxy is to be used
+  native      the kubelet stops a native sidecar by itself, and starts it again if anybody
+              else stops it; a stop request that the author has set is still sent
+  none        is the value that means no readiness check
+  send, ask   some proxies are ready only when the answer has a certain body: up to Kuma 2.11
+              port 9902 answers 200 before its Envoy exists. send prints the answer
+  limits      GNU wget tries 20 times; busybox has no flag for that, and some builds
+              of it crash with a segmentation fault when they get -T
 */}}
 {{- define "jobmesh._hook" -}}
 {{- $settings := .settings -}}
@@ -152,14 +152,14 @@ Odd lines, and why:
 {{- $_ := set . "argv" (list "/bin/sh" "-c" (join "\n" $script | printf "%s\n") "jobmesh-hook") -}}
 {{- end -}}
 
-{{/* The flags for a token, with a space after them. */}}
+{{/* Prints the flags for a token, with a space behind them. */}}
 {{- define "jobmesh._hook.token" -}}
 {{- if .hook.tokenHeader -}}
   {{- printf "${%s:+--header \"%s: $%s\"} " .hook.tokenVariable .hook.tokenHeader .hook.tokenVariable -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Text as a word of the shell. */}}
+{{/* Prints text as one word of the shell. */}}
 {{- define "jobmesh._hook.quote" -}}
 '{{ replace "'" "'\\''" . }}'
 {{- end -}}

@@ -1,10 +1,11 @@
 {{/*
-Injection into one pod spec.
+Injects one pod spec.
 
-Params: $call with settings, meshes, kept and target: a pod spec, a dict of our own
-that is changed in place. Containers that become native sidecars are moved first. Everything
-else is checked before anything is changed, but for a command that was looked up. A pod that has a wrapped container is done and left as it is, so that
-rendering twice equals once, also where the inner call had settings of its own.
+Params: $call with settings, meshes, kept and target: a copy of the pod spec, which is
+changed in place. Containers that become native sidecars are moved first. Everything else is
+checked before anything is changed, except that a command may have been looked up. A pod with
+a wrapped container is left as it is, so that rendering twice equals rendering once, also
+where the inner call had other settings.
 */}}
 {{- define "jobmesh._inject" -}}
 {{- $call := . -}}
@@ -29,7 +30,7 @@ rendering twice equals once, also where the inner call had settings of its own.
 {{- end -}}
 {{- end -}}
 
-{{/* Prints something if a container of $call.target is wrapped, wherever its wrapper is. */}}
+{{/* Prints something if a container of $call.target is wrapped, wherever the wrapper is. */}}
 {{- define "jobmesh._inject.done" -}}
 {{- $call := . -}}
 {{- range ternary .target.containers list (kindIs "slice" .target.containers) -}}
@@ -67,7 +68,7 @@ rendering twice equals once, also where the inner call had settings of its own.
   {{- $_ := set $container "volumeMounts" (concat (default list $container.volumeMounts) .) -}}
 {{- end -}}
 {{- if eq $call.settings.mode "hook" -}}
-  {{- /* A shell reads variables. */ -}}
+  {{- /* The shell of mode hook reads environment variables. */ -}}
   {{- include "jobmesh._inject.env" $call -}}
   {{- $own := list -}}
   {{- range $container.env -}}
@@ -83,7 +84,7 @@ rendering twice equals once, also where the inner call had settings of its own.
 {{- end -}}
 {{- end -}}
 
-{{/* Stores the variables that hand over what the annotations of a pod say, as $call.kept.env. */}}
+{{/* Stores the environment variables that pass the pod's annotations to a container, as $call.kept.env. */}}
 {{- define "jobmesh._inject.env" -}}
 {{- if not (hasKey .kept "env") -}}
   {{- $env := list -}}
@@ -131,10 +132,10 @@ rendering twice equals once, also where the inner call had settings of its own.
 {{- end -}}
 
 {{/*
-Stores the init container as $call.initContainer; none where there is nothing for it to
-do. It copies the wrapper, and it clears what an earlier life of the pod has left in the
-folder of several containers: a container whose exit code starts all others again leaves
-the volumes as they are (Kubernetes 1.35, KEP 5532), and runs init containers anew.
+Stores the init container as $call.initContainer, unless there is nothing for it to do. It
+copies the wrapper, and clears the marks of an earlier run in the state folder of several
+containers: when the exit code of a container restarts all containers, the volumes stay
+as they are, and init containers run again (Kubernetes 1.35, KEP 5532).
 
 Params: $call with settings, target, coordinated, and containers where they are known.
 */}}
@@ -172,7 +173,7 @@ Params: $call with settings, target, coordinated, and containers where they are 
         {{- $root = get $call.target.securityContext "runAsUser" | toString | eq "0" -}}
       {{- end -}}
       {{- if and $root $context.runAsNonRoot (not (hasKey $context "runAsUser")) -}}
-        {{- /* The kubelet starts no container that inherits root and says runAsNonRoot; this is the user of the image. */ -}}
+        {{- /* The kubelet refuses a container that has runAsNonRoot and inherits the user root; 65532 is the user of the image. */ -}}
         {{- $context = merge (dict "runAsUser" 65532) $context -}}
       {{- end -}}
       {{- $_ := set $init "securityContext" $context -}}
@@ -186,7 +187,7 @@ Params: $call with settings, target, coordinated, and containers where they are 
 
 {{/*
 Adds what an init container needs that runs the wrapper in the image of the first wrapped
-container, and as the same user, of which nothing else is known.
+container. It runs as the same user, because nothing else is known about that image.
 Params: (list $call INIT_CONTAINER).
 */}}
 {{- define "jobmesh._inject.inImage" -}}

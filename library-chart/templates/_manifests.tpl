@@ -1,11 +1,10 @@
 {{/*
-Whole manifests: every pod template that ends is injected, pod spec and pod
-metadata; every other document stays as it is, to the byte. Nothing is indented
-anew, so a template is covered by two lines around it, and another library chart's
-output by one.
+Prints whole manifests: every pod template whose pods end is injected, in its pod spec and its
+metadata. Every other document stays as it is, to the byte. No indentation has to change: two
+lines around a template are enough, and one line for the output of another library chart.
 
-Injected are the kinds of docs/kinds.md, and these in a List: Job, CronJob and others
-whose pods end, a Pod that is a Helm hook or test, and what `kinds` names.
+The kinds in docs/kinds.md are injected, also in a List: Job, CronJob and others whose pods
+end, a Pod that is a Helm hook or test, and the kinds that `kinds` names.
 
 Usage:
 {{- include "jobmesh.manifests" (list $ "shop.migration") }}
@@ -25,10 +24,10 @@ Params:
 
 Prints: the documents, in their order.
 
-Errors: those of jobmesh.podSpec, each opened by the kind and name of its object;
-a document that is no YAML mapping; a string that Helm's toYaml would lose; a Job
-without a pod template; in the modes native and optOut, an annotation or label of
-the author that undoes the mode.
+Errors: those of jobmesh.podSpec, each with the kind and name of its object in front;
+a document that is not a YAML mapping; a string that Helm's toYaml would lose; a Job
+without a pod template; in the modes native and optOut, an annotation or label that
+contradicts the mode.
 */}}
 {{- define "jobmesh.manifests" -}}
 {{- $call := dict "template" "jobmesh.manifests" "want" "a list" -}}
@@ -37,7 +36,7 @@ the author that undoes the mode.
 {{- include "jobmesh._call.text" $call -}}
 {{- if and $call.enabled (hasKey $call "text") -}}
   {{- include "jobmesh._manifests.kinds" $call -}}
-  {{- /* Parsing costs most, and only documents with one of these words can be of interest. */ -}}
+  {{- /* Parsing takes most of the time, and only a document with one of these words can have a kind to inject. */ -}}
   {{- $words := concat (include "jobmesh._kinds.words" $call | splitList "|") (default list $call.settings.kinds) -}}
   {{- $separator := "(?m)^---(?:$|[ \t\r])" -}}
   {{- $separators := regexFindAll $separator $call.text -1 -}}
@@ -64,11 +63,11 @@ the author that undoes the mode.
 {{- end -}}
 
 {{/*
-Objects, each given and printed as JSON. `jobmesh inject` asks for them, which reads and
-writes YAML itself: JSON takes a tenth of the time, and no string is lost in it.
+Injects objects that are given, and printed, as JSON. `jobmesh inject` uses it, because it reads
+and writes YAML itself: JSON takes a tenth of the time, and loses no string.
 
-Params: (list ROOT OBJECTS), where OBJECTS is a list of strings. For each the JSON of a dict
-is printed, on a line: "object" is what became of it, and "mistakes" what is wrong with it.
+Params: (list ROOT OBJECTS), where OBJECTS is a list of strings. For each of them it prints the
+JSON of a dict on one line: "object" is the injected object, and "mistakes" are its mistakes.
 */}}
 {{- define "jobmesh._manifests.json" -}}
 {{- $call := dict "template" "jobmesh.manifests" "root" (first .) -}}
@@ -97,7 +96,7 @@ is printed, on a line: "object" is what became of it, and "mistakes" what is wro
 {{- end -}}
 {{- end -}}
 
-{{/* One document, injected or to the byte. Params: (list $call TEXT PLACE). */}}
+{{/* Prints one document, injected or unchanged. Params: (list $call TEXT PLACE). */}}
 {{- define "jobmesh._manifests.document" -}}
 {{- $call := first . -}}
 {{- $text := index . 1 -}}
@@ -106,7 +105,7 @@ is printed, on a line: "object" is what became of it, and "mistakes" what is wro
 {{- $_ := set $call "changed" false -}}
 {{- if hasKey $object "Error" -}}
   {{- include "jobmesh._errors.add" (list $call (printf "%s is not a YAML mapping: %s" $place $object.Error)) -}}
-  {{- /* `helm lint`, which goes on, would complain of YAML that nobody wrote. */ -}}
+  {{- /* `helm lint` goes on after a mistake, and would report YAML that nobody wrote. */ -}}
   {{- $text = "" -}}
 {{- else -}}
   {{- include "jobmesh._manifests.object" (list $call $object $place) -}}
@@ -122,7 +121,7 @@ is printed, on a line: "object" is what became of it, and "mistakes" what is wro
 {{- $text -}}
 {{- end -}}
 
-{{/* One object, changed in place; $call.changed says whether it was. Params: (list $call OBJECT PLACE). */}}
+{{/* Injects one object in place; $call.changed says whether it was changed. Params: (list $call OBJECT PLACE). */}}
 {{- define "jobmesh._manifests.object" -}}
 {{- $call := first . -}}
 {{- $object := index . 1 -}}
@@ -139,7 +138,7 @@ is printed, on a line: "object" is what became of it, and "mistakes" what is wro
 {{- else if hasKey $call.kept.kinds $kind -}}
   {{- $name := include "jobmesh._manifests.name" $object -}}
   {{- range get $call.kept.kinds $kind -}}
-    {{- /* A Pod that is no hook is a long-running one; helm tests are hooks. */ -}}
+    {{- /* A Pod that is not a hook is a long-running one; Helm tests are hooks. */ -}}
     {{- if or (ne .inject "hook") (hasKey $annotations "helm.sh/hook") -}}
       {{- include "jobmesh._manifests.templates" (list $call . $object $name $place) -}}
     {{- end -}}
@@ -147,14 +146,14 @@ is printed, on a line: "object" is what became of it, and "mistakes" what is wro
 {{- end -}}
 {{- end -}}
 
-{{/* Kind and name of an object, as a message opens with them. */}}
+{{/* Prints the kind and name of an object, as they stand in front of a message. */}}
 {{- define "jobmesh._manifests.name" -}}
 {{- $metadata := ternary .metadata dict (kindIs "map" .metadata) -}}
 {{- printf "%s %q" .kind (default $metadata.generateName $metadata.name | default "" | toString) -}}
 {{- end -}}
 
 {{/*
-The pod templates of an object that one row of the kind leads to, injected in place.
+Injects, in place, the pod templates of an object to which one row of its kind leads.
 Params: (list $call ROW OBJECT NAME PLACE).
 */}}
 {{- define "jobmesh._manifests.templates" -}}
@@ -185,9 +184,9 @@ Params: (list $call ROW OBJECT NAME PLACE).
 {{- end -}}
 
 {{/*
-Stores as $call.restartPolicy what restarts the pods of a template: what the author says,
-in the pod spec or beside the template, or what the kind makes of nothing. ExitCode is
-Kubeflow's, whose operator makes the pods with Never then.
+Stores the restartPolicy of a template's pods as $call.restartPolicy: the author's, in the pod
+spec or beside the template, or else the default of the kind. Kubeflow also has ExitCode, for
+which its operator creates pods with Never.
 Params: (list $call ROW OBJECT FOUND), FOUND as of _manifests.find.
 */}}
 {{- define "jobmesh._manifests.restart" -}}
@@ -204,9 +203,9 @@ Params: (list $call ROW OBJECT FOUND), FOUND as of _manifests.find.
 {{- end -}}
 
 {{/*
-Collects what is at the end of a path in FOUND.templates, as dicts of template, name,
-and parent, the innermost map around it. Items of a list add their own name, or their
-place where they have none, values of a map their key. Params: (list FOUND PATH NODE NAME).
+Collects the values at the end of a path in FOUND.templates, as dicts of template, name,
+and parent, the innermost map around it. The name contains the name of each list item on the
+way, or its index where it has no name, and the key of each map value. Params: (list FOUND PATH NODE NAME).
 */}}
 {{- define "jobmesh._manifests.find" -}}
 {{- $found := first . -}}
@@ -231,7 +230,7 @@ place where they have none, values of a map their key. Params: (list FOUND PATH 
 {{- end -}}
 {{- end -}}
 
-{{/* Injects a pod template, in place. Params: (list $call TEMPLATE SPEC). */}}
+{{/* Injects a pod template in place. Params: (list $call TEMPLATE SPEC). */}}
 {{- define "jobmesh._manifests.inject" -}}
 {{- $call := first . -}}
 {{- if or $call.wraps $call.moves -}}
@@ -243,11 +242,11 @@ place where they have none, values of a map their key. Params: (list FOUND PATH 
 {{- end -}}
 
 {{/*
-Injects a template of Argo, in place; those of which no pod is made stay. `containers` is
-not asked: all that do the work are wrapped. Argo restarts no container, and its executor
-ends the proxy when the work has ended and its own container has reported that, through
-the proxy. So the wrapper waits alone, unless the proxy redirects nothing. Of a template
-whose work the executor does itself only the metadata change.
+Injects a template of Argo in place, unless Argo makes no pod from it. It ignores
+`containers`: all containers that do the work are wrapped. Argo restarts no container. Its
+executor ends the proxy when the work has ended and its own container has reported that,
+through the proxy. So the wrapper only waits for the proxy, unless the proxy redirects no
+traffic. Of a template whose work the executor does itself, only the metadata change.
 Params: (list $call ROW OBJECT TEMPLATE).
 */}}
 {{- define "jobmesh._manifests.argo" -}}
@@ -272,12 +271,12 @@ Params: (list $call ROW OBJECT TEMPLATE).
   {{- $containers = $template.containerSet.containers -}}
 {{- end -}}
 {{- $named := hasKey $unnamed "name" -}}
-{{- /* Argo gives a script its source as an argument, so that CMD of the image does not count. */ -}}
+{{- /* Argo passes the source of a script as an argument, so the image's CMD is not used. */ -}}
 {{- $argued := or (not (kindIs "map" $template.script)) $unnamed.command $unnamed.args -}}
 {{- if $unnamed -}}
   {{- $containers = list $unnamed -}}
   {{- if not $named -}}
-    {{- /* What Argo calls it in the pod. */ -}}
+    {{- /* This is the name that Argo gives it in the pod. */ -}}
     {{- $_ := set $unnamed "name" "main" -}}
   {{- end -}}
   {{- if not $argued -}}
@@ -322,9 +321,9 @@ Params: (list $call ROW OBJECT TEMPLATE).
 {{- end -}}
 
 {{/*
-Adds to the metadata of a template of Argo: what the mesh has to know, and how the
-executor ends a proxy that has no shell. What the workflow says for all its templates
-counts as said here. Params: (list $call ROW WORKFLOW TEMPLATE).
+Adds to the metadata of an Argo template the annotations and labels for the mesh, and how the
+executor ends a proxy without a shell. The metadata that the workflow has for all its templates
+count as if they stood here. Params: (list $call ROW WORKFLOW TEMPLATE).
 */}}
 {{- define "jobmesh._manifests.argo.metadata" -}}
 {{- $call := first . -}}
@@ -343,7 +342,7 @@ counts as said here. Params: (list $call ROW WORKFLOW TEMPLATE).
     {{- end -}}
   {{- end -}}
 {{- else -}}
-  {{- /* The mode has to hold, whatever the workflow says; a template wins over it. */ -}}
+  {{- /* The mode has to apply, whatever the workflow says; a template's metadata win over those of the workflow. */ -}}
   {{- $inherited = list -}}
 {{- end -}}
 {{- include "jobmesh._podMetadata.add" (dict "call" $call "template" $template "inherited" $inherited "annotations" $kill) -}}

@@ -1,14 +1,13 @@
 {{/*
-What injection mounts. Params: $call with settings, members (how many containers are
-wrapped), target, and longRunning (a container of the pod runs for as long as the pod);
-stores
+Determines what injection mounts. Params: $call with settings, members (the number of wrapped
+containers), target, and longRunning (a container runs for as long as the pod); stores
 
   coordinated  whether the last of several containers is the one to stop the proxy
   mounts       volume mounts of a wrapped container
   volumes      and their volumes
 
-A volume has one name for each delivery: under server-side apply a volume that
-changes its kind under its old name ends up with both kinds.
+A volume has another name for each delivery: under server-side apply, a volume that
+changes its source under its old name ends up with both sources.
 */}}
 {{- define "jobmesh._mounts" -}}
 {{- $settings := .settings -}}
@@ -20,7 +19,7 @@ changes its kind under its old name ends up with both kinds.
 {{- end -}}
 {{- $_ := set . "coordinated" (and (eq $settings.mode "wrap") (gt .members 1) $stops (ne $settings.mesh "none")) -}}
 {{- if ne $settings.mode "wrap" -}}
-  {{- /* The shell is there already. */ -}}
+  {{- /* The image has the shell already. */ -}}
 {{- else if eq $settings.delivery "imageVolume" -}}
   {{- $source := dict "reference" (include "jobmesh._image" $settings) -}}
   {{- with $settings.image.pullPolicy -}}
@@ -33,12 +32,12 @@ changes its kind under its old name ends up with both kinds.
   {{- $mounts = append $mounts (dict "name" "jobmesh" "mountPath" $settings.mountPath "readOnly" true) -}}
 {{- end -}}
 {{- if .coordinated -}}
-  {{- /* Empty files, one or two a container. */ -}}
+  {{- /* The folder holds one or two empty files for each container. */ -}}
   {{- $volumes = append $volumes (dict "name" "jobmesh-state" "emptyDir" (dict "sizeLimit" "1Mi")) -}}
   {{- $mounts = append $mounts (dict "name" "jobmesh-state" "mountPath" (print $settings.mountPath "-state")) -}}
 {{- end -}}
 {{- if and (eq $settings.mode "wrap") (ne $settings.mesh "none") -}}
-  {{- /* From the annotations of its pod the wrapper knows which proxy was injected, and whether as a native sidecar. */ -}}
+  {{- /* The annotations of its pod tell the wrapper which proxy was injected, and whether as a native sidecar. */ -}}
   {{- $item := dict "path" "annotations" "fieldRef" (dict "fieldPath" "metadata.annotations") -}}
   {{- $volumes = append $volumes (dict "name" "jobmesh-pod" "downwardAPI" (dict "items" (list $item))) -}}
   {{- $mounts = append $mounts (dict "name" "jobmesh-pod" "mountPath" (print $settings.mountPath "-pod") "readOnly" true) -}}

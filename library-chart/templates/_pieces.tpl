@@ -1,6 +1,6 @@
 {{/*
-A command under the wrapper, as a JSON list, for charts that keep the layout of
-their pod spec. It goes with jobmesh.env, jobmesh.volumeMount, jobmesh.volume and
+Prints a wrapped command, as a JSON list, for charts that keep the layout of
+their pod spec. Use it together with jobmesh.env, jobmesh.volumeMount, jobmesh.volume and
 jobmesh.initContainer, in the same pod and with the same settings.
 
 Usage:
@@ -18,7 +18,7 @@ Prints:
   ["/jobmesh/jobmesh-wrap","--","/app","migrate"]
 
 Errors: wrong arguments; unknown or ill-typed settings; a command that is empty or
-no list of strings; no restartPolicy; no name where there are several.
+not a list of strings; no restartPolicy; no name where there are several containers.
 */}}
 {{- define "jobmesh.command" -}}
 {{- $call := dict "template" "jobmesh.command" -}}
@@ -56,13 +56,13 @@ no list of strings; no restartPolicy; no name where there are several.
   {{- include "jobmesh._wrapper" (list $call $options.container) -}}
   {{- $command = concat $call.argv $command -}}
 {{- end -}}
-{{- /* What reads the JSON reads it as YAML, which has not all of its characters. */ -}}
+{{- /* The JSON will be parsed as YAML, which does not allow all of its characters. */ -}}
 {{- include "jobmesh._print.find" (list $call $command "command") -}}
 {{- include "jobmesh._errors.fail" $call -}}
 {{- toJson $command -}}
 {{- end -}}
 
-{{/* A command is a list of strings, and has some. Params: (list $call COMMAND). */}}
+{{/* Checks that a command is a list of strings, and not empty. Params: (list $call COMMAND). */}}
 {{- define "jobmesh._command.words" -}}
 {{- $call := first . -}}
 {{- $command := last . -}}
@@ -80,12 +80,12 @@ no list of strings; no restartPolicy; no name where there are several.
 {{- end -}}
 
 {{/*
-The init container that brings the wrapper into the pod, and clears the state of several
-containers, as an item of a list; put it first. Nothing where another delivery or mode
-needs none, and where jobmesh is disabled. Beside jobmesh.command.
+Prints the init container that copies the wrapper into the pod, and clears the state of
+several containers, as an item of a list; put it first. It prints nothing where the delivery or
+the mode needs no init container, and where jobmesh is disabled. For use with jobmesh.command.
 
-With delivery inImage it prints nothing, since it does not know the image. Where a
-restartPolicyRule of yours restarts all containers of such a pod, and several are wrapped,
+With delivery inImage it prints nothing, because it does not know the image. Where one of your
+restartPolicyRules restarts all containers of such a pod, and several are wrapped,
 add an init container with the command [/jobmesh-wrap, install, --state-dir=/jobmesh-state].
 
 Usage:
@@ -118,8 +118,8 @@ Errors: no root context; unknown or ill-typed settings.
 {{- end -}}
 
 {{/*
-The volumes of the pod, as items of a list: that of the wrapper, that of the pod's
-annotations, and one for the state of several containers. Beside jobmesh.command.
+Prints the volumes of the pod, as items of a list: that of the wrapper, that of the pod's
+annotations, and one for the state of several containers. For use with jobmesh.command.
 
 Usage:
     volumes:
@@ -146,7 +146,7 @@ Errors: no root context; unknown or ill-typed settings.
 {{- end -}}
 
 {{/*
-The volume mounts of a wrapped container, as items of a list. Beside
+Prints the volume mounts of a wrapped container, as items of a list. For use with
 jobmesh.command.
 
 Usage:
@@ -176,9 +176,9 @@ Errors: no root context; unknown or ill-typed settings.
 {{- end -}}
 
 {{/*
-Environment variables that tell the wrapper which proxy was injected, as items of a list,
-for pods that cannot have the volume jobmesh-pod, which jobmesh.volume and
-jobmesh.volumeMount print and which tells it too. Beside jobmesh.command.
+Prints environment variables that tell the wrapper which proxy was injected, as items of a list.
+They are for pods that cannot have the volume jobmesh-pod, which jobmesh.volume and
+jobmesh.volumeMount print and which serves the same purpose. For use with jobmesh.command.
 
 Usage:
     env:
@@ -208,7 +208,7 @@ Errors: no root context; unknown or ill-typed settings.
 {{- end -}}
 
 {{/*
-Reference of the image that holds the wrapper: by digest where one is set, else
+Prints the reference of the wrapper's image: by digest where one is set, and otherwise
 by tag.
 
 Usage:
@@ -234,7 +234,7 @@ Errors: no root context; unknown or ill-typed settings; image.repository empty.
 {{- end -}}
 {{- end -}}
 
-{{/* The reference, from settings. */}}
+{{/* Prints the reference. Params: the settings. */}}
 {{- define "jobmesh._image" -}}
 {{- with .image.registry -}}{{ . }}/{{- end -}}
 {{- .image.repository -}}
@@ -242,8 +242,8 @@ Errors: no root context; unknown or ill-typed settings; image.repository empty.
 {{- end -}}
 
 {{/*
-What the pieces share that are printed one by one. They see no pod spec, so what
-would follow from it is asked of the caller. Stores in $call what _mounts does.
+Prepares the pieces that are printed one by one. They do not see the pod spec, so the
+caller passes what would follow from it. Stores the same in $call as _mounts.
 Params: (list $call CONTEXT_OR_LIST).
 */}}
 {{- define "jobmesh._snippet" -}}

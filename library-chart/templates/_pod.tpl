@@ -1,6 +1,6 @@
 {{/*
-The pod spec of a Job, CronJob or any other pod that ends, injected: its command
-runs under the wrapper, and the wrapper is brought into the pod.
+Prints the injected pod spec of a Job, a CronJob or any other pod that ends: the command
+is wrapped, and the wrapper is brought into the pod.
 
 Usage, with the pod spec in a define (not inside if or range):
     spec: {{- include "jobmesh.podSpec" (list $ "shop.migrate") | nindent 6 }}
@@ -12,10 +12,10 @@ containers:
     command: ["/app", "migrate"]
 {{- end }}
 
-Usage in a range: what the define needs, with the root context under "root":
+Usage in a range, with the values that the define needs, and the root context under "root":
     spec: {{- include "jobmesh.podSpec" (list (dict "root" $ "job" $job) "shop.job") | nindent 6 }}
 
-Usage with the pod spec at hand, and settings of this call beside it:
+Usage with the pod spec as a value, and settings for this call:
     spec: {{- include "jobmesh.podSpec" (dict "root" $ "spec" .Values.podSpec "mesh" "linkerd") | nindent 6 }}
 
 Params:
@@ -37,14 +37,14 @@ Prints:
   - downwardAPI: {items: [{path: annotations, fieldRef: {fieldPath: metadata.annotations}}]}
     name: jobmesh-pod
 
-In the modes native and optOut, unless there are sidecars to move, and where jobmesh is
-disabled, the pod spec comes out as it was written; jobmesh.podAnnotations and jobmesh.podLabels do the rest.
+Where jobmesh is disabled, and in the modes native and optOut without sidecars to move, the pod
+spec is printed as it was written; jobmesh.podAnnotations and jobmesh.podLabels do the rest.
 
-Errors: all mistakes of a call in one message that names the define, the
-container and the fix: wrong arguments, unknown settings, a pod spec that is not
-one, several containers and none named, a command that is missing and in neither
-`entrypoints` nor jobmesh.lock.yaml, or no list of strings, names and paths that
-are taken, a string that Helm's toYaml would lose, Windows.
+Errors: all mistakes of a call in one message that names the define, the container and the
+fix: wrong arguments; unknown settings; a value that is not a pod spec; several containers
+of which none is named; a command that is missing, also in `entrypoints` and
+jobmesh.lock.yaml, or is not a list of strings; names and paths that are taken; a string
+that Helm's toYaml would lose; Windows.
 */}}
 {{- define "jobmesh.podSpec" -}}
 {{- $call := dict "template" "jobmesh.podSpec" "want" "a list or a dict" -}}
@@ -61,7 +61,7 @@ are taken, a string that Helm's toYaml would lose, Windows.
   {{- $text = include "jobmesh._print" (list $call $call.injected "") -}}
 {{- end -}}
 {{- if and $text (not $call.errors) -}}
-  {{- /* Injected. */ -}}
+  {{- /* The injected spec is printed. */ -}}
 {{- else if hasKey $call "text" -}}
   {{- $text = trimAll "\r\n" $call.text -}}
 {{- else if hasKey $call "spec" -}}
@@ -72,17 +72,17 @@ are taken, a string that Helm's toYaml would lose, Windows.
 {{- end -}}
 
 {{/*
-Stores the injected pod spec as $call.injected; nothing where the mode adds nothing
-to it, or jobmesh is disabled. Text that is no pod spec at all is dropped, or `helm lint`,
-which goes on after a mistake, would complain about YAML that nobody wrote.
+Stores the injected pod spec as $call.injected, unless the mode adds nothing to it, or jobmesh
+is disabled. Text that is not a pod spec is dropped: `helm lint` goes on after a mistake, and
+would report YAML that nobody wrote.
 */}}
 {{- define "jobmesh._podSpec.inject" -}}
 {{- $call := . -}}
 {{- $specs := list -}}
 {{- if not (or .wraps .moves) -}}
-  {{- /* Printed as it was written, not even parsed. */ -}}
+  {{- /* The spec is printed as it was written, without parsing it. */ -}}
 {{- else if hasKey . "spec" -}}
-  {{- /* A copy: the spec is often a part of .Values, which later templates read. */ -}}
+  {{- /* The spec is copied, because it is often a part of .Values, which later templates read. */ -}}
   {{- $specs = list (toJson .spec | fromJson) -}}
 {{- else if hasKey . "text" -}}
   {{- $documents := list .text -}}
@@ -116,17 +116,17 @@ which goes on after a mistake, would complain about YAML that nobody wrote.
 {{- end -}}
 
 {{/*
-The annotations that go with jobmesh.podSpec on the same pod: what the mode asks
-of the mesh, `skipOutboundPorts`, and those of the values. Nothing where jobmesh is
-disabled. jobmesh.manifests adds them by itself, and the labels too, and leaves what
-the pod template has already.
+Prints the annotations for a pod with jobmesh.podSpec: those by which the mode asks something
+of the mesh, `skipOutboundPorts`, and the value `annotations`. It prints nothing where jobmesh
+is disabled. jobmesh.manifests adds them itself, with the labels, and keeps those that the pod
+template has already.
 
-In mode wrap, Linkerd is asked to serve its stop request, and not to wait two minutes
-for open connections when it is stopped; Consul not to wait at all. A value of your
-own in `annotations` replaces these.
+In mode wrap, they ask Linkerd to serve its stop request, and not to wait two minutes for
+open connections when it is stopped; they ask Consul not to wait at all. A value of your own
+in `annotations` replaces these.
 
-In mode optOut, Kuma reads a label only, and Istio's label wins over its
-annotation: print jobmesh.podLabels there too.
+In mode optOut also print jobmesh.podLabels: Kuma only reads a label, and Istio's label wins
+over its annotation.
 
 Usage:
     metadata:
@@ -149,8 +149,8 @@ Errors: no root context; unknown or ill-typed settings.
 {{- end -}}
 
 {{/*
-The labels that go with jobmesh.podSpec on the same pod. Only mode optOut has any:
-Istio and Kuma read a label there. jobmesh.manifests adds them by itself.
+Prints the labels for a pod with jobmesh.podSpec. Only mode optOut has any, because Istio and
+Kuma read a label for it. jobmesh.manifests adds them itself.
 
 Usage:
     metadata:

@@ -1,6 +1,6 @@
 {{/*
-What the metadata of a pod say beside its spec. Stored as $call.kept.podMetadata: a
-dict of "annotations" and "labels". Params: $call with settings, meshes and kept.
+Stores the metadata that a pod needs beside its spec as $call.kept.podMetadata: a dict of
+"annotations" and "labels". Params: $call with settings, meshes and kept.
 */}}
 {{- define "jobmesh._podMetadata" -}}
 {{- if not (hasKey .kept "podMetadata") -}}
@@ -12,12 +12,12 @@ dict of "annotations" and "labels". Params: $call with settings, meshes and kept
 {{- $call := . -}}
 {{- $settings := .settings -}}
 {{- $metadata := dict "annotations" dict "labels" dict -}}
-{{- /* The proxy that a shell stops has to let itself be stopped like any other. */ -}}
+{{- /* A proxy that the shell of mode hook stops has to accept the stop request, as in mode wrap. */ -}}
 {{- $mode := ternary "wrap" $settings.mode (eq $settings.mode "hook") -}}
 {{- $ports := list -}}
 {{- if ne $mode "optOut" -}}
   {{- range $settings.skipOutboundPorts -}}
-    {{- /* YAML has one kind of number, and toString would print some of them as 5e+03. */ -}}
+    {{- /* Helm reads every number as a float, and toString would print some of them as 5e+03. */ -}}
     {{- $ports = append $ports (kindIs "string" . | ternary . (printf "%d" (int .))) -}}
   {{- end -}}
 {{- end -}}
@@ -37,7 +37,7 @@ dict of "annotations" and "labels". Params: $call with settings, meshes and kept
 {{- $_ := set .kept "podMetadata" $metadata -}}
 {{- end -}}
 
-{{/* Prints one field of it. Params: (list TEMPLATE FIELD ARGUMENTS). */}}
+{{/* Prints one field of that dict. Params: (list TEMPLATE FIELD ARGUMENTS). */}}
 {{- define "jobmesh._podMetadata.print" -}}
 {{- $call := dict "template" (first .) -}}
 {{- $field := index . 1 -}}
@@ -53,11 +53,10 @@ dict of "annotations" and "labels". Params: $call with settings, meshes and kept
 {{- end -}}
 
 {{/*
-Adds it to a pod template. What the author has written stays, with one exception
-that cannot: a word that undoes the mode would leave a Job that hangs.
-Params: dict of call, template and, where there is more, annotations, which are added
-too, and inherited, a list of metadata that hold for the pod where the template does not
-say otherwise.
+Adds that dict to a pod template. The author's annotations and labels stay. One that
+contradicts the mode is a mistake, because the Job would hang.
+Params: dict of call, template and, optionally, annotations, which are added too, and
+inherited, a list of metadata that the pod has unless the template overrides them.
 */}}
 {{- define "jobmesh._podMetadata.add" -}}
 {{- $call := .call -}}

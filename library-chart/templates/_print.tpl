@@ -1,24 +1,23 @@
 {{/*
-Prints a value as YAML. Helm's toYaml prints nothing at all where a string holds one of
-the characters below, and a blank for U+0085. A Job would be gone, or run something else,
-and nobody told. So each such string is a mistake, and nothing is printed then. The same
-goes for integers of 2^53 and above, which Helm has taken for numbers with a fraction and
-rounded when it read them.
+Prints a value as YAML. Helm's toYaml prints nothing at all where a string contains one of
+the characters below, and a space for U+0085. A Job would be missing, or would run something
+else, without any message. So each such string is a mistake, and nothing is printed. The same
+holds for integers of 2^53 and above, which Helm has read as floats and rounded.
 
-Params: (list $call VALUE PATH). PATH says where the value is; "" says nothing.
+Params: (list $call VALUE PATH). PATH is the place of the value for messages; it may be "".
 */}}
 {{- define "jobmesh._print" -}}
 {{- $call := first . -}}
 {{- $value := index . 1 -}}
 {{- $text := toYaml $value -}}
 {{- $before := len (default list $call.errors) -}}
-{{- /* JSON has U+0085 as it is; it costs little beside YAML. Few texts have numbers of 16 digits. */ -}}
+{{- /* JSON contains U+0085 unescaped, and takes little time beside YAML. Few texts have numbers of 16 digits. */ -}}
 {{- $suspect := or (contains "\u0085" (toJson $value)) (regexMatch "[0-9]{16}|[0-9]e[+]" $text) -}}
 {{- if or $suspect (not $text) -}}
   {{- include "jobmesh._print.find" . -}}
 {{- end -}}
 {{- if gt (len (default list $call.errors)) $before -}}
-  {{- /* Nothing is printed. */ -}}
+  {{- /* After a mistake nothing is printed. */ -}}
 {{- else if $text -}}
   {{- $text -}}
 {{- else -}}
@@ -29,8 +28,9 @@ Params: (list $call VALUE PATH). PATH says where the value is; "" says nothing.
 {{- end -}}
 
 {{/*
-Adds a mistake for each string that would be lost. Items of a list go by their names, and
-words of a list by none, since injection may have put others before them.
+Adds a mistake for each string that would be lost. An item of a list is named by its name. A
+plain string in a list has no index in the message, because injection may have put others in
+front of it.
 Params: those of jobmesh._print.
 */}}
 {{- define "jobmesh._print.find" -}}
@@ -60,7 +60,7 @@ Params: those of jobmesh._print.
 {{- end -}}
 {{- end -}}
 
-{{/* A name or a key as a message can show it. */}}
+{{/* Prints a name or a key in the form in which a message can show it. */}}
 {{- define "jobmesh._print.name" -}}
 {{- ternary (printf "%q" .) . (regexMatch "[\u007f-\u009f\ufffe\uffff]" .) -}}
 {{- end -}}

@@ -1,18 +1,18 @@
 {{/*
-When the kubelet starts a container again in the same pod. Such a container needs the
-proxy once more, so the wrapper does not stop it then.
+Determines when the kubelet starts a container again in the same pod. Such a container needs
+the proxy again, so the wrapper must not stop the proxy then.
 
-The restartPolicy and the restartPolicyRules of a container (Kubernetes 1.35) come before
-the restartPolicy of its pod:
+The restartPolicy and the restartPolicyRules of a container (Kubernetes 1.35) win over the
+restartPolicy of its pod:
 https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/5307-container-restart-policy
 
 Stores in $call, for the container that is handled now,
 
-  stopWhen      the flag as it follows, "" for the default of the wrapper
-  restartCodes  the flag as it follows from the rules, "" for none
+  stopWhen      the value of that flag, "" for the default of the wrapper
+  restartCodes  the value of that flag, as the rules give it, "" for none
 
 Params: (list $call CONTAINER), with settings, target, longRunning and, where the kind of
-the object knows better than the pod spec, restartPolicy in $call.
+the object overrides the pod spec, restartPolicy in $call.
 */}}
 {{- define "jobmesh._restart" -}}
 {{- $call := first . -}}
@@ -21,7 +21,7 @@ the object knows better than the pod spec, restartPolicy in $call.
 {{- $stopWhen := "never" -}}
 {{- $codes := "" -}}
 {{- if $call.longRunning -}}
-  {{- /* A container of this pod runs for as long as the pod, and needs the proxy. */ -}}
+  {{- /* Another container runs for as long as the pod, and needs the proxy. */ -}}
 {{- else if eq $policy "Never" -}}
   {{- $stopWhen = "" -}}
 {{- else if eq $policy "OnFailure" -}}
@@ -48,8 +48,8 @@ the object knows better than the pod spec, restartPolicy in $call.
 {{/*
 Prints the exit codes after which the rules of a container start it again, as one list:
 "42,88" or, for every code but these, "!0,1"; "!" for every code. The first rule that
-matches decides, but both actions there are start the container again, so the codes of
-all rules belong together. Params: (list $call CONTAINER).
+matches decides, but both existing actions start the container again, so the codes of
+all rules are one set. Params: (list $call CONTAINER).
 */}}
 {{- define "jobmesh._restart.codes" -}}
 {{- $call := first . -}}
@@ -70,7 +70,7 @@ all rules belong together. Params: (list $call CONTAINER).
     {{- range ternary $exit.values list $valid -}}
       {{- $code := int64 . -}}
       {{- $valid = and $valid (has (kindOf .) (list "float64" "int" "int64")) (eq (float64 .) (float64 $code)) (ge $code 0) -}}
-      {{- /* With blanks in front, numbers are sorted as words are. */ -}}
+      {{- /* With spaces in front, the codes can be sorted as strings. */ -}}
       {{- $codes = append $codes (printf "%10d" $code) -}}
     {{- end -}}
     {{- if not (and $valid $codes (has (toString $rule.action) (list "Restart" "RestartAllContainers"))) -}}

@@ -1,28 +1,28 @@
 {{/*
-The settings of a call: the values of the library in this chart, then
-global.jobmesh, then the settings given with the call; the last one wins. image,
-wrapper, annotations and entrypoints are merged key by key, everything else is
-replaced. null is as if the key were not written: Helm 3 takes such a key out of the values
-and Helm 4 does not, so the defaults stand in these templates too. Stored as $call.settings, with $call.enabled, $call.wraps
-(the mode changes the command), $call.moves (containers become native sidecars),
-$call.startsFirst (no proxy starts after them), $call.meshes (the rows of the table that apply) and
-$call.kept: a dict for what follows from the settings alone.
+Stores the settings of a call as $call.settings: the values of the library in this chart,
+overridden by global.jobmesh, overridden by the settings in the call. image, wrapper,
+annotations and entrypoints are merged key by key, everything else is replaced. null is as if
+the key were not written: Helm 3 removes such a key from the values and Helm 4 does not, so
+these templates contain the defaults too. It also stores $call.enabled, $call.wraps (the mode
+changes the command), $call.moves (containers become native sidecars), $call.startsFirst (no
+proxy starts after them), $call.meshes (the rows of the table that apply) and $call.kept: a
+dict for what follows from the settings alone.
 
-The schema has checked the values, but neither global nor what a call gives, and
-nothing where it is skipped; so kinds are checked here for all of them. Unknown
-keys are refused in global and in calls only: two charts of a release may bring
-two versions of this library, Helm then uses the templates of one for both, and
-older templates must work with newer values.
+Helm checks the values against the schema, but neither global nor the settings of a call, and
+users can skip that check; so the kinds of all of them are checked here. Unknown keys are
+refused only in global and in calls: two charts of a release may contain two versions of this
+library, Helm then uses the templates of one for both, and older templates must work with
+newer values.
 
-Merging costs more than all the rest, and a chart has one set of settings for most
-of its Jobs. So what came out is kept in the root context of the dependency, which
-belongs to this library and ends with the rendering, under all that went in: a
-value that somebody changes between two calls is not missed.
+Merging takes more time than everything else, and most Jobs of a chart have the same settings.
+So the result is cached in the root context of the dependency, which belongs to this library
+and ends with the rendering. The key is everything that was merged, so a value that is changed
+between two calls is noticed.
 */}}
 {{- define "jobmesh._settings" -}}
 {{- $call := . -}}
 {{- with .root -}}
-  {{- /* An alias hides the name of the dependency, but not its annotations. The second is that of 0.1. */ -}}
+  {{- /* An alias hides the name of the dependency, but not its annotations. The second annotation is that of jobmesh 0.1. */ -}}
   {{- $keys := list -}}
   {{- $library := dict -}}
   {{- range $key, $chart := default dict .Subcharts -}}
@@ -54,12 +54,12 @@ value that somebody changes between two calls is not missed.
   {{- $_ := set .library "defaults" (include "jobmesh._settings.defaults" . | fromYaml | toJson) -}}
 {{- end -}}
 {{- $defaults := fromJson .library.defaults -}}
-{{- /* Helm merges values of this kind key by key, and leaves nulls or takes them out. */ -}}
+{{- /* Helm merges maps key by key, and keeps or removes nulls. */ -}}
 {{- $sources := list (dict "from" .library.Values "fill" true) -}}
 {{- if gt (len .keys) 1 -}}
   {{- include "jobmesh._errors.add" (list $call (printf "more than one dependency of this chart is jobmesh (%s)" (join ", " .keys))) -}}
 {{- else if not .keys -}}
-  {{- /* Another chart of the release brought these templates. */ -}}
+  {{- /* These templates come from another chart of the release. */ -}}
   {{- $sources = list (dict "from" .root.Values.jobmesh "name" "values of jobmesh" "fill" true) -}}
 {{- end -}}
 {{- with .global.imageRegistry -}}
@@ -76,7 +76,7 @@ value that somebody changes between two calls is not missed.
     {{- include "jobmesh._errors.add" (list $call (printf "%s must be a map, got %s" .name (include "jobmesh._errors.kind" .from))) -}}
   {{- end -}}
 {{- end -}}
-{{- /* No pod can do without these. */ -}}
+{{- /* Every pod needs these. */ -}}
 {{- $defaults = fromJson .library.defaults -}}
 {{- range list "mode" "mesh" "delivery" "mountPath" "wrapperPath" -}}
   {{- if not (get $settings .) -}}
@@ -85,7 +85,7 @@ value that somebody changes between two calls is not missed.
 {{- end -}}
 {{- $_ := set $settings "mountPath" (clean $settings.mountPath) -}}
 {{- $_ := set $settings "wrapperPath" (clean $settings.wrapperPath) -}}
-{{- /* A missing key is not a false: values of another version may not have it. */ -}}
+{{- /* A missing key does not mean false: values of another version may lack it. */ -}}
 {{- $_ := set $call "enabled" (ne (toString $settings.enabled) "false") -}}
 {{- $_ := set $call "settings" $settings -}}
 {{- $_ := set $call "kept" dict -}}
@@ -95,11 +95,10 @@ value that somebody changes between two calls is not missed.
 {{- end -}}
 
 {{/*
-Merges one map into a dict of our own. Nothing of the wrong kind gets in.
+Merges one map into a dict, and leaves out values of the wrong kind.
 Params: (list SOURCE $call INTO FROM PATH), where SOURCE is a dict of kinds, strict
-and prefix (for messages), and PATH is what the keys are below. The first branch
-is what nearly every key takes; a function call in a template costs most of a
-microsecond, and this runs for every Job.
+and prefix (for messages), and PATH leads to the map. The first branch is for nearly every
+key: a function call in a template takes almost a microsecond, and this runs for every Job.
 */}}
 {{- define "jobmesh._settings.merge" -}}
 {{- $source := first . -}}
@@ -124,7 +123,7 @@ microsecond, and this runs for every Job.
   {{- else if eq $kind $want -}}
     {{- $_ := set $into $key $value -}}
   {{- else if eq $kind "invalid" -}}
-    {{- /* As if it were not written. */ -}}
+    {{- /* null is as if the key were not written. */ -}}
   {{- else if and (eq $kind "map") (eq $want "merged map") -}}
     {{- if not (get $into $key) -}}
       {{- $_ := set $into $key dict -}}
@@ -144,7 +143,7 @@ microsecond, and this runs for every Job.
 {{- end -}}
 {{- end -}}
 
-{{/* Gives a map the keys of another one that it lacks, or has with null. Params: (list MAP OTHER). */}}
+{{/* Adds to a map the keys of another one that it lacks, or has with the value null. Params: (list MAP OTHER). */}}
 {{- define "jobmesh._settings.fill" -}}
 {{- $map := first . -}}
 {{- range $key, $value := last . -}}
@@ -162,9 +161,8 @@ microsecond, and this runs for every Job.
 {{- end -}}
 
 {{/*
-The form of strings, and of what lists hold: a pattern, and the words for it. The
-wrapper would end with a usage error, and leave the proxy running. values.schema.json
-has the same patterns.
+Prints the forms of strings, and of list items: a pattern, and words for it. With a string of
+another form the wrapper would end with a usage error. values.schema.json has the same patterns.
 */}}
 {{- define "jobmesh._settings.forms" -}}
 {
@@ -188,8 +186,8 @@ has the same patterns.
 {{- end -}}
 
 {{/*
-What kinds do not say: what lists hold, what may not be empty, and what does not go
-together. Stores $call.meshes.
+Checks what the kinds do not express: the items of lists, values that must not be empty, and
+values that exclude each other. Stores $call.meshes.
 */}}
 {{- define "jobmesh._settings.check" -}}
 {{- $call := . -}}
@@ -234,7 +232,7 @@ together. Stores $call.meshes.
 {{- end -}}
 {{- if kindIs "slice" $settings.containers -}}
   {{- include "jobmesh._settings.strings" (list $call "containers" $settings.containers) -}}
-  {{- /* Names are looked up in a dict, which takes no other kind. */ -}}
+  {{- /* The names are looked up in a dict, which only accepts strings. */ -}}
   {{- $names := list -}}
   {{- range uniq $settings.containers -}}
     {{- if kindIs "string" . -}}
@@ -266,17 +264,17 @@ together. Stores $call.meshes.
 {{- end -}}
 
 {{/*
-What versions say of native sidecars. Sets mode auto to what it means, and stores
-$call.startsFirst. Params: $call with settings and meshes.
+Decides by versions about native sidecars. Replaces mode auto by the mode that it means, and
+stores $call.startsFirst. Params: $call with settings and meshes.
 */}}
 {{- define "jobmesh._settings.native" -}}
 {{- $call := . -}}
 {{- $settings := .settings -}}
 {{- $named := ne $settings.mesh "auto" -}}
-{{- /* Kubernetes has native sidecars on by default from here on. */ -}}
+{{- /* From this release on, Kubernetes has native sidecars by default. */ -}}
 {{- $since := "1.29" -}}
 {{- $cluster := or (not $settings.kubeVersion) (include "jobmesh._settings.atLeast" (list $settings.kubeVersion $since)) -}}
-{{- /* The proxies are asked for and come, or come by themselves. */ -}}
+{{- /* These proxies are native sidecars: because they are asked for, or by default. */ -}}
 {{- $asked := $named -}}
 {{- $default := $named -}}
 {{- range .meshes -}}
@@ -296,7 +294,7 @@ $call.startsFirst. Params: $call with settings and meshes.
   {{- end -}}
 {{- end -}}
 {{- if and (eq $settings.mode "native") $settings.sidecars (not $named) -}}
-  {{- /* No mesh is asked for anything. */ -}}
+  {{- /* Nothing is asked of a mesh. */ -}}
   {{- $_ := set . "meshes" dict -}}
 {{- end -}}
 {{- if kindIs "slice" $settings.sidecars -}}
@@ -311,7 +309,7 @@ $call.startsFirst. Params: $call with settings and meshes.
 {{- end -}}
 {{- end -}}
 
-{{/* Prints something if a version is not older than another one. Params: (list VERSION OTHER); what opens with no number is older. */}}
+{{/* Prints something if a version is not older than another one. Params: (list VERSION OTHER); a text that does not start with a number is older. */}}
 {{- define "jobmesh._settings.atLeast" -}}
 {{- $have := regexFind "[0-9]+\\.[0-9]+" (first .) | default "0.0" | splitList "." -}}
 {{- $want := splitList "." (last .) -}}
@@ -321,13 +319,13 @@ $call.startsFirst. Params: $call with settings and meshes.
 {{- end -}}
 {{- end -}}
 
-{{/* The mode has something to do for the mesh. Params: $call with settings and meshes. */}}
+{{/* Checks that the mode can do something for the mesh. Params: $call with settings and meshes. */}}
 {{- define "jobmesh._settings.mode" -}}
 {{- $call := . -}}
 {{- $settings := .settings -}}
 {{- $mode := $settings.mode -}}
 {{- if and (eq $mode "native") $settings.sidecars (has $settings.mesh (list "auto" "none")) -}}
-  {{- /* There are sidecars to move. */ -}}
+  {{- /* Without a mesh, there still are sidecars to move. */ -}}
 {{- else if and (has $mode (list "native" "hook")) (has $settings.mesh (list "auto" "none")) -}}
   {{- include "jobmesh._errors.add" (list $call (printf "mode %s needs the name of a mesh, as in mesh: linkerd, got %q" $mode $settings.mesh)) -}}
 {{- else if ne $settings.mesh "auto" -}}
@@ -365,7 +363,7 @@ $call.startsFirst. Params: $call with settings and meshes.
 {{- end -}}
 {{- end -}}
 
-{{/* A value, or each item of a list, has its form. "" and null are none. Params: (list $call NAME VALUE FORM). */}}
+{{/* Checks that a value, or each item of a list, has its form. "" and null count as not set. Params: (list $call NAME VALUE FORM). */}}
 {{- define "jobmesh._settings.form" -}}
 {{- $call := first . -}}
 {{- $name := index . 1 -}}
@@ -381,7 +379,7 @@ $call.startsFirst. Params: $call with settings and meshes.
 {{- end -}}
 {{- end -}}
 
-{{/* A list holds strings. Params: (list $call NAME LIST). */}}
+{{/* Checks that a list only has strings. Params: (list $call NAME LIST). */}}
 {{- define "jobmesh._settings.strings" -}}
 {{- $call := first . -}}
 {{- $name := index . 1 -}}

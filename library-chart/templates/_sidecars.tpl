@@ -1,12 +1,12 @@
 {{/*
-Containers that become native sidecars: init containers with restartPolicy Always, which
-Kubernetes starts before all that follow them, and ends when the others have ended
+Makes native sidecars of containers: init containers with restartPolicy Always, which
+Kubernetes starts before all containers behind them, and ends when the others have ended
 (https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/).
 
 Params: $call with settings and target, which is changed in place; stores
 
-  native     names of those that are native sidecars now, for --native
-  lastMoved  the last one that was moved, "" for none
+  native     names of the containers that are native sidecars now, for --native
+  lastMoved  the last container that was moved, "" for none
   unsure     set where the names have mistakes, so that nothing was moved
 */}}
 {{- define "jobmesh._sidecars" -}}
@@ -29,9 +29,9 @@ Params: $call with settings and target, which is changed in place; stores
 {{- $before := len (default list .errors) -}}
 {{- include "jobmesh._sidecars.asked" (list $call $names $inits) -}}
 {{- if $left -}}
-  {{- /* Some container does the work. */ -}}
+  {{- /* At least one container is left for the work. */ -}}
 {{- else if kindIs "string" .settings.sidecars -}}
-  {{- /* Beside no other, a program of the table is the work. */ -}}
+  {{- /* Without another container, a program of the table is the work itself. */ -}}
   {{- $moved = list -}}
 {{- else if $moved -}}
   {{- include "jobmesh._errors.add" (list $call (printf "sidecars names every container of the pod (%s); leave one to do the work" (join ", " $names))) -}}
@@ -67,7 +67,7 @@ Params: $call with settings and target, which is changed in place; stores
 {{- $call := first . -}}
 {{- $container := last . -}}
 {{- if not (kindIs "map" $container) -}}
-  {{- /* Others say so. */ -}}
+  {{- /* Another check reports this. */ -}}
 {{- else if kindIs "slice" $call.settings.sidecars -}}
   {{- if has (toString $container.name) $call.settings.sidecars -}}
     yes
@@ -75,9 +75,9 @@ Params: $call with settings and target, which is changed in place; stores
 {{- else -}}
   {{- $helper := include "jobmesh._sidecars.helper" . | fromJson -}}
   {{- if not $helper -}}
-    {{- /* Nobody knows it. */ -}}
+    {{- /* The table does not have the program. */ -}}
   {{- else if has (toString $container.name) (kindIs "slice" $call.settings.containers | ternary $call.settings.containers list) -}}
-    {{- /* It does the work. */ -}}
+    {{- /* The user says that this container does the work. */ -}}
   {{- else if not (include "jobmesh._sidecars.once" (list $call $container $helper)) -}}
     yes
   {{- end -}}
@@ -85,8 +85,8 @@ Params: $call with settings and target, which is changed in place; stores
 {{- end -}}
 
 {{/*
-Reads the tables of helpers once in a call: rows as $call.kept.helpers, and what is the same
-for all of them as $call.kept.words. Params: $call.
+Reads the tables of helpers once for each call: the rows as $call.kept.helpers, and what is
+the same for all of them as $call.kept.words. Params: $call.
 */}}
 {{- define "jobmesh._sidecars.tables" -}}
 {{- if not (hasKey .kept "helpers") -}}
@@ -96,8 +96,8 @@ for all of them as $call.kept.words. Params: $call.
 {{- end -}}
 
 {{/*
-Prints something if the program of a helper ends when it has done something once. A script
-may start it several times, and then each of these has to end.
+Prints something if the program of a helper does one thing and ends. A script may start it
+several times, and then each of these runs has to end.
 Params: (list $call CONTAINER HELPER).
 */}}
 {{- define "jobmesh._sidecars.once" -}}
@@ -121,7 +121,7 @@ Params: (list $call CONTAINER HELPER).
   {{- end -}}
 {{- end -}}
 {{- if not $given -}}
-  {{- /* The image starts it. */ -}}
+  {{- /* The image starts the program. */ -}}
   {{- $given = list (include "jobmesh._sidecars.text" $container) -}}
 {{- end -}}
 {{- $endless := false -}}
@@ -145,7 +145,7 @@ Params: (list $call CONTAINER HELPER).
 {{- end -}}
 {{- end -}}
 
-{{/* Says what is wrong with the names of sidecars. Params: (list $call NAMES INIT_CONTAINERS). */}}
+{{/* Reports mistakes in the names of sidecars. Params: (list $call NAMES INIT_CONTAINERS). */}}
 {{- define "jobmesh._sidecars.asked" -}}
 {{- $call := first . -}}
 {{- $names := index . 1 -}}
@@ -161,7 +161,7 @@ Params: (list $call CONTAINER HELPER).
     {{- range $inits -}}
       {{- if kindIs "map" . -}}
         {{- if ne (toString .name) $name -}}
-          {{- /* Another one. */ -}}
+          {{- /* This is another init container. */ -}}
         {{- else if eq (toString .restartPolicy) "Always" -}}
           {{- $text = "" -}}
           {{- $_ := set $call "native" (append $call.native $name) -}}
@@ -178,9 +178,9 @@ Params: (list $call CONTAINER HELPER).
 {{- end -}}
 
 {{/*
-Prints how many init containers stay before a sidecar: those in front of the first one
-that is no native sidecar; or, where one of these writes into a volume of the sidecar, all
-up to the last such one. Params: (list SPEC CONTAINER INIT_CONTAINERS).
+Prints how many init containers stay in front of a sidecar: those in front of the first one
+that is not a native sidecar; or, where one of the others writes into a volume of the
+sidecar, all up to the last such one. Params: (list SPEC CONTAINER INIT_CONTAINERS).
 */}}
 {{- define "jobmesh._sidecars.place" -}}
 {{- $spec := first . -}}
@@ -229,8 +229,8 @@ up to the last such one. Params: (list SPEC CONTAINER INIT_CONTAINERS).
 {{- if and (ne $call.settings.mesh "auto") (hasKey $call.meshes (default "" $helper.mesh)) -}}
   {{- $_ := set $call "native" (append $call.native $helper.mesh) -}}
 {{- end -}}
-{{- /* A short flag, such as HAProxy's -W, changes how the program runs and not only its exit
-       code, which nobody reads of a native sidecar: it is the author's. */ -}}
+{{- /* A short flag, such as HAProxy's -W, also changes how the program runs, so it is left to the
+       author: the exit code of a native sidecar does not count. */ -}}
 {{- if hasPrefix "--" (default "" $helper.termFlag) -}}
   {{- $_ := include "jobmesh._sidecars.flags" (list $container $helper (list $helper.termFlag)) -}}
 {{- end -}}
@@ -238,7 +238,7 @@ up to the last such one. Params: (list SPEC CONTAINER INIT_CONTAINERS).
   {{- $probe := $container.readinessProbe -}}
   {{- with $helper.probe -}}
     {{- if not $probe -}}
-      {{- /* What is written as it has to be moves nothing. */ -}}
+      {{- /* A flag that has the needed value already does not move the endpoint. */ -}}
       {{- $line := include "jobmesh._sidecars.text" $container | include "jobmesh._sidecars.line" -}}
       {{- $moved := default list .moved -}}
       {{- range default list .needs -}}
@@ -260,9 +260,9 @@ up to the last such one. Params: (list SPEC CONTAINER INIT_CONTAINERS).
 {{- end -}}
 
 {{/*
-Gives flags to a program that the image or the command starts directly, and prints
-something if it has them then. Params: (list CONTAINER HELPER FLAGS [KEEP]); with something
-in KEEP nothing is changed.
+Adds flags to a program that the image or the command starts directly, and prints something
+if the program then has them. Params: (list CONTAINER HELPER FLAGS [KEEP]); with KEEP set,
+nothing is changed.
 */}}
 {{- define "jobmesh._sidecars.flags" -}}
 {{- $container := first . -}}
@@ -277,7 +277,7 @@ in KEEP nothing is changed.
 {{- $all := true -}}
 {{- range index . 2 | default list -}}
   {{- if include "jobmesh._sidecars.given" (list $container $helper (list (splitList "=" . | first))) -}}
-    {{- /* It is the author's. */ -}}
+    {{- /* The author has set the flag. */ -}}
   {{- else if and $direct (not $keep) -}}
     {{- $given = append $given . -}}
   {{- else -}}
@@ -317,8 +317,8 @@ in KEEP nothing is changed.
 {{- end -}}
 
 {{/*
-Prints words of a command line with one blank around each. --flag=value becomes --flag value,
-and --flag=true becomes --flag; --flag=false is no word that anybody looks for.
+Prints the words of a command line with one space around each. --flag=value becomes --flag
+value, --flag=true becomes --flag, and --flag=false becomes --flag:false, which is not found.
 */}}
 {{- define "jobmesh._sidecars.line" -}}
 {{- $line := print " " (regexReplaceAll "\\s+" (toString .) " ") " " -}}
@@ -327,7 +327,7 @@ and --flag=true becomes --flag; --flag=false is no word that anybody looks for.
 
 {{/*
 Prints the row of the helper that a container runs, as JSON; {} for any other program. The
-program decides where it is known; the image is asked where there is no command, or only a
+program decides where it is known. The image decides where there is no command, or only a
 script in a file of the image. Params: (list $call CONTAINER).
 */}}
 {{- define "jobmesh._sidecars.helper" -}}

@@ -1,9 +1,9 @@
 {{/*
-Stores as $call.argv what goes before a command. Params: (list $call MEMBER), where
-MEMBER is the name of its container; what _mounts and _restart store is there.
+Stores the words in front of a command as $call.argv. Params: (list $call MEMBER), where
+MEMBER is the name of its container; _mounts and _restart have been called before.
 
-Flags come in the order of their documentation, and only where
-they were asked for, but for those that follow from the pod.
+The flags are in the order of their documentation. A flag is only written where a setting
+asks for it, or where it follows from the pod.
 */}}
 {{- define "jobmesh._wrapper" -}}
 {{- $call := first . -}}
@@ -29,7 +29,7 @@ they were asked for, but for those that follow from the pod.
   {{- end -}}
   {{- $annotations := print $settings.mountPath "-pod" -}}
   {{- if and (ne (dir $path | printf "%s-pod") $annotations) (eq (base $path) "jobmesh-wrap") (ne $settings.mesh "none") -}}
-    {{- /* The wrapper looks beside its own folder. Under the name of another program it takes the flags of that one. */ -}}
+    {{- /* By default the wrapper looks beside its own folder. Under the name of another program it takes that program's flags. */ -}}
     {{- $_ := set $derived "podAnnotations" (print $annotations "/annotations") -}}
   {{- end -}}
   {{- $argv := list $path -}}

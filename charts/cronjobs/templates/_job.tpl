@@ -1,4 +1,4 @@
-{{/* A CronJob or Job with the defaults. Params: (list $ NAME VALUES). JSON, with "name" added. */}}
+{{/* Prints the values of a CronJob or Job with the defaults, as JSON with "name" added. Params: (list $ NAME VALUES). */}}
 {{- define "cronjobs.job" -}}
 {{- $root := first . -}}
 {{- $name := index . 1 -}}
@@ -12,7 +12,7 @@
 {{- set $job "name" $name | toJson -}}
 {{- end -}}
 
-{{/* Name of an object, of at most 52 characters: the controllers add to it. Params: (list $ PARTS...). */}}
+{{/* Prints the name of an object. It has at most 52 characters, because the controllers append to it. Params: (list $ PARTS...). */}}
 {{- define "cronjobs.name" -}}
 {{- $name := prepend (rest .) (first .).Release.Name | join "-" -}}
 {{- if gt (len $name) 52 -}}
@@ -29,14 +29,14 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/component: {{ .job.name }}
 {{- end -}}
 
-{{/* The spec of a Job, injected. Params: dict of root, job. */}}
+{{/* Prints the injected spec of a Job. Params: dict of root, job. */}}
 {{- define "cronjobs.jobSpec" -}}
 {{- with pick .job "activeDeadlineSeconds" "backoffLimit" "completions" "parallelism" "ttlSecondsAfterFinished" }}
 {{- toYaml . }}
 {{- end }}
 template:
   metadata:
-    {{- /* Merged as maps, the user's word first: text after text would print a key twice. */ -}}
+    {{- /* The labels are merged as maps, in which the user's value wins; concatenated text would have a key twice. */ -}}
     {{- $labels := include "cronjobs.labels" . | fromYaml -}}
     {{- $labels = merge dict (default dict .job.podLabels) $labels (include "jobmesh.podLabels" (list .root .job.jobmesh) | fromYaml) }}
     labels: {{- toYaml $labels | nindent 6 }}
