@@ -24,7 +24,7 @@ func meshOutputs() []output {
 			return titles(injected(), ", ") + " by themselves; " + titles(byName(), " and ") + " by name"
 		}),
 		meshWords("docs/support.md", `(?m)^(\| )[^|]*( \| the releases that their projects maintain)`, func() string { return titles(injected(), ", ") }),
-		meshWords("docs/add-it-to-your-chart.md", `(your chart it does, in )[^.;]*(, and it runs at once)`, func() string { return titles(injected(), " and ") }),
+		meshWords("docs/add-it-to-your-chart.md", `(your chart the Job completes, in )[^.;]*(, and starts at once)`, func() string { return titles(injected(), " and ") }),
 	}
 }
 

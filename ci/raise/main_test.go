@@ -22,7 +22,7 @@ func TestCheck(t *testing.T) {
 		"lower":                {func(s *situation) { s.wanted = "0.8.1" }, "0.8.1 is not newer than 0.9.0, the version in VERSION"},
 		"the same":             {func(s *situation) { s.wanted = "0.9.0" }, "0.9.0 is not newer than 0.9.0"},
 		"back to before it":    {func(s *situation) { s.wanted = "0.9.0-rc.1" }, "0.9.0-rc.1 is not newer than 0.9.0"},
-		"the tag is there":     {func(s *situation) { s.tags = append(s.tags, "v0.10.0") }, "tag v0.10.0 is there already"},
+		"the tag is there":     {func(s *situation) { s.tags = append(s.tags, "v0.10.0") }, "tag v0.10.0 exists already"},
 		"something is changed": {func(s *situation) { s.dirty = " M README.md" }, "the working tree is not clean:\n M README.md"},
 	} {
 		t.Run(name, func(t *testing.T) {
