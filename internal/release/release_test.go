@@ -311,8 +311,8 @@ func TestPrepare(t *testing.T) {
 	for path, want := range map[string]string{
 		file:                          "file: not a directory",
 		filepath.Join(file, "below"):  "file: not a directory",
-		dangling:                      "dangling: is a symbolic link to nowhere, which is not there",
-		filepath.Join(dangling, "in"): "dangling: is a symbolic link to nowhere, which is not there",
+		dangling:                      "dangling: is a symbolic link to nowhere, which does not exist",
+		filepath.Join(dangling, "in"): "dangling: is a symbolic link to nowhere, which does not exist",
 	} {
 		err := Folder(path).Prepare()
 		require.ErrorContains(t, err, want)

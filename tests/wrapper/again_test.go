@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An exit code with which the kubelet starts the container again leaves it the proxy,
-// and what the wrapper itself ends with counts as such a code too.
+// After an exit code with which the kubelet starts the container again, the proxy stays. The
+// wrapper's own exit codes count in the same way.
 func TestRestartCodes(t *testing.T) {
 	for _, c := range []struct {
 		codes, script string
@@ -36,8 +36,8 @@ func TestRestartCodes(t *testing.T) {
 	assert.Zero(t, p.stops())
 }
 
-// A member that starts again has not finished, and neither has one that was killed, where
-// that starts it again.
+// A member that starts again has not finished. A killed member has not finished either, if it
+// is started again.
 func TestRestartCodesAmongMembers(t *testing.T) {
 	dir, p := t.TempDir(), startProxy(t, "", 0)
 	member := func(name, script string) result {
@@ -52,8 +52,8 @@ func TestRestartCodesAmongMembers(t *testing.T) {
 	assert.Equal(t, 1, p.stops())
 }
 
-// Where all containers start again the folder is kept, and install, which runs again
-// too, ends what the life before left in it.
+// When all containers start again, the folder stays, and install, which runs again too, removes
+// the marks of the earlier run.
 func TestInstallClearsTheMarks(t *testing.T) {
 	dir, target, p := t.TempDir(), t.TempDir(), startProxy(t, "", 0)
 	member := func(name string) result {
@@ -75,7 +75,8 @@ func TestInstallClearsTheMarks(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, "a.lock"))
 }
 
-// What a neighbour has put into the folder is named, and left alone; the Job goes on.
+// A file of a neighbour in the folder is named in the log and left alone, and the Job
+// continues.
 func TestInstallInAnUntrustedFolder(t *testing.T) {
 	for kind, plant := range hostile {
 		for _, file := range []string{"a.done", "a.lock", "a.restarts"} {
@@ -83,7 +84,7 @@ func TestInstallInAnUntrustedFolder(t *testing.T) {
 				t.Parallel()
 				dir := filepath.Join(t.TempDir(), "state")
 				require.NoError(t, os.Mkdir(dir, 0o777))
-				if file == "a.restarts" { // it is looked for beside the lock
+				if file == "a.restarts" { // the wrapper looks for it beside the lock
 					require.NoError(t, os.WriteFile(filepath.Join(dir, "a.lock"), nil, 0o644))
 				}
 				require.NoError(t, os.WriteFile(filepath.Join(dir, "b.done"), nil, 0o644))
@@ -103,8 +104,8 @@ func TestInstallInAnUntrustedFolder(t *testing.T) {
 	assert.Contains(t, r.stderr, "error: install: --state-dir /no/such/dir: no such file or directory")
 }
 
-// What becomes of a member is its own container's matter, whatever is set beside the one
-// that ends last.
+// The settings of a member's own container decide what its end means, and not those of the
+// container that ends last.
 func TestMembersWithRulesOfTheirOwn(t *testing.T) {
 	type rules struct{ a, b []string }
 	member := func(t *testing.T, p *proxy, dir, name string, flags []string, script string) *process {
@@ -146,7 +147,7 @@ func TestMembersWithRulesOfTheirOwn(t *testing.T) {
 		assert.Equal(t, 42, member(t, p, dir, "a", again, "exit 42").run().code)
 		assert.Equal(t, 0, member(t, p, dir, "b", nil, "exit 0").run().code)
 		assert.Zero(t, p.stops(), "a runs again")
-		// Killed in its second life it does not start again, by its rules.
+		// The member is killed in its second run, after which its rules do not start it again.
 		w := member(t, p, dir, "a", again, "exec sleep 1000").start().until("command started")
 		w.signal(syscall.SIGKILL)
 		w.wait()
@@ -155,7 +156,7 @@ func TestMembersWithRulesOfTheirOwn(t *testing.T) {
 	})
 }
 
-// All that --mesh names are waited for, and all are stopped.
+// All meshes that --mesh names are waited for, and all are stopped.
 func TestSeveralMeshes(t *testing.T) {
 	linkerd := startProxy(t, "127.0.0.1:4191", 0)
 	health, sql := startProxy(t, "127.0.0.1:9090", 200*time.Millisecond), startProxy(t, "127.0.0.1:9091", 0)
@@ -184,8 +185,8 @@ wait $agent; echo "bouncer ended with $?"`
 	assert.Equal(t, "bouncer ended with 0\n", r.stdout)
 }
 
-// The verb stop ends what answers, or what it is told, and says by its code whether that
-// is so.
+// The verb stop stops the proxies that answer, or those that are named, and its exit code says
+// whether they have stopped.
 func TestStopNow(t *testing.T) {
 	r := command(t, "stop").run()
 	assert.Equal(t, 0, r.code, r.stderr)
@@ -212,7 +213,7 @@ func TestStopNow(t *testing.T) {
 	assert.Equal(t, 64, command(t, "stop", "--", "true").run().code)
 }
 
-// stop ends what probe shows, and nothing else.
+// The verb stop stops what probe shows, and nothing else.
 func TestStopGoesByWhatProbeSees(t *testing.T) {
 	t.Run("native by its version", func(t *testing.T) {
 		p := startProxy(t, "127.0.0.1:4191", time.Hour, func(p *proxy) { p.shutdown, p.stopCodes = `"false"`, []int{404} })

@@ -20,15 +20,15 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
-// The budgets of a linux/amd64 build, in bytes. They are promises to users: an
-// init container copies this file into every pod.
+// These are the budgets of a linux/amd64 build, in bytes. They are promises to users, because
+// an init container copies this file into every pod.
 const (
 	sizeBudget = 2_200_000
 	gzipBudget = 1_000_000
 )
 
-// A machine that is very busy may bring about one more than the budget, so the median of
-// five runs counts.
+// A very busy machine may cause one thread more than the budget, so the median of five runs
+// counts.
 func TestThreadBudget(t *testing.T) {
 	notUnderRace(t)
 	const budget = 10
@@ -55,9 +55,9 @@ func TestThreadBudget(t *testing.T) {
 	t.Logf("threads: %v", counts)
 }
 
-// released builds the wrapper for a platform with the flags of a release. The compiler
-// is that of the tests: one that had to be fetched first could not be had from the
-// network namespace in which they run.
+// released builds the wrapper for a platform with the flags of a release. It uses the compiler
+// of the tests, because another one could not be downloaded from the network namespace in which
+// they run.
 func released(t *testing.T, p image.Platform) []byte {
 	t.Helper()
 	recipe, err := image.LoadRecipe("../..", "jobmesh-wrap", "1.2.3", "")
@@ -89,7 +89,7 @@ func TestSizeBudget(t *testing.T) {
 	t.Logf("%d bytes, %d with gzip -9", len(binary), packed.Len())
 }
 
-// Every platform's program is static: it runs in an image with nothing else in it.
+// Every platform's program is static: it runs in an image that contains nothing else.
 func TestStaticOnEveryPlatform(t *testing.T) {
 	recipe, err := image.LoadRecipe("../..", "jobmesh-wrap", "1.2.3", "")
 	require.NoError(t, err)
@@ -105,7 +105,7 @@ func TestStaticOnEveryPlatform(t *testing.T) {
 	}
 }
 
-// What the wrapper links is bounded by name, since one import can double it.
+// The imports of the wrapper are listed by name, because one import can double its size.
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}} {{.Module.Path}}{{else}}{{.ImportPath}}{{end}}",
 		"github.com/jobmesh/jobmesh/cmd/jobmesh-wrap").Output()

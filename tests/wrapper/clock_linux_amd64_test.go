@@ -15,10 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The clock of the machine is put back by an hour during a wait, and forward by
-// one in another: the limit holds. Only the wrapper sees it: a tracer answers its
-// questions for the time of day, after it has hidden the kernel's page of code
-// that answers them without a call.
+// The clock is put back by an hour during one wait, and forward during another: the limit still
+// holds. Only the wrapper sees the wrong time: a tracer changes the answers of the system call,
+// after it has hidden the vDSO, by which programs read the time without a call.
 func TestClockThatJumpsDuringAWait(t *testing.T) {
 	notUnderRace(t)
 	for name, jump := range map[string]time.Duration{"back": -time.Hour, "forward": time.Hour} {
@@ -58,17 +57,17 @@ func TestClockThatJumpsDuringAWait(t *testing.T) {
 	}
 }
 
-// trace runs a process that has stopped behind its exec until it ends, with the
-// time of day off by what jump says. It returns how often the process was told a
-// wrong time, and its exit code.
+// trace runs a process, which has stopped after its exec, until it ends, and shifts its time of
+// day by the result of jump. It returns how often the process got a wrong time, and its exit
+// code.
 func trace(t *testing.T, pid int, jump func() time.Duration) (asked, code int) {
 	t.Helper()
 	var status syscall.WaitStatus
 	_, err := syscall.Wait4(pid, &status, 0, nil)
 	require.NoError(t, err)
 	hideVDSO(t, pid)
-	// Threads that it starts are traced too, and stops for a call are told apart
-	// from those for a signal.
+	// New threads are traced too, and a stop at a system call can be distinguished from one for
+	// a signal.
 	const good = syscall.PTRACE_O_TRACESYSGOOD | syscall.PTRACE_O_TRACECLONE
 	require.NoError(t, syscall.PtraceSetOptions(pid, good))
 	require.NoError(t, syscall.PtraceSyscall(pid, 0))
@@ -89,15 +88,14 @@ func trace(t *testing.T, pid int, jump func() time.Duration) (asked, code int) {
 			if inside[thread] = !inside[thread]; !inside[thread] && shiftTime(thread, jump()) {
 				asked++
 			}
-		case s != syscall.SIGTRAP && s != syscall.SIGSTOP: // a new thread begins with the latter
+		case s != syscall.SIGTRAP && s != syscall.SIGSTOP: // a new thread starts with a SIGSTOP
 			deliver = int(s)
 		}
-		_ = syscall.PtraceSyscall(thread, deliver) // it may have gone meanwhile
+		_ = syscall.PtraceSyscall(thread, deliver) // the thread may have ended meanwhile
 	}
 }
 
-// shiftTime changes the answer to a question for the time of day, at the end of
-// the call.
+// shiftTime changes the result of a call that asks for the time of day, when the call returns.
 func shiftTime(thread int, by time.Duration) bool {
 	const timeOfDay = 0 // CLOCK_REALTIME
 	var regs syscall.PtraceRegs
@@ -113,9 +111,9 @@ func shiftTime(thread int, by time.Duration) bool {
 	return err == nil
 }
 
-// hideVDSO makes the program ask the kernel for the time, by a call that a tracer
-// sees: it takes the address of the kernel's page out of what the kernel put on
-// the new program's stack (argc, argv, environ, and pairs of numbers).
+// hideVDSO makes the program ask the kernel for the time by a system call, which a tracer sees:
+// it removes the address of the vDSO from the program's initial stack (argc, argv, environ, and
+// the auxiliary vector).
 func hideVDSO(t *testing.T, pid int) {
 	t.Helper()
 	const sysinfoHeader, ignore = 33, 1 // AT_SYSINFO_EHDR, AT_IGNORE
@@ -133,7 +131,7 @@ func hideVDSO(t *testing.T, pid int) {
 		read()
 	}
 	for read() != 0 {
-		// The environment.
+		// This skips the environment.
 	}
 	for {
 		at := next

@@ -73,7 +73,7 @@ func TestCommandThatCannotStart(t *testing.T) {
 			assert.NotContains(t, r.stderr, "goroutine")
 			assert.Equal(t, 1, p.stops(), "a proxy must not keep the Job from failing")
 
-			// The same where the wrapper hands over to the command.
+			// The code is the same where the command replaces the wrapper.
 			assert.Equal(t, c.code, command(t, "--mesh=none", "--", c.argv0).run().code)
 		})
 	}
@@ -118,16 +118,15 @@ func TestSurroundingsOfTheCommandAreUntouched(t *testing.T) {
 	assert.Contains(t, direct, "from stdin")
 	assert.Contains(t, direct, "SigIgn")
 	assert.Equal(t, direct, withoutThreadSignals(see("--mesh=none", "--", "sh", "-c", look)), "handed over")
-	// Whoever runs the tests may ignore signals, as nohup does. A child does not:
-	// TestIgnoredSignalsAreDefaultForTheCommand.
+	// The process that runs the tests may ignore signals, as under nohup. A command does not
+	// inherit that: TestIgnoredSignalsAreDefaultForTheCommand.
 	ignored := regexp.MustCompile(`(?m)^SigIgn:.*$`)
 	p := startProxy(t, "", 0)
 	assert.Equal(t, ignored.ReplaceAllString(direct, "SigIgn:\t0000000000000000"), withoutThreadSignals(see(append(p.flags(), "--", "sh", "-c", look)...)), "as a child")
 }
 
-// withoutThreadSignals clears signals 32 and 33 in the mask of ignored ones. The C library
-// keeps them for its threads, and a parent written in C may hand them down ignored; no
-// program asks for them.
+// withoutThreadSignals clears signals 32 and 33 in a mask of ignored signals. The C library
+// reserves them for its threads, and a parent written in C may pass them on as ignored.
 func withoutThreadSignals(status string) string {
 	return regexp.MustCompile(`(?m)^SigIgn:\t([0-9a-f]{16})$`).ReplaceAllStringFunc(status, func(line string) string {
 		mask, _ := strconv.ParseUint(strings.TrimPrefix(line, "SigIgn:\t"), 16, 64) // the pattern has 16 hexadecimal digits
@@ -144,8 +143,8 @@ func TestOwnVariablesAreRemovedFromTheCommand(t *testing.T) {
 	assert.Contains(t, r.stdout, "GOMAXPROCS=7\n")
 }
 
-// Whatever is in it arrives, in its order. Of a name that is there twice the Go runtime
-// keeps the first entry, as it drops an entry that is empty.
+// The whole environment arrives in its order. Of a name that occurs twice the Go runtime keeps
+// the first entry; it also drops an empty entry.
 func TestEnvironmentArrivesByteForByte(t *testing.T) {
 	given := []string{"B=1", "A=1", "novalue", "A=2", "", "=x", "GOMAXPROCS=7", "C=\xff\n"}
 	want := []string{"B=1", "A=1", "novalue", "=x", "GOMAXPROCS=7", "C=\xff\n"}
@@ -167,9 +166,9 @@ func TestEnvironmentArrivesByteForByte(t *testing.T) {
 	}
 }
 
-// Whoever starts the wrapper with signals ignored, as nohup does: a command beside
-// which the wrapper stays still gets them. One that takes the wrapper's place finds what
-// it would have found without.
+// The wrapper may be started with ignored signals, as under nohup. A command beside which the
+// wrapper stays still gets them. A command that replaces the wrapper gets the mask that it
+// would have without the wrapper.
 func TestIgnoredSignalsAreDefaultForTheCommand(t *testing.T) {
 	const hangUpAndInterrupt = 0b11
 	p := startProxy(t, "", 0)
@@ -185,7 +184,7 @@ func TestIgnoredSignalsAreDefaultForTheCommand(t *testing.T) {
 	}
 }
 
-// A container's limit on processes counts threads too.
+// A container's limit on processes also counts threads.
 func TestSixteenProcessesAreEnough(t *testing.T) {
 	notUnderRace(t)
 	if os.Geteuid() != 0 {
@@ -193,7 +192,8 @@ func TestSixteenProcessesAreEnough(t *testing.T) {
 	}
 	path, err := exec.LookPath("prlimit")
 	require.NoError(t, err)
-	// A user of each run's own: the kernel is late to forget another run's.
+	// Each run uses another user id, because the kernel is slow to forget the processes of an
+	// earlier run.
 	user := 100_000 + time.Now().UnixNano()%1_000_000_000
 	for i := range int64(50) {
 		p := startProxy(t, "", time.Duration(i)*time.Millisecond)
@@ -222,7 +222,7 @@ func TestSignalsReachTheCommand(t *testing.T) {
 			p := startProxy(t, "", 0)
 			script := fmt.Sprintf("trap 'exit 7' %d; echo up >&2; while :; do sleep 0.01; done", int(signal))
 			w := wrapped(t, p, nil, "bash", "-c", script).asInit().start().until("up\n")
-			w.untilSignal(signal) // the wrapper subscribes to the rarer ones while bash starts
+			w.untilSignal(signal) // the wrapper subscribes to the rarer signals while bash starts
 			w.signal(signal)
 			r := w.wait()
 			assert.Equal(t, 7, r.code, r.stderr)
@@ -232,7 +232,7 @@ func TestSignalsReachTheCommand(t *testing.T) {
 
 func TestEveryArrivalOfASignalIsForwarded(t *testing.T) {
 	p := startProxy(t, "", 0)
-	// bash itself drops a signal that comes before its trap has ended.
+	// bash itself drops a signal that arrives before its trap has ended.
 	script := "n=0; trap 'n=$((n+1)); [ $n = 2 ] && exit 8' TERM; echo up >&2; while :; do sleep 0.01; [ $n = 0 ] || echo once >&2; done"
 	w := wrapped(t, p, nil, "bash", "-c", script).asInit().start().until("up\n")
 	w.signal(syscall.SIGTERM)
@@ -241,7 +241,7 @@ func TestEveryArrivalOfASignalIsForwarded(t *testing.T) {
 	assert.Equal(t, 8, w.wait().code)
 }
 
-// The Go runtime sends itself SIGURG; a command must not see any of it.
+// The Go runtime sends itself SIGURG; the command must not get it.
 func TestUrgentSignalsAreNotForwarded(t *testing.T) {
 	p, gate := startProxy(t, "", 0), newGate(t)
 	w := wrapped(t, p, nil, "bash", "-c", "trap 'exit 9' URG; echo up >&2; "+gate.wait()+"exit 0").asInit().start().until("up\n")
@@ -255,15 +255,15 @@ func TestUrgentSignalsAreNotForwarded(t *testing.T) {
 func TestStoppedCommandIsNotTakenForEnded(t *testing.T) {
 	p := startProxy(t, "", 0)
 	w := wrapped(t, p, nil, "sh", "-c", "echo up >&2; kill -STOP $$; exit 6").start().until("up\n")
-	time.Sleep(200 * time.Millisecond) // a wrapper that takes it for ended has asked the proxy by then
+	time.Sleep(200 * time.Millisecond) // a wrapper that took the command for ended would have asked the proxy by then
 	assert.Zero(t, p.stops())
 	w.signal(syscall.SIGCONT)
 	assert.Equal(t, 6, w.wait().code)
 }
 
 func TestOrphansAreReaped(t *testing.T) {
-	// Each orphan is handed to the nearest reaper above it, the wrapper, which has this
-	// shell and the orphans as children, and in the end the shell alone.
+	// Each orphan becomes a child of the nearest reaper above it. That is the wrapper, which
+	// first has this shell and the orphans as children, and at the end the shell alone.
 	const script = `
 		children() { ps -o pid= --ppid "$PPID" | wc -l; }
 		for i in 1 2 3 4 5; do (sh -c 'until [ -e "$0/end" ]; do sleep 0.01; done' "$0" & ) ; done
@@ -279,15 +279,14 @@ func TestOrphansAreReaped(t *testing.T) {
 	})
 	t.Run("as PID 1", func(t *testing.T) {
 		p := startProxy(t, "", 0)
-		// With a /proc of its own namespace, so that ps sees what is there.
+		// The process has a /proc of its own PID namespace, so that ps sees its processes.
 		r := wrapped(t, p, nil, "sh", "-c", "mount -t proc proc /proc; "+script, t.TempDir()).withMounts().run()
 		assert.Equal(t, 5, r.code, r.stderr)
 		assert.Equal(t, 6, atoi(t, r.stdout))
 	})
 }
 
-// Nobody can catch SIGKILL. The command goes with the wrapper, as the kernel does
-// it for PID 1.
+// SIGKILL cannot be caught. The command dies with the wrapper, as the kernel does it for PID 1.
 func TestCommandDiesWithTheWrapper(t *testing.T) {
 	p := startProxy(t, "", 0, func(p *proxy) { p.stays = true })
 	for about, w := range map[string]*process{
@@ -305,7 +304,7 @@ func TestCommandDiesWithTheWrapper(t *testing.T) {
 	}
 }
 
-// childOf returns the one child of a process, whichever of its threads started it.
+// childOf returns the only child of a process, whichever thread has started it.
 func childOf(t *testing.T, pid int) int {
 	t.Helper()
 	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))

@@ -15,7 +15,7 @@ import (
 
 var discard = log.New(io.Discard, "", 0)
 
-// under starts the wrapper under another name.
+// under starts the wrapper under the name of another program.
 func under(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 	link := filepath.Join(t.TempDir(), name)
@@ -126,7 +126,7 @@ func TestScuttle(t *testing.T) {
 		assert.True(t, other.stopSeen[0].Before(agent.stopSeen[0]))
 	})
 	t.Run("somebody else's Envoy", func(t *testing.T) {
-		// In capitals it is a name that has to be looked up.
+		// In capitals the host is a name that would need name resolution.
 		envoy, agent := startProxy(t, "", 300*time.Millisecond), startProxy(t, "", 0)
 		elsewhere := strings.Replace(envoy.addr, "127.0.0.1", "LOCALHOST", 1)
 		r := under(t, "scuttle", "sh", "-c", "exit 5").env("ENVOY_ADMIN_API=http://"+elsewhere, "ISTIO_QUIT_API=http://"+agent.addr).run()

@@ -1,5 +1,5 @@
-// Package wrapper tests the wrapper's binary from outside: what it does to a
-// command, to a proxy, and what its own exit code and words are.
+// Package wrapper tests the wrapper's binary from outside: its effects on a command and on a
+// proxy, its exit code and its log.
 package wrapper
 
 import (
@@ -26,30 +26,31 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jobmesh/jobmesh/internal/image"
-	// The tests run a binary that the go command does not see; with this
-	// import a change of it runs them again.
+	// The go command does not see the binary that the tests run. Because of this import, a
+	// change of the binary's source runs the tests again.
 	_ "github.com/jobmesh/jobmesh/internal/wrap"
 )
 
 // binary is the wrapper, built once with the release's flags.
 var binary string
 
-// underRace is set to have the wrapper built with the race detector, by ci/race.
-// Its size, memory and threads are then not those of the release.
+// underRace says that the wrapper is built with the race detector, as ci/race does. Its size,
+// memory and threads then differ from those of a release.
 var underRace = os.Getenv("JOBMESH_TEST_RACE") != ""
 
-// releaseFlags are those with which the release is built.
+// releaseFlags returns the flags of a release build.
 func releaseFlags() ([]string, error) {
 	recipe, err := image.LoadRecipe("../..", "jobmesh-wrap", "1.2.3", "")
 	return recipe.GoFlags(), err
 }
 
-// apart is set in the process that runs the tests, in a network of its own.
+// apart is set in the process that runs the tests in a network namespace of its own.
 const apart = "JOBMESH_TEST_APART"
 
 func TestMain(m *testing.M) {
-	// Whoever runs the tests may ignore these two, as nohup and a shell's & do, and what the
-	// tests start would ignore them too. What is caught here is not ignored there.
+	// The process that runs the tests may ignore these two signals, as under nohup or in the
+	// background of a shell. Its children would then ignore them too. A signal that is caught
+	// here is not ignored there.
 	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
 		if signal.Ignored(s) {
 			signal.Notify(make(chan os.Signal, 1), s)
@@ -74,14 +75,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// runApart runs the tests again in a network namespace, where the meshes' ports
-// are free whatever else runs on this machine. Where nobody lets us, they run
-// here.
+// runApart runs the tests again in a network namespace, where the meshes' ports are free
+// whatever else runs on this machine. Where that is not permitted, they run in this one.
 func runApart() (code int, ok bool) {
 	attributes := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() != 0 {
-		// The namespace of users is for the leave to make that of the network. Everybody
-		// stays who they are, and the one capability is dropped by loopbackUp.
+		// The user namespace gives the permission to create the network namespace. User ids
+		// stay as they are, and loopbackUp drops the only capability.
 		attributes.Cloneflags |= syscall.CLONE_NEWUSER
 		attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
 		attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
@@ -92,7 +92,7 @@ func runApart() (code int, ok bool) {
 	if try.Run() != nil {
 		return 0, false
 	}
-	// Pdeathsig is about the thread that forks.
+	// Pdeathsig refers to the thread that forks.
 	runtime.LockOSThread()
 	again := exec.Command("/proc/self/exe", os.Args[1:]...)
 	again.SysProcAttr = attributes
@@ -108,8 +108,8 @@ func runApart() (code int, ok bool) {
 // netAdmin is the capability to set up a network, CAP_NET_ADMIN.
 const netAdmin = 12
 
-// loopbackUp does what "ip link set lo up" does, which may not be installed. Where the
-// tests got a capability for that, no program that they start gets it.
+// loopbackUp does what "ip link set lo up" does, because ip may not be installed. The
+// capability that the tests got for it is not passed on to their children.
 func loopbackUp() error {
 	defer func() {
 		const prCapAmbient, clearAll = 47, 4
@@ -141,7 +141,7 @@ func buildWrapper() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "jobmesh-wrap-test"); err != nil {
 		return "", err
 	}
-	// Anybody may run it: some tests drop their user id.
+	// Every user may execute it, because some tests drop their user id.
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return dir, err
 	}
@@ -156,44 +156,44 @@ func buildWrapper() (dir string, err error) {
 	if err := build.Run(); err != nil {
 		return dir, err
 	}
-	return dir, os.Chmod(binary, 0o755) // whatever the umask
+	return dir, os.Chmod(binary, 0o755) // whatever the umask is
 }
 
-// tooLong is what nothing here takes, on however busy a machine: who is still there
-// then hangs. A test that something is not waited for gives it a limit beyond this.
+// tooLong is longer than anything here takes, however busy the machine is: a process that still
+// runs then hangs. A test which shows that something is not waited for gives it a longer limit.
 const tooLong = 2 * time.Minute
 
-// beyond is such a limit, as a flag has it.
+// beyond is such a longer limit, as the value of a flag.
 const beyond = "10m"
 
-// A proxy is a server with the admin endpoints of a mesh proxy. It is a
-// stand-in: it keeps to the contract of the endpoints and carries no traffic.
+// A proxy is a stand-in with the admin endpoints of a mesh proxy. It behaves as those endpoints
+// do, and carries no traffic.
 type proxy struct {
 	t      *testing.T
 	server *http.Server
 	addr   string
 
-	listener net.Listener // where it is reached; a port of its own where nil
+	listener net.Listener // its listener; nil means a free port
 
 	mu         sync.Mutex
 	readyAt    time.Time
-	readyCode  int    // answer once ready; 200 where 0
-	readyBody  string // its body; what Envoy and Google's proxies say where empty
-	stopCodes  []int  // answers to stop requests in order, the last one for ever
-	stays      bool   // does not go after a stop request it took
-	hangs      bool   // takes stop requests and never answers
-	mute       bool   // closes the connection of a stop request without a word
+	readyCode  int    // status of the answer once it is ready; 0 means 200
+	readyBody  string // body of that answer; empty means that of Envoy and of Google's proxies
+	stopCodes  []int  // statuses of the answers to stop requests, in order; the last one repeats
+	stays      bool   // does not end after an accepted stop request
+	hangs      bool   // accepts stop requests and never answers
+	mute       bool   // closes the connection of a stop request without an answer
 	readySeen  []time.Time
 	stopSeen   []time.Time
 	stopHeader http.Header
 	stopHost   string
 	stopLine   string
 	shutdown   string   // body for /env.json: the value of Linkerd's switch
-	paths      []string // asked for so far
+	paths      []string // paths of the requests so far
 }
 
-// startProxy starts a proxy that is ready after a delay. An empty address is
-// some free port of the loopback.
+// startProxy starts a proxy that is ready after a delay. An empty address means a free port of
+// the loopback.
 func startProxy(t *testing.T, addr string, ready time.Duration, change ...func(*proxy)) *proxy {
 	t.Helper()
 	if addr == "" {
@@ -213,15 +213,15 @@ func startProxy(t *testing.T, addr string, ready time.Duration, change ...func(*
 	return p
 }
 
-// close stops the proxy, whose port is free then. A server that is closed before it has begun
-// to serve does not close its listener at once.
+// close stops the proxy and frees its port. A server that is closed before it has begun to
+// serve does not close its listener at once, so that is closed too.
 func (p *proxy) close() {
 	_ = p.server.Close()
 	_ = p.listener.Close()
 }
 
-// listen listens at an address. Outside a network of their own the tests share the ports
-// of the meshes with whatever runs on this machine, and do without those that are taken.
+// listen listens at an address. Outside a network namespace of their own, the tests share the
+// meshes' ports with other programs on this machine. A test is skipped if its port is taken.
 func listen(t *testing.T, addr string) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp", addr)
@@ -236,8 +236,8 @@ func listen(t *testing.T, addr string) net.Listener {
 	return listener
 }
 
-// reservePort takes a free port of the loopback that refuses connections until
-// listen is called. One that was only looked up could be somebody else's by then.
+// reservePort takes a free port of the loopback that refuses connections until listen is
+// called. A port that was only looked up could be taken by another program by then.
 func reservePort(t *testing.T) (addr string, listen func() net.Listener) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
@@ -251,7 +251,7 @@ func reservePort(t *testing.T) (addr string, listen func() net.Listener) {
 		assert.NoError(t, syscall.Listen(fd, 16))
 		listener, err := net.FileListener(reserved)
 		assert.NoError(t, err)
-		_ = reserved.Close() // the listener has a copy
+		_ = reserved.Close() // the listener has a duplicate
 		return listener
 	}
 }
@@ -297,7 +297,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.WriteHeader(code)
 		if code == http.StatusOK && !p.stays {
-			// It listens no longer at once, and lets this answer out.
+			// It stops listening at once, and still sends this answer.
 			go func() { _ = p.server.Shutdown(context.Background()) }()
 		}
 	case "/env.json":
@@ -339,15 +339,15 @@ func (p *proxy) looks() int {
 	return len(p.readySeen)
 }
 
-// untilStopped waits until somebody asks the proxy to stop, and returns how often that
-// was. A wrapper that is in a hurry does not wait until the server has seen its request.
+// untilStopped waits until the proxy gets a stop request, and returns the number of them. A
+// wrapper in a hurry does not wait until the server has seen its request.
 func (p *proxy) untilStopped() int {
 	p.t.Helper()
 	require.Eventually(p.t, func() bool { return p.stops() > 0 }, tooLong, time.Millisecond, "nobody asks it to stop")
 	return p.stops()
 }
 
-// untilAsked waits until somebody asks whether the proxy is ready, once more than so far.
+// untilAsked waits for one more readiness request.
 func (p *proxy) untilAsked() {
 	p.t.Helper()
 	before := p.looks()
@@ -361,8 +361,8 @@ func (p *proxy) becomesReady() {
 	p.readyAt = time.Now()
 }
 
-// waitedFor asserts that somebody looked until the proxy was ready. Its clock
-// starts before the wrapper's, so how long the wrapper took says little.
+// waitedFor asserts that readiness was asked until the proxy was ready. The proxy's clock
+// starts before the wrapper's, so the wrapper's duration says little.
 func (p *proxy) waitedFor() {
 	p.t.Helper()
 	p.mu.Lock()
@@ -372,12 +372,12 @@ func (p *proxy) waitedFor() {
 	}
 }
 
-// flags are what make the wrapper use this proxy.
+// flags returns the flags with which the wrapper uses this proxy.
 func (p *proxy) flags() []string {
 	return []string{"--ready-url=http://" + p.addr + "/ready", "--stop=POST http://" + p.addr + "/shutdown"}
 }
 
-// A process is a wrapper that was started.
+// A process is a started wrapper.
 type process struct {
 	t       *testing.T
 	cmd     *exec.Cmd
@@ -404,23 +404,23 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// A result is how a process ended.
+// A result is how a process has ended.
 type result struct {
 	code           int
 	stdout, stderr string
 	took           time.Duration
 }
 
-// command prepares the wrapper with a clean environment but for PATH.
+// command prepares the wrapper with an environment that only has PATH.
 func command(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(binary, args...)}
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	if underRace {
-		p.env("GORACE=atexit_sleep_ms=0") // it would sleep for a second at each exit
+		p.env("GORACE=atexit_sleep_ms=0") // the race detector would sleep for a second at each exit
 	}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
-	// A grandchild that outlives the wrapper must not keep the test waiting.
+	// A grandchild that outlives the wrapper must not block the test.
 	p.cmd.WaitDelay = 10 * time.Second
 	return p
 }
@@ -434,8 +434,7 @@ func (p *process) asInit() *process {
 	return p
 }
 
-// withMounts gives the process, beside its PID namespace, mounts of its own that
-// nobody else sees.
+// withMounts gives the process a mount namespace of its own, beside its PID namespace.
 func (p *process) withMounts() *process {
 	p.t.Helper()
 	attributes := *p.asInit().cmd.SysProcAttr

@@ -13,9 +13,9 @@ import (
 	"github.com/jobmesh/jobmesh/internal/wrapflags"
 )
 
-// What jobmesh lint reads in a command line is what the wrapper does with it: it refuses
-// it with the same words, or runs the same command and stops the same proxy after the
-// same results. The lines are put together at random, the same ones each time.
+// jobmesh lint reads a command line as the wrapper does: both refuse it with the same words, or
+// run the same command and stop the same proxy after the same results. The command lines are
+// generated at random, the same ones each time.
 func TestLintReadsWhatTheWrapperDoes(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	pick := func(from []string) string { return from[random.Intn(len(from))] }
@@ -46,7 +46,7 @@ func TestLintReadsWhatTheWrapperDoes(t *testing.T) {
 		},
 		{
 			name: wrapflags.Scuttle, cases: 150, flags: []string{"--"}, commands: []string{"/bin/echo one --", "false", "/bin/echo"},
-			// Without it scuttle sends a signal to every pilot-agent of the machine.
+			// Without this variable scuttle sends a signal to every pilot-agent of the machine.
 			always: []string{"ISTIO_QUIT_API=http://127.0.0.1:15020"},
 			variable: []string{
 				"ENVOY_ADMIN_API=http://127.0.0.1:15000", "ENVOY_ADMIN_API=http://127.0.0.1:15000/", "ENVOY_ADMIN_API=http://[::1]:15000", "ENVOY_ADMIN_API=127.0.0.1:15000",
@@ -109,14 +109,14 @@ func TestLintReadsWhatTheWrapperDoes(t *testing.T) {
 	}
 }
 
-// stopsThat tells whether a wrapper minds the proxy of a mesh, in a pod where Linkerd's
-// and Istio's answer.
+// stopsThat tells whether a wrapper handles the proxy of a mesh, in a pod where the proxies of
+// Linkerd and Istio answer.
 func stopsThat(w script.Wrapper, name string) bool {
 	switch {
 	case len(w.Asks) > 0 || w.AsksElse:
 		return slices.ContainsFunc(w.Asks, func(s script.Stop) bool { return s.Mesh == name && s.Post })
 	case w.Looks:
-		return name == mesh.Names()[0] // of those that answer, the first
+		return name == mesh.Names()[0] // the first one that answers
 	}
 	return slices.Contains(w.Meshes, name)
 }
@@ -125,7 +125,7 @@ func asMap(env []string) map[string]string {
 	values := map[string]string{}
 	for _, e := range env {
 		name, value, _ := strings.Cut(e, "=")
-		values[name] = value // os/exec, too, lets the last one win
+		values[name] = value // the last one wins, as in os/exec
 	}
 	return values
 }

@@ -20,7 +20,7 @@ func hostPort(t *testing.T, url string) string {
 	return rest[:strings.Index(rest, "/")]
 }
 
-// Every row of the table, at its real ports.
+// Every row of the table is tried at its real ports.
 func TestEveryMesh(t *testing.T) {
 	for _, m := range mesh.All() {
 		t.Run(m.Name, func(t *testing.T) {
@@ -30,7 +30,7 @@ func TestEveryMesh(t *testing.T) {
 				stop = startProxy(t, at, late)
 				ready = stop
 			} else {
-				// Kuma's has a readiness check too, which must not come first.
+				// Kuma's proxy has a readiness check too, which must not be tried first.
 				stop = startProxy(t, at, time.Hour)
 				ready = startProxy(t, hostPort(t, m.Ready[0]), late)
 			}
@@ -56,7 +56,7 @@ func TestDaprGetsItsToken(t *testing.T) {
 	assert.Empty(t, startedElsewhere(t).Get("dapr-api-token"))
 }
 
-// startedElsewhere is what another mesh's proxy gets under the same variable.
+// startedElsewhere starts the proxy of another mesh at the address of the same variable.
 func startedElsewhere(t *testing.T) interface{ Get(string) string } {
 	t.Helper()
 	p := startProxy(t, "127.0.0.1:4191", 0)
@@ -73,7 +73,7 @@ func TestKumaWithoutAdminPortIsLeftToItsControlPlane(t *testing.T) {
 	assert.NotContains(t, r.stderr, "error")
 }
 
-// No annotation of Kuma's says so, hence the variable alone.
+// No annotation of Kuma says so, so only the variable does.
 func TestKumaThatAVariableCallsNative(t *testing.T) {
 	startProxy(t, "127.0.0.1:9902", 0)
 	admin := startProxy(t, "127.0.0.1:9901", 0)
@@ -134,7 +134,7 @@ func TestDetectionPrefersTheAgent(t *testing.T) {
 	assert.Equal(t, 1, agent.stops())
 }
 
-// Somebody else's server on a known port is not a proxy.
+// A server of another program at a known port is not a proxy.
 func TestDetectionPassesOthersBy(t *testing.T) {
 	other := listen(t, "127.0.0.1:9090")
 	go func() {

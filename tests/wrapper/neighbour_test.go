@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hostile lists what a neighbour may put in the place of a file, under a name.
+// hostile lists what a neighbour may put in place of a file.
 var hostile = map[string]func(t *testing.T, path string){
 	"a named pipe": func(t *testing.T, path string) {
 		require.NoError(t, syscall.Mkfifo(path, 0o666))
@@ -24,7 +24,7 @@ var hostile = map[string]func(t *testing.T, path string){
 		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = syscall.Close(fd) })
-		// A name relative to the folder is short enough for an address.
+		// A name relative to the folder is short enough for the address of a socket.
 		dir, err := os.Open(filepath.Dir(path))
 		require.NoError(t, err)
 		defer func() { _ = dir.Close() }()
@@ -61,10 +61,10 @@ var hostile = map[string]func(t *testing.T, path string){
 	},
 }
 
-// beside is a path in another folder than the one the neighbour shares.
+// beside returns a path in another folder than the one that the neighbour shares.
 func beside(path string) string { return filepath.Dir(path) + ".ledger" }
 
-// untrusted is a folder of a pod's containers, and a member of three that shares it.
+// untrusted returns the shared folder of a pod's containers, and one of three members.
 func untrusted(t *testing.T, p *proxy, argv ...string) (dir string, w *process) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "state")
@@ -72,8 +72,8 @@ func untrusted(t *testing.T, p *proxy, argv ...string) (dir string, w *process) 
 	return dir, wrapped(t, p, []string{"--state-dir=" + dir, "--member=main", "--members=3", "--stop-timeout=" + beyond}, argv...)
 }
 
-// The folder is shared with containers that nobody has to trust. Whatever they put in it,
-// the command runs and keeps its code, the proxy is stopped, and the log names the file.
+// Containers that are not trusted share the folder. Whatever they put into it, the command runs
+// and keeps its code, the proxy is stopped, and the log names the file.
 func TestNothingInTheStateFolderIsFollowedWaitedForOrTruncated(t *testing.T) {
 	for kind, plant := range hostile {
 		for _, file := range []string{".turn", "main.lock", "main.done", "main.restarts", "other.lock", "other.done", "other.restarts"} {
@@ -103,7 +103,7 @@ func TestNothingInTheStateFolderIsFollowedWaitedForOrTruncated(t *testing.T) {
 	}
 }
 
-// A file that a neighbour has made its own is no better.
+// A file whose owner is a neighbour is refused, too.
 func TestStateFileThatMayNotBeRead(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to become another user")
@@ -116,7 +116,7 @@ func TestStateFileThatMayNotBeRead(t *testing.T) {
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = os.RemoveAll(dir) })
 			require.NoError(t, os.Chmod(dir, 0o777))
-			require.NoError(t, os.WriteFile(filepath.Join(dir, file), nil, 0o600)) // root's
+			require.NoError(t, os.WriteFile(filepath.Join(dir, file), nil, 0o600)) // the file belongs to root
 			w := wrapped(t, p, []string{"--state-dir=" + dir, "--member=main", "--members=3"}, "sh", "-c", "exit 7")
 			w.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
 			r := w.run()
@@ -127,7 +127,7 @@ func TestStateFileThatMayNotBeRead(t *testing.T) {
 	}
 }
 
-// What a file holds is nobody's business here, and stays.
+// The content of a file does not matter, and stays as it is.
 func TestStateFilesKeepTheirContent(t *testing.T) {
 	p := startProxy(t, "", 0)
 	dir, w := untrusted(t, p, "sh", "-c", "for f in .turn main.done other.lock third.done; do echo precious > $0/$f; done; exit 7", "")
@@ -142,7 +142,8 @@ func TestStateFilesKeepTheirContent(t *testing.T) {
 	}
 }
 
-// Who never gives up the turn keeps back nobody for ever, and hides no mark.
+// A neighbour that never releases the lock does not block the others for ever, and hides no
+// mark.
 func TestTheTurnIsNotWaitedForAtTheEnd(t *testing.T) {
 	p, gate := startProxy(t, "", 0), newGate(t)
 	dir, w := untrusted(t, p, "sh", "-c", gate.wait()+"exit 7")
@@ -158,7 +159,7 @@ func TestTheTurnIsNotWaitedForAtTheEnd(t *testing.T) {
 	assert.FileExists(t, filepath.Join(dir, "main.done"))
 }
 
-// Also beside a mistake on the command line.
+// The same holds beside a mistake on the command line.
 func TestUsageErrorInAnUntrustedFolderStopsTheProxy(t *testing.T) {
 	p := startProxy(t, "127.0.0.1:4191", 0)
 	dir := t.TempDir()
@@ -169,7 +170,7 @@ func TestUsageErrorInAnUntrustedFolderStopsTheProxy(t *testing.T) {
 	assert.Contains(t, r.stderr, ".turn is not a regular file")
 }
 
-// What is at /dev/termination-log and is no file is left alone, and told once.
+// A /dev/termination-log that is not a regular file is left alone, and is reported once.
 func TestTerminationLogThatIsNoFile(t *testing.T) {
 	const at = "/dev/termination-log"
 	for name, plant := range map[string]string{
@@ -204,7 +205,7 @@ func TestTerminationLogThatIsNoFile(t *testing.T) {
 	}
 }
 
-// fullPipe is a pipe that takes nothing more, and that nobody reads.
+// fullPipe returns a pipe that is full and that nobody reads.
 func fullPipe(t *testing.T) (reader, writer *os.File) {
 	t.Helper()
 	var ends [2]int
@@ -223,7 +224,7 @@ func fullPipe(t *testing.T) (reader, writer *os.File) {
 	return reader, writer
 }
 
-// A stderr that nobody reads keeps back neither the command nor the stop.
+// A stderr that nobody reads blocks neither the command nor the stop.
 func TestStalledStderr(t *testing.T) {
 	t.Run("from the start", func(t *testing.T) {
 		t.Parallel()

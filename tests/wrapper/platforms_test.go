@@ -15,18 +15,18 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
-// emulators are the programs of qemu-user that run those of another processor. The
-// kernel runs what these start, so that the commands are those of this machine.
+// emulators are the programs of qemu-user for other processors. The kernel itself runs the
+// commands that they start, so these are programs of this machine.
 var emulators = map[string]string{
 	"amd64": "qemu-x86_64", "arm": "qemu-arm", "arm64": "qemu-aarch64",
 	"ppc64le": "qemu-ppc64le", "riscv64": "qemu-riscv64", "s390x": "qemu-s390x",
 }
 
-// emulated is set, by ci/platforms, where a missing emulator is a failure.
+// emulated says that a missing emulator is a failure; ci/platforms sets it.
 var emulated = os.Getenv("JOBMESH_TEST_PLATFORMS") != ""
 
-// The program of every platform of the image waits, starts a command, passes a signal on
-// to it, stops the proxy, and gives the command's code.
+// The program of every platform of the image waits, starts a command, forwards a signal to it,
+// stops the proxy, and exits with the command's code.
 func TestEveryPlatformRuns(t *testing.T) {
 	notUnderRace(t)
 	recipe, err := image.LoadRecipe("../..", "jobmesh-wrap", "1.2.3", "")
@@ -68,8 +68,8 @@ func TestEveryPlatformRuns(t *testing.T) {
 	}
 }
 
-// on returns what makes a process run the program of a platform, through an emulator
-// where this machine is of another.
+// on returns a function that makes a process run the program of a platform, through an emulator
+// where this machine has another one.
 func on(t *testing.T, platform image.Platform) func(*process) *process {
 	t.Helper()
 	runner := ""

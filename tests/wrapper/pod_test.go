@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A proxy without a stop endpoint, in a pod that shares the process namespace.
+// The proxy has no stop endpoint, and the pod shares the process namespace.
 func TestStopProcess(t *testing.T) {
-	name := fmt.Sprint("pilot-agent-of-tests-", os.Getpid()) // not that of other tests on this machine
+	name := fmt.Sprint("pilot-agent-of-tests-", os.Getpid()) // other tests on this machine use other names
 	link := filepath.Join(t.TempDir(), name)
 	sleep, err := filepath.EvalSymlinks("/bin/sleep")
 	require.NoError(t, err)
@@ -77,8 +77,8 @@ func TestKillAfter(t *testing.T) {
 	assert.Equal(t, 1, p.stops())
 }
 
-// What the command left behind gets a word of warning before PID 1 goes, and is
-// gone before the proxy is asked to stop.
+// Processes that the command leaves behind get a SIGTERM before PID 1 ends, and have ended
+// before the proxy is asked to stop.
 func TestOrphansAreEndedBeforeTheProxy(t *testing.T) {
 	dir := t.TempDir()
 	p := startProxy(t, "", 0)
@@ -102,7 +102,7 @@ func TestWaitFor(t *testing.T) {
 		listening := make(chan net.Listener, 1)
 		go func() {
 			time.Sleep(after)
-			listening <- listen() // the kernel takes the connections, and nobody closes them
+			listening <- listen() // the kernel accepts the connections, and nobody closes them
 		}()
 		t.Cleanup(func() { _ = (<-listening).Close() })
 		return addr
@@ -118,8 +118,8 @@ func TestWaitFor(t *testing.T) {
 	})
 	t.Run("a proxy in front of nothing", func(t *testing.T) {
 		t.Parallel()
-		// A mesh proxy takes the connection and drops it. A server that does so late is
-		// taken for one that is there, as this one is where the machine is very busy.
+		// A mesh proxy accepts the connection and drops it. A server that drops it late counts
+		// as one that exists, which may happen here on a very busy machine.
 		listener := listen(t, "127.0.0.1:0")
 		go func() {
 			for {
@@ -161,7 +161,7 @@ func TestWaitFor(t *testing.T) {
 			server.Config.ErrorLog = discard
 			server.StartTLS()
 			url := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
-			// A server of 1.3 alone turns the old hello down with a TLS alert.
+			// A server that only supports TLS 1.3 refuses the old ClientHello with a TLS alert.
 			r := command(t, "--mesh=none", "--wait-for="+url, "--", "true").run()
 			assert.Equal(t, 0, r.code, r.stderr)
 			server.Close()
@@ -191,7 +191,7 @@ func TestWaitFor(t *testing.T) {
 	})
 }
 
-// Several wrapped containers of one pod.
+// The pod has several wrapped containers.
 func TestTheLastMemberStopsTheProxy(t *testing.T) {
 	member := func(t *testing.T, p *proxy, dir, name string, flags []string, script string) *process {
 		t.Helper()
@@ -203,7 +203,7 @@ func TestTheLastMemberStopsTheProxy(t *testing.T) {
 		p, dir, gate := startProxy(t, "", 0), t.TempDir(), newGate(t)
 		first := member(t, p, dir, "a", nil, "exit 3").start()
 		second := member(t, p, dir, "b", nil, gate.wait()+"exit 4").start()
-		r := first.wait() // it does not wait for the other
+		r := first.wait() // it does not wait for the other member
 		assert.Equal(t, 3, r.code)
 		assert.Zero(t, p.stops())
 		assert.Contains(t, r.stderr, "the proxy is left to them")
@@ -278,7 +278,7 @@ func TestTheLastMemberStopsTheProxy(t *testing.T) {
 		turn, err := os.Create(filepath.Join(dir, ".turn"))
 		require.NoError(t, err)
 		require.NoError(t, syscall.Flock(int(turn.Fd()), syscall.LOCK_EX))
-		r := member(t, p, dir, "a", nil, "true").run() // it does not wait for ever
+		r := member(t, p, dir, "a", nil, "true").run() // it does not wait without end
 		require.NoError(t, turn.Close())
 		assert.Equal(t, 70, r.code)
 	})

@@ -14,12 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// forbidden holds, in the process that becomes the wrapper, the numbers of the
-// system calls that are to fail.
+// forbidden is the variable with the numbers of the system calls that have to fail, in the
+// process that becomes the wrapper.
 const forbidden = "JOBMESH_TEST_FORBIDDEN"
 
-// Where it is set, this process forbids itself some system calls and becomes the
-// wrapper, before any test runs.
+// Where it is set, this process forbids itself some system calls and becomes the wrapper,
+// before any test runs.
 func init() {
 	numbers, ok := os.LookupEnv(forbidden)
 	if !ok {
@@ -35,7 +35,8 @@ func init() {
 	os.Exit(1)
 }
 
-// forbid makes system calls fail with EPERM in this process and what it becomes.
+// forbid makes system calls fail with EPERM, in this process and in the program that replaces
+// it.
 func forbid(numbers []string) error {
 	const (
 		loadWord, jumpIfEqual, giveBack = 0x20, 0x15, 0x06 // BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K
@@ -60,7 +61,7 @@ func forbid(numbers []string) error {
 		length uint16
 		first  *instruction
 	}{uint16(len(program)), &program[0]}
-	// Both are about this thread, which init has to itself, and which becomes the wrapper.
+	// Both calls affect this thread only. init has it to itself, and it becomes the wrapper.
 	if _, _, err := syscall.RawSyscall(syscall.SYS_PRCTL, setNoNewPrivs, 1, 0); err != 0 {
 		return err
 	}
@@ -70,9 +71,9 @@ func forbid(numbers []string) error {
 	return nil
 }
 
-// A node's seccomp profile may forbid what the wrapper does beside its work: to have
-// orphans handed to it, and its child killed when it ends itself; and the signals by
-// which the Go runtime preempts goroutines.
+// The seccomp profile of a node may forbid what the wrapper does beside its work: to adopt
+// orphans, to have its child killed when it dies itself, and to send the signals by which the
+// Go runtime preempts goroutines.
 func TestForbiddenSystemCalls(t *testing.T) {
 	notUnderRace(t)
 	self, err := os.Executable()

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// 200 orphans a second for ten seconds leave no zombie; make bench has what they cost.
+// 200 orphans a second for ten seconds leave no zombie; make bench measures their cost.
 func TestSoakOrphans(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes ten seconds")
@@ -36,11 +36,10 @@ func TestSoakOrphans(t *testing.T) {
 	assert.Equal(t, 9, r.code, r.stderr)
 }
 
-// A SIGTERM in the first milliseconds of the wrapper, 500 times: either it ends
-// the wait (143), or the command gets it, which then dies of it (143) or has its
-// trap set already (7). One that comes before the wrapper has taken its signals meets
-// the Go runtime, which ends the first process of a namespace with 2. None is lost (8),
-// and none hangs.
+// A SIGTERM arrives in the first milliseconds of the wrapper, 500 times. Either it ends the
+// wait (143), or the command gets it, which then dies of it (143) or has its trap set already
+// (7). A signal that arrives before the wrapper handles signals meets the Go runtime, which
+// ends the first process of a namespace with 2. No signal is lost (8), and no wrapper hangs.
 func TestSoakEarlySignals(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
@@ -50,9 +49,9 @@ func TestSoakEarlySignals(t *testing.T) {
 	seen := map[int]int{}
 	for i := range 500 {
 		w := wrapped(t, p, []string{"--quiet"}, "sh", "-c", "trap 'exit 7' TERM; sleep 1000 & wait; exit 8").asInit().start()
-		w.untilSignal(syscall.SIGTERM) // before, the kernel drops it for any first process of a namespace
+		w.untilSignal(syscall.SIGTERM) // before that, the kernel drops it for the first process of a namespace
 		for began := time.Now(); time.Since(began) < time.Duration(i*6)*time.Microsecond; {
-			// Spin: a sleep is far longer.
+			// This spins, because any sleep is far longer.
 		}
 		w.signal(syscall.SIGTERM)
 		seen[w.wait().code]++
@@ -63,8 +62,8 @@ func TestSoakEarlySignals(t *testing.T) {
 	t.Logf("codes: %v", seen)
 }
 
-// The same where the command takes the wrapper's place: it dies of the signal
-// (143), or the wrapper has ended by then (143). Nobody swallows it (0).
+// The command replaces the wrapper: either the command dies of the signal (143), or the wrapper
+// has ended before (143). The signal is never lost (0).
 func TestSoakSignalsAroundExec(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
@@ -73,15 +72,15 @@ func TestSoakSignalsAroundExec(t *testing.T) {
 	for i := range 300 {
 		w := command(t, "--quiet", "--mesh=none", "--", "/bin/sleep", "1000").start()
 		for began := time.Now(); time.Since(began) < time.Duration(i*10)*time.Microsecond; {
-			// Spin: a sleep is far longer.
+			// This spins, because any sleep is far longer.
 		}
 		w.signal(syscall.SIGTERM)
 		require.Equal(t, 143, w.wait().code)
 	}
 }
 
-// A signal to the whole group in the moment of the fork, as a terminal or a shell
-// sends it: the child has handlers by then that are the wrapper's.
+// A signal reaches the whole process group at the moment of the fork, as a terminal or a shell
+// sends it. The child then still has the wrapper's handlers.
 func TestSoakGroupSignals(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
@@ -91,7 +90,7 @@ func TestSoakGroupSignals(t *testing.T) {
 		w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		w.start()
 		for began := time.Now(); time.Since(began) < time.Duration(i*15)*time.Microsecond; {
-			// Spin: a sleep is far longer.
+			// This spins, because any sleep is far longer.
 		}
 		for range 50 {
 			_ = syscall.Kill(-w.cmd.Process.Pid, syscall.SIGCONT)
@@ -100,7 +99,7 @@ func TestSoakGroupSignals(t *testing.T) {
 	}
 }
 
-// However early an install is killed, there is never a truncated file.
+// However early an install is killed, it never leaves a truncated file.
 func TestSoakKilledInstalls(t *testing.T) {
 	want, err := os.ReadFile(binary)
 	require.NoError(t, err)
@@ -116,7 +115,7 @@ func TestSoakKilledInstalls(t *testing.T) {
 		_ = install.Wait()
 		got, err := os.ReadFile(target)
 		if err != nil {
-			continue // absent
+			continue // the file does not exist
 		}
 		complete++
 		require.True(t, bytes.Equal(want, got), "run %d left a truncated file", i)
@@ -126,7 +125,7 @@ func TestSoakKilledInstalls(t *testing.T) {
 	require.NoError(t, err, string(out))
 }
 
-// Many wrappers at once, with everything going on: nothing hangs.
+// Many wrappers run at the same time, with everything going on: none hangs.
 func TestSoakManyAtOnce(t *testing.T) {
 	for i := range 40 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -139,10 +138,10 @@ func TestSoakManyAtOnce(t *testing.T) {
 	}
 }
 
-// Beside the command the wrapper stays within the memory it promises: what is its own
-// alone, for the pages of its program are those of the file. GOMAXPROCS makes the Go
-// runtime take this for a machine of 16 processors, for each of which it reserves some.
-// A thread more, which a busy machine brings about, costs 50 kB, so the best of twenty counts.
+// While the command runs, the wrapper stays within its memory budget. Only anonymous memory
+// counts, because the pages of its program belong to the file. With GOMAXPROCS the Go runtime
+// takes this for a machine with 16 processors, and reserves memory for each. One more thread,
+// which a busy machine may cause, costs 50 kB, so the best of twenty runs counts.
 func TestMemoryBudget(t *testing.T) {
 	notUnderRace(t)
 	const budget = 1_200_000 // bytes
@@ -158,7 +157,7 @@ func TestMemoryBudget(t *testing.T) {
 	t.Logf("%d bytes", least)
 }
 
-// anonymous is the memory of a process that no file stands behind, in bytes.
+// anonymous returns the anonymous memory of a process, in bytes.
 func anonymous(t *testing.T, pid int) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -26,7 +26,7 @@ func TestStopRequestOnTheWire(t *testing.T) {
 	assert.Equal(t, "0", p.stopHeader.Get("Content-Length"))
 }
 
-// What the proxy does with the stop request never changes the exit code.
+// The answer of the proxy to the stop request never changes the exit code.
 func TestStopAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*proxy)
@@ -48,7 +48,7 @@ func TestStopAnswers(t *testing.T) {
 		},
 		"never answered": {
 			change: func(p *proxy) { p.hangs = true },
-			flags:  []string{"--stop-timeout=900ms"}, // less than one request may take
+			flags:  []string{"--stop-timeout=900ms"}, // shorter than the limit of one request
 			stops:  1, words: "error: proxy not stopped after", least: 900 * time.Millisecond,
 		},
 		"taken, and stays": {
@@ -137,7 +137,7 @@ func TestSeveralStopRequestsInOrder(t *testing.T) {
 	assert.True(t, first.stopSeen[0].Before(second.stopSeen[0]))
 }
 
-// A proxy that stays, or never answers, does not keep back the next request.
+// A proxy that stays, or never answers, does not prevent the next request.
 func TestALingeringProxyDoesNotKeepBackTheNext(t *testing.T) {
 	for name, change := range map[string]func(*proxy){
 		"stays":         func(p *proxy) { p.stays = true },
@@ -175,8 +175,8 @@ func TestSignalDuringTheStopDoesNotCutItShort(t *testing.T) {
 	assert.Contains(t, r.stderr, "proxy stopped after")
 }
 
-// A proxy that dies beside the command is not the command's end, unless that is
-// asked for.
+// A proxy that dies while the command runs does not end the command, unless a flag asks for
+// that.
 func TestProxyThatDiesWhileTheCommandRuns(t *testing.T) {
 	start := func(t *testing.T, then string, flags ...string) *process {
 		p := startProxy(t, "", 0)
@@ -232,8 +232,8 @@ func TestProxyThatDiesWhileTheCommandRuns(t *testing.T) {
 	})
 }
 
-// rawProxy is ready, and lets serve answer each stop request over the bare connection.
-// It refuses connections once stopped.
+// rawProxy is ready, and has the function serve answer each stop request on the bare
+// connection. Once it is stopped, it refuses connections.
 func rawProxy(t *testing.T, serve func(c net.Conn, stop func())) (addr string, stops *atomic.Int32) {
 	t.Helper()
 	listener := listen(t, "127.0.0.1:0")
@@ -263,8 +263,8 @@ func rawProxy(t *testing.T, serve func(c net.Conn, stop func())) (addr string, s
 	return listener.Addr().String(), stops
 }
 
-// Servers that stop only once they could write all of their answer, in however many
-// pieces, and that say something else before it.
+// These servers only stop once they have written their whole answer, in several pieces, and
+// some send another answer before it.
 func TestTheAnswerIsReadToItsEnd(t *testing.T) {
 	write := func(c net.Conn, pieces ...string) bool {
 		for _, piece := range pieces {
@@ -285,8 +285,7 @@ func TestTheAnswerIsReadToItsEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			addr, stops := rawProxy(t, func(c net.Conn, stop func()) {
-				// What was not read makes the kernel reset the connection, and the next
-				// write fail.
+				// Unread bytes make the kernel reset the connection, and the next write fail.
 				if write(c, pieces...) {
 					stop()
 				}
@@ -300,7 +299,7 @@ func TestTheAnswerIsReadToItsEnd(t *testing.T) {
 	}
 }
 
-// A proxy that is there, with nobody at the address of its stop request, is not gone.
+// A proxy that answers, while nobody listens at the address of its stop request, has not ended.
 func TestStopEndpointThatIsOffOrElsewhere(t *testing.T) {
 	for _, name := range []string{"cloud-sql-proxy", "istio", "consul"} {
 		t.Run(name, func(t *testing.T) {
@@ -334,7 +333,7 @@ func TestStopEndpointThatIsOffOrElsewhere(t *testing.T) {
 	})
 }
 
-// Who waited for a proxy that never said a word does not wait for it again.
+// After a wait for a proxy that has never answered, the wrapper does not wait for it again.
 func TestProxyThatNeverAnsweredIsAskedToStopOnce(t *testing.T) {
 	for name, flags := range map[string][]string{
 		"fails": {"--on-ready-timeout=fail"},
@@ -374,8 +373,8 @@ func TestDaprsRefusalNamesTheVariableOfItsToken(t *testing.T) {
 	}
 }
 
-// What is named after the command could be seen before it, where the command may still be
-// looked at.
+// The warning that follows the command can be given before it, when somebody may still read the
+// log.
 func TestStopEndpointThatIsOffIsNamedBeforeTheCommand(t *testing.T) {
 	for _, name := range []string{"cloud-sql-proxy", "consul"} {
 		m, ok := mesh.ByName(name)
@@ -391,7 +390,7 @@ func TestStopEndpointThatIsOffIsNamedBeforeTheCommand(t *testing.T) {
 	}
 }
 
-// The switch is asked before the command also where nobody waits for the proxy.
+// The switch is asked before the command even where the wrapper does not wait for the proxy.
 func TestSwitchedOffStopIsNamedWithoutAWaitToo(t *testing.T) {
 	startProxy(t, "127.0.0.1:4191", 0, func(p *proxy) { p.shutdown, p.stopCodes = `"false"`, []int{404} })
 	r := command(t, "--mesh=linkerd", "--ready-url=none", "--", "sh", "-c", "echo here >&2").run()
@@ -400,7 +399,7 @@ func TestSwitchedOffStopIsNamedWithoutAWaitToo(t *testing.T) {
 	assert.Contains(t, before, "warning: linkerd has its stop endpoint off")
 }
 
-// Who does not want a stop is not told that there will be none.
+// Without a wish to stop the proxy, there is no message about the stop.
 func TestNoStopIsNeitherAskedForNorWarnedOf(t *testing.T) {
 	linkerd := startProxy(t, "127.0.0.1:4191", 0, func(p *proxy) { p.shutdown = `"false"` })
 	r := command(t, "--mesh=linkerd", "--stop-when=never", "--", "true").run()
@@ -413,8 +412,8 @@ func TestNoStopIsNeitherAskedForNorWarnedOf(t *testing.T) {
 	assert.NotContains(t, r.stderr, "warning")
 }
 
-// Linkerd's proxy closes its only port at once, and lives on until its connections end.
-// Nobody can see that from outside, so the log does not say that it is gone.
+// Linkerd's proxy closes its only port at once, and runs until its connections end. That cannot
+// be seen from outside, so the log does not say that it has ended.
 func TestLinkerdIsNotCalledStopped(t *testing.T) {
 	p := startProxy(t, "127.0.0.1:4191", 0, func(p *proxy) { p.shutdown = `"true"` })
 	r := command(t, "--mesh=linkerd", "--stop-timeout="+beyond, "--", "sh", "-c", "exit 3").run()
@@ -426,7 +425,7 @@ func TestLinkerdIsNotCalledStopped(t *testing.T) {
 	assert.NotContains(t, r.stderr, "stopped")
 }
 
-// A proxy that closes the port of its stop request, and still listens elsewhere.
+// The proxy closes the port of its stop request, and still listens at another one.
 func TestProxyThatDrainsIsNotCalledGone(t *testing.T) {
 	ready, admin := startProxy(t, "", 0), startProxy(t, "", 0)
 	r := command(t, "--ready-url=http://"+ready.addr+"/ready", "--stop=POST http://"+admin.addr+"/quitquitquit", "--stop-timeout="+beyond,

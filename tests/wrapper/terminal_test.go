@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Ctrl-C at a terminal, as with "kubectl run -it": the command decides what comes
-// of it, and the wrapper stays until it has ended.
+// Ctrl-C at a terminal, as with "kubectl run -it": the command decides what happens, and the
+// wrapper stays until it has ended.
 func TestInterruptAtATerminal(t *testing.T) {
 	keyboard, terminal := openTerminal(t)
 	p := startProxy(t, "", 0)
@@ -29,8 +29,7 @@ func TestInterruptAtATerminal(t *testing.T) {
 	assert.Equal(t, 1, p.stops())
 }
 
-// openTerminal opens a pseudo-terminal: the side of the person who types, and that
-// of the program.
+// openTerminal opens a pseudo-terminal: the side of the user, and that of the program.
 func openTerminal(t *testing.T) (keyboard, terminal *os.File) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// podAnnotations writes the file of a downwardAPI volume, as the kubelet does: by links.
+// podAnnotations writes the file of a downwardAPI volume as the kubelet does: with symbolic
+// links.
 func podAnnotations(t *testing.T, annotations map[string]string) (path string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -30,8 +31,8 @@ func podAnnotations(t *testing.T, annotations map[string]string) (path string) {
 	return filepath.Join(dir, "annotations")
 }
 
-// Native sidecars of every mesh that has a word for them are waited for, and neither
-// stopped nor warned of.
+// Native sidecars of every mesh with such an annotation are waited for. They are not stopped,
+// and no warning mentions them.
 func TestNativeByAnnotation(t *testing.T) {
 	for name, c := range map[string]struct {
 		port        string
@@ -64,8 +65,8 @@ func TestNativeByAnnotation(t *testing.T) {
 	}
 }
 
-// With the file there and no annotation of a mesh in it there is no proxy, and nothing is
-// looked at: not even what answers.
+// If the file has no annotation of a mesh, there is no proxy, and no port is asked, not even
+// one that answers.
 func TestNoMeshByAnnotation(t *testing.T) {
 	p := startProxy(t, "127.0.0.1:4191", 0)
 	for _, annotations := range []map[string]string{nil, {"dapr.io/enabled": "false", "x": "y"}} {
@@ -76,8 +77,8 @@ func TestNoMeshByAnnotation(t *testing.T) {
 	assert.Zero(t, p.stops()+p.looks())
 }
 
-// The file and what install saw are found by the wrapper's own path, and what it saw is
-// native, whatever answered while it looked: also a proxy that was not ready.
+// The wrapper finds the file, and the notes of install, by its own path. A proxy that answered
+// while install ran is native, even if it was not ready.
 func TestInstallNotesWhatAnswers(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "jobmesh")
 	require.NoError(t, os.Mkdir(dir, 0o755))
@@ -86,7 +87,7 @@ func TestInstallNotesWhatAnswers(t *testing.T) {
 	require.NoFileExists(t, noted, "a refusal proves nothing")
 
 	linkerd := startProxy(t, "127.0.0.1:4191", time.Hour)
-	require.Eventually(t, func() bool { // install gives a proxy little time to answer
+	require.Eventually(t, func() bool { // install gives a proxy only little time to answer
 		require.Equal(t, 0, command(t, "install", dir).run().code)
 		_, err := os.Stat(noted)
 		return err == nil
@@ -107,7 +108,7 @@ func TestInstallNotesWhatAnswers(t *testing.T) {
 	assert.NotEmpty(t, linkerd.looks())
 }
 
-// What is there in place of the file cannot hold the wrapper up, and is told.
+// Something else in place of the file does not block the wrapper, and is reported.
 func TestPodAnnotationsThatAreNoFile(t *testing.T) {
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")
@@ -122,7 +123,7 @@ func TestPodAnnotationsThatAreNoFile(t *testing.T) {
 		assert.Equal(t, 3, r.code, r.stderr)
 		assert.Contains(t, r.stderr, "warning: "+path+": "+words+": going on without the pod's annotations")
 	}
-	// Whatever it holds, and however much of it.
+	// The content and its length do not matter.
 	junk := filepath.Join(dir, "junk")
 	require.NoError(t, os.WriteFile(junk, []byte("dapr.io/enabled=\"true\"\n\x00=\"\nx=\"\\q\"\n"+strings.Repeat("a=\"b\"\n", 1<<18)), 0o644))
 	p := startProxy(t, "127.0.0.1:3500", 0)
@@ -131,7 +132,7 @@ func TestPodAnnotationsThatAreNoFile(t *testing.T) {
 	assert.Equal(t, 1, p.stops())
 }
 
-// A variable with another name than it was meant to have, and a verb.
+// A variable and a verb are misspelt.
 func TestMisspelt(t *testing.T) {
 	r := command(t, "--mesh=none", "--", "true").env("JOBMESH_STOP_WEN=never", "JOBMESH_SERVICE_HOST=10.0.0.1", "JOBMESH_QUITE=").run()
 	assert.Equal(t, 0, r.code)
@@ -142,12 +143,12 @@ func TestMisspelt(t *testing.T) {
 	assert.Contains(t, r.stderr, `error: put -- before the command "instal", or write install if you mean that`)
 }
 
-// Dapr's metrics answer 200 to every path, and before Dapr itself does.
+// Dapr's metrics answer 200 for every path, earlier than Dapr itself.
 func TestAPageOfMetricsIsNoProxy(t *testing.T) {
 	metrics := startProxy(t, "127.0.0.1:9090", 0, func(p *proxy) { p.readyBody = "# HELP dapr_runtime_component_loaded\n" })
 	w := command(t, "--detect-timeout="+beyond, "--", "sh", "-c", "exit 3").start()
 	metrics.untilAsked()
-	metrics.untilAsked() // the first answer has not been enough
+	metrics.untilAsked() // the first answer was not enough
 	dapr := startProxy(t, "127.0.0.1:3500", 0)
 	r := w.wait()
 	assert.Equal(t, 3, r.code, r.stderr)
@@ -156,12 +157,12 @@ func TestAPageOfMetricsIsNoProxy(t *testing.T) {
 	assert.NotContains(t, r.stderr, "cloud-sql-proxy")
 }
 
-// Up to Kuma 2.11 kuma-dp says READY before there is an Envoy.
+// Up to Kuma 2.11 kuma-dp answers READY before its Envoy exists.
 func TestKumaIsReadyWithItsEnvoy(t *testing.T) {
 	agent := startProxy(t, "127.0.0.1:9902", 0, func(p *proxy) { p.readyBody = "READY" })
 	w := command(t, "--mesh=kuma", "--ready-timeout="+beyond, "--", "sh", "-c", "exit 3").start()
 	agent.untilAsked()
-	agent.untilAsked() // the first answer has not been enough
+	agent.untilAsked() // the first answer was not enough
 	envoy := startProxy(t, "127.0.0.1:9901", 200*time.Millisecond)
 	r := w.wait()
 	assert.Equal(t, 3, r.code, r.stderr)
@@ -169,8 +170,8 @@ func TestKumaIsReadyWithItsEnvoy(t *testing.T) {
 	assert.Equal(t, 1, envoy.stops(), r.stderr)
 }
 
-// The annotation status.sidecar.istio.io/port moves the agent's port, or turns it off;
-// Envoy's own stays.
+// The annotation status.sidecar.istio.io/port moves the agent's port, or turns it off; Envoy's
+// own port stays.
 func TestIstioWithoutItsPort(t *testing.T) {
 	t.Run("moved", func(t *testing.T) {
 		startProxy(t, "127.0.0.1:15021", 50*time.Millisecond)
@@ -236,7 +237,7 @@ func TestIstioWithoutItsPort(t *testing.T) {
 	})
 }
 
-// A stop request that comes before Envoy answers makes consul-dataplane unstoppable.
+// A stop request before Envoy answers makes consul-dataplane unstoppable.
 func TestConsulIsNotStoppedTooEarly(t *testing.T) {
 	lifecycle := startProxy(t, "127.0.0.1:20600", 0)
 	startProxy(t, "127.0.0.1:4191", 0)
@@ -253,8 +254,8 @@ func TestConsulIsNotStoppedTooEarly(t *testing.T) {
 	assert.Equal(t, 1, lifecycle.stops(), "it has answered, though it was not ready: %s", r.stderr)
 }
 
-// untilSeen runs a wrapper until its log has some words. It gives a proxy that nobody has
-// named very little time to answer, and none that shows on a busy machine.
+// untilSeen runs a wrapper until its log contains some words. The wrapper gives a proxy that
+// was not named very little time to answer, too little on a busy machine.
 func untilSeen(words string, wrapper func() *process) (r result) {
 	for tries := 0; tries < 50 && !strings.Contains(r.stderr, words); tries++ {
 		r = wrapper().run()
@@ -262,9 +263,9 @@ func untilSeen(words string, wrapper func() *process) (r result) {
 	return r
 }
 
-// What auto does not stop is named while somebody may still be looking.
+// A proxy that auto does not stop is named while somebody may still read the log.
 func TestAutoNamesTheOthers(t *testing.T) {
-	startProxy(t, "127.0.0.1:15000", 0) // Istio's own Envoy is none of its own
+	startProxy(t, "127.0.0.1:15000", 0) // the Envoy of Istio does not count as a proxy of its own
 	startProxy(t, "127.0.0.1:15020", 0)
 	startProxy(t, "127.0.0.1:15021", 0)
 	startProxy(t, "127.0.0.1:9090", 0)
@@ -286,7 +287,7 @@ func TestAutoNamesTheOthers(t *testing.T) {
 	assert.Zero(t, sql.stops())
 }
 
-// listenMutely takes connections and never answers. A function that is given is called at
+// listenMutely accepts connections and never answers. The function taken, if any, is called for
 // each connection.
 func listenMutely(t *testing.T, addr string, taken func()) {
 	t.Helper()
@@ -305,8 +306,8 @@ func listenMutely(t *testing.T, addr string, taken func()) {
 	}()
 }
 
-// A signal that arrives during the look at the others is not lost: the command is not
-// started, or, where it was by then, it gets the signal itself.
+// A signal that arrives while the wrapper looks for other proxies is not lost: the command is
+// not started, or, where it has been started, it gets the signal itself.
 func TestSignalDuringTheLookAtTheOthers(t *testing.T) {
 	startProxy(t, "127.0.0.1:15021", 0)
 	looked := make(chan struct{}, 100)
@@ -325,8 +326,8 @@ func TestSignalDuringTheLookAtTheOthers(t *testing.T) {
 	}
 }
 
-// Servers that never answer, at ports of proxies that nobody has named, delay the command
-// and the end for a moment that all of them share.
+// Servers that never answer, at ports of proxies that were not named, delay the command and the
+// end only for a moment, which all of them share.
 func TestMuteServersDelayLittle(t *testing.T) {
 	for _, port := range []string{"3500", "4191", "9090", "9901", "9902", "19000"} {
 		listenMutely(t, "127.0.0.1:"+port, nil)
@@ -335,7 +336,7 @@ func TestMuteServersDelayLittle(t *testing.T) {
 	startProxy(t, "127.0.0.1:15020", 0)
 	const eachInTurn = 6 * 500 * time.Millisecond
 	for _, said := range []string{"{}", `{"initContainers":["istio-proxy"]}`} {
-		// The best of some runs counts, for a busy machine delays them too.
+		// The best of several runs counts, because a busy machine delays them too.
 		best := eachInTurn
 		for tries := 0; tries < 50 && best >= eachInTurn; tries++ {
 			r := command(t, "--stop-timeout=1s", "--", "sh", "-c", "exit 3").env("JOBMESH_POD_ISTIO=" + said).run()
@@ -346,7 +347,7 @@ func TestMuteServersDelayLittle(t *testing.T) {
 	}
 }
 
-// One of them does not hide a proxy that answers.
+// One such server does not hide a proxy that answers.
 func TestMuteServerHidesNobody(t *testing.T) {
 	listenMutely(t, "127.0.0.1:4191", nil)
 	startProxy(t, "127.0.0.1:15021", 0)
@@ -358,7 +359,8 @@ func TestMuteServerHidesNobody(t *testing.T) {
 	assert.Contains(t, r.stderr, "dapr answers too")
 }
 
-// probe looks where auto looks: an agent whose Envoy is not up yet is no Envoy by itself.
+// probe looks where auto looks: an agent whose Envoy does not run yet is not an Envoy of its
+// own.
 func TestProbeLooksWhereAutoLooks(t *testing.T) {
 	startProxy(t, "127.0.0.1:15020", time.Hour)
 	startProxy(t, "127.0.0.1:15000", time.Hour)
@@ -368,7 +370,7 @@ func TestProbeLooksWhereAutoLooks(t *testing.T) {
 	assert.NotRegexp(t, `(?m)^envoy`, r.stdout)
 }
 
-// Under the names of other wrappers a native sidecar is left alone as well.
+// Under the names of other wrappers, a native sidecar is left alone, too.
 func TestDropInsLeaveNativeSidecars(t *testing.T) {
 	p := startProxy(t, "127.0.0.1:4191", 0, func(p *proxy) { p.shutdown, p.stopCodes = `"false"`, []int{404} })
 	for _, env := range []string{"JOBMESH_POD_LINKERD_NATIVE=true", "JOBMESH_POD_LINKERD=2.20.1"} {

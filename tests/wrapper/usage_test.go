@@ -18,7 +18,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// A bad value is a usage error at once, by whichever way it comes.
+// A bad value is a usage error at once, in a flag and in a variable.
 func TestBadUsage(t *testing.T) {
 	for name, c := range map[string]struct {
 		args  []string
@@ -59,12 +59,12 @@ func TestBadUsage(t *testing.T) {
 		"wait-for a bad address":  {args: []string{"--wait-for=tcp://256.1.1.1:80", "--", "true"}, words: "neither a name nor an IP address"},
 		"variable: bad wait-for":  {args: []string{"--", "true"}, env: "JOBMESH_WAIT_FOR=tcp://db:1\nudp://db:1", words: `JOBMESH_WAIT_FOR: "udp://db:1" is not of the form`},
 		"install with a flag":     {args: []string{"install", "--help"}, words: "install: unknown flag --help"},
-		"install without DIR":     {args: []string{"install"}, words: "install wants one argument"},
+		"install without DIR":     {args: []string{"install"}, words: "install needs one argument"},
 		"install from nothing":    {args: []string{"install", "--from"}, words: "--from needs one file"},
 		"install from empty":      {args: []string{"install", "--from=", "/tmp"}, words: "--from needs one file"},
 		"install from a folder":   {args: []string{"install", "--from", "/bin/", "/tmp"}, words: "--from needs one file"},
 		"install from two":        {args: []string{"install", "--from=/a", "--from=/b", "/tmp"}, words: "--from is given twice"},
-		"install from, no DIR":    {args: []string{"install", "--from", "/a"}, words: "install wants one argument"},
+		"install from, no DIR":    {args: []string{"install", "--from", "/a"}, words: "install needs one argument"},
 		"install --fromage":       {args: []string{"install", "--fromage", "/tmp"}, words: "install: unknown flag --fromage"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,8 +79,8 @@ func TestBadUsage(t *testing.T) {
 	}
 }
 
-// A command that never runs must not leave its pod to a proxy: what the annotations name
-// is asked to stop, as the flags that could be read say.
+// A command that never runs must not leave the proxy running: what the annotations name is
+// asked to stop, with the flags that could be parsed.
 func TestUsageErrorStopsWhatTheAnnotationsName(t *testing.T) {
 	const linkerd = "JOBMESH_POD_LINKERD=2.19.0"
 	for name, c := range map[string]struct {
@@ -216,7 +216,7 @@ func TestClosedStderrIsNoReasonToFail(t *testing.T) {
 
 func TestInstall(t *testing.T) {
 	dir := t.TempDir()
-	// Under any umask, and again over itself.
+	// This works under any umask, and can be repeated.
 	for _, umask := range []string{"077", "000"} {
 		install := exec.Command("sh", "-c", "umask "+umask+`; exec "$0" install "$1"`, binary, dir)
 		out, err := install.CombinedOutput()
@@ -240,7 +240,7 @@ func TestInstall(t *testing.T) {
 	assert.Equal(t, "jobmesh-wrap 1.2.3\n", string(out))
 }
 
-// Who asks for a verb and loses patience ends it, also the first process of a container.
+// A signal ends a verb, also where it is the first process of a container.
 func TestSignalEndsAVerb(t *testing.T) {
 	linkerd, hangs := startProxy(t, "127.0.0.1:4191", 0), startProxy(t, "127.0.0.1:8200", 0, func(p *proxy) { p.hangs = true })
 	for signal, code := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
@@ -273,9 +273,9 @@ func TestSignalEndsAVerb(t *testing.T) {
 	}
 }
 
-// A program that stands in the root folder takes no file from the folder it is started in.
+// A program in the root folder reads no file from its working directory.
 func TestProgramInTheRootFolder(t *testing.T) {
-	notUnderRace(t) // its build is not static
+	notUnderRace(t) // a build with the race detector is not static
 	root := t.TempDir()
 	program, err := os.ReadFile(binary)
 	require.NoError(t, err)
@@ -290,7 +290,7 @@ func TestProgramInTheRootFolder(t *testing.T) {
 	assert.Regexp(t, `(?m)^dapr +- `, r.stdout)
 }
 
-// The init container runs as nobody in particular, and the copy is for anybody.
+// The init container may run as any user, and every user may execute the copy.
 func TestInstallAsAnyUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to become somebody else")
@@ -322,8 +322,7 @@ func TestInstallThatCannot(t *testing.T) {
 	assert.Contains(t, r.stderr, "not a directory")
 }
 
-// Another program of the image, such as the one of linkerd-await, is copied with
-// the same promises.
+// Another program in the image, such as linkerd-await, is copied with the same guarantees.
 func TestInstallFrom(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "linkerd-await")
 	dir := t.TempDir()
@@ -358,7 +357,7 @@ func TestInstallFrom(t *testing.T) {
 	assert.Contains(t, r.stderr, "install: /no/such/dir: no such file or directory\nhint: ")
 }
 
-// Needs a mount of its own: root, or a user namespace.
+// This needs a mount: root, or a user namespace.
 func TestInstallNamesMountsItCannotUse(t *testing.T) {
 	for _, c := range []struct{ options, words string }{
 		{"noexec", "is mounted noexec, so that nothing copied there could run"},

@@ -38,7 +38,7 @@ func TestCommandStartsSoonAfterTheProxyIsReadyAndNeverBefore(t *testing.T) {
 	}
 }
 
-// A proxy that takes connections and says nothing costs one second a try.
+// A proxy that accepts connections and never answers costs one second for each try.
 func TestSilentProxyIsAskedAgain(t *testing.T) {
 	listener := listen(t, "127.0.0.1:0")
 	const silent = 2
@@ -59,7 +59,7 @@ func TestSilentProxyIsAskedAgain(t *testing.T) {
 	assert.Equal(t, 0, r.code, r.stderr)
 	assert.GreaterOrEqual(t, r.took, silent*time.Second)
 
-	mute := listen(t, "127.0.0.1:0") // nobody accepts
+	mute := listen(t, "127.0.0.1:0") // nobody accepts the connections
 	r = command(t, "--ready-url=http://"+mute.Addr().String()+"/ready", "--ready-timeout=300ms", "--", "true").run()
 	assert.Equal(t, 69, r.code)
 	assert.Contains(t, r.stderr, "no answer in time")
@@ -80,7 +80,7 @@ func TestOnceReadyIsEnough(t *testing.T) {
 func TestProxyThatListensLateIsWaitedFor(t *testing.T) {
 	addr, listen := reservePort(t)
 	w := wrapped(t, &proxy{addr: addr}, []string{"--ready-timeout=0"}, "true").start()
-	time.Sleep(400 * time.Millisecond) // that is late: the wrapper has tried some times by then
+	time.Sleep(400 * time.Millisecond) // the wrapper has tried several times by then
 	p := startProxy(t, "", 0, func(p *proxy) { p.listener = listen() })
 	r := w.wait()
 	assert.Equal(t, 0, r.code, r.stderr)
@@ -115,7 +115,7 @@ func TestProxyNeverReadyMayBeRunAnyway(t *testing.T) {
 	assert.Equal(t, 1, p.stops())
 }
 
-// A mesh that is named has to be there, unlike one that auto looks for.
+// A mesh that is named has to be in the pod, unlike one that auto looks for.
 func TestNamedMeshIsRequired(t *testing.T) {
 	r := command(t, "--mesh=linkerd", "--ready-timeout=1s", "--stop-timeout=100ms", "--detect-timeout=10ms", "--", "echo", "ran").run()
 	assert.Equal(t, 69, r.code)
@@ -124,8 +124,8 @@ func TestNamedMeshIsRequired(t *testing.T) {
 	assert.Regexp(t, "error: linkerd not ready after [0-9.]+s: http://127.0.0.1:4191/ready: connection refused", r.stderr)
 }
 
-// One variable each switches off the wait, the stop, and both, for whoever cannot
-// change the command line.
+// One variable each switches off the wait, the stop, and both, for users who cannot change the
+// command line.
 func TestSwitchesForTheWaitAndTheStop(t *testing.T) {
 	for variable, c := range map[string]struct {
 		ready        time.Duration
@@ -166,7 +166,7 @@ func TestMessagesToTheCommandDoNotEndTheWait(t *testing.T) {
 	p.untilAsked()
 	w.signal(syscall.SIGUSR1)
 	w.signal(syscall.SIGWINCH)
-	p.untilAsked() // it goes on
+	p.untilAsked() // the wait continues
 	p.becomesReady()
 	r := w.wait()
 	assert.Equal(t, 0, r.code, r.stderr)
@@ -190,12 +190,12 @@ func TestProxyVariablesAreForTheCommandOnly(t *testing.T) {
 	assert.Equal(t, "http://127.0.0.1:1 http://127.0.0.1:1\n", r.stdout)
 }
 
-// The chart hands the pod's annotations over in these variables.
+// The chart passes the pod's annotations in these variables.
 func TestAutoFollowsThePodAnnotations(t *testing.T) {
 	t.Run("no mesh: the command takes the wrapper's place", func(t *testing.T) {
 		r := command(t, "--", "cat", "/proc/1/comm").asInit().env("JOBMESH_POD_LINKERD=", "JOBMESH_POD_ISTIO=false").run()
 		assert.Equal(t, 0, r.code, r.stderr)
-		// /proc is that of the namespace outside, so look at the pid instead.
+		// /proc is that of the outer namespace, so the test looks at the pid instead.
 		r = command(t, "--detect-timeout="+beyond, "--", "sh", "-c", "echo $$").asInit().env("JOBMESH_POD_LINKERD=", "JOBMESH_POD_ISTIO=false").run()
 		assert.Equal(t, "1\n", r.stdout)
 	})
