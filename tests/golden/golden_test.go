@@ -34,6 +34,7 @@ func TestRendered(t *testing.T) {
 		{"cronjobs-values", "cronjobs", []string{"-f", "testdata/values/cronjobs.yaml"}},
 		{"sidecars", "consumer", []string{"-f", "testdata/values/sidecars.yaml"}},
 		{"sidecars-native", "consumer", []string{"-f", "testdata/values/sidecars-native.yaml"}},
+		{"policy-kyverno", "policy", []string{"--kube-version", "1.33", "--set", "engine=kyverno"}},
 		{"every-value", "consumer", []string{"-f", "testdata/values/every-value.yaml"}},
 	}
 	for _, h := range helms(t) {

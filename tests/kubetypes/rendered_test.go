@@ -94,7 +94,7 @@ func standard(o object) []map[string]any {
 		return map[string]any{"apiVersion": "batch/v1", "kind": "Job", "metadata": map[string]any{"name": "job"}, "spec": map[string]any{"template": template}}
 	}
 	switch o.content["kind"] {
-	case "PrometheusRule": // there are no pods in it, and its type is the Prometheus operator's
+	case "PrometheusRule", "MutatingPolicy", "ValidatingPolicy": // there are no pods in them, and their types are the Prometheus operator's and Kyverno's
 		return nil
 	case "ScaledJob":
 		return []map[string]any{job(at(o.content, "spec", "jobTargetRef", "template"))}

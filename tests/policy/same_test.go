@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -36,20 +37,36 @@ var jobmesh = sync.OnceValues(func() (string, error) {
 	return program, build.Run()
 })
 
-// inject is what jobmesh inject makes of the template of a Job's pod; nil where it refuses.
-func inject(t testing.TB, template corev1.PodTemplateSpec, containers string) *corev1.PodTemplateSpec {
+// A sample is a template of a Job's pod, and what its annotation says of the containers.
+type sample struct {
+	name       string
+	template   corev1.PodTemplateSpec
+	containers string
+}
+
+// pod is one of the template, with the annotation.
+func (s sample) pod() *corev1.Pod {
+	pod := podOf(s.template)
+	if s.containers != "" {
+		metav1.SetMetaDataAnnotation(&pod.ObjectMeta, containersKey, s.containers)
+	}
+	return pod
+}
+
+// inject is what jobmesh inject makes of the template; nil where it refuses.
+func (s sample) inject(t testing.TB, delivery string) *corev1.PodTemplateSpec {
 	t.Helper()
 	job := batchv1.Job{TypeMeta: metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"}, ObjectMeta: metav1.ObjectMeta{Name: "j"}}
-	job.Spec.Template = template
+	job.Spec.Template = s.template
 	manifest, err := yaml.Marshal(job)
 	require.NoError(t, err)
-	args := []string{"inject", "--set", "delivery=imageVolume", "--set", "image.digest=" + digest}
-	switch containers {
+	args := []string{"inject", "--set", "delivery=" + delivery, "--set", "image.digest=" + digest}
+	switch s.containers {
 	case "":
 	case "all":
 		args = append(args, "--set", "containers=all")
 	default:
-		args = append(args, "--set", "containers={"+containers+"}")
+		args = append(args, "--set", "containers={"+s.containers+"}")
 	}
 	program, err := jobmesh()
 	require.NoError(t, err)
@@ -66,28 +83,24 @@ func inject(t testing.TB, template corev1.PodTemplateSpec, containers string) *c
 	return &job.Spec.Template
 }
 
-// requireSame holds that the policy makes of a pod what inject makes of its template, and
+// requireSame holds that a policy has made of the pod what inject makes of its template, and
 // returns whether that is a wrapped one.
-func requireSame(t *testing.T, wrap chain, template corev1.PodTemplateSpec, containers string) bool {
+func (s sample) requireSame(t *testing.T, delivery string, got *corev1.Pod) bool {
 	t.Helper()
-	want := inject(t, template, containers)
+	want := s.inject(t, delivery)
 	if want == nil {
-		want = &template
+		want = &s.template
 	}
-	pod := podOf(template)
-	if containers != "" {
-		metav1.SetMetaDataAnnotation(&pod.ObjectMeta, containersKey, containers)
-	}
-	got := wrap.admitted(t, pod, "in", nil)
-	delete(got.Annotations, containersKey)
+	annotations := maps.Clone(got.Annotations)
+	delete(annotations, containersKey)
 	assert.Equal(t, text(t, want.Spec), text(t, got.Spec))
-	if len(want.Annotations)+len(got.Annotations) > 0 {
-		assert.Equal(t, want.Annotations, got.Annotations)
+	if len(want.Annotations)+len(annotations) > 0 {
+		assert.Equal(t, want.Annotations, annotations)
 	}
 	if t.Failed() {
-		t.Logf("containers %q of\n%s", containers, text(t, template))
+		t.Logf("containers %q of\n%s", s.containers, text(t, s.template))
 	}
-	return text(t, got.Spec) != text(t, template.Spec)
+	return text(t, got.Spec) != text(t, s.template.Spec)
 }
 
 func podOf(template corev1.PodTemplateSpec) *corev1.Pod {
@@ -104,9 +117,15 @@ func text(t testing.TB, v any) string {
 	return string(b)
 }
 
+// The ways in which the wrapper comes into a pod that somebody else makes.
+const (
+	imageVolume   = "imageVolume"
+	initContainer = "initContainer"
+)
+
 // wrapAlone is the chart's wrap without nativize.
-func wrapAlone(t testing.TB) chain {
-	return policies(t, rendered(t, "--set", "nativize=false", "--set", "jobmesh.image.digest="+digest), "-wrap")
+func wrapAlone(t testing.TB, delivery string) chain {
+	return policies(t, rendered(t, "--set", "nativize=false,delivery="+delivery+",jobmesh.image.digest="+digest), "-wrap")
 }
 
 // templates are the pod templates of the Jobs and CronJobs in manifests.
@@ -134,10 +153,10 @@ func templates(t testing.TB, manifests string) map[string]corev1.PodTemplateSpec
 	return found
 }
 
-// TestSameAsInject: every Job of the examples and of lint's corpus, as it is and with all its
+// samples are the Jobs of the examples and of lint's corpus, each as it is and with all its
 // containers named.
-func TestSameAsInject(t *testing.T) {
-	wrap := wrapAlone(t)
+func samples(t testing.TB) []sample {
+	t.Helper()
 	inputs := map[string]string{}
 	charts, err := filepath.Glob("../../charts/examples/*/Chart.yaml")
 	require.NoError(t, err)
@@ -157,7 +176,7 @@ func TestSameAsInject(t *testing.T) {
 		require.NoError(t, err)
 		inputs[filepath.Base(file)] = string(content)
 	}
-	compared := 0
+	var all []sample
 	for name, manifests := range inputs {
 		for job, template := range templates(t, manifests) {
 			if len(template.Spec.Containers) == 0 || slices.ContainsFunc(template.Spec.Containers, isProxy) {
@@ -166,14 +185,21 @@ func TestSameAsInject(t *testing.T) {
 			if template.Spec.HostNetwork && template.Annotations["dapr.io/enabled"] == "true" {
 				continue // nor look whether a mesh injects on the host's network
 			}
-			compared++
-			t.Run(name+" "+job, func(t *testing.T) {
-				requireSame(t, wrap, template, "")
-				requireSame(t, wrap, template, "all")
-			})
+			all = append(all, sample{name + " " + job, template, ""}, sample{name + " " + job + " all", template, "all"})
 		}
 	}
-	require.Greater(t, compared, 50)
+	require.Greater(t, len(all), 100)
+	return all
+}
+
+// TestSameAsInject: every Job of the examples and of lint's corpus.
+func TestSameAsInject(t *testing.T) {
+	wrap := wrapAlone(t, imageVolume)
+	for _, s := range samples(t) {
+		t.Run(s.name, func(t *testing.T) {
+			s.requireSame(t, imageVolume, wrap.admitted(t, s.pod(), "in", nil))
+		})
+	}
 }
 
 // isProxy reports whether a container has the name of a mesh's proxy.
@@ -182,7 +208,7 @@ func isProxy(c corev1.Container) bool {
 }
 
 // uninjected is an example chart, printed as it were without jobmesh.
-func uninjected(t *testing.T, chart string) string {
+func uninjected(t testing.TB, chart string) string {
 	t.Helper()
 	dir := t.TempDir()
 	copied := filepath.Join(dir, "charts", "examples", filepath.Base(chart))
@@ -198,18 +224,29 @@ func uninjected(t *testing.T, chart string) string {
 	return string(out)
 }
 
-// TestSameAsInjectGenerated: pods made up, each from its own seed.
+// TestSameAsInjectGenerated: pods made up.
 func TestSameAsInjectGenerated(t *testing.T) {
-	wrap := wrapAlone(t)
 	became := map[bool]int{}
-	for seed := range uint64(120) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			template, containers := generated(rand.New(rand.NewPCG(seed, 1)))
-			became[requireSame(t, wrap, template, containers)]++
-		})
+	for delivery, count := range map[string]uint64{imageVolume: 120, initContainer: 40} {
+		wrap := wrapAlone(t, delivery)
+		for _, s := range generatedSamples(count) {
+			t.Run(delivery+" "+s.name, func(t *testing.T) {
+				became[s.requireSame(t, delivery, wrap.admitted(t, s.pod(), "in", nil))]++
+			})
+		}
 	}
 	require.Greater(t, became[true], 10)
 	require.Greater(t, became[false], 10)
+}
+
+// generatedSamples are pods that nobody has thought of, each from its own seed.
+func generatedSamples(count uint64) []sample {
+	var all []sample
+	for seed := range count {
+		template, containers := generated(rand.New(rand.NewPCG(seed, 1)))
+		all = append(all, sample{fmt.Sprint("seed ", seed), template, containers})
+	}
+	return all
 }
 
 // generated is a pod that nobody has thought of, and what its annotation says.

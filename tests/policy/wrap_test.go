@@ -22,15 +22,19 @@ func wrapped(p *corev1.Pod) bool {
 	return len(p.Spec.Containers[0].Command) > 0 && p.Spec.Containers[0].Command[0] == "/jobmesh/jobmesh-wrap"
 }
 
-// TestWhoIsWrapped: owners, namespaces and opt-outs.
-func TestWhoIsWrapped(t *testing.T) {
-	c := policies(t, rendered(t, "--set", "owners={argoproj.io/Workflow}"), "-wrap")
+// who are pods by their owners, namespaces and opt-outs, and whether they are wrapped where
+// owners has argoproj.io/Workflow.
+func who() map[string]struct {
+	change    func(*corev1.Pod)
+	namespace string
+	want      bool
+} {
 	owner := func(version, kind string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
 			p.OwnerReferences = []metav1.OwnerReference{{APIVersion: version, Kind: kind, Name: "o", UID: "u", Controller: new(true)}}
 		}
 	}
-	for name, c2 := range map[string]struct {
+	return map[string]struct {
 		change    func(*corev1.Pod)
 		namespace string
 		want      bool
@@ -50,11 +54,17 @@ func TestWhoIsWrapped(t *testing.T) {
 		"out of one mesh, in another": {func(p *corev1.Pod) {
 			p.Annotations = map[string]string{"linkerd.io/inject": "disabled", "dapr.io/enabled": "true"}
 		}, "in", true},
-	} {
+	}
+}
+
+// TestWhoIsWrapped: owners, namespaces and opt-outs.
+func TestWhoIsWrapped(t *testing.T) {
+	c := policies(t, rendered(t, "--set", "owners={argoproj.io/Workflow}"), "-wrap")
+	for name, w := range who() {
 		t.Run(name, func(t *testing.T) {
 			p := pod(t, plain)
-			c2.change(p)
-			require.Equal(t, c2.want, wrapped(c.admitted(t, p, c2.namespace, nil)))
+			w.change(p)
+			require.Equal(t, w.want, wrapped(c.admitted(t, p, w.namespace, nil)))
 		})
 	}
 }
@@ -126,29 +136,43 @@ type recorder struct{ warnings []string }
 
 func (r *recorder) AddWarning(_, text string) { r.warnings = append(r.warnings, text) }
 
-// TestTell: a warning for each reason to leave a Job as it is, and none for one that is wrapped.
+// told are pod templates, and the warning for each reason to leave a Job as it is; none for
+// one that is wrapped.
+var told = map[string]string{
+	plain: "",
+	`spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: b, image: b, command: [b]}]}`: "JM101: .* a, b do the work; annotate the pod template with jobmesh.dev/containers, as in a, or all",
+	withHelper: "",
+	`spec: {restartPolicy: Never, containers: [{name: a, image: a}]}`:                                                                                                                   "JM101: .* no command, and what its image runs is not known",
+	`{metadata: {annotations: {jobmesh.dev/containers: x}}, spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}]}}`:                                             "JM101: .* names x, and the pod has a$",
+	`{metadata: {annotations: {jobmesh.dev/inject: disabled}}, spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}`:                                                        "",
+	`spec: {restartPolicy: Never, hostNetwork: true, containers: [{name: a, image: a}]}`:                                                                                                "",
+	`spec: {restartPolicy: Never, volumes: [{name: jobmesh-pod}], containers: [{name: a, image: a, command: [a]}]}`:                                                                     "JM101: .* jobmesh-pod exists already",
+	`spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a], volumeMounts: [{name: x, mountPath: /jobmesh}]}]}`:                                                     "JM101: .* needs the folder",
+	`{metadata: {annotations: {jobmesh.dev/containers: a}}, spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: b, image: b, restartPolicy: Always}]}}`: "JM114: .* restartPolicy Always",
+	`spec: {restartPolicy: OnFailure, containers: [{name: a, image: a, command: [a], restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [0]}}]}]}`:                "JM114: .* every exit code",
+	`spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a], restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [0]}}]}]}`:                    "",
+}
+
+// withHelper is a template of which policies that nativize wrap the work.
+const withHelper = `spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: log, image: fluent-bit}]}`
+
+// jobs are a Job and a CronJob of a pod template.
+func jobs(t testing.TB, template string) (*batchv1.Job, *batchv1.CronJob) {
+	t.Helper()
+	p := pod(t, template)
+	spec := batchv1.JobSpec{Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Annotations: p.Annotations}, Spec: p.Spec}}
+	job := &batchv1.Job{TypeMeta: metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"}, ObjectMeta: metav1.ObjectMeta{Name: "j", Namespace: "in"}, Spec: spec}
+	cron := &batchv1.CronJob{TypeMeta: metav1.TypeMeta{APIVersion: "batch/v1", Kind: "CronJob"}, ObjectMeta: metav1.ObjectMeta{Name: "j", Namespace: "in"}}
+	cron.Spec.JobTemplate.Spec = spec
+	return job, cron
+}
+
+// TestTell: what is left as it is, is told.
 func TestTell(t *testing.T) {
 	v := validator(t, named(rendered(t), "-tell"))
-	for template, want := range map[string]string{
-		plain: "",
-		`spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: b, image: b, command: [b]}]}`:                                                                  "JM101: .* a, b do the work; annotate the pod template with jobmesh.dev/containers, as in a, or all",
-		`spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: log, image: fluent-bit}]}`:                                                                     "",
-		`spec: {restartPolicy: Never, containers: [{name: a, image: a}]}`:                                                                                                                   "JM101: .* no command, and what its image runs is not known",
-		`{metadata: {annotations: {jobmesh.dev/containers: x}}, spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}]}}`:                                             "JM101: .* names x, and the pod has a$",
-		`{metadata: {annotations: {jobmesh.dev/inject: disabled}}, spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}`:                                                        "",
-		`spec: {restartPolicy: Never, hostNetwork: true, containers: [{name: a, image: a}]}`:                                                                                                "",
-		`spec: {restartPolicy: Never, volumes: [{name: jobmesh-pod}], containers: [{name: a, image: a, command: [a]}]}`:                                                                     "JM101: .* jobmesh-pod exists already",
-		`spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a], volumeMounts: [{name: x, mountPath: /jobmesh}]}]}`:                                                     "JM101: .* needs the folder",
-		`{metadata: {annotations: {jobmesh.dev/containers: a}}, spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: b, image: b, restartPolicy: Always}]}}`: "JM114: .* restartPolicy Always",
-		`spec: {restartPolicy: OnFailure, containers: [{name: a, image: a, command: [a], restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [0]}}]}]}`:                "JM114: .* every exit code",
-		`spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a], restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [0]}}]}]}`:                    "",
-	} {
+	for template, want := range told {
 		t.Run(template, func(t *testing.T) {
-			p := pod(t, template)
-			spec := batchv1.JobSpec{Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Annotations: p.Annotations}, Spec: p.Spec}}
-			job := &batchv1.Job{TypeMeta: metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"}, ObjectMeta: metav1.ObjectMeta{Name: "j", Namespace: "in"}, Spec: spec}
-			cron := &batchv1.CronJob{TypeMeta: metav1.TypeMeta{APIVersion: "batch/v1", Kind: "CronJob"}, ObjectMeta: metav1.ObjectMeta{Name: "j", Namespace: "in"}}
-			cron.Spec.JobTemplate.Spec = spec
+			job, cron := jobs(t, template)
 			for _, warnings := range [][]string{said(t, v, job, "Job", "jobs"), said(t, v, cron, "CronJob", "cronjobs")} {
 				if want == "" {
 					require.Empty(t, warnings)
@@ -157,7 +181,8 @@ func TestTell(t *testing.T) {
 				require.Len(t, warnings, 1)
 				require.Regexp(t, want, warnings[0])
 			}
-			require.Empty(t, said(t, v, &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "j", Namespace: "out"}, Spec: spec}, "Job", "jobs"))
+			job.Namespace = "out"
+			require.Empty(t, said(t, v, job, "Job", "jobs"))
 		})
 	}
 }

@@ -11,7 +11,7 @@ value, a policy can. Params: dict of root, metadata and spec, the last two in CE
   seen      strings that tell a helper, of each suspect: name, image, what is started, the
             line, variables
   proxies   names of the containers that are proxies of meshes
-  helpers   names of those that are helpers and serve the others
+  helpers   names of those that are helpers and serve the others, where nativize is there
   moved     both, where nativize moves them, or has done so
 */}}
 {{- define "jobmesh-policy.pod" -}}
@@ -33,6 +33,10 @@ value, a policy can. Params: dict of root, metadata and spec, the last two in CE
 - name: proxies
   expression: >-
     variables.spec.containers.map(c, c.name).filter(n, n in {{ include "jobmesh-policy._tables.proxies" $root }} && !(n in variables.named))
+{{- if not (include "jobmesh-policy.nativizes" $root) }}
+- name: moved
+  expression: '[]'
+{{- else }}
 - name: asked
   expression: >-
     size(variables.spec.containers) - size(variables.proxies) < 2 ? [] :
@@ -77,9 +81,6 @@ value, a policy can. Params: dict of root, metadata and spec, the last two in CE
   expression: 'size(variables.found) + size(variables.proxies) < size(variables.spec.containers) ? variables.found : []'
 - name: moved
   expression: >-
-    {{ if $root.Values.nativize -}}
     size(variables.proxies) == size(variables.spec.containers) ? [] : variables.proxies + variables.helpers
-    {{- else -}}
-    []
-    {{- end }}
+{{- end }}
 {{- end -}}

@@ -10,11 +10,39 @@ app.kubernetes.io/version: {{ include "jobmesh.version" $ | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
+{{/* Whose kinds the policies are. */}}
+{{- define "jobmesh-policy.api" -}}
+{{- eq .Values.engine "kyverno" | ternary "policies.kyverno.io/v1" "admissionregistration.k8s.io/v1" -}}
+{{- end -}}
+
+{{/* Prints something if nativize is there: where nobody has said, it is where the engine can have it. */}}
+{{- define "jobmesh-policy.nativizes" -}}
+{{- if kindIs "bool" .Values.nativize | ternary .Values.nativize (eq .Values.engine "kubernetes") -}}
+yes
+{{- end -}}
+{{- end -}}
+
+{{/* How the wrapper comes into pods: image volumes are there from Kubernetes 1.35 on. */}}
+{{- define "jobmesh-policy.delivery" -}}
+{{- if ne .Values.delivery "auto" -}}
+{{- .Values.delivery -}}
+{{- else -}}
+{{- semverCompare ">=1.35.0-0" .Capabilities.KubeVersion.Version | ternary "imageVolume" "initContainer" -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What is wrong with the cluster or the values, in one message. */}}
 {{- define "jobmesh-policy.check" -}}
 {{- $call := dict "template" "jobmesh-policy" -}}
-{{- if semverCompare "<1.36.0-0" .Capabilities.KubeVersion.Version -}}
-  {{- include "jobmesh._errors.add" (list $call (printf "Kubernetes %s has no mutating admission policies, which came with 1.36; there, use the library chart or `jobmesh inject`, which need nothing in the cluster" .Capabilities.KubeVersion.Version)) -}}
+{{- $kubernetes := .Capabilities.KubeVersion.Version -}}
+{{- $elsewhere := "the library chart or `jobmesh inject`, which need nothing in the cluster" -}}
+{{- if semverCompare "<1.29.0-0" $kubernetes -}}
+  {{- include "jobmesh._errors.add" (list $call (printf "Kubernetes %s is too old for these policies, which need 1.36, or 1.29 with engine kyverno; there, use %s" $kubernetes $elsewhere)) -}}
+{{- else if and (eq .Values.engine "kubernetes") (semverCompare "<1.36.0-0" $kubernetes) -}}
+  {{- include "jobmesh._errors.add" (list $call (printf "Kubernetes %s has no mutating admission policies, which came with 1.36; set engine: kyverno where Kyverno runs, or use %s" $kubernetes $elsewhere)) -}}
+{{- end -}}
+{{- if and .Values.nativize (eq .Values.engine "kyverno") -}}
+  {{- include "jobmesh._errors.add" (list $call "engine kyverno cannot have nativize: true, since Kyverno does not look at a pod again after the webhooks of the meshes; leave nativize out, or set engine: kubernetes on Kubernetes 1.36") -}}
 {{- end -}}
 {{- $images := include "jobmesh-policy.images" . -}}
 {{- if gt (len $images) 90000 -}}
@@ -65,6 +93,9 @@ since a policy that did not match before the webhooks is not asked again after t
 */}}
 {{- define "jobmesh-policy.podsOfJobs" -}}
 matchConstraints:
+  {{- with include "jobmesh-policy.namespaces" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
   resourceRules:
     - apiGroups: [""]
       apiVersions: [v1]
@@ -81,6 +112,13 @@ matchConditions:
     expression: >-
       !(has(object.metadata.labels) && "jobmesh.dev/inject" in object.metadata.labels && object.metadata.labels["jobmesh.dev/inject"] == "disabled") &&
       !(has(object.metadata.annotations) && "jobmesh.dev/inject" in object.metadata.annotations && object.metadata.annotations["jobmesh.dev/inject"] == "disabled")
+{{- end -}}
+
+{{/* The namespaces, as a field of what a policy of Kyverno looks at; it has no binding. */}}
+{{- define "jobmesh-policy.namespaces" -}}
+{{- if eq .Values.engine "kyverno" -}}
+namespaceSelector: {{- toYaml .Values.namespaces | nindent 2 }}
+{{- end -}}
 {{- end -}}
 
 {{/* The binding of a policy to the namespaces. Params: (list $ KIND NAME), and a field beside them. */}}

@@ -96,7 +96,11 @@ pod is one of an executor that ends the others, in CEL.
 - name: taken
   expression: >-
     (has(variables.spec.volumes) ? variables.spec.volumes.map(v, v.name) : []).filter(n, n in {{ $printed.names | toJson }}) +
+    {{ if $printed.one.init -}}
+    variables.inits.map(c, c.name).filter(n, n == "jobmesh-install")
+    {{- else -}}
     (variables.coordinated ? variables.inits.map(c, c.name).filter(n, n == "jobmesh-install") : [])
+    {{- end }}
 - name: left
   expression: >-
     variables.skip ? "" :
@@ -124,13 +128,13 @@ What the library chart prints for a pod, as JSON, with and without several conta
 which the policy writes its expressions.
 
   names, paths  names of the volumes, and their folders with a slash behind
-  one, several  dicts of argv, volumes and mounts; state says whether several are coordinated;
-                init is their init container
+  one, several  dicts of argv, volumes and mounts; init, a list, is their init container, and
+                state says whether several are coordinated
   annotations   those of the pod
 */}}
 {{- define "jobmesh-policy.printed" -}}
 {{- $rule := dict "action" "Restart" "exitCodes" (dict "operator" "In" "values" (list 77)) -}}
-{{- $base := dict "enabled" true "mode" "wrap" "delivery" "imageVolume" "sidecars" list "containers" list -}}
+{{- $base := dict "enabled" true "mode" "wrap" "delivery" (include "jobmesh-policy.delivery" .) "sidecars" list "containers" list -}}
 {{- $printed := dict "names" list "paths" list -}}
 {{- range $name, $containers := dict "one" list "several" (list "JOBMESH-A" "JOBMESH-B") -}}
   {{- $settings := merge (dict "containers" $containers) $base -}}
@@ -139,7 +143,7 @@ which the policy writes its expressions.
   {{- $volumes := include "jobmesh.volume" (list $ $settings) | fromYamlArray -}}
   {{- $mounts := include "jobmesh.volumeMount" (list $ $settings) | fromYamlArray -}}
   {{- $init := include "jobmesh.initContainer" (list $ $settings) | fromYamlArray -}}
-  {{- $_ := set $printed $name (dict "argv" $argv "volumes" $volumes "mounts" $mounts "init" $init "state" (not (empty $init))) -}}
+  {{- $_ := set $printed $name (dict "argv" $argv "volumes" $volumes "mounts" $mounts "init" $init "state" (regexMatch `"--state-dir=` (toJson $argv))) -}}
   {{- range $mounts -}}
     {{- $_ := set $printed "names" (append $printed.names .name | uniq) -}}
     {{- $_ := set $printed "paths" (append $printed.paths (print .mountPath "/") | uniq) -}}
