@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// A block is a fenced block of a page.
+// A block is a fenced block in a page.
 type block struct {
-	line     int    // of its fence, from 1
-	language string // what stands behind the fence
-	mark     string // the HTML comment directly before it, without its brackets
+	line     int    // the line of its fence, from 1
+	language string // the text behind the fence
+	mark     string // the HTML comment directly in front, without its brackets
 	text     string
 }
 
@@ -36,7 +36,7 @@ func blocks(markdown string) []block {
 	return found
 }
 
-// markBefore returns the HTML comment that ends in the last of the lines.
+// markBefore returns the HTML comment that ends in the last one of the lines.
 func markBefore(lines []string) string {
 	if len(lines) == 0 || !strings.HasSuffix(lines[len(lines)-1], "-->") {
 		return ""
@@ -50,16 +50,16 @@ func markBefore(lines []string) string {
 	return ""
 }
 
-// A step is one thing that the test of a page does.
+// A step is one action in the test of a page.
 type step struct {
 	line   int
 	file   string   // where text goes; empty for commands
 	text   string   // the file, or the commands
 	exit   int      // exit code of the commands
 	output *string  // what they print; nil where the page does not show it
-	partOf string   // file of the repository that has the text
+	partOf string   // the file of the repository that contains the text
 	helm   string   // the only Helm that it is run with, as in helm4; empty for any
-	tools  []string // programs that it needs, and that only make e2e has
+	tools  []string // the programs that it needs and that only make e2e has
 }
 
 var (
@@ -69,7 +69,7 @@ var (
 	toolMark = regexp.MustCompile(`^with ([a-z]+(?:, [a-z]+)*)$`)
 )
 
-// steps says what becomes of each block. It is an error where the page does not say it.
+// steps returns the action for each block. It is an error if the page does not say which one.
 func steps(found []block) ([]step, error) {
 	var all []step
 	shown := map[string]bool{}
@@ -101,7 +101,7 @@ func steps(found []block) ([]step, error) {
 		} else if m := helmMark.FindStringSubmatch(b.mark); m != nil {
 			helm = "helm" + m[1]
 		} else if m := exitMark.FindStringSubmatch(b.mark); m != nil {
-			exit, _ = strconv.Atoi(m[1]) // digits
+			exit, _ = strconv.Atoi(m[1]) // the expression only matches digits
 		} else if b.mark != "" {
 			return wrong("mark %q is unknown", b.mark)
 		}
@@ -128,8 +128,8 @@ func steps(found []block) ([]step, error) {
 	return all, nil
 }
 
-// sessions are the commands of a block that shows what they print. The exit code is
-// that of the last one.
+// sessions returns the commands of a block that shows their output. The exit code is that of
+// the last one.
 func sessions(b block, exit int) []step {
 	var all []step
 	for i, line := range strings.SplitAfter(b.text, "\n") {
@@ -145,8 +145,9 @@ func sessions(b block, exit int) []step {
 	return all
 }
 
-// script is the page as one script, so that variables and the folder last from block
-// to block. What step N prints goes to out/N, and at says which one runs.
+// script returns the page as one script, so that variables and the working directory last from
+// block to block. The output of step N goes to out/N, and the file at has the number of the
+// running step.
 func script(before string, all []step, after string) string {
 	var s strings.Builder
 	s.WriteString("set -euo pipefail\n")
@@ -179,16 +180,16 @@ var (
 	wholes   = regexp.MustCompile(`(?m)^ *\\\.\\\.\\\.\n`)
 )
 
-// like matches what a page shows: "..." stands for anything on its line, or for any
-// lines where it is alone on one, and one duration is as good as another.
+// like returns a pattern for what a page shows: "..." stands for any text on its line, or for
+// any lines where it is alone on its line, and any duration matches another one.
 func like(shown string) string {
 	pattern := regexp.QuoteMeta(duration.ReplaceAllString(shown, "1s"))
 	pattern = wholes.ReplaceAllString(pattern, `(?:.*\n)*?`)
 	return strings.ReplaceAll(pattern, `\.\.\.`, `.*`)
 }
 
-// differs says whether the page shows something else than what there is: printed is what
-// the step printed, and a file is looked up in the repository.
+// differs says whether the page shows something else than it should: for a command that is its
+// output printed, and for a file the text in the repository.
 func differs(step step, printed string) bool {
 	matches := func(pattern, text string) bool {
 		return regexp.MustCompile(pattern).MatchString(duration.ReplaceAllString(text, "1s"))
@@ -199,8 +200,8 @@ func differs(step step, printed string) bool {
 	return step.output != nil && !matches(`\A`+like(*step.output)+`\z`, printed)
 }
 
-// read is what a file holds; empty where there is none.
+// read returns the content of a file, and "" where there is none.
 func read(path ...string) string {
-	text, _ := os.ReadFile(filepath.Join(path...)) // its content is compared
+	text, _ := os.ReadFile(filepath.Join(path...)) // the content is compared
 	return string(text)
 }

@@ -50,7 +50,7 @@ import (
 
 const generated = "<!-- Written by `make generate`"
 
-// sources is the repository, bin a folder with the program, dist what it has built.
+// sources is the repository, bin a folder with the program, and dist the output of its build.
 var sources, bin, dist string
 
 func TestMain(m *testing.M) {
@@ -78,7 +78,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// pages returns the pages that people write, by their paths in the repository.
+// pages returns the hand-written pages, keyed by their paths in the repository.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -145,7 +145,7 @@ func runPage(t *testing.T, all []step, scenario, helm string) {
 		if all[i].helm != "" && all[i].helm != helm || all[i].tools != nil && os.Getenv("JOBMESH_TOOLS") == "" {
 			all[i].text = "true\n"
 		}
-		// Pages are written for one platform.
+		// Pages are written for one platform, so its name is replaced.
 		all[i].text = regexp.MustCompile(`linux([_-])amd64`).ReplaceAllString(all[i].text, runtime.GOOS+"${1}"+runtime.GOARCH)
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(run, "page"), []byte(script(before, all, after)), 0o600))
@@ -157,7 +157,7 @@ func runPage(t *testing.T, all []step, scenario, helm string) {
 	cmd.Env = append(cmd.Env, goCaches(t)...)
 	output, err := cmd.CombinedOutput()
 	if err != nil {
-		n, _ := strconv.Atoi(strings.TrimSpace(read(run, "at"))) // 0 is what comes before the page
+		n, _ := strconv.Atoi(strings.TrimSpace(read(run, "at"))) // 0 means the commands in front of the page
 		t.Fatalf("%s: %v\n%s%s", place(all, n), err, read(run, "out", strconv.Itoa(n)), output)
 	}
 	for i, step := range all {

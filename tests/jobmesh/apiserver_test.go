@@ -14,10 +14,10 @@ import (
 	"github.com/jobmesh/jobmesh/tests/apiserver"
 )
 
-// serverKey is where a scenario keeps its server.
+// serverKey is the key under which a scenario stores its server.
 type serverKey struct{}
 
-// words are the words of a flag that may be repeated.
+// denials are the resources of repeated -deny flags.
 type words []string
 
 func (w *words) String() string         { return "" }

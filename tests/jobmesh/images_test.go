@@ -20,7 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// images is a real registry that counts what it is asked and can be told to refuse.
+// images is a real registry that counts requests and can be told to refuse them.
 type images struct {
 	mu     sync.Mutex
 	hits   int
@@ -46,7 +46,7 @@ func (i *images) ServeHTTP(w http.ResponseWriter, r *http.Request, next http.Han
 	_, _ = io.WriteString(w, `{"errors":[{"code":"TEST","message":"as told"}]}`)
 }
 
-// images starts such a registry for this scenario, at $IMAGES.
+// startImages starts such a registry for this scenario, at $IMAGES.
 func startImages(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: images")
@@ -71,8 +71,7 @@ func imagesOf(ts *testscript.TestScript) *images {
 	return found.(*images)
 }
 
-// answer STATUS makes the registry refuse everything with a status; answer ok ends
-// that.
+// answer STATUS makes the registry refuse every request with a status; answer ok ends that.
 func answerWith(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: answer STATUS|ok")
@@ -89,8 +88,8 @@ func answerWith(ts *testscript.TestScript, neg bool, args []string) {
 	i.status = status
 }
 
-// hits N wants N requests to images or releases since it was last called; ! hits N
-// wants another number.
+// hits N asserts N requests to images or releases since the last call; ! hits N asserts another
+// number.
 func countHits(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: [!] hits N")
@@ -105,8 +104,8 @@ func countHits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// push IMAGE [PLATFORM ENTRYPOINT CMD]... pushes an index; the commands are JSON.
-// $DIGEST is then its digest.
+// push IMAGE [PLATFORM ENTRYPOINT CMD]... pushes an index; the commands are JSON. It sets
+// $DIGEST to the digest of the index.
 func pushImage(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 || len(args)%3 != 1 {
 		ts.Fatalf("usage: push IMAGE [PLATFORM ENTRYPOINT CMD]...")

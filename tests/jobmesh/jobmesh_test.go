@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		version := program.Version
 		if other := os.Getenv("PROGRAM_VERSION"); other != "" {
-			version = other // a scenario builds sources of another version
+			version = other // one scenario builds sources of another version
 		}
 		code := cli.Run(ctx, os.Args[1:], version, cli.SystemStreams(), cli.CalledAs(os.Args[0]))
 		stop()
@@ -56,7 +56,7 @@ func TestScenarios(t *testing.T) {
 			if err := fillVersion(env.WorkDir); err != nil {
 				return err
 			}
-			// Helm keeps a cache there.
+			// Helm keeps a cache in the home folder.
 			env.Setenv("HOME", env.WorkDir)
 			program, err := exec.LookPath("jobmesh")
 			if err != nil {
@@ -96,7 +96,7 @@ func TestScenarios(t *testing.T) {
 	})
 }
 
-// fillVersion writes the version where the files of a scenario have @VERSION@.
+// fillVersion writes the version in place of @VERSION@ in the files of a scenario.
 func fillVersion(dir string) error {
 	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
@@ -124,7 +124,8 @@ func goCaches(t *testing.T) []string {
 	return entries
 }
 
-// toolProgram is where make test puts a tool, or where it is told to be.
+// toolProgram returns the path at which make test puts a tool, or the one that a variable
+// names.
 func toolProgram(sources, name string) string {
 	if path := os.Getenv("JOBMESH_" + strings.ToUpper(name)); path != "" {
 		return path
@@ -144,7 +145,7 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// copysources DIR copies what a build reads to another folder.
+// copysources DIR copies the files that a build reads to another folder.
 func copySources(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: copysources DIR")
@@ -160,8 +161,8 @@ func copySources(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// setversion VERSION makes the sources in the current folder those of a version, as
-// make generate does.
+// setversion VERSION gives the sources in the current folder that version, as make generate
+// does.
 func setVersion(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: setversion VERSION")
@@ -177,8 +178,8 @@ func setVersion(ts *testscript.TestScript, neg bool, args []string) {
 	replace("library-chart/templates/_version.tpl", `(?m)^( *)\d+\.\d+\.\d+.*$`, "${1}")
 }
 
-// registry [referrers] starts a registry for this scenario, at $REGISTRY; with the
-// referrers API or, as most are, without.
+// registry [referrers] starts a registry for this scenario, at $REGISTRY; with the referrers
+// API or, like most registries, without it.
 func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 || len(args) == 1 && args[0] != "referrers" {
 		ts.Fatalf("usage: registry [referrers]")
@@ -188,7 +189,7 @@ func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("REGISTRY", strings.TrimPrefix(server.URL, "http://"))
 }
 
-// schema SCHEMA FILE checks a JSON file.
+// schema SCHEMA FILE checks a JSON file against a schema.
 func checkSchema(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: schema SCHEMA FILE")

@@ -39,7 +39,7 @@ func built(t *testing.T) string {
 	return dist
 }
 
-// A running jobmesh.
+// running is a jobmesh that runs.
 type running struct {
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
@@ -57,13 +57,13 @@ func start(t *testing.T, dir string, env []string, arguments ...string) *running
 
 func (r *running) wait(t *testing.T) int {
 	t.Helper()
-	_ = r.cmd.Wait() // the code is looked at
+	_ = r.cmd.Wait() // the exit code is checked
 	return r.cmd.ProcessState.ExitCode()
 }
 
 func quiet() http.Handler { return registry.New(registry.Logger(log.New(io.Discard, "", 0))) }
 
-// Ctrl-C: exit code 130 without waiting for anything, no tag, nothing lost.
+// Ctrl-C gives exit code 130 without waiting for anything, moves no tag, and loses nothing.
 func TestCtrlC(t *testing.T) {
 	dist := built(t)
 	for name, answer := range map[string]http.HandlerFunc{
@@ -72,7 +72,7 @@ func TestCtrlC(t *testing.T) {
 			<-r.Context().Done()
 		},
 		"while waiting to try again": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Retry-After", "250") // of the five minutes that a step has
+			w.Header().Set("Retry-After", "250") // a step has five minutes
 			w.WriteHeader(http.StatusTooManyRequests)
 		},
 	} {
@@ -94,7 +94,7 @@ func TestCtrlC(t *testing.T) {
 			prefix := strings.TrimPrefix(server.URL, "http://") + "/x"
 			r := start(t, "", nil, "publish", prefix, "--from", dist)
 			<-reached
-			time.Sleep(50 * time.Millisecond) // it waits by then
+			time.Sleep(50 * time.Millisecond) // the program waits for the retry by then
 			pressed := time.Now()
 			require.NoError(t, r.cmd.Process.Signal(os.Interrupt))
 			assert.Equal(t, 130, r.wait(t))
@@ -114,7 +114,8 @@ func TestCtrlC(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "dist")
 		temporary := t.TempDir()
 		r := start(t, "../..", []string{"TMPDIR=" + temporary, "GOCACHE=" + t.TempDir()}, "build", "--output", out)
-		// It is at work, for without a cache it has all of Go's library to compile.
+		// The build is at work, because without a cache it has to compile Go's whole standard
+		// library.
 		require.Eventually(t, func() bool {
 			compiling, err := os.ReadDir(temporary)
 			return err == nil && len(compiling) > 0
@@ -128,8 +129,8 @@ func TestCtrlC(t *testing.T) {
 	})
 }
 
-// authority makes a certificate authority and a certificate of it for a name; it
-// returns the file of the authority.
+// authority makes a certificate authority and a certificate for a name; it returns the file of
+// the authority's certificate.
 func authority(t *testing.T, host string) (string, tls.Certificate) {
 	t.Helper()
 	sign := func(template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) ([]byte, *ecdsa.PrivateKey) {
@@ -154,8 +155,8 @@ func authority(t *testing.T, host string) (string, tls.Certificate) {
 	return file, tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: leafKey}
 }
 
-// outside makes a registry look like one that is elsewhere: a proxy through which
-// every name leads to it.
+// outside makes a registry look like one on another machine: through a proxy, every name leads
+// to it.
 func outside(t *testing.T, registry *httptest.Server) []string {
 	t.Helper()
 	address := registry.Listener.Addr().String()
@@ -194,7 +195,7 @@ func outside(t *testing.T, registry *httptest.Server) []string {
 	return []string{"HTTP_PROXY=" + proxy.URL, "HTTPS_PROXY=" + proxy.URL, "NO_PROXY=", "no_proxy="}
 }
 
-// A registry whose certificate is of the company's own authority.
+// The registry has a certificate of a company's own authority.
 func TestAuthorityOfOnesOwn(t *testing.T) {
 	dist := built(t)
 	file, certificate := authority(t, "registry.example")
@@ -220,7 +221,7 @@ func TestAuthorityOfOnesOwn(t *testing.T) {
 	assert.Contains(t, r.stderr.String(), "\nhint: the certificate must be for the host in the reference\n")
 }
 
-// Plain HTTP to a registry elsewhere wants a flag.
+// Plain HTTP to a registry on another machine needs a flag.
 func TestPlainHTTPElsewhere(t *testing.T) {
 	dist := built(t)
 	for _, host := range []string{"registry.example:80", "10.1.2.3:5000"} {
@@ -236,7 +237,7 @@ func TestPlainHTTPElsewhere(t *testing.T) {
 	}
 }
 
-// A build that is killed at any point is made good by the next.
+// After a build that was killed at any point, the next one makes a complete release.
 func TestKilledBuild(t *testing.T) {
 	dist := built(t)
 	want := filesIn(t, dist)

@@ -16,8 +16,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
-// helmplugin FOLDER [KEY] writes what make release leaves of the plugin of Helm for this
-// machine, without goreleaser: the archive, its sum, and with a key what is signed.
+// helmplugin FOLDER [KEY] writes what make release leaves of the Helm plugin for this machine,
+// without goreleaser: the archive, its checksum, and with a key its provenance.
 func helmPlugin(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: helmplugin FOLDER [KEY]")

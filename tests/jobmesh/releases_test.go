@@ -16,9 +16,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// releases DIR serves a folder as a project does its releases, at $RELEASES. A tag
-// is one segment of the path there, as at GitHub: release%2Fv1 is the folder
-// release_v1, and release/v1 is nowhere. hits and answer work on it.
+// releases DIR serves a folder as a project serves its releases, at $RELEASES. As at GitHub, a
+// tag is one segment of the path: release%2Fv1 is the folder release_v1, and release/v1 does
+// not exist. The commands hits and answer apply to it.
 func startReleases(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: releases DIR")
@@ -44,8 +44,8 @@ func startReleases(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("RELEASES", server.URL)
 }
 
-// inlayer DIST PLATFORM NAME [FILE] wants a program in the layer of a platform's
-// image, with the content of FILE; DIST/labels has the labels of that image then.
+// inlayer DIST PLATFORM NAME [FILE] asserts that the layer of a platform's image has a program,
+// with the content of FILE. It writes the labels of that image to DIST/labels.
 func inLayer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 || len(args) > 4 {
 		ts.Fatalf("usage: inlayer DIST PLATFORM NAME [FILE]")

@@ -21,8 +21,8 @@ import (
 	orasremote "oras.land/oras-go/v2/registry/remote"
 )
 
-// keypair NAME [PASSPHRASE] writes NAME.key and NAME.pub: in PKCS #8, or encrypted
-// as cosign generate-key-pair does it.
+// keypair NAME [PASSPHRASE] writes NAME.key and NAME.pub: in PKCS #8, or encrypted as cosign
+// generate-key-pair does it.
 func keyPair(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: keypair NAME [PASSPHRASE]")
@@ -43,9 +43,8 @@ func keyPair(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o600))
 }
 
-// layoutcopy oras|crane LAYOUT TAG REFERENCE copies an image with all that refers
-// to it from a layout to a registry, as oras cp --recursive or crane push --index
-// with crane tag do it.
+// layoutcopy oras|crane LAYOUT TAG REFERENCE copies an image with all its referrers from a
+// layout to a registry, as oras cp --recursive or crane push --index with crane tag does it.
 func layoutCopy(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 4 {
 		ts.Fatalf("usage: layoutcopy oras|crane LAYOUT TAG REFERENCE")
@@ -54,8 +53,8 @@ func layoutCopy(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(by(context.Background(), ts.MkAbs(args[1]), args[2], args[3]))
 }
 
-// resolves RESULT REPOSITORY asks a registry for everything that result.json lists
-// of the image.
+// resolves RESULT REPOSITORY requests everything from a registry that result.json lists for the
+// image.
 func resolves(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: resolves RESULT REPOSITORY")

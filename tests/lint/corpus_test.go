@@ -15,8 +15,8 @@ import (
 
 var verdict = regexp.MustCompile(`(?m)^# lint:(.*)\n# finds: (.*)$`)
 
-// Each manifest of the corpus is modelled on one that people had trouble with, and
-// says in its first lines what lint has to find.
+// Each manifest of the corpus is modelled on one that people had trouble with. Its first lines
+// say what lint has to find.
 func TestCorpus(t *testing.T) {
 	files, err := filepath.Glob("corpus/*.yaml")
 	require.NoError(t, err)
@@ -46,27 +46,27 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// What the library chart renders for a mesh is clean of the families about hanging
-// and about injection, for every mesh that it was made for.
+// For what the library chart renders for a mesh, no rule about hanging or injection reports
+// anything, for every mesh that it was made for.
 func TestOwnChartsAreClean(t *testing.T) {
 	everyMesh := []string{"linkerd", "istio", "kuma", "consul", "dapr"}
 	madeFor := map[string][]string{
 		// Argo's executor cannot end Consul's proxy.
 		"inject.yaml":                   {"linkerd", "istio", "kuma", "dapr"},
 		"kinds.yaml":                    {"linkerd", "istio", "kuma", "dapr"},
-		"cronjobs-values.yaml":          {}, // one of its CronJobs is switched off in values
+		"cronjobs-values.yaml":          {}, // the values switch off one of its CronJobs
 		"database-migration-istio.yaml": {"istio"},
 		"native.yaml":                   {"linkerd"},
 		"nightly-report-settings.yaml":  {"linkerd"},
 		"shell-hook.yaml":               {"istio"},
 		"sidecars.yaml":                 {"linkerd"},
-		// Nothing wraps there, so that the mesh has to make its proxy native by itself.
+		// Nothing is wrapped there, so the mesh has to make its proxy a native sidecar.
 		"sidecars-native.yaml":             {"linkerd", "istio", "kuma"},
 		"umbrella.yaml":                    {"linkerd"},
-		"nightly-report-disabled.yaml":     {}, // injection is off: the Job as its author wrote it
+		"nightly-report-disabled.yaml":     {}, // injection is off, so the Job is as its author wrote it
 		"database-migration-disabled.yaml": {},
-		// Made with jobmesh.podSpec alone, without the annotations that go with it, as
-		// test subjects: what they lack is what lint says.
+		// These were made with jobmesh.podSpec alone, as test subjects, without the annotations
+		// that belong to it. Lint reports what they lack.
 		"consumer-dict.yaml":  {"kuma", "dapr"},
 		"consumer-range.yaml": {"istio", "kuma", "consul", "dapr"},
 		"every-value.yaml":    {"istio", "kuma", "consul", "dapr"},

@@ -14,8 +14,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/cli"
 )
 
-// What inject writes is clean of the families about hanging and about injection: the
-// Jobs of the corpus that hang for want of a wrapper do not hang with it.
+// For what inject writes, no rule about hanging or injection reports anything: Jobs of the
+// corpus that hang without a wrapper do not hang with it.
 func TestInjectedIsClean(t *testing.T) {
 	files, err := filepath.Glob("corpus/*.yaml")
 	require.NoError(t, err)
@@ -27,8 +27,7 @@ func TestInjectedIsClean(t *testing.T) {
 		require.NotNil(t, header)
 		found := strings.Fields(header[2])
 		hangs := slices.ContainsFunc(found, func(id string) bool { return slices.Contains([]string{"JM101", "JM107", "JM108"}, id) })
-		// A container without a command cannot be wrapped, and a broken annotation
-		// stays broken.
+		// A container without a command cannot be wrapped, and a wrong annotation stays wrong.
 		// KubeRay writes the command of its submitter.
 		if !hangs || filepath.Base(file) == "ray-job-submitter.yaml" || slices.Contains(found, "JM501") || slices.Contains(found, "JM307") {
 			continue

@@ -21,8 +21,8 @@ const (
 	meshed = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: n, labels: {istio-injection: enabled}}\n"
 )
 
-// What can be read once only is read for namespaces all the same: pipes as in
-// jobmesh lint <(helm template .), and a stdin that is too long to be kept in memory.
+// Inputs that can be read only once are still read for namespaces: pipes as in jobmesh lint
+// <(helm template .), and a stdin that is too long for memory.
 func TestReadOnce(t *testing.T) {
 	t.Run("pipe", func(t *testing.T) {
 		in, out, err := os.Pipe()
@@ -50,7 +50,7 @@ func TestReadOnce(t *testing.T) {
 	})
 }
 
-// What cannot be read in a folder hides nothing else in it.
+// A file in a folder that cannot be read does not hide the others.
 func TestFolderInPart(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "job.yaml"), []byte(hangs), 0o600))

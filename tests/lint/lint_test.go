@@ -1,6 +1,6 @@
-// Package lint tests jobmesh lint from outside: every rule with a manifest that
-// triggers it, one that nearly does and one that suppresses it, a corpus of Jobs
-// like those that people had trouble with, and what this repository makes itself.
+// Package lint tests jobmesh lint from outside: every rule with a manifest that triggers it,
+// one that almost does, and one that suppresses it; a corpus of Jobs like those that people had
+// trouble with; and what this repository itself renders.
 package lint
 
 import (
@@ -35,8 +35,8 @@ func TestRules(t *testing.T) {
 	})
 }
 
-// finds RULE,RULE... FLAG... FILE runs lint, which has to find these rules and no
-// others; none for nothing at all. The JSON is on stdout for what follows.
+// finds RULE,RULE... FLAG... FILE runs lint, which has to find exactly these rules; "none"
+// means no finding. The JSON is on stdout for the following commands.
 func finds(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: finds RULE,RULE... FLAG... FILE")
@@ -67,8 +67,7 @@ func finds(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// Every rule has a scenario with the three manifests that its page shows or that
-// show its suppression, and all its texts.
+// Every rule has a scenario with the three manifests that its page needs, and all its texts.
 func TestEveryRuleIsComplete(t *testing.T) {
 	for _, r := range rules.Rules() {
 		t.Run(r.ID, func(t *testing.T) {
@@ -90,7 +89,7 @@ func TestEveryRuleIsComplete(t *testing.T) {
 	require.Len(t, files, len(rules.Rules()))
 }
 
-// run lints and returns the findings as RULE, and the exit code.
+// run runs lint and returns the findings as RULE, and the exit code.
 func run(t *testing.T, args ...string) ([]string, int) {
 	t.Helper()
 	var out, errs bytes.Buffer

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What was moved into the native place is clean: nothing hangs, nothing starts in the wrong
-// order. Before, most of these Jobs hang, as far as lint knows their helpers.
+// After a move to the place of native sidecars, nothing hangs and nothing starts in the wrong
+// order. Before it, most of these Jobs hang, as far as lint knows their helpers.
 func TestMovedIsClean(t *testing.T) {
 	files, err := filepath.Glob("../../internal/inject/testdata/native/*.txtar")
 	require.NoError(t, err)

@@ -15,8 +15,9 @@ import (
 	"github.com/jobmesh/jobmesh/internal/cli"
 )
 
-// What the chart moves for `sidecars: known` is what lint says never ends: both know the same
-// helpers, and the same words with which a helper does something once.
+// The chart moves for `sidecars: known` exactly the containers that, as lint says, never end:
+// both know the same helpers, and the same arguments with which a helper does one thing and
+// ends.
 func TestKnownIsWhatNeverEnds(t *testing.T) {
 	for _, c := range []struct {
 		name, container string

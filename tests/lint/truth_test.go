@@ -13,11 +13,12 @@ import (
 	"github.com/jobmesh/jobmesh/internal/mesh"
 )
 
-// The truth table of native sidecars: what is installed, what the pod says, and whether
-// the Job ends beside the proxy. "-" stands for what nobody says.
+// This is the truth table of native sidecars: what is installed, what the pod says, and whether
+// the Job ends beside the proxy. "-" means that nothing is said.
 //
-// The proxy is a native sidecar where lint misses a deadline for it (JM201), and a classic
-// one where a rule says that it outlives the Job, or, under Kuma, where nothing is said.
+// The proxy is a native sidecar where lint reports a missing deadline for it (JM201), and a
+// classic one where a rule says that it outlives the Job, or, under Kuma, where nothing is
+// reported.
 func TestTruthTable(t *testing.T) {
 	table, err := os.ReadFile("testdata/truth.txt")
 	require.NoError(t, err)
@@ -52,9 +53,9 @@ func TestTruthTable(t *testing.T) {
 	require.GreaterOrEqual(t, rows, 100)
 }
 
-// truthJob writes a Job that asks for the proxy of a mesh where that is needed, and says a
-// word about native sidecars: word=value, where the word is the mesh's first, or one of
-// Linkerd's by its prefix.
+// truthJob writes a Job that asks for the proxy of a mesh where that is needed, and has an
+// annotation about native sidecars: annotation=value, where the annotation is the mesh's first
+// one, or one of Linkerd's by its prefix.
 func truthJob(t *testing.T, name, annotation string) string {
 	t.Helper()
 	m, _ := mesh.ByName(name)
@@ -81,8 +82,8 @@ spec:
 	return file
 }
 
-// A Job beside a fresh installation of any mesh that is supported, with nothing said but
-// its name, is no error.
+// A Job beside a new installation of any supported mesh, of which only the name is given, has
+// no error.
 func TestFreshInstallationsGiveNoError(t *testing.T) {
 	for _, m := range mesh.All() {
 		if m.Annotation == "" || m.Rule != "" && !m.Native.Default.Known() {

@@ -1,6 +1,6 @@
-// Package newmesh adds a mesh as CONTRIBUTING says: one row in internal/mesh/facts.go,
-// then make generate. It does so in a copy of the sources, builds both programs from
-// it, and the scenario in testdata shows that all of jobmesh knows the mesh.
+// Package newmesh adds a mesh as CONTRIBUTING describes it: one row in internal/mesh/facts.go,
+// then make generate. It does so in a copy of the sources, builds both programs from it, and
+// the scenario in testdata shows that every part of jobmesh knows the mesh.
 package newmesh
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// port is where the proxy of the new mesh is asked whether it is ready, and to stop. It
-// is replaced in the row and in the scenario by one that is free.
+// port is the port at which the proxy of the new mesh is asked for its readiness, and to stop.
+// In the row and in the scenario it is replaced by a free one.
 const port = "15099"
 
 func TestANewMeshIsOneRow(t *testing.T) {
@@ -56,7 +56,7 @@ func TestANewMeshIsOneRow(t *testing.T) {
 	})
 }
 
-// copySources copies what the programs and the generated files are made from.
+// copySources copies the sources of the programs and of the generated files.
 func copySources(t *testing.T) string {
 	t.Helper()
 	root, sources := filepath.Join("..", ".."), t.TempDir()
@@ -94,7 +94,7 @@ func run(t *testing.T, dir string, argv ...string) {
 	require.NoError(t, err, string(out))
 }
 
-// A proxy stands in for that of the new mesh. It goes on a stop request.
+// A proxy is a stand-in for that of the new mesh. It ends after a stop request.
 type proxy struct {
 	server *httptest.Server
 	asked  chan string
@@ -123,15 +123,14 @@ func (p *proxy) at(text []byte) []byte {
 	return bytes.ReplaceAll(text, []byte(port), []byte(own))
 }
 
-// countStops fails unless the proxy was asked to stop: stops. With ! it must not have
-// been.
+// stops fails unless the proxy was asked to stop; with ! it must not have been.
 func (p *proxy) countStops(ts *testscript.TestScript, neg bool, _ []string) {
 	if (len(p.asked) == 0) != neg {
 		ts.Fatalf("the proxy was asked to stop %d times", len(p.asked))
 	}
 }
 
-// checkSchema SCHEMA FILE validates a JSON file.
+// checkSchema SCHEMA FILE validates a JSON file against a schema.
 func checkSchema(ts *testscript.TestScript, neg bool, args []string) {
 	schema, err := jsonschema.NewCompiler().Compile(ts.MkAbs(args[0]))
 	ts.Check(err)
