@@ -1,4 +1,4 @@
-# Targets for people; CI calls the same ones. `make` alone lists them.
+# These targets are for people, and CI calls the same ones. `make` alone lists them.
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help

@@ -63,14 +63,14 @@ func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Value(serverKey{}).(*serverBox).server, ts.Value(serverKey{}).(*serverBox).seen = server, 0
 }
 
-// serverBox is the server that a scenario has started last, and how many of its requests
-// have been looked at.
+// serverBox is the server that a scenario has started last, and the number of its requests that
+// have been checked.
 type serverBox struct {
 	server *apiserver.Server
 	seen   int
 }
 
-// requests [N] forgets the requests so far, or says that there were N since the last time.
+// requests [N] forgets the requests so far, or asserts that there were N since the last call.
 func countRequests(ts *testscript.TestScript, neg bool, args []string) {
 	box := ts.Value(serverKey{}).(*serverBox)
 	all := box.server.Requests()
