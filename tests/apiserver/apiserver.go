@@ -1,6 +1,6 @@
-// Package apiserver is a server that speaks the API of Kubernetes over objects that a test
-// writes down: enough of it for clients that read. It is no cluster: nothing runs in it, and
-// what is written to it is kept or refused as the test says.
+// Package apiserver is a server that speaks the Kubernetes API over objects that a test writes
+// down: enough of the API for clients that read. It is not a cluster: nothing runs in it, and
+// writes are kept or refused as the test says.
 package apiserver
 
 import (
@@ -23,27 +23,28 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A Server is one with its objects.
+// A Server is an API server with its objects.
 type Server struct {
 	*httptest.Server
 	// Denied are resources that nobody may read, as in "nodes".
 	Denied []string
-	// Status is the code that every request is answered with, 0 for the answer itself.
+	// Status is the code with which every request is answered; 0 means the normal answer.
 	Status int
-	// Hangs makes every request wait until the client has gone.
+	// Hangs makes every request wait until the client has disconnected.
 	Hangs bool
-	// Off is added to the clock.
+	// Off is the offset of the server's clock.
 	Off time.Duration
-	// Proxies are what answers in each pod: ports with the code of the answer, or Silent, Gone or Deleted.
+	// Proxies has the answers of the ports in each pod: a status code, or Silent, Gone or
+	// Deleted.
 	Proxies map[string]int
-	// Beside is the code with which containers end that are added to a pod.
+	// Beside is the exit code of containers that are added to a pod.
 	Beside int
 	// AfterStop is, where it is not 0, the Status from the moment on that a proxy was asked to stop.
 	AfterStop int
 	// Leaves are the names of objects that go when they have been shown once: in a list, or by
 	// themselves. In a stream they go before its list is complete.
 	Leaves []string
-	// Old is set for a server that says of its API groups only their names.
+	// Old is set for a server that only lists the names of its API groups.
 	Old bool
 
 	mutex    sync.Mutex
@@ -51,13 +52,13 @@ type Server struct {
 	requests []string
 }
 
-// What stands in the place of a code in Proxies.
+// These values stand in place of a status code in Proxies.
 const (
-	// Silent takes the request and says nothing.
+	// Silent accepts the request and never answers.
 	Silent = 0
 	// Gone has ended a moment ago, and the pod with it.
 	Gone = -1
-	// Deleted takes the request, and its pod is deleted then.
+	// Deleted accepts the request, and then its pod is deleted.
 	Deleted = -2
 )
 

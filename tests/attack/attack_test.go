@@ -26,13 +26,13 @@ import (
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
-// said is what one run of verify came to.
+// said is the result of one run of verify.
 type said struct {
 	code        int
 	out, errors string
 }
 
-// verify runs the command line as a person does.
+// verify runs the command line as a user does.
 func verify(t *testing.T, arguments ...string) said {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -57,7 +57,7 @@ func (m *maker) wants(t *testing.T, plain, keyed int, says string, arguments ...
 	}
 }
 
-// reference is how the release is called.
+// reference returns the name and tag of the release.
 func (m *maker) reference() image.Reference {
 	return image.Reference{Repository: "registry.example/p/" + m.recipe.Name, Tag: m.recipe.Version}
 }
@@ -92,7 +92,7 @@ func (m *maker) folder(t *testing.T, x *image.Index, charts []chart.Archive) str
 	return dir
 }
 
-// targets are where an image may be.
+// targets are the places where an image may be.
 var targets = []struct {
 	name string
 	put  func(t *testing.T, m *maker, x *image.Index) string
@@ -118,9 +118,8 @@ var targets = []struct {
 	}},
 }
 
-// Forgeries are images that agree with themselves: whoever made one has described it
-// anew, from the layer to the provenance. plain and keyed are the exit codes without and
-// with the key.
+// Forgeries are consistent images: the attacker has described the image again, from the layer
+// to the provenance. plain and keyed are the exit codes without and with the key.
 var forgeries = []struct {
 	name         string
 	change       func(m *maker, x *image.Index)
@@ -308,7 +307,7 @@ var forgeries = []struct {
 	}, 8, 8, ""},
 }
 
-// layered writes the layer of the first platform anew.
+// layered replaces the layer of the first platform.
 func layered(entries func(program []byte) []entry) func(*maker, *image.Index) {
 	return func(m *maker, x *image.Index) { m.layer(x, entries); m.seal(x) }
 }
@@ -323,7 +322,7 @@ func indexed(change func(*v1.IndexManifest)) func(*maker, *image.Index) {
 	return func(m *maker, x *image.Index) { m.index(x, change); m.attest(x, nil) }
 }
 
-// without takes away the documents of one type.
+// without removes the documents of one type.
 func without(kind string) func(*maker, *image.Index) {
 	return func(_ *maker, x *image.Index) {
 		x.Attachments = slices.DeleteFunc(x.Attachments, func(a image.Attachment) bool { return string(a.Type) == kind })

@@ -21,7 +21,7 @@ import (
 	"github.com/jobmesh/jobmesh"
 )
 
-// page answers like a proxy or a place to sign in at.
+// page answers like a proxy, or like a page at which one has to sign in.
 func page(code int) func(w http.ResponseWriter, r *http.Request) bool {
 	return func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -31,7 +31,7 @@ func page(code int) func(w http.ResponseWriter, r *http.Request) bool {
 	}
 }
 
-// What stands between here and a registry is named for what it is, and no hint does
+// An intermediary between this machine and a registry is named as what it is, and no hint does
 // harm.
 func TestCauses(t *testing.T) {
 	m := newMaker(t)
@@ -127,7 +127,7 @@ func TestProxies(t *testing.T) {
 			cmd.Env = append(os.Environ(), "JOBMESH_TEST_VERIFY="+filepath.Join(t.TempDir(), "status"), "HTTPS_PROXY="+c.proxy, "NO_PROXY=")
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
-			_ = cmd.Run() // the code is looked at
+			_ = cmd.Run() // the exit code is checked
 			assert.Equal(t, 5, cmd.ProcessState.ExitCode(), out.String())
 			assert.Contains(t, out.String(), c.says)
 			assert.Contains(t, out.String(), "hint: set the variable to a proxy that runs, unset it, or list registry.example in NO_PROXY")

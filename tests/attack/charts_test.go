@@ -23,7 +23,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/signature"
 )
 
-// A published chart is one as publish makes it.
+// A published is a chart in the form in which publish pushes it.
 type published struct {
 	config, archive, manifest image.Blob
 	documents                 []image.Attachment
@@ -59,7 +59,7 @@ func (m *maker) vouch(t *testing.T, p *published, name, digest string, key *sign
 	p.documents = append(p.documents, signed...)
 }
 
-// reseal describes a chart anew, without a key.
+// reseal describes a chart again, without a key.
 func (m *maker) reseal(t *testing.T, p *published, change func(*v1.Manifest)) {
 	t.Helper()
 	var manifest v1.Manifest
@@ -100,8 +100,8 @@ func pinned(t *testing.T, more ...entry) image.Blob {
 	}, more...)...)
 }
 
-// Attacks on the library chart in a registry. All of them describe it anew, so that it
-// agrees with itself.
+// These are attacks on the library chart in a registry. Each describes the chart again, so that
+// it is consistent.
 var onCharts = []struct {
 	name         string
 	change       func(t *testing.T, m *maker, p *published)

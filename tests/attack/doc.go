@@ -1,4 +1,4 @@
-// Package attack plays those who want jobmesh verify to say ok of something else than
-// what was released. The attacks are data: what is changed, by whom, and what verify has
-// to say, of a folder, a layout, an archive and a registry, with and without a key.
+// Package attack plays attackers who want jobmesh verify to accept something else than what was
+// released. The attacks are data: what is changed, by whom, and what verify has to say, for a
+// folder, a layout, an archive and a registry, with and without a key.
 package attack

@@ -28,7 +28,7 @@ type maker struct {
 	recipe   image.Recipe
 	binaries []image.Binary
 	key      *signature.Key
-	// stranger is the key of somebody else, public the file of the right one.
+	// stranger is the key of an attacker, and public is the file of the right public key.
 	stranger *signature.Key
 	public   string
 }
@@ -99,8 +99,8 @@ func (m *maker) attest(x *image.Index, key *signature.Key) {
 	x.Attachments = append(x.Attachments, signed...)
 }
 
-// seal describes an image anew from the inside out, as somebody does who has changed
-// something in it and wants it to agree with itself: they have no key.
+// seal describes an image again from the inside out, as an attacker without a key does who has
+// changed something and wants the image to be consistent.
 func (m *maker) seal(x *image.Index) {
 	m.t.Helper()
 	for i := range x.Children {

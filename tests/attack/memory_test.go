@@ -26,7 +26,8 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("JOBMESH_TEST_VERIFY") != "" {
 		code := cli.Run(context.Background(), append([]string{"verify"}, os.Args[1:]...), jobmesh.Version, cli.SystemStreams())
-		// What getrusage says of a child has the memory of its parent in it.
+		// The figures of getrusage for a child include the memory of its parent, so this file
+		// is read.
 		status, err := os.ReadFile("/proc/self/status")
 		if err == nil {
 			err = os.WriteFile(os.Getenv("JOBMESH_TEST_VERIFY"), status, 0o600)
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// most is what verify may take, in bytes.
+// most is the most memory that verify may take, in bytes.
 const most = 200 << 20
 
 // Whatever is served, verify takes less than 200 MB, and ends with a sentence.
@@ -94,7 +95,7 @@ func TestMemory(t *testing.T) {
 			cmd.Env = append(os.Environ(), "JOBMESH_TEST_VERIFY="+file)
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
-			_ = cmd.Run() // the code is looked at
+			_ = cmd.Run() // the exit code is checked
 			assert.Equal(t, c.code, cmd.ProcessState.ExitCode(), out.String())
 			assert.NotContains(t, out.String(), "goroutine ")
 			status, err := os.ReadFile(file)

@@ -57,8 +57,8 @@ func store(t *testing.T, layout string, b image.Blob) {
 	require.NoError(t, os.WriteFile(blobIn(layout, b), b.Bytes, 0o600))
 }
 
-// Attacks on the files of a layout, alone and in a folder. Where it is in a folder the
-// list is not adapted to them: a digest guards all of these but index.json.
+// These are attacks on the files of a layout, alone and in a folder. In a folder, result.json
+// is not adapted: a digest protects all of these files but index.json.
 var onLayouts = []struct {
 	name   string
 	change func(t *testing.T, m *maker, x *image.Index, layout string)
@@ -171,7 +171,7 @@ func onList(change func(*v1.IndexManifest)) func(*testing.T, *maker, *image.Inde
 	return func(t *testing.T, _ *maker, _ *image.Index, layout string) { list(t, layout, change) }
 }
 
-// instead puts a link in the place of a layer.
+// instead replaces a layer by a link.
 func instead(target string) func(*testing.T, *maker, *image.Index, string) {
 	return func(t *testing.T, _ *maker, x *image.Index, layout string) {
 		t.Helper()
@@ -195,7 +195,7 @@ func beside(entryOf func(evil, own v1.Descriptor) v1.Descriptor) func(*testing.T
 	}
 }
 
-// hangIn puts a document into a layout.
+// hangIn adds a document to a layout.
 func hangIn(t *testing.T, layout string, subject image.Blob, kind types.MediaType, content []byte) {
 	t.Helper()
 	a, err := image.Attach(subject.Descriptor, kind, content, nil)
@@ -225,8 +225,8 @@ func TestLayouts(t *testing.T) {
 	t.Logf("%d attacks on the files of layouts, alone and in a folder, each without and with a key", len(onLayouts))
 }
 
-// Attacks on an archive: its entries are written anew. In a folder, result.json has the
-// digest and the size of what comes out.
+// These are attacks on an archive, whose entries are written again. In a folder, result.json
+// has the digest and the size of the new archive.
 var onArchives = []struct {
 	name   string
 	change func(entries []entry) []entry
@@ -341,7 +341,7 @@ func relist(t *testing.T, dir string, change func(*release.Result)) {
 	})
 }
 
-// Attacks on a folder.
+// These are attacks on a folder.
 var onFolders = []struct {
 	name   string
 	change func(t *testing.T, m *maker, x *image.Index, dir string)
@@ -409,7 +409,7 @@ func TestFolders(t *testing.T) {
 	t.Logf("%d attacks on folders, each without and with a key", len(onFolders))
 }
 
-// Attacks by who can write to the registry, or may only push something new.
+// These are attacks by somebody who can write to the registry, or may only push new content.
 var onRegistries = []struct {
 	name string
 	by   string
@@ -588,7 +588,7 @@ func endless(kind string) func(*testing.T, *maker, *image.Index, *server) string
 	}
 }
 
-// hung hangs so many documents beside the index, which are all the same.
+// hung attaches a number of equal documents to the index.
 func hung(n int, kind types.MediaType) func(*testing.T, *maker, *image.Index, *server) string {
 	return func(t *testing.T, _ *maker, x *image.Index, s *server) string {
 		a, err := image.Attach(x.Blob.Descriptor, kind, []byte("{}"), nil)
@@ -602,7 +602,7 @@ func hung(n int, kind types.MediaType) func(*testing.T, *maker, *image.Index, *s
 	}
 }
 
-// broken hangs a document beside the index, before ours, that is not what it should be.
+// broken attaches a wrong document to the index, in front of the right ones.
 func broken(change func(s *server, d *v1.Descriptor)) func(*testing.T, *maker, *image.Index, *server) string {
 	return func(t *testing.T, _ *maker, x *image.Index, s *server) string {
 		a, err := image.Attach(x.Blob.Descriptor, sbom.SPDX, []byte("{\"strange\": true}"), nil)

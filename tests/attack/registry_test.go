@@ -14,16 +14,17 @@ import (
 	"github.com/jobmesh/jobmesh/internal/image"
 )
 
-// A server is a registry that stores what it is told to, whether it fits or not.
+// A server is a registry that stores whatever it is sent, without checks.
 type server struct {
 	address string
-	// content is by digest, types the media types of manifests, tags by NAME:TAG.
+	// content is keyed by digest; types has the media types of manifests; tags is keyed by
+	// NAME:TAG.
 	content map[string][]byte
 	types   map[string]types.MediaType
 	tags    map[string]string
 	// listed are the referrers by subject.
 	listed map[string][]v1.Descriptor
-	// instead answers in the place of the server where it returns true.
+	// instead answers in place of the server where it returns true.
 	instead func(w http.ResponseWriter, r *http.Request) bool
 	// page is how many referrers are on a page; 0 is all of them.
 	page int
@@ -101,7 +102,7 @@ func (s *server) push(x *image.Index, tagged string) {
 	s.tags[tagged] = x.Blob.Descriptor.Digest.String()
 }
 
-// hang puts a document beside what it is about.
+// hang attaches a document to its subject.
 func (s *server) hang(a image.Attachment) {
 	for _, b := range a.Blobs() {
 		s.blob(b)

@@ -46,7 +46,7 @@ func run(t *testing.T, arguments ...string) (int, string) {
 	return code, out.String()
 }
 
-// What a registry, a token service or a helper says never has a secret in it.
+// The messages of a registry, a token service or a credential helper never show a secret.
 func TestSecrets(t *testing.T) {
 	basic := base64.StdEncoding.EncodeToString([]byte("bob:" + password))
 	for name, c := range map[string]struct {
@@ -139,7 +139,7 @@ func TestSecrets(t *testing.T) {
 	})
 }
 
-// Nothing that others write does something to a terminal, or is a command to a pipeline.
+// No text of unknown origin controls a terminal, or is a command for a pipeline.
 func TestTextOfOthers(t *testing.T) {
 	const evil = "\x1b]0;title\a\x1b[2J\n::error::PWN\n##vso[task.complete]\u202e\u009b2J"
 	harmless := func(t *testing.T, said string) {

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A suite is a helm-unittest suite, as far as it is read here.
+// A suite is a helm-unittest suite, with the parts that are read here.
 type suite struct {
 	Templates []string
 	Values    []string
@@ -26,14 +26,14 @@ type suite struct {
 	}
 }
 
-// A mistake is a case of those suites that has to end in a message.
+// A mistake is a case of those suites that has to end with a message.
 type mistake struct {
 	name, template, message string
 	files                   []string // values
 }
 
-// mistakes returns those cases of tests/chart, which helm-unittest shows to the
-// engine of Helm 3 only, and never to lint.
+// mistakes returns those cases in tests/chart. helm-unittest only runs them with the engine of
+// Helm 3, and never with lint.
 func mistakes(t *testing.T) []mistake {
 	t.Helper()
 	dir := filepath.Join(root, "tests", "chart", "tests")
@@ -79,9 +79,9 @@ func valuesFile(t *testing.T, values map[string]any) string {
 	return f.Name()
 }
 
-// TestMistakes shows that both Helm programs answer a mistake with the same line,
-// which is ours and names the file of the consumer, and that lint, which turns
-// fail into a no-op and goes on, shows nothing of the library's inside.
+// TestMistakes shows that both Helm programs answer a mistake with the same line, which is
+// jobmesh's own and names the consumer's file. It also shows that lint, which ignores fail and
+// continues, prints nothing of the library's internals.
 func TestMistakes(t *testing.T) {
 	programs := helms(t)
 	cases := mistakes(t)

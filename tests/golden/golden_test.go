@@ -61,8 +61,8 @@ func TestRendered(t *testing.T) {
 	}
 }
 
-// TestKubeVersion shows that the output does not follow the Kubernetes that Helm
-// thinks it talks to: CI and Argo CD render without a cluster, so it is a guess.
+// TestKubeVersion shows that the output does not depend on the Kubernetes version that Helm
+// presumes: CI and Argo CD render without a cluster, so that version is a guess.
 func TestKubeVersion(t *testing.T) {
 	for _, h := range helms(t) {
 		chart := h.consumers(t)["nightly-report"]

@@ -1,5 +1,5 @@
-// Package golden renders charts with the real Helm programs, 3 and 4, because
-// helm-unittest has the engine of Helm 3 only.
+// Package golden renders charts with the real Helm programs, 3 and 4, because helm-unittest
+// only has the engine of Helm 3.
 package golden
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/jobmesh/jobmesh"
 )
 
-// root is the repository, seen from this package.
+// root is the path of the repository, relative to this package.
 const root = "../.."
 
 // A helm is one Helm program.
@@ -49,13 +49,13 @@ func helms(t testing.TB) []helm {
 	return all
 }
 
-// A result is what one run of Helm left.
+// A result is the result of one run of Helm.
 type result struct {
 	stdout, stderr string
 	code           int
 }
 
-// run runs Helm, away from the settings and caches of whoever runs the tests.
+// run runs Helm, without the settings and caches of the user who runs the tests.
 func (h helm) run(t testing.TB, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -110,7 +110,8 @@ func (h helm) consumers(t testing.TB) map[string]string {
 	copyDir(t, filepath.Join(root, "library-chart"), filepath.Join(dir, "library-chart"))
 	copyDir(t, filepath.Join(root, "charts"), filepath.Join(dir, "charts"))
 	copyDir(t, filepath.Join(root, "tests", "chart"), filepath.Join(dir, "tests", "chart"))
-	// In the order of their names: the example umbrella depends on others of them.
+	// The charts are handled in the order of their names, because the example umbrella depends
+	// on others of them.
 	for _, name := range slices.Sorted(maps.Keys(charts)) {
 		chart := charts[name]
 		require.NoError(t, os.RemoveAll(filepath.Join(chart, "charts")))
@@ -141,8 +142,8 @@ func copyDir(t testing.TB, from, to string) {
 	require.NoError(t, os.CopyFS(to, os.DirFS(from)))
 }
 
-// blankEnd matches what Helm versions are free to print differently: blank lines
-// at the end of a document.
+// blankEnd matches what Helm versions may print in different ways: blank lines at the end of a
+// document.
 var blankEnd = regexp.MustCompile(`\n+\n---\n`)
 
 // normal removes that difference, and the version.

@@ -22,15 +22,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A proxy is what mode hook asks: ready after some time, and stopped by a POST.
+// A proxy is a server that mode hook asks: it is ready after some time, and a POST stops it.
 type proxy struct {
 	*httptest.Server
 	mutex sync.Mutex
 	ready time.Time
-	looks int      // requests whether it is ready
+	looks int      // the number of readiness requests
 	asked []string // stop requests
 	token string
-	body  string // of the answer that it is ready
+	body  string // the body of the answer once it is ready
 }
 
 func newProxy(t *testing.T, readyAfter time.Duration) *proxy {
@@ -67,7 +67,7 @@ func (p *proxy) readyIn(d time.Duration) {
 	p.ready = time.Now().Add(d)
 }
 
-// untilAsked waits until somebody has asked whether the proxy is ready.
+// untilAsked waits for a readiness request.
 func (p *proxy) untilAsked(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -131,7 +131,7 @@ func hookedBy(t *testing.T, h helm, restartPolicy string, command []string, sett
 	return job.Spec.Template.Spec.Containers[0].Command
 }
 
-// at makes mode hook ask this proxy.
+// at makes mode hook use this proxy.
 func (p *proxy) at(more map[string]any) map[string]any {
 	wrapper := map[string]any{"readyUrl": p.URL + "/ready?it's", "stop": []string{"POST " + p.URL + "/shutdown?it's"}}
 	for key, value := range more {
@@ -149,7 +149,7 @@ type run struct {
 	streams [2]string // files: stdout and stderr
 }
 
-// start starts a command with a shell of this machine in the place of /bin/sh.
+// start starts a command with a shell of this machine in place of /bin/sh.
 func start(t *testing.T, command []string, shell []string, path string, env ...string) *run {
 	t.Helper()
 	require.Equal(t, "/bin/sh", command[0])
@@ -170,14 +170,14 @@ func start(t *testing.T, command []string, shell []string, path string, env ...s
 	}
 	r.Env = append([]string{"PATH=" + path, "JOBMESH_POD_LINKERD=edge-26.1.1", "http_proxy=http://127.0.0.1:1", "ALL_PROXY=http://127.0.0.1:1"}, env...)
 	require.NoError(t, r.Start())
-	t.Cleanup(func() { _ = r.Process.Kill() }) // for a test that failed
+	t.Cleanup(func() { _ = r.Process.Kill() }) // the process still runs after a failed test
 	return r
 }
 
 func (r *run) stdout() string { return read(r.t, r.streams[0]) }
 func (r *run) stderr() string { return read(r.t, r.streams[1]) }
 
-// code waits for the end.
+// code waits for the end and returns the exit code.
 func (r *run) code() int {
 	r.t.Helper()
 	err := r.Wait()
@@ -226,9 +226,9 @@ func TestHookShells(t *testing.T) {
 	}
 }
 
-// TestHookReadsTheAnswer: an answer without the words that the table of meshes wants does
-// not count, and of several checks any one will do. The servers stand in for those at the
-// ports of the mesh.
+// TestHookReadsTheAnswer: an answer without the body that the table of meshes demands does not
+// count, and of several checks any one is enough. The servers replace those at the ports of the
+// mesh.
 func TestHookReadsTheAnswer(t *testing.T) {
 	const first, second = "http://127.0.0.1:9902/ready", "http://127.0.0.1:9901/ready"
 	for _, h := range helms(t) {
@@ -243,7 +243,7 @@ func TestHookReadsTheAnswer(t *testing.T) {
 					require.Contains(t, script, second)
 					command[2] = strings.NewReplacer(first, agent.URL+"/ready", second, envoy.URL+"/ready").Replace(script)
 					r := start(t, command, []string{"sh"}, tools(t, "sh", client), "JOBMESH_POD_KUMA=true")
-					envoy.untilAsked(t) // after the first, whose answer was not enough
+					envoy.untilAsked(t) // it is asked after the first one, whose answer was not enough
 					require.Empty(t, envoy.stops())
 					agent.says(late)
 					if late == "READY" {
@@ -274,7 +274,7 @@ func (p *proxy) says(body string) {
 	p.body = body
 }
 
-// TestHookSignals: a signal reaches the command, whose own answer counts.
+// TestHookSignals: a signal reaches the command, whose exit code counts.
 func TestHookSignals(t *testing.T) {
 	for _, shell := range installed("dash", "bash") {
 		for script, want := range map[string]int{
@@ -298,7 +298,7 @@ func TestHookSignals(t *testing.T) {
 	}
 }
 
-// TestHookWaits: what happens while the proxy is not ready.
+// TestHookWaits shows what happens while the proxy is not ready.
 func TestHookWaits(t *testing.T) {
 	path := os.Getenv("PATH")
 	never := time.Hour
@@ -347,7 +347,7 @@ func TestHookWaits(t *testing.T) {
 	})
 }
 
-// TestHookStops: when the proxy is stopped, and how.
+// TestHookStops shows when and how the proxy is stopped.
 func TestHookStops(t *testing.T) {
 	path := os.Getenv("PATH")
 	for name, c := range map[string]struct {
@@ -403,8 +403,8 @@ func TestHookStops(t *testing.T) {
 	}
 }
 
-// TestHookNative: mode hook knows a native sidecar by what the wrapper knows it by,
-// and leaves it to the kubelet: the command takes the place of the shell.
+// TestHookNative: mode hook recognises a native sidecar by the same annotations as the wrapper,
+// and leaves it to the kubelet: the command replaces the shell.
 func TestHookNative(t *testing.T) {
 	const status = `{"initContainers":%s,"containers":%s,"volumes":["istio-token"],"imagePullSecrets":null,"revision":"default"}`
 	for name, c := range map[string]struct {

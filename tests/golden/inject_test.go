@@ -54,7 +54,7 @@ func injected(t *testing.T, chart, manifests string, given values) ([]any, error
 	return all, nil
 }
 
-// apart tells whether a note is about pods that the chart leaves alone too, without a word.
+// apart tells whether a note is about pods that the chart leaves alone, too, without a message.
 func apart(t *testing.T, manifests, reason string) (found bool) {
 	t.Helper()
 	require.NoError(t, manifest.Scan("", strings.NewReader(manifests), func(d *manifest.Document) error {
@@ -99,11 +99,11 @@ func objectsOf(t *testing.T, manifests string) []any {
 	return all
 }
 
-// TestInjectExamples: what jobmesh inject makes of the plain manifests of each example
-// is what the example renders by itself.
+// TestInjectExamples: jobmesh inject makes of each example's plain manifests what the example
+// itself renders.
 func TestInjectExamples(t *testing.T) {
 	h := helms(t)[0]
-	// What an example says with the call, and not in its values.
+	// These settings stand in the call of an example, and not in its values.
 	settings := map[string]values{
 		"alias": {"wrapper": values{"logFormat": "json"}},
 		"dict":  {"wrapper": values{"readyTimeout": "30s"}},
@@ -133,8 +133,8 @@ func TestInjectExamples(t *testing.T) {
 	require.Greater(t, compared, 9)
 }
 
-// TestInjectSuites: the same for every case of the chart's own suites. A case that the
-// chart refuses, jobmesh inject refuses too, or leaves as it is.
+// TestInjectSuites: the same holds for every case of the chart's own suites. A case that the
+// chart refuses is refused by jobmesh inject too, or left as it is.
 func TestInjectSuites(t *testing.T) {
 	consumer, err := engine.LoadFolder(filepath.Join(root, "tests", "chart"))
 	require.NoError(t, err)
@@ -165,7 +165,7 @@ func TestInjectSuites(t *testing.T) {
 	require.Greater(t, refused, 50)
 }
 
-// Cases are a file of helm-unittest, as far as it is of interest here.
+// Cases are the parts of a helm-unittest file that are read here.
 type cases struct {
 	Suite     string
 	Templates []string
@@ -201,7 +201,7 @@ func (s cases) inputs(t *testing.T, c struct {
 	return set
 }
 
-// shows says whether a case is one of a template that takes manifests or a pod spec.
+// shows says whether a case uses a template that takes manifests or a pod spec.
 func (s cases) shows(set values) bool {
 	if len(s.Templates) != 1 || len(set) == 0 {
 		return false
@@ -220,12 +220,12 @@ func (s cases) shows(set values) bool {
 
 var (
 	lineStart = regexp.MustCompile(`(?m)^`)
-	// helmsAlone are refusals of what Helm loses on the way through YAML, and of nothing else:
-	// a string, or a number. The text that inject writes into keeps both.
+	// helmsAlone matches refusals because of a string or number that Helm loses in YAML, and of
+	// nothing else. Inject writes into the text, which keeps both.
 	helmsAlone = regexp.MustCompile(`which Helm would lose in YAML; remove it, or let the program make it, as a shell does with printf$|and Helm cannot tell which; write it as a string, or a smaller number$`)
 )
 
-// compare says whether both have injected; else both have refused.
+// compare says whether both have injected; otherwise both have refused.
 func compare(t *testing.T, consumer *engine.Chart, set values) bool {
 	t.Helper()
 	template, isSpec := "consumer/templates/manifests.yaml", false
@@ -234,7 +234,7 @@ func compare(t *testing.T, consumer *engine.Chart, set values) bool {
 		template, isSpec = "consumer/templates/pod_spec.yaml", true
 		plain = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: job\nspec:\n  template:\n    spec:\n" + lineStart.ReplaceAllString(spec, "      ")
 	}
-	// Only a call can have options; global.jobmesh is what comes nearest.
+	// Only a call can have options; global.jobmesh is the nearest equivalent.
 	global, _ := set["global"].(values)
 	if options, _ := set["options"].(values); options != nil {
 		library, isMap := global["jobmesh"].(values)
@@ -321,7 +321,7 @@ func renderOne(consumer *engine.Chart, set values, template string) (string, err
 	return printed[template], err
 }
 
-// TestInjectGolden writes what tests/kubetypes holds against the types of Kubernetes.
+// TestInjectGolden writes the files that tests/kubetypes compares with the types of Kubernetes.
 func TestInjectGolden(t *testing.T) {
 	lock := []byte(read(t, root, "tests", "chart", "jobmesh.lock.yaml"))
 	in, err := inject.New(inject.Options{Library: jobmesh.LibraryChart, Lock: lock, Values: values{

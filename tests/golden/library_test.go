@@ -84,7 +84,7 @@ type schema struct {
 	OneOf                []schema
 }
 
-// TestSchema: the schema lets no unknown key through, and values.yaml has every setting.
+// TestSchema: the schema refuses unknown keys, and values.yaml has every setting.
 func TestSchema(t *testing.T) {
 	top := parse[schema](t, read(t, library, "values.schema.json"))
 	for name, s := range map[string]schema{"": top, "image": top.Properties["image"], "wrapper": top.Properties["wrapper"]} {
@@ -100,8 +100,8 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// TestForms: the schema and the templates want the same form of strings. The
-// schema takes "" for not set, which the templates never look at.
+// TestForms: the schema and the templates demand the same form of strings. The schema accepts
+// "", which means not set; the templates do not check it.
 func TestForms(t *testing.T) {
 	var forms struct {
 		Wrapper           map[string][]string
@@ -133,7 +133,7 @@ func TestForms(t *testing.T) {
 	require.Equal(t, forms.SkipOutboundPorts[0], top.Properties["skipOutboundPorts"].Items.OneOf[1].Pattern)
 }
 
-// TestPackage: what is published holds templates and no tests.
+// TestPackage: a published chart contains templates and no tests.
 func TestPackage(t *testing.T) {
 	for _, h := range helms(t) {
 		dir := t.TempDir()
@@ -166,8 +166,8 @@ func tarNames(t *testing.T, path string) []string {
 	}
 }
 
-// TestEveryValue: apart from what injection adds, a pod spec comes out as it went
-// in, number for number.
+// TestEveryValue: apart from what injection adds, a pod spec is printed as it was written,
+// number for number.
 func TestEveryValue(t *testing.T) {
 	input := parse[struct{ PodSpec string }](t, read(t, "testdata", "values", "every-value.yaml")).PodSpec
 	for _, h := range helms(t) {
@@ -177,7 +177,7 @@ func TestEveryValue(t *testing.T) {
 		spec := job["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
 		want := exact(t, input)
 
-		// What was added, taken away again.
+		// This removes what was added.
 		container := spec["containers"].([]any)[0].(map[string]any)
 		container["command"] = container["command"].([]any)[2:]
 		delete(container, "volumeMounts")
@@ -200,7 +200,7 @@ func exact(t *testing.T, document string) map[string]any {
 	return v
 }
 
-// TestLargeScript: a command of 1 MiB comes out as it went in.
+// TestLargeScript: a command of 1 MiB is printed unchanged.
 func TestLargeScript(t *testing.T) {
 	script := strings.Repeat("echo \"a line\" # \"another\"  \n", 1<<16)
 	require.Greater(t, len(script), 1<<20)

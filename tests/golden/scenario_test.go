@@ -11,9 +11,9 @@ import (
 	"github.com/jobmesh/jobmesh"
 )
 
-// TestScenarios runs testdata/script with each Helm program as "helm". They show
-// what a user of the library meets in Helm itself: aliases, globals, nulls, the
-// schema, several versions in a release.
+// TestScenarios runs testdata/script with each Helm program as "helm". The scripts show how the
+// library works with Helm's own features: aliases, globals, nulls, the schema, several versions
+// in a release.
 func TestScenarios(t *testing.T) {
 	for _, h := range helms(t) {
 		t.Run(h.name, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// replace FILE OLD NEW replaces text that has to be there.
+// replace FILE OLD NEW replaces text that must be in the file.
 func replace(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: replace FILE OLD NEW")

@@ -1,6 +1,5 @@
-// Package hooks tests what other programs run of jobmesh in a repository: the
-// action of GitHub. The hook of pre-commit is tested by ci/pre-commit, with the
-// program itself.
+// Package hooks tests what other programs run of jobmesh in a repository: the GitHub action.
+// ci/pre-commit tests the hook of pre-commit, with pre-commit itself.
 package hooks
 
 import (
@@ -33,7 +32,7 @@ import (
 	"github.com/jobmesh/jobmesh"
 )
 
-// An action is what of action.yml a runner acts by.
+// An action has the parts of action.yml that a runner uses.
 type action struct {
 	Inputs map[string]struct {
 		Description string
@@ -119,7 +118,7 @@ func TestAction(t *testing.T) {
 	require.Error(t, err)
 	assert.Contains(t, out, "none.yaml: no such file or directory")
 
-	// Nothing runs that is not what its publisher has signed.
+	// A program that its publisher has not signed does not run.
 	_, other := newKeys(t)
 	out, err = run(map[string]string{"key": other})
 	require.Error(t, err)
@@ -140,7 +139,7 @@ func TestAction(t *testing.T) {
 	assert.Contains(t, out, archiveName()+" is not what checksums.txt says")
 }
 
-// runnerSystems are names of Go in the words of runners.
+// runnerSystems maps Go's names to those of runners.
 var runnerSystems = map[string]string{"linux": "Linux", "darwin": "macOS", "amd64": "X64", "arm64": "ARM64"}
 
 func archiveName() string {
@@ -195,7 +194,7 @@ func newKeys(t *testing.T) (*ecdsa.PrivateKey, string) {
 
 var expression = regexp.MustCompile(`\$\{\{ *([a-z_.-]+) *\}\}`)
 
-// evaluate does what a runner does with ${{ }}.
+// evaluate expands ${{ }} as a runner does.
 func (a action) evaluate(t *testing.T, text, root string, inputs map[string]string) string {
 	return expression.ReplaceAllStringFunc(text, func(found string) string {
 		name := expression.FindStringSubmatch(found)[1]

@@ -1,5 +1,5 @@
-// Package kubetypes holds what the golden tests render against Kubernetes itself.
-// Those tests have shown that both Helm programs print these files.
+// Package kubetypes compares what the golden tests render with the types of Kubernetes. Those
+// tests have shown that both Helm programs print these files.
 package kubetypes
 
 import (
@@ -32,7 +32,7 @@ import (
 
 const root = "../.."
 
-// An object is a document of a file, and the pods that come of it.
+// An object is a document of a file, with the pods that are made from it.
 type object struct {
 	name    string
 	content map[string]any
@@ -87,8 +87,8 @@ func at(content map[string]any, path ...string) map[string]any {
 	return content
 }
 
-// standard returns an object as one that Kubernetes knows: itself, or a Job for each
-// pod template of a custom resource.
+// standard returns an object as Kubernetes knows it: the object itself, or a Job for each pod
+// template of a custom resource.
 func standard(o object) []map[string]any {
 	job := func(template map[string]any) map[string]any {
 		return map[string]any{"apiVersion": "batch/v1", "kind": "Job", "metadata": map[string]any{"name": "job"}, "spec": map[string]any{"template": template}}
@@ -140,7 +140,7 @@ func decode(content map[string]any) (runtime.Object, error) {
 	return decoded, err
 }
 
-// apply reads it as server-side apply does, which refuses two items of one key.
+// apply decodes an object as server-side apply does, which refuses two items with the same key.
 func apply(content map[string]any) error {
 	_, err := applyconfigurations.NewTypeConverter(scheme.Scheme).ObjectToTyped(&unstructured.Unstructured{Object: content})
 	return err
@@ -173,8 +173,8 @@ func refused(t *testing.T, metadata *metav1.ObjectMeta, spec *corev1.PodSpec) st
 	return result.ForbiddenDetail()
 }
 
-// TestTypes: every object is one that the API server takes, with no field it does
-// not know and no item twice.
+// TestTypes: the API server accepts every object, without an unknown field and without a
+// duplicate item.
 func TestTypes(t *testing.T) {
 	pods := 0
 	for name, all := range rendered(t) {
@@ -210,8 +210,8 @@ func ownCharts(t *testing.T) []string {
 	return names
 }
 
-// TestRestricted: our charts pass Pod Security "restricted", and what jobmesh adds
-// to other pods does too.
+// TestRestricted: the charts pass Pod Security "restricted", and what jobmesh adds to other
+// pods does so too.
 func TestRestricted(t *testing.T) {
 	charts := ownCharts(t)
 	examples, installed := 0, 0
@@ -244,8 +244,8 @@ func TestRestricted(t *testing.T) {
 	require.Greater(t, installed, 12, "init containers are found")
 }
 
-// TestMigrations: a container that becomes a native sidecar gives an object that the API server
-// takes, and is refused by Pod Security only for what it was refused for before.
+// TestMigrations: after a container became a native sidecar, the API server accepts the object,
+// and Pod Security only refuses it for the same reasons as before.
 func TestMigrations(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, "internal", "inject", "testdata", "native", "*.txtar"))
 	require.NoError(t, err)
@@ -280,7 +280,7 @@ func TestMigrations(t *testing.T) {
 	}
 }
 
-// TestChecks: what the tests above rely on refuses what it should.
+// TestChecks: the checks of the tests above refuse what they should refuse.
 func TestChecks(t *testing.T) {
 	job := func(spec string) map[string]any {
 		return objects(t, "", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: job}\nspec: {template: {spec: "+spec+"}}\n")[0].content

@@ -13,14 +13,14 @@ import (
 	"github.com/jobmesh/jobmesh"
 )
 
-// TestRaise: ci/release in a throw-away repository.
+// TestRaise runs ci/release in a temporary repository.
 func TestRaise(t *testing.T) {
 	dir := copyOfSources(t)
 	commit(t, dir)
 	t.Setenv("SOURCE_DATE_EPOCH", "1800000000") // 2027-01-15, eight in the morning
 	changes := read(t, dir, "CHANGELOG.md")
 
-	// What must not be released changes nothing.
+	// A version that must not be released changes nothing.
 	require.Contains(t, refused(t, dir, "9.9"), `release: "9.9" is not a version such as 1.2.3`)
 	require.Contains(t, refused(t, dir, "0.0.1"), "release: 0.0.1 is not newer than "+jobmesh.Version)
 	require.Contains(t, refused(t, dir), "hint: ci/release 1.2.3")
@@ -42,7 +42,7 @@ func TestRaise(t *testing.T) {
 	require.Contains(t, read(t, dir, "library-chart/Chart.yaml"), "version: 9.9.2")
 	run(t, dir, "go", "run", "./ci/generate", "-check")
 
-	// go install gives a program that knows its version, and pins the image of the release.
+	// A program of go install has its version, and is pinned to the image of the release.
 	require.NoError(t, os.Unsetenv("SOURCE_DATE_EPOCH"))
 	run(t, dir, "go", "build", "-o", "bin/jobmesh", "./cmd/jobmesh")
 	var says struct {
@@ -59,7 +59,7 @@ func TestRaise(t *testing.T) {
 	require.Contains(t, refused(t, dir, "9.9.3"), "release: CHANGELOG.md: has no change under ## [Unreleased]")
 }
 
-// refused runs ci/release, which has to fail, and returns what it says.
+// refused runs ci/release, which has to fail, and returns its message.
 func refused(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(dir, "ci/release"), args...)

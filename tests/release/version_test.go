@@ -1,5 +1,5 @@
-// Package release tests how jobmesh itself is released: one version, and what is made
-// of it.
+// Package release tests the release of jobmesh itself: one version everywhere, and the files of
+// a release.
 package release
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/jobmesh/jobmesh"
 )
 
-// TestAnotherVersion: a copy of the sources with another VERSION, after make generate,
-// is of that version everywhere, and its golden files hold.
+// TestAnotherVersion: a copy of the sources with another VERSION has that version everywhere
+// after make generate, and its golden files still match.
 func TestAnotherVersion(t *testing.T) {
 	const other = "9.8.7"
 	dir := copyOfSources(t)
@@ -48,11 +48,11 @@ func TestAnotherVersion(t *testing.T) {
 	}
 }
 
-// ofBefore are pages that name versions of before: those that people come from, and the one
-// with which a figure was measured.
+// ofBefore are pages that name earlier versions: those from which users upgrade, and those with
+// which figures were measured.
 var ofBefore = map[string]bool{"docs/upgrade.md": true, "docs/measured.md": true, "docs/pictures/figures.yaml": true}
 
-// published are the files that tell somebody which version they get. Others may name a
+// published are the files that tell users which version they get. Other files may contain a
 // version that happens to be the same.
 var published = regexp.MustCompile(`^(README\.md|action\.yml|docs/|library-chart/|charts/[a-z]+/[A-Zv]|plugins/|(cmd|internal)/.*[^t]\.go$)`)
 
@@ -97,7 +97,7 @@ func copyOfSources(t *testing.T) string {
 func commit(t *testing.T, dir string) {
 	t.Helper()
 	run(t, dir, "git", "add", "--all")
-	// Whoever runs the tests may sign their commits, or have hooks.
+	// The user who runs the tests may sign commits, or have git hooks.
 	run(t, dir, "git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgSign=false", "-c", "core.hooksPath=/dev/null",
 		"commit", "--quiet", "--message", "test")
 }
