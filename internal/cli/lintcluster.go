@@ -68,7 +68,7 @@ func (o lintOptions) runLive(ctx context.Context, streams Streams, version strin
 				"jobmesh lint --"+name+" FILE")
 		}
 	}
-	_, failOn, err := o.profile.load(o.failOn, changed, nil)
+	said, failOn, err := o.profile.load(o.failOn, changed, nil)
 	if err != nil {
 		return err
 	}
@@ -89,6 +89,7 @@ func (o lintOptions) runLive(ctx context.Context, streams Streams, version strin
 			return err
 		}
 	}
+	facts.Helpers, facts.Lock = said.Helpers, said.Lock
 	findings, managed := survey.Judge(facts)
 	run := &lintRun{findings: findings, summary: report.Summary{Objects: len(facts.CronJobs) + len(facts.Jobs) + len(facts.Others) + len(facts.Pods)}}
 	for _, f := range run.findings {

@@ -54,7 +54,9 @@ type rescuedPod struct {
 	// Result is empty where nothing was done.
 	Result string `json:"result"`
 
-	err error
+	// tried is set where it was to be ended, and was looked at again.
+	tried bool
+	err   error
 }
 
 func newRescue(streams Streams, l linked) *cobra.Command {
@@ -241,7 +243,7 @@ func endAll(ctx context.Context, streams Streams, e *rescue.Ender, pods []rescue
 				err = e.Cluster.Explain(err, "Pod "+p.Namespace+"/"+p.Name, "rescue")
 				out.Action, out.Via, out.Why, out.Result, out.Err = rescue.End, p.Via, p.Why, err.Error(), err
 			}
-			p.Action, p.Via, p.Why, p.Result, p.err = out.Action, out.Via, out.Why, out.Result, out.Err
+			p.Action, p.Via, p.Why, p.Result, p.tried, p.err = out.Action, out.Via, out.Why, out.Result, true, out.Err
 			n := done.Add(1)
 			show.Lock()
 			defer show.Unlock()
@@ -254,12 +256,12 @@ func endAll(ctx context.Context, streams Streams, e *rescue.Ender, pods []rescue
 	return err
 }
 
-// printRescue prints a line for each pod that is stuck; with all, also for each pod that is
-// not.
+// printRescue prints a line for each pod that is stuck, and for each that was until it was
+// looked at again; with all, also for each other pod.
 func printRescue(out io.Writer, r rescueResult, all bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, p := range r.Pods {
-		if p.Action == rescue.Skip && !all && p.Result == "" {
+		if p.Action == rescue.Skip && !all && !p.tried {
 			continue
 		}
 		what := p.Why

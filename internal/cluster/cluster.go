@@ -30,8 +30,8 @@ import (
 // answer is to be told from one that is slow.
 const usualTimeout = "30s"
 
-// What one client may ask for at once. The server has its own limits, which hold; these are
-// far above what a verb needs.
+// perSecond and burst bound the requests of one client. They are far above what a verb needs;
+// the limits of the server itself hold all the same.
 const (
 	perSecond = 200
 	burst     = 400
@@ -48,7 +48,8 @@ func NewFlags() *Flags {
 	config := genericclioptions.NewConfigFlags(true)
 	timeout := usualTimeout
 	config.Timeout = &timeout
-	// What is said in the kubeconfig alone, and the cache that nobody needs here.
+	// These flags of kubectl are left out: the kubeconfig says what they say, and nothing here
+	// keeps a cache.
 	config.CacheDir, config.BearerToken, config.CertFile, config.KeyFile, config.CAFile = nil, nil, nil, nil, nil
 	config.APIServer, config.TLSServerName, config.Insecure, config.DisableCompression, config.ProxyURL = nil, nil, nil, nil, nil
 	config.ImpersonateUserExtra = nil
@@ -138,7 +139,8 @@ func (c *Cluster) Namespace() string { return c.namespace }
 // that it wrote, and the clock here may be off.
 func (c *Cluster) Now() time.Time { return c.clock.now() }
 
-// ClockOff is how far the clock here is before that of the server, 0 for less than a minute.
+// ClockOff is how far the clock here is ahead of that of the server, and 0 where they differ by
+// less than a minute.
 func (c *Cluster) ClockOff() time.Duration {
 	if off := c.clock.behind(); off.Abs() >= time.Minute {
 		return -off
@@ -146,7 +148,8 @@ func (c *Cluster) ClockOff() time.Duration {
 	return 0
 }
 
-// A clock stands around the transport, and knows the time of the server.
+// A clock wraps the transport, and learns the time of the server from the header Date of the
+// first answer that has one.
 type clock struct {
 	mutex sync.Mutex
 	// late is what has to be added to the clock here; known once the server has said it.

@@ -68,7 +68,7 @@ func (c *Cluster) Dial(ctx context.Context, namespace, pod string, port uint16) 
 	case d := <-done:
 		return d.conn, d.err
 	case <-ctx.Done():
-		go func() { // it takes no context
+		go func() { // Dial takes no context: what still comes is closed
 			if d := <-done; d.conn != nil {
 				_ = d.conn.Close()
 			}
@@ -87,7 +87,8 @@ func isOld(err error) bool {
 type forwarded struct {
 	connection httpstream.Connection
 	data       httpstream.Stream
-	// told is closed when the kubelet has said all that it says of it, and wrong is that.
+	// told is closed when the kubelet has ended its stream for errors, and wrong is what it has
+	// said there, nil where it has said nothing.
 	told  chan struct{}
 	wrong error
 	once  sync.Once

@@ -467,7 +467,7 @@ func (l *looker) ofJobs(ctx context.Context) error {
 	for _, job := range l.facts.Jobs {
 		if !running.Over(&job) && !slices.ContainsFunc(pods, func(p corev1.Pod) bool { return owned(&p, job.UID) }) {
 			l.events(ctx, job.Name)
-			return nil // one is enough to tell of
+			return nil // a verdict tells of one Job, so the events of one are enough
 		}
 	}
 	return nil

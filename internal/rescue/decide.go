@@ -126,7 +126,7 @@ func leave(p *running.Pod, o Options) string {
 	}
 	switch p.Ending(o.Now) {
 	case running.Elsewhere:
-		return "its work ended " + why.Ago(age) + ", and somebody else takes care of what is left"
+		return "its work ended " + why.Ago(age) + ", and what is left is stopped from outside of the pod"
 	case running.Asked:
 		return "its work ended " + why.Ago(age) + ", and has asked what is left to stop"
 	}

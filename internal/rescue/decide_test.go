@@ -112,7 +112,7 @@ func TestDecide(t *testing.T) {
 		}), action: rescue.Skip, why: "has asked what is left to stop"},
 		"what its control plane may stop yet": {pod: stuck(corev1.Container{Name: "kuma-sidecar", Image: "x"}, func(p *corev1.Pod) {
 			p.Status.ContainerStatuses[0].State.Terminated.FinishedAt = metav1.NewTime(now.Add(-3 * time.Second))
-		}), action: rescue.Skip, why: "somebody else takes care of what is left"},
+		}), action: rescue.Skip, why: "what is left is stopped from outside of the pod"},
 		"what its control plane has not stopped": {pod: stuck(corev1.Container{Name: "kuma-sidecar", Image: "x"}, nil), action: rescue.End},
 		"a container that nobody knows":          {pod: stuck(corev1.Container{Name: "other", Image: "example.com/other"}, nil), action: rescue.Skip, why: "`other` still works"},
 		"one of two that cannot be ended": {pod: stuck(istio, func(p *corev1.Pod) {

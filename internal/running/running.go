@@ -4,7 +4,6 @@
 package running
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"time"
@@ -106,17 +105,7 @@ func Object(o any) (manifest.Object, error) {
 	if err != nil {
 		return manifest.Object{}, err
 	}
-	var found manifest.Object
-	err = manifest.Scan("cluster", bytes.NewReader(text), func(d *manifest.Document) error {
-		if d.Err != nil {
-			return d.Err
-		}
-		for _, o := range d.Objects() {
-			found = o
-		}
-		return nil
-	})
-	return found, err
+	return manifest.FromJSON("cluster", text)
 }
 
 // Read says what a pod does on a node, which is the zero Node where it is not known. A pod of
@@ -166,7 +155,8 @@ func (p *Pod) restarting() bool {
 	})
 }
 
-// judged is the pod as lint is to see it: what it was made of, not what was made of it.
+// judged is the part of a pod that lint reads: its spec, labels and annotations, and not its
+// status.
 func judged(pod *corev1.Pod) *corev1.Pod {
 	short := &corev1.Pod{Spec: pod.Spec}
 	short.APIVersion, short.Kind = "v1", "Pod"
@@ -339,8 +329,8 @@ const (
 	Elsewhere Care = "elsewhere"
 )
 
-// Ending tells whether what is left in a pod whose work has ended may still be ending. Grace
-// after the work it may not.
+// Ending tells who may still be stopping what is left in a pod whose work has ended. Nobody is
+// once Grace has passed since then.
 func (p *Pod) Ending(now time.Time) Care {
 	_, at := p.Done()
 	elsewhere := !slices.ContainsFunc(p.Left(), func(c Container) bool {

@@ -33,7 +33,7 @@ func (s *survey) pods() {
 		}
 		read, err := running.Read(p, running.NodeOf(p, s.Nodes), linter)
 		if err != nil {
-			continue // the API server has it; nobody has written it
+			continue // the API server has accepted what lint cannot read; nothing can be said of it
 		}
 		s.forgotten(&read)
 		s.unprobed(&read)
@@ -65,8 +65,8 @@ func kept(n int, ago string) string {
 	return fmt.Sprintf("%d pods whose work has ended, that of the first one %s", n, ago)
 }
 
-// suspicious tells by a glance whether a pod can be stuck: most are not, and reading one
-// costs as much as reading a hundred of these.
+// suspicious tells from a few fields whether a pod can be stuck. Most pods cannot, and judging
+// one of them costs a hundred times as much as this look.
 func (s *survey) suspicious(p *corev1.Pod) bool {
 	ended := func(all []corev1.ContainerStatus) bool {
 		return slices.ContainsFunc(all, func(c corev1.ContainerStatus) bool { return c.State.Terminated != nil })
@@ -149,7 +149,8 @@ func longestStart(p *corev1.Probe) time.Duration {
 	return time.Duration(min(seconds, math.MaxInt32))*time.Second + longestBackoff
 }
 
-// causes names what turned native sidecars off, once, where something is in the way of it.
+// causes names, once for each mesh, what has turned its native sidecars off, where one of its
+// classic proxies keeps a pod or will.
 func (s *survey) causes() {
 	for _, m := range mesh.All() {
 		in, seen := s.installations[m.Name]

@@ -18,15 +18,20 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/lockfile"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 	"github.com/jobmesh/jobmesh/internal/running"
+	"github.com/jobmesh/jobmesh/internal/sidecar"
 	"github.com/jobmesh/jobmesh/internal/why"
 )
 
 // Facts are what was read.
 type Facts struct {
+	// Helpers and Lock are what a user says of programs and images; no cluster shows it.
+	Helpers []sidecar.Helper
+	Lock    lockfile.Lock
 	// Server is the version of the API server.
 	Server     mesh.Version
 	Nodes      []running.Node
@@ -215,7 +220,7 @@ func (s *survey) linter(namespace string) *lint.Linter {
 		if !known {
 			in = native.Installation{MinKubelet: running.Oldest(s.Nodes).Kubelet}
 		}
-		profile := lint.Profile{Installation: in, Kubernetes: s.Server}
+		profile := lint.Profile{Installation: in, Kubernetes: s.Server, Helpers: s.Helpers, Lock: s.Lock}
 		profile.Declared, profile.DeclaredKnown = running.Declared(s.Nodes)
 		s.linters[name] = lint.New(profile, s.Namespaces)
 	}
@@ -274,7 +279,7 @@ func groupOf(apiVersion string) string {
 func (s *survey) template(o metav1.Object, content any) (hangs bool) {
 	read, err := running.Object(content)
 	if err != nil {
-		return false // no manifest that anybody could have applied
+		return false // nobody could have applied that as a manifest
 	}
 	linter := s.linter(o.GetNamespace())
 	for _, f := range linter.Check(read) {

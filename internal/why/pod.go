@@ -167,12 +167,12 @@ func (j *judge) done(p *running.Pod, job *batchv1.Job) (finding, bool) {
 	left := p.Left()
 	if len(left) == 0 {
 		return finding{word: Running, reason: Working, since: at,
-			text: []string{fmt.Sprintf("The work of pod %s/%s has ended %s, and nothing keeps the pod: the kubelet is about to say so.", p.Namespace, p.Name, j.ago(at))}}, true
+			text: []string{fmt.Sprintf("The work of pod %s/%s has ended %s, and nothing keeps the pod: the kubelet has yet to report its end.", p.Namespace, p.Name, j.ago(at))}}, true
 	}
 	switch p.Ending(j.Now) {
 	case running.Elsewhere:
 		return finding{word: Running, reason: Working, since: at,
-			text: []string{fmt.Sprintf("The work of pod %s/%s has ended %s; of `%s` (%s) somebody else takes care.", p.Namespace, p.Name, j.ago(at), left[0].Name, left[0].Of)}}, true
+			text: []string{fmt.Sprintf("The work of pod %s/%s has ended %s; `%s` (%s) is stopped from outside of the pod.", p.Namespace, p.Name, j.ago(at), left[0].Name, left[0].Of)}}, true
 	case running.Asked:
 		return finding{word: Running, reason: Working, since: at,
 			text: []string{fmt.Sprintf("The work of pod %s/%s has ended %s, and has asked `%s` to stop, which may take %s.", p.Namespace, p.Name, j.ago(at), left[0].Name, running.Grace)}}, true
