@@ -136,7 +136,7 @@ var onCharts = []struct {
 	{"a chart in a chart in it", archived(func(t *testing.T) image.Blob {
 		inner := pinned(t, plain("jobmesh/charts/x.tgz", pinned(t).Bytes))
 		return pinned(t, plain("jobmesh/charts/y.tgz", inner.Bytes))
-	}), "", 8, 8, "carries another chart"},
+	}), "", 8, 8, "contains another chart"},
 	{"a pin that is no digest", archived(func(t *testing.T) image.Blob {
 		return packed(t, plain("jobmesh/Chart.yaml", []byte(chartYAML)), plain("jobmesh/values.yaml", []byte("image: {digest: latest}\n")))
 	}), "", 8, 8, "which is no digest"},
