@@ -48,6 +48,9 @@ lint judges. With --mesh the pods are in that mesh unless they opt out; without
 it, only what a manifest itself says counts. Lint reads the labels and
 annotations of namespaces among the manifests, too. What nobody has said is
 presumed to be the newest supported version, and a line on stderr says so.
+With --policy it judges Jobs as jobmesh-policy changes their pods. It does so without
+the flag for a namespace among the manifests that has the label
+jobmesh.dev/inject: enabled.
 
 It reads files, folders (*.yaml, *.yml, *.json) and stdin, and asks neither a
 cluster nor a registry. With --cluster it reads the templates and pods of a
@@ -67,6 +70,7 @@ Exit code 1 means findings at or above --fail-on.`,
   jobmesh lint --mesh istio --mesh-version 1.29 --kube-version 1.35 --output sarif manifests/ > lint.sarif
   jobmesh lint --cluster -A
   jobmesh lint --mesh linkerd --diff manifests/
+  jobmesh lint --mesh istio --policy manifests/
   jobmesh lint --explain JM101`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runLint(cmd.Context(), streams, version, o, cmd.Flags().Changed, args)
@@ -132,22 +136,26 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	if stdin := run.held[manifest.Stdin]; stdin != nil && len(files) == 1 {
 		list = resourceList(stdin.whole)
 	}
-	profile, failOn, err := o.profile.load(o.failOn, changed, functionConfig(list))
+	profile, err := o.profile.load(o.failOn, changed, functionConfig(list))
 	if err != nil {
 		return err
 	}
 	namespaces := run.namespaces(files)
+	run.admission = newAdmission(profile, namespaces)
 	if o.fix || o.diff {
-		if err := run.mend(ctx, streams, o, lint.New(profile, namespaces), files); err != nil {
+		if err := run.mend(ctx, streams, o, lint.New(profile.Profile, namespaces), files); err != nil {
 			return err
 		}
 	}
-	linter := lint.New(profile, namespaces) // a new one, because the doubts of the first one do not hold any more
+	linter := lint.New(profile.Profile, namespaces) // a new one, because the doubts of the first one do not hold any more
 	if err := run.check(ctx, linter, files); err != nil {
 		return err
 	}
 	if presumed := profile.Presumed(); presumed != "" && run.read > 0 {
 		note(streams)(presumed)
+	}
+	for _, text := range run.admission.notes() {
+		note(streams)(text)
 	}
 	run.doubts(streams, linter.Doubts())
 	run.notes(note(streams))
@@ -164,7 +172,7 @@ func runLint(ctx context.Context, streams Streams, version string, o lintOptions
 	if run.read == 0 && len(run.failures) == 0 && !o.empty {
 		return nothingRead(args)
 	}
-	return run.verdict(streams, failOn)
+	return run.verdict(streams, profile.failOn)
 }
 
 // rules prints rules in the requested format.
@@ -202,6 +210,11 @@ type lintRun struct {
 	// be missing, to which workflows refer for their templates.
 	seen  []string
 	named []named
+	// admission is what the policies of the cluster do; nil for none.
+	admission *admission
+	// waiting are documents that were read and not judged yet, and size is how long their text is.
+	waiting []*manifest.Document
+	size    int
 }
 
 func (l *lintRun) fail(file string, line int, err error) {
@@ -218,9 +231,12 @@ func (l *lintRun) fail(file string, line int, err error) {
 func (l *lintRun) check(ctx context.Context, linter *lint.Linter, files []string) error {
 	l.summary.Files = len(files)
 	for _, file := range files {
-		if err := l.scan(file, func(d *manifest.Document) error { return l.document(ctx, linter, d) }); err != nil {
+		if err := l.scan(file, func(d *manifest.Document) error { return l.keep(ctx, linter, d) }); err != nil {
 			return err
 		}
+	}
+	if err := l.flush(ctx, linter); err != nil {
+		return err
 	}
 	order := slices.Clone(files)
 	if i := slices.Index(order, manifest.Stdin); i >= 0 {
@@ -246,7 +262,41 @@ func (l *lintRun) doubts(streams Streams, doubts []lint.Doubt) {
 		printable.Text(first.Container), printable.Text(first.Object), printable.Text(first.File), first.Line, printable.Text(first.What), more))
 }
 
-func (l *lintRun) document(ctx context.Context, linter *lint.Linter, d *manifest.Document) error {
+// keep takes a document for judgement. Those with objects that policies change are asked about
+// together, which costs least.
+func (l *lintRun) keep(ctx context.Context, linter *lint.Linter, d *manifest.Document) error {
+	if l.waiting == nil && !l.admission.concerns(d) {
+		return l.document(ctx, linter, d, nil)
+	}
+	l.waiting, l.size = append(l.waiting, d), l.size+len(d.Text)
+	if len(l.waiting) < maxWaiting && l.size < maxWaitingText {
+		return ctx.Err()
+	}
+	return l.flush(ctx, linter)
+}
+
+// Bounds of what waits to be judged: documents, and bytes of text.
+const (
+	maxWaiting     = 512
+	maxWaitingText = 1 << 20
+)
+
+// flush judges the documents that wait.
+func (l *lintRun) flush(ctx context.Context, linter *lint.Linter) error {
+	admitted, err := l.admission.admit(l.waiting...)
+	if err != nil {
+		return err
+	}
+	for _, d := range l.waiting {
+		if err := l.document(ctx, linter, d, admitted); err != nil {
+			return err
+		}
+	}
+	l.waiting, l.size = nil, 0
+	return nil
+}
+
+func (l *lintRun) document(ctx context.Context, linter *lint.Linter, d *manifest.Document, admitted admitted) error {
 	if d.Err != nil {
 		line, err := 0, d.Err
 		if e := (*manifest.Error)(nil); errors.As(d.Err, &e) {
@@ -258,7 +308,7 @@ func (l *lintRun) document(ctx context.Context, linter *lint.Linter, d *manifest
 	l.read += d.Count()
 	for _, o := range d.Objects() {
 		l.summary.Objects++
-		l.findings = append(l.findings, linter.Check(o)...)
+		l.findings = append(l.findings, admitted.check(linter, o)...)
 		for _, why := range lint.Unjudged(o) {
 			l.passOver(o, "not judged: "+why)
 		}

@@ -29,7 +29,7 @@ type liveOptions struct {
 func onlyLive() []string { return append(cluster.Names(), "write-profile") }
 
 // onlyFiles are the flags whose values a cluster provides itself.
-var onlyFiles = []string{"mesh", "mesh-version", "native", "kube-version", "min-kubelet", "declared-features", "post-renderer", "config"}
+var onlyFiles = []string{"mesh", "mesh-version", "native", "kube-version", "min-kubelet", "declared-features", "post-renderer", "policy", "config"}
 
 // writing are the flags that change files.
 var writing = []string{"fix", "diff"}
@@ -68,7 +68,7 @@ func (o lintOptions) runLive(ctx context.Context, streams Streams, version strin
 				"jobmesh lint --"+name+" FILE")
 		}
 	}
-	said, failOn, err := o.profile.load(o.failOn, changed, nil)
+	said, err := o.profile.load(o.failOn, changed, nil)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (o lintOptions) runLive(ctx context.Context, streams Streams, version strin
 	if err := run.write(streams.Out, o.output.format, version, colored(streams.Out)); err != nil {
 		return err
 	}
-	return run.verdict(streams, failOn)
+	return run.verdict(streams, said.failOn)
 }
 
 // seen says what was read, and what is presumed about it.

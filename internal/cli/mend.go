@@ -30,8 +30,28 @@ const unneeded = "JM605"
 
 // A mender corrects what has one mechanical fix.
 type mender struct {
-	linter *lint.Linter
-	out    io.Writer // gets the differences; nil where the files are written
+	linter    *lint.Linter
+	admission *admission
+	out       io.Writer // gets the differences; nil where the files are written
+}
+
+// check returns the findings about an object as it is written, but for those that policies of
+// the cluster make superfluous.
+func (m *mender) check(o manifest.Object) []lint.Finding {
+	found := m.linter.Check(o)
+	if len(found) == 0 || !m.admission.has(o) {
+		return found
+	}
+	admitted, err := m.admission.admitObjects(o)
+	if err != nil {
+		return nil // the check that follows says so
+	}
+	stays := map[string]bool{}
+	place := func(f lint.Finding) string { return f.Rule.ID + " " + f.FieldPath + " " + f.Container }
+	for _, f := range admitted.check(m.linter, o) {
+		stays[place(f)] = true
+	}
+	return slices.DeleteFunc(found, func(f lint.Finding) bool { return !stays[place(f)] })
 }
 
 // mend corrects files, or shows how it would, and returns the number of mistakes. An input that
@@ -114,7 +134,7 @@ func (m *mender) document(ctx context.Context, d *manifest.Document) (text []byt
 func (m *mender) once(d *manifest.Document, left map[string]bool) (*manifest.Document, bool) {
 	var found []lint.Finding
 	for _, o := range d.Objects() {
-		found = append(found, m.linter.Check(o)...)
+		found = append(found, m.check(o)...)
 	}
 	slices.SortStableFunc(found, func(a, b lint.Finding) int { return len(a.Mends) - len(b.Mends) })
 	for _, f := range found {
@@ -134,7 +154,7 @@ func (m *mender) once(d *manifest.Document, left map[string]bool) (*manifest.Doc
 // that this corrects.
 func (m *mender) moved(d *manifest.Document, left map[string]bool) (*manifest.Document, bool) {
 	for _, o := range d.Objects() {
-		for _, f := range m.linter.Check(o) {
+		for _, f := range m.check(o) {
 			id := f.Rule.ID + " " + o.Path.String() + " " + f.Container
 			if len(f.Moves) == 0 || left[id] {
 				continue
@@ -156,7 +176,7 @@ func (m *mender) uninjected(ctx context.Context, d *manifest.Document) ([]byte, 
 		if manifest.Get(o.Node, "metadata", "annotations", inject.Record) == nil {
 			continue
 		}
-		if !slices.ContainsFunc(m.linter.Check(o), func(f lint.Finding) bool { return f.Rule.ID == unneeded }) {
+		if !slices.ContainsFunc(m.check(o), func(f lint.Finding) bool { return f.Rule.ID == unneeded }) {
 			return d.Text, 0, nil
 		}
 		count++
@@ -204,7 +224,7 @@ func (l *lintRun) mendable(flag string, files []string) error {
 
 // mend does what --fix or --diff asks for.
 func (l *lintRun) mend(ctx context.Context, streams Streams, o lintOptions, linter *lint.Linter, files []string) error {
-	m, flag, done := &mender{linter: linter}, "fix", "put right"
+	m, flag, done := &mender{linter: linter, admission: l.admission}, "fix", "put right"
 	if o.diff {
 		m.out, flag, done = streams.Out, "diff", "to correct with --fix"
 	}

@@ -17,12 +17,13 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/policy"
 )
 
 // profileOptions describe the cluster that lint judges for.
 type profileOptions struct {
-	mesh, meshVersion, native, kubeVersion, minKubelet, declared, postRenderer string
-	config, lock                                                               string
+	mesh, meshVersion, native, kubeVersion, minKubelet, declared, postRenderer, policy string
+	config, lock                                                                       string
 }
 
 // declaredKey is the key for the features that nodes declare, and noFeature is its value where
@@ -37,7 +38,7 @@ type profileKey struct{ key, flag string }
 
 var profileKeys = []profileKey{
 	{"mesh", "mesh"}, {"meshVersion", "mesh-version"}, {"native", "native"}, {"kubeVersion", "kube-version"},
-	{"minKubelet", "min-kubelet"}, {declaredKey, "declared-features"}, {"postRenderer", "post-renderer"}, {"failOn", "fail-on"},
+	{"minKubelet", "min-kubelet"}, {declaredKey, "declared-features"}, {"postRenderer", "post-renderer"}, {"policy", "policy"}, {"failOn", "fail-on"},
 }
 
 func (o *profileOptions) register(cmd *cobra.Command) {
@@ -49,26 +50,36 @@ func (o *profileOptions) register(cmd *cobra.Command) {
 	flags.StringVar(&o.minKubelet, "min-kubelet", "", "version of the oldest kubelet of the cluster (default the oldest that --kube-version allows)")
 	flags.StringVar(&o.declared, "declared-features", "", "`LIST` of the features that nodes declare, with commas, or "+noFeature+" (default what the versions have)")
 	flags.StringVar(&o.postRenderer, "post-renderer", "", "Helm that runs jobmesh inject as its post-renderer: "+strings.Join(lint.PostRenderers(), ", "))
+	flags.StringVar(&o.policy, "policy", "labelled", "`NS` whose Jobs are judged as jobmesh-policy changes their pods: "+strings.Join(policy.Words(), ", ")+", or names of namespaces; --policy alone is all")
+	flags.Lookup("policy").NoOptDefVal = "all"
 	flags.StringVar(&o.config, "config", "", "file with these settings (default "+manifest.SettingsFile+", if it exists)")
 	flags.StringVar(&o.lock, "lock", "", "file with what images run, from jobmesh resolve (default "+lockfile.FileName+", if it exists)")
 	complete(cmd, "mesh", lint.Meshes())
 	complete(cmd, "native", native.Settings())
 	complete(cmd, "post-renderer", lint.PostRenderers())
+	complete(cmd, "policy", policy.Words())
+}
+
+// A profile is the cluster that lint judges for, and what it does with the verdict.
+type profile struct {
+	lint.Profile
+	policy policy.Scope
+	failOn lint.Severity
 }
 
 // load makes the profile of the flags, the configuration of a function, and the settings file.
 // Flags win over the function, and the function wins over the file.
-func (o profileOptions) load(failOn string, changed func(string) bool, function map[string]string) (lint.Profile, lint.Severity, error) {
-	var p lint.Profile
+func (o profileOptions) load(failOn string, changed func(string) bool, function map[string]string) (profile, error) {
+	var p profile
 	var problems, hints []string
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	values := map[string]*string{
 		"mesh": &o.mesh, "meshVersion": &o.meshVersion, "native": &o.native, "kubeVersion": &o.kubeVersion,
-		"minKubelet": &o.minKubelet, declaredKey: &o.declared, "postRenderer": &o.postRenderer, "failOn": &failOn,
+		"minKubelet": &o.minKubelet, declaredKey: &o.declared, "postRenderer": &o.postRenderer, "policy": &o.policy, "failOn": &failOn,
 	}
 	file, err := readSettings(o.config)
 	if err != nil {
-		return p, "", err
+		return p, err
 	}
 	var keys []string
 	names := map[string]string{} // the name of each setting, as its source spells it
@@ -85,7 +96,7 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 		for _, key := range slices.Sorted(maps.Keys(from.settings)) {
 			if !slices.Contains(keys, key) {
 				keys = append(keys, "helpers", "image")
-				return p, "", fault.New(fault.Usage, fmt.Errorf("%s: key %q is unknown", from.name, key), meant("", key, keys, "the keys are "+strings.Join(keys, ", "))...)
+				return p, fault.New(fault.Usage, fmt.Errorf("%s: key %q is unknown", from.name, key), meant("", key, keys, "the keys are "+strings.Join(keys, ", "))...)
 			}
 		}
 	}
@@ -138,12 +149,22 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 		wrong("%s %s is not what %s installs, which is %s", names["mesh-version"], o.meshVersion, platform.Title, at)
 		hints = append(hints, "leave "+names["mesh-version"]+" out, or name the mesh alone: --mesh "+o.mesh)
 	}
+	p.policy, err = policy.ParseScope(o.policy)
+	switch since := native.Policies; {
+	case err != nil:
+		wrong("%s %v", names["policy"], err)
+		hints = append(hints, "as in --policy=shop,batch")
+	case p.policy.Said() && p.Kubernetes.Before(since.Major, since.Minor):
+		wrong("%s %s: Kubernetes %s has no mutating admission policies, which came with %s", names["policy"], o.policy, p.Kubernetes, since)
+		hints = append(hints, "leave "+names["policy"]+" out: the manifests are judged as they are written", "jobmesh inject, and the library chart, need nothing in the cluster")
+	}
 	if len(problems) > 0 {
-		return p, "", fault.New(fault.Usage, errors.New(strings.Join(problems, "; ")), hints...)
+		return p, fault.New(fault.Usage, errors.New(strings.Join(problems, "; ")), hints...)
 	}
 	p.Helpers = file.helpers
 	p.Lock, err = o.readLock()
-	return p, lint.Severity(failOn), err
+	p.failOn = lint.Severity(failOn)
+	return p, err
 }
 
 // onPlatform splits a name such as istio@aks-new into the mesh and the platform that manages

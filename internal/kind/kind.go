@@ -45,7 +45,10 @@ type Template struct {
 	KillCommand string
 	// Fills names who writes a command into a container without one. That happens after
 	// injection, and so replaces the wrapper. Empty where nobody does.
-	Fills  string
+	Fills string
+	// Jobs are the versions of the group in which the pods are those of Jobs of batch/v1, which
+	// the controller of the kind makes where the object is none itself; Every is all of them.
+	Jobs   []string
 	Inject Treatment
 	// Why says why a template whose treatment is Never is left alone.
 	Why string
@@ -100,6 +103,11 @@ func (r Restart) In(version string) string {
 		return other
 	}
 	return r.Default
+}
+
+// OfJobs tells whether the pods are those of Jobs of batch/v1, in a version of the group.
+func (t *Template) OfJobs(version string) bool {
+	return slices.Contains(t.Jobs, Every) || slices.Contains(t.Jobs, version)
 }
 
 // Policy returns the restartPolicy of the pods; said is the author's value.

@@ -29,6 +29,9 @@ var (
 	forPods    = Restart{Policies: []string{"Always", "OnFailure", "Never"}, Default: "Always"}
 )
 
+// inJobs are the versions of a kind that makes Jobs in all of them.
+var inJobs = []string{Every}
+
 // These are the reasons why a template is left alone.
 const (
 	serves    = "its pods run until somebody deletes them"
@@ -43,20 +46,20 @@ const (
 // Table holds the known kinds, in the order in which they are listed to users.
 var Table = []Kind{
 	{Group: "batch", Kind: "Job", Immutable: true, Source: batch, Templates: []Template{
-		{Path: []string{"spec", "template"}, Restart: forJobs, Inject: Always},
+		{Path: []string{"spec", "template"}, Restart: forJobs, Jobs: inJobs, Inject: Always},
 	}},
 	{Group: "batch", Kind: "CronJob", Source: batch, Templates: []Template{
-		{Path: []string{"spec", "jobTemplate", "spec", "template"}, Restart: forJobs, Inject: Always},
+		{Path: []string{"spec", "jobTemplate", "spec", "template"}, Restart: forJobs, Jobs: inJobs, Inject: Always},
 	}},
 	{Kind: "Pod", Immutable: true, Source: core, Templates: []Template{
 		{Pods: ByPolicy, Restart: forPods, Inject: Hook},
 	}},
 	{Group: "keda.sh", Kind: "ScaledJob", Source: keda, Templates: []Template{
-		{Path: []string{"spec", "jobTargetRef", "template"}, Restart: forJobs, Inject: Always},
+		{Path: []string{"spec", "jobTargetRef", "template"}, Restart: forJobs, Jobs: inJobs, Inject: Always},
 	}},
 	{Group: "jobset.x-k8s.io", Kind: "JobSet", Immutable: true, Source: jobset, Templates: []Template{
 		{Path: []string{"spec", "replicatedJobs", Every, "template", "spec", "template"},
-			Restart: Restart{Policies: forJobs.Policies, Default: "OnFailure"}, Inject: Always},
+			Restart: Restart{Policies: forJobs.Policies, Default: "OnFailure"}, Jobs: inJobs, Inject: Always},
 	}},
 	{Group: "argoproj.io", Kind: "Workflow", Source: argo, Templates: workflows("spec")},
 	{Group: "argoproj.io", Kind: "WorkflowTemplate", Source: argo, Templates: workflows("spec")},
@@ -76,7 +79,7 @@ var Table = []Kind{
 	{Group: "argoproj.io", Kind: "ClusterAnalysisTemplate", Source: rollouts, Templates: analysis()},
 	{Group: "argoproj.io", Kind: "AnalysisRun", Source: rollouts, Templates: analysis()},
 	{Group: "ray.io", Kind: "RayJob", Source: kuberay, Templates: append([]Template{{
-		Path: []string{"spec", "submitterPodTemplate"}, Optional: true, Restart: forJobs, Fills: "KubeRay", Inject: Always,
+		Path: []string{"spec", "submitterPodTemplate"}, Optional: true, Restart: forJobs, Fills: "KubeRay", Jobs: inJobs, Inject: Always,
 	}}, ray("spec", "rayClusterSpec")...)},
 	{Group: "ray.io", Kind: "RayCluster", Source: kuberay, Templates: ray("spec")},
 	{Group: "ray.io", Kind: "RayService", Source: kuberay, Templates: ray("spec", "rayClusterConfig")},
@@ -84,7 +87,7 @@ var Table = []Kind{
 		{Path: []string{"spec", "tasks", Every, "template"}, Restart: forPods, Inject: Always},
 	}},
 	{Group: "kubeflow.org", Kind: "MPIJob", Source: mpi, Templates: []Template{
-		replica("mpiReplicaSpecs", "Launcher", Restart{Default: "Never", DefaultIn: map[string]string{"v2beta1": "OnFailure"}}),
+		inJobsOf("v2beta1", replica("mpiReplicaSpecs", "Launcher", Restart{Default: "Never", DefaultIn: map[string]string{"v2beta1": "OnFailure"}})),
 		{Path: []string{"spec", "mpiReplicaSpecs", "Worker", "template"}, Optional: true, Pods: Serve, Restart: forServers,
 			Sidecars: Kubelet, Inject: Never, Why: mpiWorker},
 	}},
@@ -150,7 +153,7 @@ func optional(templates []Template) []Template {
 // analysis returns the Jobs that Argo Rollouts starts to measure a rollout.
 func analysis() []Template {
 	return []Template{{
-		Path: []string{"spec", "metrics", Every, "provider", "job", "spec", "template"}, Optional: true, Restart: forJobs, Inject: Always,
+		Path: []string{"spec", "metrics", Every, "provider", "job", "spec", "template"}, Optional: true, Restart: forJobs, Jobs: inJobs, Inject: Always,
 	}}
 }
 
@@ -170,12 +173,18 @@ func replica(replicas, sort string, r Restart) Template {
 	return Template{Path: []string{"spec", replicas, sort, "template"}, Optional: true, Restart: r, Inject: Always}
 }
 
+// inJobsOf is a template whose pods are those of Jobs in one version of the group.
+func inJobsOf(version string, t Template) Template {
+	t.Jobs = []string{version}
+	return t
+}
+
 // runtime returns the templates of the JobSet that a training runtime makes. A TrainJob may
 // replace the command.
 func runtime() []Template {
 	return []Template{{
 		Path:    []string{"spec", "template", "spec", "replicatedJobs", Every, "template", "spec", "template"},
-		Restart: Restart{Policies: forJobs.Policies, Default: "OnFailure"}, Fills: "Kubeflow Trainer", Inject: Always,
+		Restart: Restart{Policies: forJobs.Policies, Default: "OnFailure"}, Fills: "Kubeflow Trainer", Jobs: inJobs, Inject: Always,
 	}}
 }
 

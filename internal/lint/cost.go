@@ -87,7 +87,7 @@ its start; one that stops the proxy itself makes the kubelet start that again.`,
 		Links: []string{nativeSidecars},
 		check: func(p *pod, r *reporter) {
 			x, ok := p.nativeProxy()
-			if !ok {
+			if !ok || p.treatment.Wrapped { // what a policy does nobody can take out of a manifest
 				return
 			}
 			for _, c := range p.apps {

@@ -134,9 +134,9 @@ func (r *reporter) addAs(severity Severity, at place, container string, words ..
 	*r.into = append(*r.into, Finding{
 		Rule: r.rule, Severity: severity,
 		Object:    Object{Kind: o.Kind, Namespace: o.Namespace, Name: cmp.Or(o.Name, o.GenerateName)},
-		Container: container, FieldPath: o.Path.Join(at.path...).String(),
+		Container: container, FieldPath: o.Path.Join(r.pod.admission.pathOf(o, at.path)...).String(),
 		File: o.Document.File, Line: line, Column: column,
-		Message: fill.Replace(r.pod.called(cmp.Or(r.message, r.rule.Message))), Fix: fill.Replace(fix),
+		Message: r.pod.leaves(r.rule, fill.Replace(r.pod.called(cmp.Or(r.message, r.rule.Message)))), Fix: fill.Replace(fix),
 		Mends: below(o.Path, r.mends), Moves: r.moves,
 	})
 }

@@ -106,7 +106,11 @@ server drops the field or refuses the pod.`,
 			for i := range manifest.Items(volumes.node) {
 				v := volumes.get(i)
 				if at := v.get("image"); at.node != nil && oldest.Before(native.ImageVolumes.Major, native.ImageVolumes.Minor) {
-					r.add(at, "", "volume", v.get("name").text(), "version", oldest.String())
+					if p.treatment.Wrapped && slices.Contains([]string{volumeName, imageVolume}, v.get("name").text()) {
+						r = r.saying("{policy} brings the wrapper by an image volume, which Kubernetes {version} does not mount",
+							"upgrade that kubelet, or keep these pods out of {policy} (annotation {optOut} on the pod template) and use `jobmesh inject`")
+					}
+					r.add(at, "", "volume", v.get("name").text(), "version", oldest.String(), "policy", byPolicy, "optOut", PolicyKey+": "+PolicyOff)
 					return
 				}
 			}

@@ -43,9 +43,11 @@ func New(profile Profile, namespaces map[string]Namespace) *Linter {
 }
 
 // Check returns the findings about an object, without those that the object suppresses.
-func (l *Linter) Check(o manifest.Object) []Finding {
+func (l *Linter) Check(o manifest.Object) []Finding { return l.check(o, nil) }
+
+func (l *Linter) check(o manifest.Object, a *admission) []Finding {
 	var findings []Finding
-	for _, p := range podsOf(o, &l.profile, l.namespaces) {
+	for _, p := range podsOf(o, a, &l.profile, l.namespaces) {
 		l.doubts = append(l.doubts, p.doubts()...)
 		var found []Finding
 		for _, r := range all {

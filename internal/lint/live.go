@@ -36,7 +36,7 @@ type Part struct {
 // Parts describes the containers of the first pod template of an object: init containers first,
 // in the order of the manifest. It is empty where the pods of the object are not meant to end.
 func (l *Linter) Parts(o manifest.Object) []Part {
-	pods := podsOf(o, &l.profile, l.namespaces)
+	pods := podsOf(o, nil, &l.profile, l.namespaces)
 	if len(pods) == 0 {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (l *Linter) Parts(o manifest.Object) []Part {
 // have.
 func (l *Linter) Proxies(o manifest.Object) []string {
 	var names []string
-	for _, p := range podsOf(o, &l.profile, l.namespaces) {
+	for _, p := range podsOf(o, nil, &l.profile, l.namespaces) {
 		for _, x := range p.proxies {
 			if !x.native.Yes {
 				names = append(names, x.mesh)

@@ -19,6 +19,8 @@ type pod struct {
 	namespace Namespace
 	object    manifest.Object
 	template  manifest.PodTemplate
+	admission *admission // what policies have done to the object, nil where that is nothing
+	treatment Treatment  // and to the pods of this template
 	// first is set for the first pod template of an object, for which alone is said what
 	// concerns the object as a whole.
 	first bool
@@ -60,13 +62,13 @@ type proxy struct {
 }
 
 // podsOf returns the pod templates of an object whose pods are meant to end.
-func podsOf(o manifest.Object, profile *Profile, namespaces map[string]Namespace) []*pod {
+func podsOf(o manifest.Object, a *admission, profile *Profile, namespaces map[string]Namespace) []*pod {
 	var pods []*pod
 	for _, t := range o.PodTemplates() {
 		if t.Row.Pods == kind.Serve || t.Row.Pods == kind.Unjudged || t.Row.Pods == kind.ByPolicy && !t.EndsByPolicy() && !isHook(o) {
 			continue
 		}
-		p := newPod(o, t, profile, namespaces[o.Namespace])
+		p := newPod(o, t, a, profile, namespaces[o.Namespace])
 		p.first = len(pods) == 0
 		pods = append(pods, p)
 	}
@@ -79,10 +81,10 @@ func isHook(o manifest.Object) bool {
 	return manifest.Text(manifest.Get(annotations, helmHook)) != "" || !slices.Contains([]string{"", "Skip"}, manifest.Text(manifest.Get(annotations, argoHook)))
 }
 
-func newPod(o manifest.Object, t manifest.PodTemplate, profile *Profile, ns Namespace) *pod {
+func newPod(o manifest.Object, t manifest.PodTemplate, a *admission, profile *Profile, ns Namespace) *pod {
 	spec, specPath := t.Spec()
 	p := &pod{
-		profile: profile, namespace: ns, object: o, template: t,
+		profile: profile, namespace: ns, object: o, template: t, admission: a, treatment: a.of(t),
 		root: place{o.Node, nil},
 		spec: place{spec, specPath},
 		meta: place{t.Node, t.Path}.get("metadata"),
@@ -201,7 +203,11 @@ func findProxies(p *pod) []proxy {
 			continue
 		}
 		if in := native.Injected(m.Name, p.injector(m.Name)); in.Yes {
-			found = append(found, proxy{mesh: m.Name, name: m.Container, by: in.By, native: native.Native(m.Name, p.installation(m.Name), p.injector(m.Name))})
+			d := native.Native(m.Name, p.installation(m.Name), p.injector(m.Name))
+			if p.treatment.Native && !d.Yes && m.Container != "" {
+				d = native.Decision{Yes: true, By: byPolicy}
+			}
+			found = append(found, proxy{mesh: m.Name, name: m.Container, by: in.By, native: d})
 		}
 	}
 	return found

@@ -38,13 +38,16 @@ writes none.`,
 			}) {
 				return
 			}
+			if p.treatment.Native { // which wraps as well, where that can be
+				r = r.saying("", "give `{proxy}` a readinessProbe, of which "+byPolicy+" makes the startupProbe")
+			}
 			for _, c := range p.inits {
 				if c.Native && c.place.get("startupProbe").node == nil && (isProxyContainer(c.Name) || p.servesOthers(c)) {
 					r.add(c.place, work[0].Name, "proxy", c.Name)
 					return
 				}
 			}
-			if x, ok := p.proxyOf("dapr"); ok && x.native.Yes && !x.written {
+			if x, ok := p.proxyOf("dapr"); ok && x.native.Yes && !x.written && !p.probedByPolicy(x) {
 				r.add(work[0].place, work[0].Name, "proxy", x.name)
 			}
 		},

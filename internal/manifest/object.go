@@ -29,6 +29,14 @@ func (o Object) Group() string {
 	return group
 }
 
+// version is that of the API group.
+func (o Object) version() string {
+	if _, version, grouped := strings.Cut(o.APIVersion, "/"); grouped {
+		return version
+	}
+	return o.APIVersion
+}
+
 // String names the object as messages do: Job/prod/migrate, Job/migrate without a
 // namespace, Job/migrate- where the server completes the name.
 func (o Object) String() string {

@@ -3,7 +3,6 @@ package manifest
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -150,12 +149,11 @@ func (t PodTemplate) RestartPolicy() string {
 	if t.Row.Form == kind.Argo {
 		said = ""
 	}
-	version := t.Object.APIVersion
-	if _, after, grouped := strings.Cut(version, "/"); grouped {
-		version = after
-	}
-	return t.Row.Restart.Policy(said, version)
+	return t.Row.Restart.Policy(said, t.Object.version())
 }
+
+// OfJobs tells whether the pods are those of Jobs of batch/v1.
+func (t PodTemplate) OfJobs() bool { return t.Row.OfJobs(t.Object.version()) }
 
 // EndsByPolicy tells whether the kubelet leaves the pods ended when their containers have
 // ended: whether restartPolicy is Never or OnFailure.

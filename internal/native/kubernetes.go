@@ -15,6 +15,8 @@ var (
 	Sidecars = mesh.Version{Major: 1, Minor: 29}
 	// ImageVolumes is the first release with image volumes on by default (ImageVolume).
 	ImageVolumes = mesh.Version{Major: 1, Minor: 35}
+	// Policies is the first release with mutating admission policies (MutatingAdmissionPolicy).
+	Policies = mesh.Version{Major: 1, Minor: 36}
 )
 
 // A Feature is a feature gate of the kubelet that decides what becomes of a Job.

@@ -1,0 +1,144 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// admittedProgram prints what jobmesh lint takes Jobs for in a namespace with the policies.
+var admittedProgram = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(filepath.Dir(filepath.Dir(packed)), "admitted")
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", program, "./tests/admitted")
+	build.Dir, build.Stderr = "../..", os.Stderr
+	return program, build.Run()
+})
+
+// A forecast is what lint takes the pods of a Job for.
+type forecast struct {
+	Object batchv1.Job
+	Left   string
+}
+
+// forecasts are those of the pod templates of Jobs.
+func forecasts(t *testing.T, templates []corev1.PodTemplateSpec) []forecast {
+	t.Helper()
+	var manifests bytes.Buffer
+	for _, template := range templates {
+		job := batchv1.Job{TypeMeta: metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"}, ObjectMeta: metav1.ObjectMeta{Name: "j"}}
+		job.Spec.Template = template
+		document, err := yaml.Marshal(job)
+		require.NoError(t, err)
+		fmt.Fprintf(&manifests, "---\n%s", document)
+	}
+	program, err := admittedProgram()
+	require.NoError(t, err)
+	var stderr bytes.Buffer
+	cmd := exec.Command(program)
+	cmd.Stdin, cmd.Stderr = &manifests, &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, stderr.String())
+	var all []forecast
+	lines := json.NewDecoder(bytes.NewReader(out))
+	lines.DisallowUnknownFields()
+	for range templates {
+		var one forecast
+		require.NoError(t, lines.Decode(&one))
+		all = append(all, one)
+	}
+	return all
+}
+
+// TestForecast: what lint --policy judges is what the policies make, for every Job of the
+// examples and of lint's corpus, and for pods that nobody has thought of.
+func TestForecast(t *testing.T) {
+	all := rendered(t)
+	policies := policies(t, all, "-wrap", "-nativize")
+	var templates []corev1.PodTemplateSpec
+	named := func(template corev1.PodTemplateSpec, containers string) {
+		template = *template.DeepCopy()
+		if containers != "" {
+			metav1.SetMetaDataAnnotation(&template.ObjectMeta, containersKey, containers)
+		}
+		templates = append(templates, template)
+	}
+	for _, s := range samples(t) {
+		named(s.template, s.containers)
+	}
+	for seed := range uint64(120) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		template, containers := generated(r)
+		helpers(r, &template)
+		named(template, containers)
+	}
+	wrapped, moved, left := 0, 0, 0
+	for i, f := range forecasts(t, templates) {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			got := policies.admitted(t, podOf(templates[i]), "in", nil)
+			require.Equal(t, text(t, got.Spec), text(t, f.Object.Spec.Template.Spec), "%s\n%s", f.Left, text(t, templates[i]))
+			require.Equal(t, len(got.Annotations), len(f.Object.Spec.Template.Annotations))
+			for key, value := range got.Annotations {
+				require.Equal(t, value, f.Object.Spec.Template.Annotations[key], key)
+			}
+			if got.Annotations["jobmesh.dev/native"] != "" {
+				moved++
+			}
+			switch {
+			case isWrapped(got):
+				wrapped++
+				require.Empty(t, f.Left)
+			case f.Left != "":
+				left++
+			}
+		})
+	}
+	require.Greater(t, wrapped, 50)
+	require.Greater(t, moved, 20)
+	require.Greater(t, left, 20)
+}
+
+func isWrapped(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Spec.Containers, func(c corev1.Container) bool {
+		return len(c.Command) > 0 && filepath.Base(c.Command[0]) == "jobmesh-wrap"
+	})
+}
+
+// helpers puts programs of the table, proxies, and what their files come from into a pod.
+func helpers(r *rand.Rand, template *corev1.PodTemplateSpec) {
+	spec := &template.Spec
+	for _, c := range []corev1.Container{
+		{Name: "log", Image: "fluent/fluent-bit:4", VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/logs"}}},
+		container("istio-proxy"),
+		{Name: "db", Image: "gcr.io/x/cloud-sql-proxy:2.27.0"},
+		container("daprd"),
+	} {
+		if r.IntN(4) == 0 {
+			spec.Containers = slices.Insert(spec.Containers, r.IntN(len(spec.Containers)+1), c)
+		}
+	}
+	if r.IntN(3) == 0 {
+		spec.InitContainers = append(spec.InitContainers, corev1.Container{Name: "fill", Image: "i", VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/d", ReadOnly: r.IntN(2) == 0}}})
+	}
+	if r.IntN(4) == 0 {
+		spec.InitContainers = append(spec.InitContainers, corev1.Container{Name: "istio-init", Image: "i"})
+	}
+	if r.IntN(6) == 0 {
+		metav1.SetMetaDataAnnotation(&template.ObjectMeta, "dapr.io/app-port", "80")
+	}
+	if r.IntN(8) == 0 {
+		metav1.SetMetaDataLabel(&template.ObjectMeta, "jobmesh.dev/inject", "disabled")
+	}
+}
