@@ -211,6 +211,20 @@ func TestBudgets(t *testing.T) {
 	require.Equal(t, text(t, huge.Spec), text(t, got.Spec))
 }
 
+// TestLongAnnotations: what somebody writes into an annotation does not keep the API server busy.
+func TestLongAnnotations(t *testing.T) {
+	all := rendered(t)
+	p := pod(t, plain)
+	p.Annotations = map[string]string{containersKey: "main" + strings.Repeat(",", 100_000), "jobmesh.dev/native": "x" + strings.Repeat(",", 100_000)}
+	got := policies(t, all, "-nativize", "-wrap").admitted(t, p, "in", injects(nil, []string{"daprd"}))
+	require.True(t, wrapped(got))
+	require.Equal(t, "daprd", got.Spec.InitContainers[0].Name)
+	got.Annotations = p.Annotations
+	for _, name := range []string{"-wrap", "-nativize"} {
+		require.Less(t, counted(t, named(all, name)[0], got).largest, limits.largest/10, name)
+	}
+}
+
 // BenchmarkAdmission is the time of one pod in both policies, before and after a webhook that adds a proxy: a pod that is
 // not of a Job, one of a Job with one container, and one with a helper beside it.
 func BenchmarkAdmission(b *testing.B) {

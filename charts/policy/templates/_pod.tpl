@@ -29,7 +29,7 @@ value, a policy can. Params: dict of root, metadata and spec, the last two in CE
 - name: named
   expression: >-
     "jobmesh.dev/containers" in variables.annotations ?
-    variables.annotations["jobmesh.dev/containers"].split(",").map(n, n.trim()).filter(n, n != "") : []
+    {{ include "jobmesh-policy.listed" "jobmesh.dev/containers" }}.map(n, n.trim()).filter(n, n != "") : []
 - name: proxies
   expression: >-
     variables.spec.containers.map(c, c.name).filter(n, n in {{ include "jobmesh-policy._tables.proxies" $root }} && !(n in variables.named))
@@ -83,4 +83,13 @@ value, a policy can. Params: dict of root, metadata and spec, the last two in CE
   expression: >-
     size(variables.proxies) == size(variables.spec.containers) ? [] : variables.proxies + variables.helpers
 {{- end }}
+{{- end -}}
+
+{{/*
+What an annotation lists, in its first 4000 characters: the API server takes far more time for
+long lists than it counts.
+*/}}
+{{- define "jobmesh-policy.listed" -}}
+{{- $said := printf "variables.annotations[%s]" (toJson .) -}}
+(size({{ $said }}) > 4000 ? {{ $said }}.substring(0, 4000) : {{ $said }}).split(",")
 {{- end -}}
