@@ -2,9 +2,13 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,57 +17,134 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
 )
 
-// policy installs the chart jobmesh-policy for the namespace of the space, which gets the label, and returns when it
-// works.
-func (s space) policy(t *testing.T, more values) {
+// A policyWay is what a release of jobmesh-policy does to the pods of Jobs in its namespaces.
+type policyWay string
+
+const (
+	policyWraps       policyWay = "wraps"
+	policyMakesNative policyWay = "wraps, and makes native" // as the chart does by itself
+)
+
+// native says whether proxies and helpers become native sidecars.
+func (w policyWay) native() bool { return w == policyMakesNative }
+
+// release is its name, and the value of the label that namespaces of the tests have beside that of the chart, since
+// policies are the cluster's.
+func (w policyWay) release() string {
+	return map[policyWay]string{policyWraps: "wraps", policyMakesNative: "native"}[w]
+}
+
+// policyLabel is the label of namespaces for a release.
+const policyLabel = "e2e.jobmesh.dev/policy"
+
+// labels are those of a namespace in which the policies hold.
+func (w policyWay) labels() map[string]string {
+	return map[string]string{"jobmesh.dev/inject": "enabled", policyLabel: w.release()}
+}
+
+// newPolicySpace is a namespace with the label, to which others are added. The first call installs the policies.
+func newPolicySpace(t *testing.T, w policyWay, namespace *corev1.Namespace) space {
 	t.Helper()
-	archives, err := filepath.Glob(filepath.Join(s.given.Dist, "charts", "jobmesh-policy-*.tgz"))
-	require.NoError(t, err)
-	require.Len(t, archives, 1)
-	_, err = s.client.CoreV1().Namespaces().Patch(s.ctx, s.name, types.MergePatchType,
-		[]byte(`{"metadata": {"labels": {"jobmesh.dev/inject": "enabled"}}}`), metav1.PatchOptions{})
-	require.NoError(t, err)
-	v := values{
-		// Policies are the cluster's, and other tests have their own.
-		"namespaces": values{"matchLabels": values{"kubernetes.io/metadata.name": s.name}},
-		"jobmesh":    s.jobmesh(nil),
+	require.NoError(t, installPolicies())
+	maps.Copy(namespace.Labels, w.labels())
+	return newSpaceOf(t, namespace)
+}
+
+// policyNamespace is that of the releases.
+const policyNamespace = "jobmesh-e2e-policies"
+
+// installPolicies installs one release for each way, and returns when they work. close removes them.
+var installPolicies = sync.OnceValue(func() error {
+	archives, err := filepath.Glob(filepath.Join(the.given.Dist, "charts", "jobmesh-policy-*.tgz"))
+	if err != nil {
+		return err
 	}
-	for key, value := range more {
-		v[key] = value
+	if len(archives) != 1 {
+		return fmt.Errorf("packed charts jobmesh-policy in %s: %d, not one", the.given.Dist, len(archives))
 	}
-	_, err = s.helm(t, s.given.Helm4, v, "install", s.name, archives[0])
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		last := *s.suite
-		last.ctx = context.WithoutCancel(s.ctx)
-		if err := last.run("", s.given.Helm4, "uninstall", s.name, "--namespace", s.name); err != nil {
-			t.Errorf("policy: %v", err)
+	images, err := pushShapeImages()
+	if err != nil {
+		return err
+	}
+	known, err := the.knownImages(images)
+	if err != nil {
+		return err
+	}
+	ways := []policyWay{policyWraps, policyMakesNative}
+	for _, w := range ways {
+		v := values{
+			"namespaces": values{"matchLabels": w.labels()}, "nativize": w.native(), "images": known, "jobmesh": the.jobmesh(nil),
 		}
-	})
-	s.awaitPolicy(t, v["nativize"] != false)
+		content, err := json.Marshal(v) // JSON is YAML
+		if err != nil {
+			return err
+		}
+		the.policies = append(the.policies, w.release())
+		if err := the.run(string(content), the.given.Helm4, "install", w.release(), archives[0],
+			"--namespace", policyNamespace, "--create-namespace", "--values", "-"); err != nil {
+			return err
+		}
+	}
+	for _, w := range ways {
+		if err := the.awaitPolicy(w); err != nil {
+			return err
+		}
+	}
+	return nil
+})
+
+// removePolicies removes what installPolicies has installed.
+func (s *suite) removePolicies() error {
+	var failed []error
+	for _, release := range s.policies {
+		failed = append(failed, s.run("", s.given.Helm4, "uninstall", release, "--namespace", policyNamespace, "--ignore-not-found"))
+	}
+	if len(s.policies) > 0 {
+		failed = append(failed, s.run("", s.kubectl, "delete", "namespace", policyNamespace, "--ignore-not-found", "--wait=false"))
+	}
+	return errors.Join(failed...)
 }
 
 // awaitPolicy returns when the API server has noticed each policy that changes pods: it takes them up one by one.
-func (s space) awaitPolicy(t *testing.T, nativize bool) {
-	t.Helper()
+func (s *suite) awaitPolicy(w policyWay) error {
+	probed := s.namespace(mesh{})
+	delete(probed.Labels, podSecurity) // the pod asked for below is never made
+	maps.Copy(probed.Labels, w.labels())
+	namespace, err := s.client.CoreV1().Namespaces().Create(s.ctx, probed, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	defer s.client.CoreV1().Namespaces().Delete(context.WithoutCancel(s.ctx), namespace.Name, metav1.DeleteOptions{})
 	const proxy = "kuma-sidecar" // that of a mesh which no namespace here is in
-	beside := corev1.Container{Name: proxy, Image: s.images.shell.Name(), Command: shell("true"), SecurityContext: restricted()}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe"}, Spec: s.policyJob("", "true", beside).Spec.Template.Spec}
-	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "probe", UID: "probe", Controller: new(true)}}
-	require.Eventually(t, func() bool {
-		made, err := s.client.CoreV1().Pods(s.name).Create(s.ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if err != nil {
-			return false
+	beside := corev1.Container{Name: proxy, Image: s.images.shell.Name(), Command: shell("true")}
+	pod := podOfJob(s.policyJob("", "true", beside).Spec.Template)
+	ctx, cancel := context.WithTimeoutCause(s.ctx, clusterLimit, fmt.Errorf("policies: no pod that they change after %s", clusterLimit))
+	defer cancel()
+	for {
+		made, err := s.client.CoreV1().Pods(namespace.Name).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil && made.Spec.Containers[0].Command[0] == wrapperDir+"/jobmesh-wrap" &&
+			slices.Contains(names(made.Spec.InitContainers), proxy) == w.native() {
+			return nil
 		}
-		moved := slices.ContainsFunc(made.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == proxy })
-		return made.Spec.Containers[0].Command[0] == wrapperDir+"/jobmesh-wrap" && moved == nativize
-	}, clusterLimit, 100*time.Millisecond, "a pod that the policies change")
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w (%v)", context.Cause(ctx), err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// podOfJob is a pod as the controller of a Job asks for it.
+func podOfJob(template corev1.PodTemplateSpec) *corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
+	pod.Name = "probe"
+	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "probe", UID: "probe", Controller: new(true)}}
+	return pod
 }
 
 // policyJob is a Job that nobody has injected.
@@ -77,40 +158,41 @@ func (s *suite) policyJob(name, script string, beside ...corev1.Container) *batc
 // A labelled namespace is all that a Job needs: the policies wrap it, or make a native sidecar of its proxy.
 func TestPolicy(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
-		mesh     mesh
-		nativize bool
-	}{
-		"wrap":             {mesh{name: "istio", readyAfter: slow}, false},
-		"wrap, and native": {mesh{name: "linkerd", readyAfter: slow}, true},
+	for w, mesh := range map[policyWay]mesh{
+		policyWraps:       {name: "istio", readyAfter: slow},
+		policyMakesNative: {name: "linkerd", readyAfter: slow},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(string(w), func(t *testing.T) {
 			t.Parallel()
-			s := newSpace(t, test.mesh)
-			s.policy(t, values{"nativize": test.nativize})
+			s := newPolicySpace(t, w, the.namespace(mesh))
 			for _, code := range []int32{0, 3} {
-				job := s.policyJob(fmt.Sprint("ends-with-", code), fmt.Sprintf("%s; exit %d", needsProxy(test.mesh.name), code))
+				job := s.policyJob(fmt.Sprint("ends-with-", code), fmt.Sprintf("%s; exit %d", needsProxy(mesh.name), code))
 				s.create(t, job)
 				assert.Equal(t, outcomeOf(code), outcome(s.ended(t, job.Name)))
 				pod := s.pod(t, job.Name)
 				assert.Equal(t, code, terminated(t, pod, "main").ExitCode)
-				assert.Equal(t, test.nativize, len(pod.Spec.Containers) == 1, "the proxy is a native sidecar")
+				assert.Equal(t, w.native(), len(pod.Spec.Containers) == 1, "the proxy is a native sidecar")
 			}
-
-			cron := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: "nightly"}}
-			cron.Spec.Schedule, cron.Spec.Suspend = "0 0 1 1 *", new(true)
-			cron.Spec.JobTemplate.Spec = s.policyJob("", needsProxy(test.mesh.name)).Spec
-			_, err := s.client.BatchV1().CronJobs(s.name).Create(s.ctx, cron, metav1.CreateOptions{})
-			require.NoError(t, err)
-			require.NoError(t, s.run("", s.kubectl, "create", "job", "--namespace", s.name, "--from=cronjob/nightly", "nightly-now"))
+			s.runCronJob(t, "nightly", s.policyJob("", needsProxy(mesh.name)))
 			assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, "nightly-now")))
 
 			// The hook of a chart whose Jobs nobody has injected.
-			v := s.migration(needsProxy(test.mesh.name), values{"enabled": false})
+			v := s.migration(needsProxy(mesh.name), values{"enabled": false})
 			require.NoError(t, s.install(t, s.given.Helm4, "app", "database-migration", v))
 			requireDeployed(t, s, s.given.Helm4, 1)
 		})
 	}
+}
+
+// runCronJob makes a CronJob that makes such Jobs, and has it make one, NAME-now.
+func (s space) runCronJob(t *testing.T, name string, job *batchv1.Job) {
+	t.Helper()
+	cron := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	cron.Spec.Schedule, cron.Spec.Suspend = "0 0 1 1 *", new(true)
+	cron.Spec.JobTemplate.Spec = job.Spec
+	_, err := s.client.BatchV1().CronJobs(s.name).Create(s.ctx, cron, metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.NoError(t, s.run("", s.kubectl, "create", "job", "--namespace", s.name, "--from=cronjob/"+name, name+"-now"))
 }
 
 // A helper in containers, which never ends: the policy makes a native sidecar of it, and the Job is done with its command.
@@ -119,8 +201,7 @@ func TestPolicyMakesAHelperNative(t *testing.T) {
 	for _, code := range []int32{0, 3} {
 		t.Run(fmt.Sprint("exit code ", code), func(t *testing.T) {
 			t.Parallel()
-			s := newSpace(t, mesh{})
-			s.policy(t, nil)
+			s := newPolicySpace(t, policyMakesNative, the.namespace(mesh{}))
 			helper := corev1.Container{
 				Name: "database", Image: s.images.cloudSQL.Name(), SecurityContext: restricted(),
 				Command: []string{"/" + programs.CloudSQLProxy},

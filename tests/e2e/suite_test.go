@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,6 +34,8 @@ type suite struct {
 	kubectl string
 	charts  string // folder with the charts, each with the packaged library in it
 	dir     string // for files of the tests
+
+	policies []string // releases of jobmesh-policy
 }
 
 // the is the one suite of a run; TestMain makes it.
@@ -79,7 +82,7 @@ func (s *suite) open() error {
 
 func (s *suite) close() error {
 	s.ctx = context.WithoutCancel(s.ctx)
-	return s.run(injector, s.kubectl, "delete", "--ignore-not-found", "-f", "-")
+	return errors.Join(s.removePolicies(), s.run(injector, s.kubectl, "delete", "--ignore-not-found", "-f", "-"))
 }
 
 // copyCharts copies the charts that use the library and gives them its packaged archive, as "helm dependency build"
