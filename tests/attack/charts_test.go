@@ -128,7 +128,7 @@ var onCharts = []struct {
 	{"a path out of it", archived(func(t *testing.T) image.Blob { return pinned(t, plain("jobmesh/../../x", nil)) }), "", 8, 8, "not the plain path"},
 	{"a link", archived(func(t *testing.T) image.Blob {
 		return pinned(t, entry{Header: tar.Header{Name: "jobmesh/x", Linkname: "/etc/passwd", Typeflag: tar.TypeSymlink}})
-	}), "", 8, 8, "no regular file"},
+	}), "", 8, 8, "not a regular file"},
 	{"a bomb", archived(func(t *testing.T) image.Blob { return pinned(t, plain("jobmesh/x", make([]byte, 32<<20))) }), "", 8, 8, "unpacks to more than"},
 	{"a bomb in a chart that it carries", archived(func(t *testing.T) image.Blob {
 		return pinned(t, plain("jobmesh/charts/x.tgz", packed(t, plain("x/x", make([]byte, 32<<20))).Bytes))
@@ -144,7 +144,7 @@ var onCharts = []struct {
 		return packed(t, plain("jobmesh/Chart.yaml", []byte(strings.Replace(chartYAML, jobmesh.Version, "0.0.9", 1))))
 	}), "", 8, 8, "is not jobmesh " + jobmesh.Version},
 	{"no archive", archived(func(*testing.T) image.Blob { return image.NewBlob(chart.ArchiveType, []byte("text")) }), "", 8, 8, "is not a packed chart"},
-	{"an archive of 5 MB", archived(func(*testing.T) image.Blob { return image.NewBlob(chart.ArchiveType, make([]byte, 5<<20)) }), "", 8, 8, "may have"},
+	{"an archive of 5 MB", archived(func(*testing.T) image.Blob { return image.NewBlob(chart.ArchiveType, make([]byte, 5<<20)) }), "", 8, 8, "are allowed"},
 	{"another version in what is shown", func(t *testing.T, m *maker, p *published) {
 		p.config = image.NewBlob(chart.ConfigType, []byte(`{"name":"jobmesh","version":"9.9.9"}`))
 		m.reseal(t, p, func(*v1.Manifest) {})
