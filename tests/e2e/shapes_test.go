@@ -97,7 +97,7 @@ func (s *suite) knownImages(images shapeImages) (any, error) {
 		}
 		printed += "\n---\n" + out
 	}
-	arguments := []string{"resolve", "-o", "params", "-"}
+	arguments := []string{"resolve", "-o", "params", "--lock-file", filepath.Join(s.dir, "policies.lock.yaml"), "-"}
 	if s.given.OwnCluster() {
 		arguments = append(arguments, "--plain-http")
 	}
