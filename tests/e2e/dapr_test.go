@@ -149,6 +149,7 @@ func TestDapr(t *testing.T) {
 	t.Run("jobs", func(t *testing.T) {
 		t.Run("without jobmesh", func(t *testing.T) { daprWithoutJobmesh(t, call) })
 		t.Run("wrapped", func(t *testing.T) { daprWrapped(t, call) })
+		t.Run("by policy", func(t *testing.T) { daprByPolicy(t, call) })
 		t.Run("left", daprLeaves)
 		t.Run("API token", func(t *testing.T) { daprToken(t, call) })
 	})

@@ -151,21 +151,12 @@ func TestEnvoyOutlivesEveryRestart(t *testing.T) {
 func TestSecondPodAfterTheFirstFailed(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
-	main := s.wrapped("main", []string{besideEnvoy}, shell(askEnvoy+`; test -n "$REPAIRED" || exit 3`)...)
-	optional := true
-	main.Env = []corev1.EnvVar{{Name: "REPAIRED", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{
-		LocalObjectReference: corev1.LocalObjectReference{Name: "repaired"}, Key: "by", Optional: &optional,
-	}}}}
+	main := s.wrapped("main", []string{besideEnvoy}, shell(askEnvoy+unlessRepaired)...)
+	main.Env = []corev1.EnvVar{repaired()}
 	job := s.plainJob("second-try", main, s.envoyWithAdmin())
 	job.Spec.BackoffLimit = new(int32(1))
 	s.create(t, job)
-
-	_, err := s.awaitJob("second-try", func(job *batchv1.Job) bool { return job.Status.Failed == 1 })
-	require.NoError(t, err)
-	first := s.pod(t, "second-try") // the next one is made 10 s later
-	repaired := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "repaired"}, Data: map[string]string{"by": "hand"}}
-	_, err = s.client.CoreV1().ConfigMaps(s.name).Create(s.ctx, repaired, metav1.CreateOptions{})
-	require.NoError(t, err)
+	first := s.repair(t, "second-try")
 
 	ended := s.ended(t, "second-try")
 	assert.Equal(t, batchv1.JobComplete, outcome(ended))
@@ -179,4 +170,26 @@ func TestSecondPodAfterTheFirstFailed(t *testing.T) {
 		assertUndisturbed(t, &pod, envoy.Program)
 		s.assertStopRequests(t, &pod, 1)
 	}
+}
+
+// unlessRepaired is what ends a script with 3 until somebody has repaired what keeps it from its work.
+const unlessRepaired = `; test -n "$REPAIRED" || exit 3`
+
+// repaired is the variable by which the script knows.
+func repaired() corev1.EnvVar {
+	return corev1.EnvVar{Name: "REPAIRED", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{
+		LocalObjectReference: corev1.LocalObjectReference{Name: "repaired"}, Key: "by", Optional: new(true),
+	}}}
+}
+
+// repair waits until the first pod of such a Job has failed, which it returns, and repairs it for the next one.
+func (s space) repair(t *testing.T, job string) *corev1.Pod {
+	t.Helper()
+	_, err := s.awaitJob(job, func(job *batchv1.Job) bool { return job.Status.Failed == 1 })
+	require.NoError(t, err)
+	first := s.pod(t, job) // the next one is made 10 s later
+	by := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "repaired"}, Data: map[string]string{"by": "hand"}}
+	_, err = s.client.CoreV1().ConfigMaps(s.name).Create(s.ctx, by, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return first
 }

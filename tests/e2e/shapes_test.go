@@ -24,13 +24,6 @@ import (
 // Charts that are written here in the shape of public ones. Nothing in them knows of a mesh or of jobmesh: in a labelled
 // namespace the policies are all that there is.
 
-// besideProxy is what the work of such a chart is beside.
-type besideProxy struct {
-	policy policyWay
-	proxy  string // its container
-	script string // fails where the proxy is not there
-}
-
 // Their hooks and their CronJob come to an end beside a proxy, with the code of their work.
 func TestPolicyForPublicCharts(t *testing.T) {
 	t.Parallel()
@@ -41,8 +34,8 @@ func TestPolicyForPublicCharts(t *testing.T) {
 		t.Run(string(w), func(t *testing.T) {
 			t.Parallel()
 			s := newPolicySpace(t, w, the.namespace(mesh))
-			b := besideProxy{w, mesh.name + "-proxy", needsProxy(mesh.name)}
-			for name, run := range map[string]func(space, *testing.T, besideProxy){
+			b := standIn(w, mesh.name)
+			for name, run := range map[string]func(space, *testing.T, policyBeside){
 				"migration hook": space.migrationHook, "certificate hooks": space.certificateHooks, "backup": space.backup,
 			} {
 				t.Run(name, func(t *testing.T) {
@@ -129,11 +122,11 @@ func (s space) helmShape(t *testing.T, program, verb, release, chart string, v v
 
 // migrationHook installs an application whose database is migrated before. An upgrade whose migration fails is refused, and
 // the pod that says why has ended.
-func (s space) migrationHook(t *testing.T, b besideProxy) {
+func (s space) migrationHook(t *testing.T, b policyBeside) {
 	images, err := pushShapeImages()
 	require.NoError(t, err)
 	of := func(code int32) values {
-		return values{"image": images.entry, "args": shell(fmt.Sprintf("%s; exit %d", b.script, code))}
+		return values{"image": images.entry, "args": shell(fmt.Sprintf("%s; exit %d", b.script, code)), "podAnnotations": b.annotations()}
 	}
 	require.NoError(t, s.helmShape(t, s.given.Helm4, "install", "app", "migration-hook", of(0)))
 	requireDeployed(t, s, s.given.Helm4, 1)
@@ -143,14 +136,15 @@ func (s space) migrationHook(t *testing.T, b besideProxy) {
 		return container(pod, "run-migrations").State.Terminated != nil
 	})
 	assert.EqualValues(t, 3, terminated(t, pod, "run-migrations").ExitCode)
+	b.answered(t, s, pod, "run-migrations")
 	assertOutlived(t, pod, b.proxy, "run-migrations")
 }
 
 // certificateHooks installs an application that makes a certificate by hooks, which speak to the API server.
-func (s space) certificateHooks(t *testing.T, _ besideProxy) {
+func (s space) certificateHooks(t *testing.T, b policyBeside) {
 	images, err := pushShapeImages()
 	require.NoError(t, err)
-	require.NoError(t, s.helmShape(t, s.given.Helm3, "install", "certs", "certificate-hooks", values{"image": images.kubectl}))
+	require.NoError(t, s.helmShape(t, s.given.Helm3, "install", "certs", "certificate-hooks", values{"image": images.kubectl, "podAnnotations": b.annotations()}))
 	secret, err := s.client.CoreV1().Secrets(s.name).Get(s.ctx, "certs-admission", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, "made", string(secret.Data["cert"]))
@@ -159,8 +153,8 @@ func (s space) certificateHooks(t *testing.T, _ besideProxy) {
 
 // backup installs a database's backup, whose schedule fires by itself. Where helpers become native sidecars it has one in
 // its containers, the proxy of the database.
-func (s space) backup(t *testing.T, b besideProxy) {
-	v := values{"image": s.images.shell.Name(), "script": b.script + " && date > $(PGDUMP_DIR)/dump && echo dumped"}
+func (s space) backup(t *testing.T, b policyBeside) {
+	v := values{"image": s.images.shell.Name(), "podAnnotations": b.annotations(), "script": b.script + " && date > $(PGDUMP_DIR)/dump && echo dumped"}
 	if b.policy.native() {
 		v["script"] = "nc -w 60 127.0.0.1 5432 </dev/null && " + v["script"].(string)
 		v["proxy"] = values{
@@ -173,6 +167,7 @@ func (s space) backup(t *testing.T, b besideProxy) {
 	assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, fired)))
 	pod := s.pod(t, fired)
 	assert.Contains(t, s.logs(t, pod, "dumpall"), "dumped\n")
+	b.answered(t, s, pod, "dumpall")
 	assertOutlived(t, pod, b.proxy, "dumpall")
 	if b.policy.native() {
 		order := names(pod.Spec.InitContainers)
