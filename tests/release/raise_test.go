@@ -25,7 +25,7 @@ func TestRaise(t *testing.T) {
 	require.Contains(t, refused(t, dir, "0.0.1"), "release: 0.0.1 is not newer than "+jobmesh.Version)
 	require.Contains(t, refused(t, dir), "hint: ci/release 1.2.3")
 	run(t, dir, "git", "tag", "v9.9.1")
-	require.Contains(t, refused(t, dir, "9.9.1"), "release: tag v9.9.1 is there already")
+	require.Contains(t, refused(t, dir, "9.9.1"), "release: tag v9.9.1 exists already")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes"), nil, 0o644))
 	require.Contains(t, refused(t, dir, "9.9.2"), "release: the working tree is not clean:\n?? notes")
 	require.NoError(t, os.Remove(filepath.Join(dir, "notes")))
