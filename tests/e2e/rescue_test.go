@@ -130,8 +130,11 @@ func TestRescue(t *testing.T) {
 
 	for i, h := range all {
 		s := spaces[i]
-		assert.Zero(t, results[i].code, "%s: %s", h.name, results[i].said)
-		assert.Equal(t, len(fleet()), results[i].ended(t), "%s: %s", h.name, results[i].out)
+		// On a busy machine the kubelet may say that a container has ended only after rescue has
+		// given up waiting for that.
+		ended, asked := results[i].ended(t)
+		assert.Equal(t, len(fleet()), ended+asked, "%s: %s", h.name, results[i].out)
+		assert.Equal(t, asked > 0, results[i].code != 0, "%s: %s", h.name, results[i].said)
 		for _, name := range fleet() {
 			code := int32(0)
 			if strings.HasPrefix(name, "failed") {
@@ -284,20 +287,24 @@ func (s space) command(t *testing.T, arguments ...string) ran {
 	return ran{out.String(), said.String(), c.ProcessState.ExitCode()}
 }
 
-// ended counts the pods that rescue has ended.
-func (r ran) ended(t *testing.T) int {
+// ended counts the pods that rescue has ended, and those that took the stop request and had
+// not ended when it returned.
+func (r ran) ended(t *testing.T) (ended, asked int) {
 	t.Helper()
 	var data struct {
 		Pods []struct{ Name, Action, Result string }
 	}
 	require.NoError(t, json.Unmarshal([]byte(r.out), &data), r.out)
-	count := 0
 	for _, pod := range data.Pods {
-		if pod.Action == "end" && pod.Result == "ended" {
-			count++
+		switch {
+		case pod.Action != "end":
+		case pod.Result == "ended":
+			ended++
+		case strings.HasPrefix(pod.Result, "asked: "):
+			asked++
 		}
 	}
-	return count
+	return ended, asked
 }
 
 // verdict is what why says.
