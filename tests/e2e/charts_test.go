@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -259,7 +260,7 @@ func TestHelmTestSucceeds(t *testing.T) {
 			pods, err := s.client.CoreV1().Pods(s.name).Watch(s.ctx, metav1.ListOptions{TimeoutSeconds: &limit})
 			require.NoError(t, err)
 			defer pods.Stop()
-			require.NoError(t, s.run("", helm, "test", "app", "--namespace", s.name, "--timeout", "60s"))
+			require.NoError(t, s.run("", helm, "test", "app", "--namespace", s.name, "--timeout", jobLimit.String()))
 
 			var last *corev1.Pod
 			for last == nil || last.Status.Phase != corev1.PodSucceeded {
@@ -286,8 +287,12 @@ func TestUnwrappedHelmTestFails(t *testing.T) {
 	require.Error(t, s.run("", s.given.Helm4, "test", "app", "--namespace", s.name, "--timeout", "15s"))
 	assert.Equal(t, "Failed", s.testPhase(t, s.given.Helm4))
 
-	pod, err := s.client.CoreV1().Pods(s.name).Get(s.ctx, "app-test", metav1.GetOptions{})
-	require.NoError(t, err)
+	var pod *corev1.Pod
+	require.Eventually(t, func() bool {
+		var err error
+		pod, err = s.client.CoreV1().Pods(s.name).Get(s.ctx, "app-test", metav1.GetOptions{})
+		return err == nil && container(pod, "test").State.Terminated != nil
+	}, jobLimit, 100*time.Millisecond, "the test ends, which Helm may not have waited for")
 	assert.Zero(t, terminated(t, pod, "test").ExitCode, "the test itself succeeded")
 	assert.NotNil(t, container(pod, "linkerd-proxy").State.Running)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // helmStatus is what "helm status -o json" tells of a release.
@@ -34,7 +35,7 @@ func TestHookJobLetsTheReleaseDeploy(t *testing.T) {
 			require.NoError(t, s.install(t, helm, "app", "database-migration", v))
 			requireDeployed(t, s, helm, 1)
 
-			_, err := s.helm(t, helm, v, "upgrade", "app", s.chart("database-migration"), "--timeout", "60s")
+			_, err := s.helm(t, helm, v, "upgrade", "app", s.chart("database-migration"), "--timeout", jobLimit.String())
 			require.NoError(t, err)
 			requireDeployed(t, s, helm, 2)
 
@@ -52,7 +53,10 @@ func TestUnwrappedHookJobFailsTheRelease(t *testing.T) {
 	_, err := s.helm(t, s.given.Helm4, s.migration("echo migrated", values{"enabled": false}),
 		"install", "app", s.chart("database-migration"), "--timeout", "15s")
 	require.Error(t, err)
-	assert.Zero(t, terminated(t, s.pod(t, "app-migration"), "migrate").ExitCode, "the migration itself was done")
+	pod := s.podWhen(t, "app-migration", "its migration has ended", func(pod *corev1.Pod) bool {
+		return container(pod, "migrate").State.Terminated != nil
+	})
+	assert.Zero(t, terminated(t, pod, "migrate").ExitCode, "the migration itself was done")
 }
 
 func (s space) migration(script string, jobmesh values) values {
