@@ -58,10 +58,9 @@ written. Input without any object is a mistake, unless --allow-empty is given.
 Inject asks neither a cluster nor a registry.
 
 The wrapper's image is the one that this program was built with. Where that was
-published elsewhere, JOBMESH_IMAGE=REPOSITORY[@DIGEST] or the key image in
+published elsewhere, ` + imageVariable + `=REPOSITORY[@DIGEST] or the key image in
 jobmesh.yaml (registry, repository, digest) names the place; --set image... wins
-over both.` + imageVariable + `=REPOSITORY[@DIGEST] or image in jobmesh.yaml
-(registry, repository, digest) says so, and --set image... wins over both.`,
+over both.`,
 		Example: `  jobmesh inject job.yaml | kubectl apply -f -
   helm template shop | jobmesh inject --set mesh=linkerd | kubectl apply -f -
   jobmesh inject --uninject injected.yaml`,
