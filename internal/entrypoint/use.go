@@ -40,9 +40,7 @@ func Uses(o manifest.Object, kinds []string) []Use {
 		if t := template.Row.Inject; t != kind.Always && t != kind.Hook && !slices.Contains(kinds, o.Kind) {
 			continue
 		}
-		spec, _ := template.Spec()
-		if manifest.Text(manifest.Get(spec, "os", "name")) == "windows" ||
-			manifest.Text(manifest.Get(spec, "nodeSelector", "kubernetes.io/os")) == "windows" {
+		if template.Windows() {
 			continue
 		}
 		for _, c := range template.Containers() {

@@ -19,14 +19,12 @@ import (
 // that containers become native sidecars; where nothing is wrapped, that does not depend on a
 // mesh.
 func skipReason(t manifest.PodTemplate, name, mode string, moves bool) string {
-	spec, _ := t.Spec()
 	meshless := moves && (mode == "native" || mode == "optOut" || name == "none")
 	if reason := onNodeNetwork(t, name); reason != "" && !meshless {
 		return reason
 	}
 	switch {
-	case strings.EqualFold(manifest.Text(manifest.Get(spec, "os", "name")), "windows"),
-		strings.EqualFold(manifest.Text(manifest.Get(spec, "nodeSelector", "kubernetes.io/os")), "windows"):
+	case t.Windows():
 		return "it asks for Windows nodes, for which jobmesh has no wrapper"
 	case mode == "optOut", meshless:
 		return ""

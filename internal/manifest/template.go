@@ -3,6 +3,7 @@ package manifest
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -135,6 +136,13 @@ func (t PodTemplate) HostNetwork() bool {
 		spec = workflow
 	}
 	return Text(Get(spec, "hostNetwork")) == "true"
+}
+
+// Windows tells whether the pods ask for a node with Windows, where the wrapper does not run.
+func (t PodTemplate) Windows() bool {
+	spec, _ := t.Spec()
+	return strings.EqualFold(Text(Get(spec, "os", "name")), "windows") ||
+		strings.EqualFold(Text(Get(spec, "nodeSelector", "kubernetes.io/os")), "windows")
 }
 
 // RestartPolicy returns the restartPolicy that the pods will have: the one that is written,

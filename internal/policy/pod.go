@@ -71,14 +71,13 @@ func isHelper(c manifest.Container) bool {
 // left is why a pod is not wrapped, where that is known without the chart. It is empty where
 // there is nothing to say about it, since it is wrapped already.
 func (p *pod) left(t manifest.PodTemplate) (why string, left bool) {
-	spec, _ := t.Spec()
 	wrapped := slices.ContainsFunc(t.Containers(), func(c manifest.Container) bool { return !c.Init && isWrapped(c) })
 	switch missing := p.missing(); {
 	case wrapped:
 		return "", true
 	case t.HostNetwork():
 		return "it does not wrap pods with hostNetwork: true", true
-	case manifest.Text(manifest.Get(spec, "os", "name")) == "windows", manifest.Text(manifest.Get(spec, "nodeSelector", "kubernetes.io/os")) == "windows":
+	case t.Windows():
 		return "it does not wrap pods for Windows", true
 	case p.meshOut():
 		return "it does not wrap pods that are out of a mesh by their own words, and in no other", true
