@@ -188,8 +188,9 @@ func istioChartsByPolicy(t *testing.T, ask string) {
 				shows string
 				run   func(*testing.T)
 			}{
-				"migration hook": {"a chart with a migration hook", func(t *testing.T) { s.migrationHook(t, b) }},
-				"backup":         {"a chart with a backup CronJob", func(t *testing.T) { s.backup(t, b) }},
+				"migration hook":    {"a chart with a migration hook", func(t *testing.T) { s.migrationHook(t, b) }},
+				"certificate hooks": {"a chart with certificate hooks", func(t *testing.T) { s.certificateHooks(t, b) }},
+				"backup":            {"a chart with a backup CronJob", func(t *testing.T) { s.backup(t, b) }},
 			} {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
@@ -35,7 +36,7 @@ func TestPolicyForPublicCharts(t *testing.T) {
 			s := newPolicySpace(t, w, the.namespace(mesh))
 			b := standIn(w, mesh.name)
 			for name, run := range map[string]func(space, *testing.T, policyBeside){
-				"migration hook": space.migrationHook, "backup": space.backup,
+				"migration hook": space.migrationHook, "certificate hooks": space.certificateHooks, "backup": space.backup,
 			} {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
@@ -48,7 +49,8 @@ func TestPolicyForPublicCharts(t *testing.T) {
 
 // shapeImages are the images of these charts that have the command of their containers.
 type shapeImages struct {
-	entry string // starts what it is given, as images of applications do
+	entry   string // starts what it is given, as images of applications do
+	kubectl string
 }
 
 // pushShapeImages puts them into the registry, once.
@@ -67,13 +69,21 @@ var pushShapeImages = sync.OnceValues(func() (shapeImages, error) {
 		return images, err
 	}
 	images.entry = tag.Name()
+	kubectl, err := image.OfProgram(the.kubectl, "kubectl")
+	if err != nil {
+		return images, err
+	}
+	if tag, err = image.Push(the.given.Registry+"/jobmesh-e2e/kubectl", kubectl); err != nil {
+		return images, err
+	}
+	images.kubectl = tag.Name()
 	return images, nil
 })
 
 // knownImages is the value images of jobmesh-policy for what the charts print, as a user comes to it.
 func (s *suite) knownImages(images shapeImages) (any, error) {
 	printed := ""
-	for chart, img := range map[string]string{"migration-hook": images.entry} {
+	for chart, img := range map[string]string{"migration-hook": images.entry, "certificate-hooks": images.kubectl} {
 		out, err := s.output("", s.given.Helm4, "template", "app", shape(chart), "--set", "image="+img)
 		if err != nil {
 			return nil, err
@@ -94,8 +104,8 @@ func (s *suite) knownImages(images shapeImages) (any, error) {
 	if err := yaml.Unmarshal([]byte(out), &params); err != nil {
 		return nil, fmt.Errorf("jobmesh resolve: %w", err)
 	}
-	if len(params.Images) != 1 {
-		return nil, fmt.Errorf("jobmesh resolve: %d images, not 1: %s", len(params.Images), out)
+	if len(params.Images) != 2 {
+		return nil, fmt.Errorf("jobmesh resolve: %d images, not 2: %s", len(params.Images), out)
 	}
 	return params.Images, nil
 }
@@ -128,6 +138,17 @@ func (s space) migrationHook(t *testing.T, b policyBeside) {
 	assert.EqualValues(t, 3, terminated(t, pod, "run-migrations").ExitCode)
 	b.answered(t, s, pod, "run-migrations")
 	assertOutlived(t, pod, b.proxy, "run-migrations")
+}
+
+// certificateHooks installs an application that makes a certificate by hooks, which speak to the API server.
+func (s space) certificateHooks(t *testing.T, b policyBeside) {
+	images, err := pushShapeImages()
+	require.NoError(t, err)
+	require.NoError(t, s.helmShape(t, s.given.Helm3, "install", "certs", "certificate-hooks", values{"image": images.kubectl, "podAnnotations": b.annotations()}))
+	secret, err := s.client.CoreV1().Secrets(s.name).Get(s.ctx, "certs-admission", metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, "made", string(secret.Data["cert"]))
+	assert.Equal(t, "yes", secret.Labels["patched"])
 }
 
 // backup installs a database's backup, whose schedule fires by itself. Where helpers become native sidecars it has one in
