@@ -138,7 +138,7 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 		switch name = strings.TrimSpace(name); {
 		case name == "" && o.declared == "", name == noFeature:
 		case !featureName.MatchString(name):
-			wrong("%s %q is no name of a feature", names["declared-features"], name)
+			wrong("%s %q is not the name of a feature", names["declared-features"], name)
 			hints = append(hints, "kubectl get nodes -o yaml has them in status.declaredFeatures, such as "+native.RestartAll.Gate)
 		default:
 			p.Declared = append(p.Declared, name)

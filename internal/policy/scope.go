@@ -43,7 +43,7 @@ func ParseScope(text string) (Scope, error) {
 	for name := range strings.SplitSeq(text, ",") {
 		name = strings.TrimSpace(name)
 		if len(validation.IsDNS1123Label(name)) > 0 || slices.Contains(Words(), name) {
-			return Scope{}, fmt.Errorf("%q is neither one of %s nor a list of namespaces", text, strings.Join(Words(), ", "))
+			return Scope{}, fmt.Errorf("%q is not a list of namespaces, nor one of %s", text, strings.Join(Words(), ", "))
 		}
 		s.Names = append(s.Names, name)
 	}
