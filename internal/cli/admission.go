@@ -84,7 +84,7 @@ func (a *admission) admitObjects(objects ...manifest.Object) (admitted, error) {
 		}
 		found[o.Node] = all[i]
 		a.met[o.Namespace] = true
-		if ns, known := a.namespaces[o.Namespace]; known && !policy.Labels(ns) {
+		if ns, known := a.namespaces[o.Namespace]; known && !ns.OptedIn() {
 			a.unlabelled[o.Namespace] = true
 		}
 	}
@@ -115,15 +115,23 @@ func (a *admission) notes() []string {
 	}
 	asking := map[string]bool{}
 	for name, ns := range a.namespaces {
-		if policy.Labels(ns) {
+		if ns.OptedIn() {
 			asking[name] = true
 		}
 	}
 	if len(asking) > 0 {
-		notes = append(notes, fmt.Sprintf("the label %s: %s of %s does nothing on Kubernetes %s, since mutating admission policies came with %s: its Jobs are judged as they are written",
-			lint.PolicyKey, lint.PolicyOn, namespaceWords(asking), a.tooOld, native.Policies))
+		notes = append(notes, deadLabel(asking, "on Kubernetes "+a.tooOld))
 	}
 	return notes
+}
+
+// asWritten says that policies change nothing.
+const asWritten = "its Jobs are judged as they are written"
+
+// deadLabel says that a server is too old for the policies that namespaces ask for.
+func deadLabel(names map[string]bool, where string) string {
+	return fmt.Sprintf("the label %s: %s of %s does nothing %s, since mutating admission policies came with %s: %s",
+		lint.PolicyKey, lint.PolicyOn, namespaceWords(names), where, native.Policies, asWritten)
 }
 
 // namespaceWords names the first of some namespaces, and how many more there are.

@@ -4,15 +4,20 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	library "github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/cluster"
 	"github.com/jobmesh/jobmesh/internal/fault"
+	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/look"
 	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/policy"
 	"github.com/jobmesh/jobmesh/internal/report"
 	"github.com/jobmesh/jobmesh/internal/running"
 	"github.com/jobmesh/jobmesh/internal/survey"
@@ -84,13 +89,19 @@ func (o lintOptions) runLive(ctx context.Context, streams Streams, version strin
 		note(streams)(text)
 	}
 	note(streams)(seen(&facts))
+	if text := appliedBy(&facts); text != "" {
+		note(streams)(text)
+	}
 	if o.live.profile != "" {
 		if err := writeProfile(o.live.profile, &facts); err != nil {
 			return err
 		}
 	}
-	facts.Helpers, facts.Lock = said.Helpers, said.Lock
-	findings, managed := survey.Judge(facts)
+	facts.Helpers, facts.Lock, facts.Policies = said.Helpers, said.Lock, policy.New(library.LibraryChart)
+	findings, managed, err := survey.Judge(facts)
+	if err != nil {
+		return err
+	}
 	run := &lintRun{findings: findings, summary: report.Summary{Objects: len(facts.CronJobs) + len(facts.Jobs) + len(facts.Others) + len(facts.Pods)}}
 	for _, f := range run.findings {
 		run.summary.Count(f)
@@ -105,6 +116,26 @@ func (o lintOptions) runLive(ctx context.Context, streams Streams, version strin
 	return run.verdict(streams, said.failOn)
 }
 
+// appliedBy says who applies the policies of jobmesh-policy, where a namespace asks for them.
+func appliedBy(f *survey.Facts) string {
+	if len(f.Labelled) == 0 {
+		return ""
+	}
+	jobs := "the Jobs of " + namespaceWords(f.Labelled)
+	label := "the label " + lint.PolicyKey + ": " + lint.PolicyOn
+	switch f.Engine {
+	case running.InAPIServer:
+		return jobs + " are judged as jobmesh-policy changes their pods"
+	case running.Presumed:
+		return "mutating admission policies may not be read, so jobmesh-policy is presumed to change the pods of " + namespaceWords(f.Labelled) + ", as " + label + " says"
+	case running.InKyverno:
+		return jobs + " are judged as they are written: what Kyverno makes of their pods is not known"
+	case running.TooOld:
+		return deadLabel(f.Labelled, "in this cluster")
+	}
+	return fmt.Sprintf("%s of %s does nothing, since jobmesh-policy is not installed in this cluster: %s", label, namespaceWords(f.Labelled), asWritten)
+}
+
 // seen says what was read, and what is presumed about it.
 func seen(f *survey.Facts) string {
 	text := fmt.Sprintf("looked at %s, %s, %s and %s of other kinds", plural(len(f.CronJobs), "CronJob"), plural(len(f.Jobs), "Job"),
@@ -114,7 +145,7 @@ func seen(f *survey.Facts) string {
 		text += "; no proxy of a mesh was seen"
 	}
 	for _, s := range settings {
-		if s.value != "" {
+		if s.value != "" && s.key != policyKey { // which has a note of its own
 			text += "; " + s.key + ": " + s.value
 		}
 	}
@@ -127,7 +158,7 @@ type setting struct{ key, value string }
 func profileOf(f *survey.Facts) []setting {
 	name := f.Main()
 	in := f.Installations()[name]
-	settings := []setting{{key: "mesh", value: name}, {key: "meshVersion"}, {key: "native"}, {key: "kubeVersion"}, {key: "minKubelet"}, {key: declaredKey}}
+	settings := []setting{{key: "mesh", value: name}, {key: "meshVersion"}, {key: "native"}, {key: "kubeVersion"}, {key: "minKubelet"}, {key: declaredKey}, {key: policyKey}}
 	if name != "" && in.Version.Known() {
 		settings[1].value = in.Version.String()
 	}
@@ -142,6 +173,11 @@ func profileOf(f *survey.Facts) []setting {
 	}
 	if features, said := running.Declared(f.Nodes); said {
 		settings[5].value = cmp.Or(strings.Join(features, ","), noFeature)
+	}
+	if f.Engine.Changes() {
+		names := slices.Sorted(maps.Keys(f.Labelled))
+		names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(policy.Words(), name) }) // it means another thing there
+		settings[6].value = strings.Join(names, ",")
 	}
 	return settings
 }

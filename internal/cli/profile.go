@@ -30,6 +30,9 @@ type profileOptions struct {
 // they declare none of those that matter.
 const declaredKey, noFeature = "declaredFeatures", "none"
 
+// policyKey names the namespaces in which jobmesh-policy changes pods.
+const policyKey = "policy"
+
 // featureName matches the name of a feature.
 var featureName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
 
@@ -38,7 +41,7 @@ type profileKey struct{ key, flag string }
 
 var profileKeys = []profileKey{
 	{"mesh", "mesh"}, {"meshVersion", "mesh-version"}, {"native", "native"}, {"kubeVersion", "kube-version"},
-	{"minKubelet", "min-kubelet"}, {declaredKey, "declared-features"}, {"postRenderer", "post-renderer"}, {"policy", "policy"}, {"failOn", "fail-on"},
+	{"minKubelet", "min-kubelet"}, {declaredKey, "declared-features"}, {"postRenderer", "post-renderer"}, {policyKey, "policy"}, {"failOn", "fail-on"},
 }
 
 func (o *profileOptions) register(cmd *cobra.Command) {
@@ -75,7 +78,7 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	values := map[string]*string{
 		"mesh": &o.mesh, "meshVersion": &o.meshVersion, "native": &o.native, "kubeVersion": &o.kubeVersion,
-		"minKubelet": &o.minKubelet, declaredKey: &o.declared, "postRenderer": &o.postRenderer, "policy": &o.policy, "failOn": &failOn,
+		"minKubelet": &o.minKubelet, declaredKey: &o.declared, "postRenderer": &o.postRenderer, policyKey: &o.policy, "failOn": &failOn,
 	}
 	file, err := readSettings(o.config)
 	if err != nil {
@@ -152,11 +155,11 @@ func (o profileOptions) load(failOn string, changed func(string) bool, function 
 	p.policy, err = policy.ParseScope(o.policy)
 	switch since := native.Policies; {
 	case err != nil:
-		wrong("%s %v", names["policy"], err)
+		wrong("%s %v", names[policyKey], err)
 		hints = append(hints, "as in --policy=shop,batch")
 	case p.policy.Said() && p.Kubernetes.Before(since.Major, since.Minor):
-		wrong("%s %s: Kubernetes %s has no mutating admission policies, which came with %s", names["policy"], o.policy, p.Kubernetes, since)
-		hints = append(hints, "leave "+names["policy"]+" out: the manifests are judged as they are written", "jobmesh inject, and the library chart, need nothing in the cluster")
+		wrong("%s %s: Kubernetes %s has no mutating admission policies, which came with %s", names[policyKey], o.policy, p.Kubernetes, since)
+		hints = append(hints, "leave "+names[policyKey]+" out: the manifests are judged as they are written", "jobmesh inject, and the library chart, need nothing in the cluster")
 	}
 	if len(problems) > 0 {
 		return p, fault.New(fault.Usage, errors.New(strings.Join(problems, "; ")), hints...)

@@ -9,9 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	library "github.com/jobmesh/jobmesh"
 	"github.com/jobmesh/jobmesh/internal/cluster"
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/look"
+	"github.com/jobmesh/jobmesh/internal/policy"
 	"github.com/jobmesh/jobmesh/internal/why"
 )
 
@@ -127,7 +129,7 @@ func runWhy(ctx context.Context, streams Streams, o whyOptions, text string) err
 	if err != nil {
 		return err
 	}
-	facts.Program = o.program
+	facts.Program, facts.Policies = o.program, policy.New(library.LibraryChart)
 	verdict, err := why.Judge(facts)
 	if err != nil {
 		return err

@@ -148,10 +148,18 @@ func (c *Cluster) ClockOff() time.Duration {
 	return 0
 }
 
+// Requests is how many requests have been answered, or have failed, so far.
+func (c *Cluster) Requests() int {
+	c.clock.mutex.Lock()
+	defer c.clock.mutex.Unlock()
+	return c.clock.requests
+}
+
 // A clock wraps the transport, and learns the time of the server from the header Date of the
-// first answer that has one.
+// first answer that has one. It counts the answers too.
 type clock struct {
-	mutex sync.Mutex
+	mutex    sync.Mutex
+	requests int
 	// late is what has to be added to the clock here; known once the server has said it.
 	late  time.Duration
 	known bool
@@ -169,6 +177,7 @@ func (t *timed) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(r)
 	t.clock.mutex.Lock()
 	defer t.clock.mutex.Unlock()
+	t.clock.requests++
 	if err != nil || t.clock.known {
 		return response, err
 	}

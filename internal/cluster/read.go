@@ -311,10 +311,14 @@ func (c *Cluster) Objects(ctx context.Context, r Resource, namespace string) ([]
 const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 // Metadata reads the metadata of all objects of a kind in a namespace, in all where it is empty
-// and where the kind has none.
-func (c *Cluster) Metadata(ctx context.Context, r Resource, namespace string) ([]metav1.PartialObjectMetadata, error) {
+// and where the kind has none. A label selector that is not empty leaves objects out.
+func (c *Cluster) Metadata(ctx context.Context, r Resource, namespace, selector string) ([]metav1.PartialObjectMetadata, error) {
 	var list metav1.PartialObjectMetadataList
-	err := c.listAs(ctx, metadataOnly, path(r, namespace), &list)
+	request := c.list(metadataOnly, path(r, namespace))
+	if selector != "" {
+		request.Param("labelSelector", selector)
+	}
+	err := read(ctx, request, &list)
 	return list.Items, err
 }
 
@@ -336,7 +340,11 @@ func (c *Cluster) rawAs(ctx context.Context, accept, path string, into any) erro
 
 // listAs reads a list as the API server has it in memory.
 func (c *Cluster) listAs(ctx context.Context, accept, path string, into any) error {
-	return read(ctx, c.core.Discovery().RESTClient().Get().AbsPath(path).Param("resourceVersion", fromCache.ResourceVersion).SetHeader("Accept", accept), into)
+	return read(ctx, c.list(accept, path), into)
+}
+
+func (c *Cluster) list(accept, path string) *rest.Request {
+	return c.core.Discovery().RESTClient().Get().AbsPath(path).Param("resourceVersion", fromCache.ResourceVersion).SetHeader("Accept", accept)
 }
 
 func read(ctx context.Context, request *rest.Request, into any) error {

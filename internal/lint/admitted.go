@@ -19,6 +19,11 @@ type Admitted struct {
 	Templates map[string]Treatment
 }
 
+// An Admitter says what the policies of a cluster make of objects, in their order.
+type Admitter interface {
+	Admit(objects []manifest.Object) ([]Admitted, error)
+}
+
 // Treatment is what the policies do to the pods of one template, beside what is in it already.
 type Treatment struct {
 	// Native says that the proxies which webhooks add become native sidecars.

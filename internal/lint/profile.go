@@ -118,3 +118,6 @@ func (p *Profile) lacks(f native.Feature) bool {
 type Namespace struct {
 	Labels, Annotations map[string]string
 }
+
+// OptedIn tells whether a namespace has the label with which the policies hold in it.
+func (n Namespace) OptedIn() bool { return n.Labels[PolicyKey] == PolicyOn }

@@ -115,7 +115,7 @@ func (l *lineage) climb(ctx context.Context, most int, wanted func(metav1.OwnerR
 // readKind reads who has made the objects of a kind.
 func (l *lineage) readKind(ctx context.Context, r cluster.Resource) error {
 	l.asked++
-	objects, err := l.cluster.Metadata(ctx, r, l.ns)
+	objects, err := l.cluster.Metadata(ctx, r, l.ns, "")
 	switch {
 	case cluster.IsDenied(err):
 		l.denied = append(l.denied, r.Plural()+"."+r.Group)

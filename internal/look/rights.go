@@ -26,6 +26,8 @@ var Rights = map[string][]Right{
 		{"", []string{"events"}, []string{"list"}, "why a Job has no pod"},
 		{"", []string{"nodes"}, []string{"list"}, "which node is too old for native sidecars"},
 		{"", []string{"namespaces"}, []string{"get"}, "whether a mesh is on there, for what has no pod yet"},
+		{ofServer.Group, []string{ofServer.Plural()}, []string{"list"}, "whether jobmesh-policy is there, where the namespace has its label"},
+		{ofKyverno.Group, []string{ofKyverno.Plural()}, []string{"list"}, "whether Kyverno applies jobmesh-policy"},
 	},
 	"lint": {
 		{"batch", []string{"jobs", "cronjobs"}, []string{"list"}, "templates"},
@@ -33,6 +35,8 @@ var Rights = map[string][]Right{
 		{"", []string{"nodes"}, []string{"list"}, "the oldest kubelet"},
 		{"", []string{"namespaces"}, []string{"list"}, "in which of them a mesh is on"},
 		{"", []string{"resourcequotas"}, []string{"list"}, "quotas that want what a container does not say"},
+		{ofServer.Group, []string{ofServer.Plural()}, []string{"list"}, "whether jobmesh-policy is there, where a namespace has its label"},
+		{ofKyverno.Group, []string{ofKyverno.Plural()}, []string{"list"}, "whether Kyverno applies jobmesh-policy"},
 	},
 	"rescue": {
 		{"", []string{"pods"}, []string{"get", "list"}, "what is stuck"},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/cluster"
 	"github.com/jobmesh/jobmesh/internal/kind"
+	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/look"
 	"github.com/jobmesh/jobmesh/tests/apiserver"
 )
@@ -27,7 +28,8 @@ func everything(t *testing.T) (*apiserver.Server, *cluster.Cluster) {
 		}
 		server.Add(map[string]any{"apiVersion": version, "kind": k.Kind, "metadata": map[string]any{"name": "x", "namespace": "prod", "uid": k.Group + k.Kind}})
 	}
-	server.Add(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "prod"}})
+	server.Add(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "prod", "labels": map[string]any{lint.PolicyKey: lint.PolicyOn}}})
+	server.Add(map[string]any{"apiVersion": "policies.kyverno.io/v1", "kind": "MutatingPolicy", "metadata": map[string]any{"name": "x"}})
 	config, err := server.Kubeconfig(t.TempDir())
 	require.NoError(t, err)
 	t.Setenv("KUBECONFIG", config)

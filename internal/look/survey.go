@@ -49,7 +49,7 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 		}
 		return nil
 	}
-	facts.Namespaces, facts.Policies = map[string]lint.Namespace{}, map[string]bool{}
+	facts.Namespaces, facts.Identities, facts.Labelled = map[string]lint.Namespace{}, map[string]bool{}, map[string]bool{}
 	group, groupCtx := errgroup.WithContext(ctx)
 	add := func(what, lost string, request func(context.Context) error) {
 		group.Go(func() error { return try(what, lost, func() error { return request(groupCtx) }) })
@@ -113,7 +113,20 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 		return facts, nil, denied
 	}
 	facts.Server, _ = mesh.ParseVersion(version) // unknown where it says something else
+	for name, namespace := range facts.Namespaces {
+		if namespace.OptedIn() && (ns == "" || ns == name) {
+			facts.Labelled[name] = true
+		}
+	}
 	others, otherCtx := errgroup.WithContext(ctx)
+	if len(facts.Labelled) > 0 {
+		others.Go(func() (err error) {
+			if facts.Engine, err = policiesOf(otherCtx, c, facts.Server, kinds); err != nil {
+				return c.Explain(err, "policies of jobmesh-policy", "lint")
+			}
+			return nil
+		})
+	}
 	var everywhere []string
 	for _, r := range present(kinds) {
 		if r.Everywhere() && ns != "" {
@@ -174,7 +187,7 @@ func keep(facts *survey.Facts, r cluster.Resource, found []unstructured.Unstruct
 			continue
 		}
 		for _, o := range found {
-			facts.Policies[o.GetNamespace()] = true
+			facts.Identities[o.GetNamespace()] = true
 		}
 		return
 	}

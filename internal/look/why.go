@@ -19,12 +19,16 @@ import (
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/running"
 	"github.com/jobmesh/jobmesh/internal/why"
 )
 
 // mostCustom bounds how many kinds beside those of Kubernetes a bare name is looked for in.
 const mostCustom = 5
+
+// mostKnown and mostByName bound the requests of one why, by a kind and a name and by a bare name.
+const mostKnown, mostByName = 6, 14
 
 // mostJobs bounds the Jobs of one object whose pods are asked for by name.
 const mostJobs = 50
@@ -56,7 +60,19 @@ func Why(ctx context.Context, c *cluster.Cluster, t Target) (facts why.Facts, no
 	if err := l.load(ctx, object); err != nil {
 		return facts, nil, err
 	}
+	most := mostByName
+	if t.Row != nil {
+		most = mostKnown
+	}
+	var wait sync.WaitGroup
+	if len(l.facts.Pods) > 0 && l.cluster.Requests()+2 <= most { // that one, and the nodes
+		wait.Go(func() { l.optedIn(ctx) })
+	}
 	l.nodes(ctx)
+	wait.Wait()
+	if err := l.policies(ctx, most); err != nil {
+		return facts, nil, err
+	}
 	l.facts.Now = c.Now()
 	if text := ClockNote(c); text != "" {
 		l.note("%s", text)
@@ -515,6 +531,29 @@ func (l *looker) namespace(ctx context.Context) {
 		return
 	}
 	l.facts.Namespaces[l.ns] = lint.Namespace{Labels: ns.Labels, Annotations: ns.Annotations}
+}
+
+// optedIn reads whether the namespace of pods has the label of jobmesh-policy. Where that may not
+// be read, the pods still tell the rest.
+func (l *looker) optedIn(ctx context.Context) {
+	if ns, err := l.cluster.ReadNamespace(ctx, l.ns); err == nil {
+		l.facts.Namespaces[l.ns] = lint.Namespace{Labels: ns.Labels, Annotations: ns.Annotations}
+	}
+}
+
+// policies says who applies jobmesh-policy in the namespace, where that has its label. most is
+// the bound on requests.
+func (l *looker) policies(ctx context.Context, most int) error {
+	if !l.facts.Namespaces[l.ns].OptedIn() {
+		return nil
+	}
+	if l.cluster.Requests() >= most {
+		l.facts.Engine = running.Presumed
+		return nil
+	}
+	var err error
+	l.facts.Engine, err = policiesOf(ctx, l.cluster, mesh.Version{}, l.kinds)
+	return l.cluster.Explain(err, "policies of jobmesh-policy", l.verb)
 }
 
 func (l *looker) nodes(ctx context.Context) {

@@ -52,11 +52,8 @@ func ParseScope(text string) (Scope, error) {
 
 // Has tells whether the policies hold in a namespace, of which that is known.
 func (s Scope) Has(name string, ns lint.Namespace) bool {
-	return s.All || s.Labelled && Labels(ns) || slices.Contains(s.Names, name)
+	return s.All || s.Labelled && ns.OptedIn() || slices.Contains(s.Names, name)
 }
-
-// Labels tells whether a namespace has the label with which the policies hold in it.
-func Labels(ns lint.Namespace) bool { return ns.Labels[lint.PolicyKey] == lint.PolicyOn }
 
 // Said tells whether somebody has said where the policies hold, beside the namespaces themselves.
 func (s Scope) Said() bool { return s.All || len(s.Names) > 0 }

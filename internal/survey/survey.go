@@ -45,8 +45,14 @@ type Facts struct {
 	Pods []corev1.Pod
 	// Proxies are those of all pods that were seen.
 	Proxies []Proxy
-	// Policies are the namespaces where a policy of a mesh wants an identity.
-	Policies map[string]bool
+	// Identities are the namespaces where a policy of a mesh wants an identity.
+	Identities map[string]bool
+	// Labelled are the namespaces with the label of jobmesh-policy, and Engine is who applies its
+	// policies there. Policies say what they make of an object; they are asked where Engine
+	// changes pods.
+	Labelled map[string]bool
+	Engine   running.Engine
+	Policies lint.Admitter
 	Now      time.Time
 }
 
@@ -118,10 +124,14 @@ func (f *Facts) Main() string {
 }
 
 // Judge returns the findings, by namespace and object, and the objects that others run than
-// their own controllers, maybe in another cluster: those are judged for this one too.
-func Judge(f Facts) (found []lint.Finding, managed []manifest.Object) {
+// their own controllers, maybe in another cluster: those are judged for this one too. The error
+// is that of the policies.
+func Judge(f Facts) (found []lint.Finding, managed []manifest.Object, err error) {
 	s := &survey{Facts: f, installations: f.Installations(), main: f.Main(), linters: map[string]*lint.Linter{}, stuck: map[lint.Object]*stuck{}}
 	s.owners()
+	if err := s.admit(); err != nil {
+		return nil, nil, err
+	}
 	s.templates()
 	s.pods()
 	s.causes()
@@ -129,7 +139,7 @@ func Judge(f Facts) (found []lint.Finding, managed []manifest.Object) {
 		return cmp.Or(strings.Compare(a.Object.Namespace, b.Object.Namespace), strings.Compare(a.Object.Kind, b.Object.Kind),
 			strings.Compare(a.Object.Name, b.Object.Name), strings.Compare(a.Rule.ID, b.Rule.ID))
 	})
-	return s.found, s.managed
+	return s.found, s.managed, nil
 }
 
 type survey struct {
@@ -141,6 +151,7 @@ type survey struct {
 	stuck         map[lint.Object]*stuck
 	found         []lint.Finding
 	managed       []manifest.Object
+	admitted      map[lint.Object]lint.Admitted
 	// classic are the meshes of which a proxy keeps something, or will.
 	classic map[string]bool
 }
@@ -232,16 +243,29 @@ func (s *survey) add(f lint.Finding) {
 	s.found = append(s.found, f)
 }
 
-// templates judges what people have written: CronJobs, other kinds, and Jobs that nobody made.
-func (s *survey) templates() {
+// A written is an object that somebody has written: a CronJob, one of another kind, or a Job that
+// none of those has made.
+type written struct {
+	meta    metav1.Object
+	content any
+	// job says that it is a Job, and by who has made that, nil for nobody.
+	job bool
+	by  *metav1.OwnerReference
+}
+
+// read is the object as lint reads it. Where that fails, nobody could have applied it.
+func (w *written) read() (manifest.Object, error) { return running.Object(w.content) }
+
+// written calls a function with each of them.
+func (s *survey) written(each func(written)) {
 	for i := range s.CronJobs {
 		short := s.CronJobs[i].DeepCopy()
 		short.APIVersion, short.Kind, short.ManagedFields, short.Status = "batch/v1", "CronJob", nil, batchv1.CronJobStatus{}
-		s.template(short, short)
+		each(written{meta: short, content: short})
 	}
 	for i := range s.Others {
 		if controllerOf(&s.Others[i]) == nil {
-			s.template(&s.Others[i], s.Others[i].Object)
+			each(written{meta: &s.Others[i], content: s.Others[i].Object})
 		}
 	}
 	for i := range s.Jobs {
@@ -256,15 +280,23 @@ func (s *survey) templates() {
 		}
 		short := s.Jobs[i].DeepCopy()
 		short.APIVersion, short.Kind, short.ManagedFields, short.Status = "batch/v1", "Job", nil, batchv1.JobStatus{}
-		hangs := s.template(short, short)
-		o := lint.Object{Kind: "Job", Namespace: short.Namespace, Name: short.Name}
+		each(written{meta: short, content: short, job: true, by: by})
+	}
+}
+
+// templates judges what people have written.
+func (s *survey) templates() {
+	s.written(func(w written) {
+		hangs := s.template(w)
+		o := lint.Object{Kind: "Job", Namespace: w.meta.GetNamespace(), Name: w.meta.GetName()}
 		switch {
-		case hangs && by != nil:
-			s.add(lint.Observe("JM511", o, "", fmt.Sprintf("%s %s has made this Job, and makes it again", by.Kind, by.Name), "change "+by.Kind+" "+by.Name))
-		case hangs:
+		case !hangs || !w.job:
+		case w.by != nil:
+			s.add(lint.Observe("JM511", o, "", fmt.Sprintf("%s %s has made this Job, and makes it again", w.by.Kind, w.by.Name), "change "+w.by.Kind+" "+w.by.Name))
+		default:
 			s.add(lint.Observe("JM512", o, "", "the Job already exists, and its pod template cannot be changed", ""))
 		}
-	}
+	})
 }
 
 func groupOf(apiVersion string) string {
@@ -275,24 +307,29 @@ func groupOf(apiVersion string) string {
 	return group
 }
 
-// template judges one object, and tells whether it will hang.
-func (s *survey) template(o metav1.Object, content any) (hangs bool) {
-	read, err := running.Object(content)
+// template judges one object, as the policies change its pods where they do, and tells whether it
+// will hang.
+func (s *survey) template(w written) (hangs bool) {
+	read, err := w.read()
 	if err != nil {
-		return false // nobody could have applied that as a manifest
+		return false
 	}
-	linter := s.linter(o.GetNamespace())
-	for _, f := range linter.Check(read) {
+	linter := s.linter(read.Namespace)
+	becomes, check := read, func() []lint.Finding { return linter.Check(read) }
+	if changed, yes := s.admitted[nameOf(read)]; yes {
+		becomes, check = changed.Object, func() []lint.Finding { return linter.CheckAdmitted(read, changed) }
+	}
+	for _, f := range check() {
 		s.add(f)
 		hangs = hangs || f.Rule.Hangs()
 		if f.Rule.Hangs() {
-			s.blame(linter, read)
+			s.blame(linter, becomes)
 		}
 	}
 	if lint.ManagedBy(read) != "" {
 		s.managed = append(s.managed, read)
 	}
-	s.quota(read)
+	s.quota(becomes)
 	s.identity(read)
 	return hangs
 }
@@ -333,7 +370,7 @@ func (s *survey) quota(o manifest.Object) {
 
 // identity finds what opts out of a mesh where a policy wants an identity.
 func (s *survey) identity(o manifest.Object) {
-	if !s.Policies[o.Namespace] {
+	if !s.Identities[o.Namespace] {
 		return
 	}
 	ns := s.Namespaces[o.Namespace]

@@ -23,7 +23,7 @@ func facts(t *testing.T, text string) survey.Facts {
 	t.Helper()
 	f := survey.Facts{
 		Now: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC), Server: mesh.Version{Major: 1, Minor: 37},
-		Namespaces: map[string]lint.Namespace{}, Policies: map[string]bool{},
+		Namespaces: map[string]lint.Namespace{}, Identities: map[string]bool{},
 	}
 	var nodes []corev1.Node
 	for _, document := range strings.Split(text, "\n---\n") {
@@ -59,7 +59,7 @@ func facts(t *testing.T, text string) survey.Facts {
 			into(&o)
 			f.Quotas = append(f.Quotas, o)
 		case "AuthorizationPolicy":
-			f.Policies["prod"] = true
+			f.Identities["prod"] = true
 		default:
 			require.Empty(t, head.Kind)
 		}
@@ -84,7 +84,8 @@ func TestJudge(t *testing.T) {
 				}
 			}
 			var got []string
-			findings, managed := survey.Judge(facts(t, string(text)))
+			findings, managed, err := survey.Judge(facts(t, string(text)))
+			require.NoError(t, err)
 			require.Empty(t, managed)
 			for _, f := range findings {
 				got = append(got, f.Rule.ID+" "+strings.Trim(f.Object.Kind+"/"+f.Object.Namespace+"/"+f.Object.Name, "/"))
@@ -110,7 +111,8 @@ func TestStock(t *testing.T) {
 			for _, n := range f.Nodes {
 				require.True(t, n.Kubelet.Known(), n.Name)
 			}
-			findings, managed := survey.Judge(f)
+			findings, managed, err := survey.Judge(f)
+			require.NoError(t, err)
 			require.Empty(t, findings)
 			require.Empty(t, managed)
 		})
@@ -124,7 +126,8 @@ metadata: {name: %s, namespace: prod}
 spec: {managedBy: %s, template: {spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}]}}}`
 	far := strings.NewReplacer("%s, namespace", "far, namespace", "%s, template", "kueue.x-k8s.io/multikueue, template").Replace(text)
 	here := strings.NewReplacer("%s, namespace", "here, namespace", "%s, template", batchv1.JobControllerName+", template").Replace(text)
-	_, managed := survey.Judge(facts(t, far+"\n---\n"+here))
+	_, managed, err := survey.Judge(facts(t, far+"\n---\n"+here))
+	require.NoError(t, err)
 	require.Len(t, managed, 1)
 	require.Equal(t, "far", managed[0].Name)
 	require.Equal(t, "kueue.x-k8s.io/multikueue", lint.ManagedBy(managed[0]))
@@ -151,7 +154,8 @@ spec: {template: {` + `spec: {restartPolicy: Never, containers: [{name: a, image
 	} {
 		t.Run(name, func(t *testing.T) {
 			with := strings.NewReplacer("KIND", c.kind, "NAME", c.name)
-			findings, _ := survey.Judge(facts(t, with.Replace(pod)+"\n---\n"+with.Replace(job)))
+			findings, _, err := survey.Judge(facts(t, with.Replace(pod)+"\n---\n"+with.Replace(job)))
+			require.NoError(t, err)
 			var stuck, made bool
 			for _, f := range findings {
 				require.NotContains(t, f.Fix+f.Message+f.Object.Name+f.Object.Kind, "curl")

@@ -35,6 +35,10 @@ type Facts struct {
 	Nodes []running.Node
 	// Namespaces are those that were read.
 	Namespaces map[string]lint.Namespace
+	// Engine is who applies jobmesh-policy in the namespace, where that has the label for it.
+	// Policies say what they make of an object; they are asked where Engine changes pods.
+	Engine   running.Engine
+	Policies lint.Admitter
 	// Now is the time by the clock of the server.
 	Now time.Time
 	// Program is how the reader calls jobmesh, as in "kubectl jobmesh".

@@ -88,7 +88,7 @@ func (j *judge) object() (finding, error) {
 	if len(over) > 0 {
 		return latest(over), nil
 	}
-	return j.forecast(), nil
+	return j.forecast()
 }
 
 func (j *judge) podsOf(job *batchv1.Job) []*corev1.Pod {
@@ -137,24 +137,29 @@ func (j *judge) blocked(f finding) finding {
 }
 
 // forecast judges what has made nothing yet, by its template.
-func (j *judge) forecast() finding {
+func (j *judge) forecast() (finding, error) {
 	f := finding{word: Running, reason: Working, text: []string{j.name() + " has no pod yet."}}
 	if j.CronJob != nil {
 		f.text = []string{fmt.Sprintf("%s has no run to look at; its schedule is %q.", j.name(), j.CronJob.Spec.Schedule)}
 	}
 	if j.Template.Node == nil {
-		return f
+		return f, nil
 	}
 	oldest := running.Oldest(j.Nodes)
 	linter := lint.New(lint.Profile{Installation: native.Installation{MinKubelet: oldest.Kubelet}}, j.Namespaces)
-	hangs := hanging(linter.Check(j.Template))
+	found, err := j.admitted(linter, j.Template)
+	if err != nil {
+		return f, err
+	}
+	hangs := hanging(found)
 	if len(hangs) == 0 {
-		return f
+		return f, nil
 	}
 	f.word, f.reason, f.lint = WillHang, HangsWhenItEnds, hangs
 	f.text = append(f.text, "Its pods will not end: "+hangs[0].Message+".")
+	f.text = append(f.text, j.useless()...)
 	f.fix = append(f.fix, fixesOf(hangs)...)
-	return f
+	return f, nil
 }
 
 // hanging are the findings that say that something stays active.

@@ -31,6 +31,13 @@ func (j *judge) pod(pod *corev1.Pod, job *batchv1.Job) (finding, error) {
 	}
 	f := j.judged(&p, job)
 	f.pod = &p
+	if beside := []Reason{BesideProxy, BesideHelper, FailedAndHeld, HangsWhenItEnds, DeadlineAhead}; slices.Contains(beside, f.reason) {
+		text, err := j.unchanged(&p, job)
+		if err != nil {
+			return finding{}, err
+		}
+		f.text = append(f.text, text...)
+	}
 	return f, nil
 }
 
@@ -242,14 +249,23 @@ func (j *judge) rescue(p *running.Pod, job *batchv1.Job) string {
 	return fmt.Sprintf("%s rescue -n %s %s --yes", j.Program, p.Namespace, name)
 }
 
-// forecastOf are the findings of lint about a pod that is there. A proxy that was injected
-// is left out of what lint reads, and said to be injected, so that it is spoken of as that.
+// forecastOf are the findings of lint about a pod that is there.
 func (j *judge) forecastOf(p *running.Pod) []lint.Finding {
-	left := p.Left()
-	if len(left) == 0 {
+	if len(p.Left()) == 0 {
 		return nil
 	}
-	short, linter := p.Pod.DeepCopy(), j.linter
+	linter, short := j.forecaster(p)
+	o, err := running.Judged(short)
+	if err != nil {
+		return nil // Read has told of it
+	}
+	return hanging(linter.Check(o))
+}
+
+// forecaster is the linter for a pod that is there, with what it has to read. A proxy that was
+// injected is left out of that, and said to be injected, so that it is spoken of as that.
+func (j *judge) forecaster(p *running.Pod) (*lint.Linter, *corev1.Pod) {
+	short, linter, left := p.Pod.DeepCopy(), j.linter, p.Left()
 	for i := range left {
 		row, _ := mesh.ByName(left[i].Mesh)
 		if left[i].Role != running.Proxy || !mesh.Injected(p.Annotations[row.Annotation]) {
@@ -263,11 +279,7 @@ func (j *judge) forecastOf(p *running.Pod) []lint.Finding {
 		short.Spec.Containers = slices.DeleteFunc(short.Spec.Containers, func(c corev1.Container) bool { return c.Name == left[i].Name })
 		break
 	}
-	o, err := running.Judged(short)
-	if err != nil {
-		return nil // Read has told of it
-	}
-	return hanging(linter.Check(o))
+	return linter, short
 }
 
 // deadline is that of the Job, or of the pod, in seconds; 0 where there is none.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -99,6 +100,24 @@ func TestLive(t *testing.T) {
 		require.Equal(t, 1, code, out)
 		require.Contains(t, out, "end  prod/migrate-x")
 		require.Len(t, requests, 1)
+	})
+	t.Run("a namespace with the label of jobmesh-policy", func(t *testing.T) {
+		labelled(ctx, t, client)
+		code, out, _, requests := run(t, kubeconfig, audit, "why", "-n", "shop", "cronjob/report")
+		require.Equal(t, 1, code, out)
+		require.Contains(t, strings.Join(strings.Fields(out), " "), "jobmesh-policy is not installed in this cluster")
+		require.LessOrEqual(t, len(requests), 6, requests)
+		_, out, notes, _ := run(t, kubeconfig, audit, "lint", "--cluster", "-A")
+		require.Contains(t, out, "CronJob/shop/report")
+		require.Contains(t, notes, "jobmesh-policy is not installed in this cluster")
+		_, err := client.AdmissionregistrationV1().MutatingAdmissionPolicies().Create(ctx, aPolicy(), metav1.CreateOptions{})
+		require.NoError(t, err)
+		code, out, _, requests = run(t, kubeconfig, audit, "why", "-n", "shop", "cronjob/report")
+		require.Equal(t, 0, code, out)
+		require.LessOrEqual(t, len(requests), 6, requests)
+		_, out, notes, _ = run(t, kubeconfig, audit, "lint", "--cluster", "-A")
+		require.NotContains(t, out, "CronJob/shop/report")
+		require.Contains(t, notes, "the Jobs of namespace shop are judged as jobmesh-policy changes their pods")
 	})
 	for _, verb := range []string{"why", "lint", "rescue"} {
 		t.Run("the role of "+verb, func(t *testing.T) {
@@ -217,5 +236,36 @@ func load(ctx context.Context, t *testing.T, client kubernetes.Interface) {
 		}, Spec: corev1.PodSpec{
 			NodeName: "new-1", Containers: []corev1.Container{{Name: "a", Image: "a"}},
 		}}, create))
+	}
+}
+
+// labelled makes a namespace with the label of jobmesh-policy, and a CronJob in it that its proxy and its helper keep.
+func labelled(ctx context.Context, t *testing.T, client kubernetes.Interface) {
+	t.Helper()
+	_, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: "shop", Labels: map[string]string{"istio-injection": "enabled", "jobmesh.dev/inject": "enabled"},
+	}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	template := corev1.PodTemplateSpec{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{
+		{Name: "a", Image: "a", Command: []string{"a"}}, {Name: "db", Image: "gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.27.0"},
+	}}}
+	_, err = client.BatchV1().CronJobs("shop").Create(ctx, &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: "report"}, Spec: batchv1.CronJobSpec{
+		Schedule: "0 3 * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: template}},
+	}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+}
+
+// aPolicy is a policy as the verbs see those of the chart: by its kind and label. It changes nothing.
+func aPolicy() *admissionv1.MutatingAdmissionPolicy {
+	return &admissionv1.MutatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "jobmesh-policy-wrap", Labels: map[string]string{"app.kubernetes.io/name": "jobmesh-policy"}},
+		Spec: admissionv1.MutatingAdmissionPolicySpec{
+			ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
+			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+				Operations: []admissionv1.OperationType{admissionv1.Create},
+				Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+			}}}},
+			Mutations: []admissionv1.Mutation{{PatchType: admissionv1.PatchTypeJSONPatch, JSONPatch: &admissionv1.JSONPatch{Expression: "[]"}}},
+		},
 	}
 }

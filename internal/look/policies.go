@@ -1,0 +1,51 @@
+package look
+
+import (
+	"context"
+
+	"github.com/jobmesh/jobmesh/internal/cluster"
+	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/running"
+)
+
+// The policies of the chart jobmesh-policy are of the first kind, and with engine kyverno of the
+// second. All of them have its label.
+var (
+	ofServer  = cluster.Resource{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "MutatingAdmissionPolicy"}
+	ofKyverno = cluster.Resource{Group: "policies.kyverno.io", Kind: "MutatingPolicy"}
+)
+
+const policyLabel = "app.kubernetes.io/name=jobmesh-policy"
+
+// policiesOf says who applies jobmesh-policy in a cluster, where a namespace asks for it. server
+// is the version of the API server, and kinds are those of it; either may be unknown.
+func policiesOf(ctx context.Context, c *cluster.Cluster, server mesh.Version, kinds cluster.Kinds) (running.Engine, error) {
+	old := server.Known() && server.Before(native.Policies.Major, native.Policies.Minor)
+	if !old {
+		found, err := c.Metadata(ctx, ofServer, "", policyLabel)
+		switch {
+		case cluster.IsDenied(err):
+			return running.Presumed, nil
+		case cluster.IsGone(err):
+			old = true
+		case err != nil:
+			return running.NoEngine, err
+		case len(found) > 0:
+			return running.InAPIServer, nil
+		}
+	}
+	if r := kinds.Resource(ofKyverno.Group, "", ofKyverno.Kind); r.Version != "" {
+		found, err := c.Metadata(ctx, r, "", policyLabel)
+		switch {
+		case cluster.IsDenied(err), len(found) > 0:
+			return running.InKyverno, nil // if anybody, then Kyverno
+		case err != nil && !cluster.IsGone(err):
+			return running.NoEngine, err
+		}
+	}
+	if old {
+		return running.TooOld, nil
+	}
+	return running.NoEngine, nil
+}

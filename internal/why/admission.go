@@ -1,0 +1,86 @@
+package why
+
+import (
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jobmesh/jobmesh/internal/lint"
+	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/native"
+	"github.com/jobmesh/jobmesh/internal/running"
+)
+
+// admitted are the findings about an object, as the policies change its pods where they do.
+func (j *judge) admitted(linter *lint.Linter, o manifest.Object) ([]lint.Finding, error) {
+	if !j.changes(o.Namespace) {
+		return linter.Check(o), nil
+	}
+	as, err := j.Policies.Admit([]manifest.Object{o})
+	if err != nil {
+		return nil, err
+	}
+	return linter.CheckAdmitted(o, as[0]), nil
+}
+
+func (j *judge) changes(namespace string) bool {
+	return j.Engine.Changes() && j.Policies != nil && j.Namespaces[namespace].OptedIn()
+}
+
+// useless says why the label of the namespace does not help what hangs.
+func (j *judge) useless() []string {
+	if !j.Namespaces[j.Object.Namespace].OptedIn() {
+		return nil
+	}
+	label := "The label " + lint.PolicyKey + ": " + lint.PolicyOn + " of namespace " + j.Object.Namespace
+	switch j.Engine {
+	case running.NoEngine:
+		return []string{label + " does nothing: jobmesh-policy is not installed in this cluster."}
+	case running.TooOld:
+		return []string{label + " does nothing: mutating admission policies came with Kubernetes " + native.Policies.String() + "."}
+	case running.InKyverno:
+		return []string{"What Kyverno makes of its pods by jobmesh-policy is not known here."}
+	}
+	return nil
+}
+
+// unchanged says why a pod that hangs, or will, is not as the policies would have made it.
+func (j *judge) unchanged(p *running.Pod, job *batchv1.Job) ([]string, error) {
+	if !j.changes(p.Namespace) {
+		return j.useless(), nil
+	}
+	if job == nil {
+		job = j.Owner
+	}
+	linter, short := j.forecaster(p)
+	o, err := made(short, job)
+	if err != nil {
+		return nil, err
+	}
+	as, err := j.Policies.Admit([]manifest.Object{o})
+	if err != nil {
+		return nil, err
+	}
+	if len(hanging(linter.CheckAdmitted(o, as[0]))) == 0 {
+		return []string{"By the label " + lint.PolicyKey + ": " + lint.PolicyOn + " of its namespace, jobmesh-policy makes such a pod end; " +
+			"this one was made before that, or the policy has failed."}, nil
+	}
+	for _, t := range as[0].Templates {
+		if t.Left != "" {
+			return []string{"jobmesh-policy does not help: " + t.Left + "."}, nil
+		}
+	}
+	return nil, nil
+}
+
+// made is the object from which a pod was made: its Job, or the pod itself with its owners.
+func made(p *corev1.Pod, job *batchv1.Job) (manifest.Object, error) {
+	if job != nil {
+		short := &batchv1.Job{Spec: job.Spec}
+		short.APIVersion, short.Kind = "batch/v1", "Job"
+		short.ObjectMeta = metav1.ObjectMeta{Name: job.Name, Namespace: job.Namespace, Labels: job.Labels, Annotations: job.Annotations}
+		return running.Object(short)
+	}
+	p.APIVersion, p.Kind, p.ManagedFields = "v1", "Pod", nil
+	return running.Object(p)
+}
