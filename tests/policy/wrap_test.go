@@ -187,6 +187,18 @@ func TestTell(t *testing.T) {
 	}
 }
 
+// TestTellOfNative: where proxies become native sidecars, what wrap leaves may still finish, and the warning says so.
+func TestTellOfNative(t *testing.T) {
+	job, _ := jobs(t, `spec: {restartPolicy: Never, containers: [{name: a, image: a}]}`)
+	const unless = "JM101: a mesh's proxy may outlive it, unless that becomes a native sidecar, since it is left as it is: "
+	warnings := said(t, validator(t, named(rendered(t), "-tell")), job, "Job", "jobs")
+	require.Len(t, warnings, 1)
+	require.Contains(t, warnings[0], unless)
+	warnings = said(t, validator(t, named(rendered(t, "--set", "nativize=false"), "-tell")), job, "Job", "jobs")
+	require.Len(t, warnings, 1)
+	require.Contains(t, warnings[0], strings.ReplaceAll(unless, ", unless that becomes a native sidecar", ""))
+}
+
 // large is a pod of many containers, all of which are named.
 func large(containers int) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Annotations: map[string]string{containersKey: "all"},

@@ -19,6 +19,7 @@ pod is one of an executor that ends the others, in CEL.
 {{- $root := .root -}}
 {{- $printed := include "jobmesh-policy.printed" $root | fromJson -}}
 {{- $ends := include "jobmesh-policy._tables.ends" $root -}}
+{{- $outlives := include "jobmesh-policy.outlives" $root -}}
 {{- $said := dig "wrapper" "stopWhen" "" $root.Values.jobmesh | toString -}}
 - name: argo
   expression: {{ .argo | quote }}
@@ -105,22 +106,27 @@ pod is one of an executor that ends the others, in CEL.
   expression: >-
     variables.skip ? "" :
     size(variables.picked) == 0 && size(variables.named) == 0 ?
-    "JM101: a mesh's proxy may outlive it, since it is left as it is: nothing says which of " + variables.work.join(", ") + " do the work; annotate the pod template with jobmesh.dev/containers, as in " + (size(variables.work) > 0 ? variables.work[0] : "main") + ", or all" :
+    "{{ $outlives }}: nothing says which of " + variables.work.join(", ") + " do the work; annotate the pod template with jobmesh.dev/containers, as in " + (size(variables.work) > 0 ? variables.work[0] : "main") + ", or all" :
     size(variables.picked) < size(variables.names) ?
-    "JM101: a mesh's proxy may outlive it, since it is left as it is: jobmesh.dev/containers names " + variables.names.filter(n, !(n in variables.work)).join(", ") + ", and the pod has " + variables.work.join(", ") :
+    "{{ $outlives }}: jobmesh.dev/containers names " + variables.names.filter(n, !(n in variables.work)).join(", ") + ", and the pod has " + variables.work.join(", ") :
     variables.policy in {{ $ends }} && variables.lasting && !variables.argo ?
     "JM114: it never ends: a container has restartPolicy Always; remove that, or move the container to initContainers" :
     lists.range(size(variables.codes)).exists(n, variables.codes[n] == "!" || variables.policies[variables.picked[n]] == "OnFailure" && size(variables.rules[n]) > 0 && (0 in variables.listed[n]) != variables.codes[n].startsWith("!")) ?
     "JM114: it never ends: restartPolicyRules start a container again after every exit code; remove them" :
     variables.images.exists(k, k != "" && !(k in variables.known)) ?
-    "JM101: a mesh's proxy may outlive it, since it is left as it is: a container has no command, and what its image runs is not known; set command, or have whoever installed jobmesh-policy add the image to its value images" :
+    "{{ $outlives }}: a container has no command, and what its image runs is not known; set command, or have whoever installed jobmesh-policy add the image to its value images" :
     lists.range(size(variables.picked)).exists(n, !variables.argued[n] && size(variables.commands[n]) + size(variables.args[n]) == 0) ?
-    "JM101: a mesh's proxy may outlive it, since it is left as it is: a container has no command, and its image has neither ENTRYPOINT nor CMD; set command" :
+    "{{ $outlives }}: a container has no command, and its image has neither ENTRYPOINT nor CMD; set command" :
     size(variables.taken) > 0 ?
-    "JM101: a mesh's proxy may outlive it, since it is left as it is: " + variables.taken.join(", ") + " exists already, and jobmesh needs the name; rename it" :
+    "{{ $outlives }}: " + variables.taken.join(", ") + " exists already, and jobmesh needs the name; rename it" :
     variables.picked.exists(i, has(variables.spec.containers[i].volumeMounts) && variables.spec.containers[i].volumeMounts.exists(m, {{ $printed.paths | toJson }}.exists(p,
     p.startsWith(m.mountPath.endsWith("/") ? m.mountPath : m.mountPath + "/") || (m.mountPath + "/").startsWith(p)))) ?
-    "JM101: a mesh's proxy may outlive it, since it is left as it is: a container mounts a volume where jobmesh needs the folder; set jobmesh.mountPath of jobmesh-policy" : ""
+    "{{ $outlives }}: a container mounts a volume where jobmesh needs the folder; set jobmesh.mountPath of jobmesh-policy" : ""
+{{- end -}}
+
+{{/* What a pod risks whose command is not wrapped, with the rule of lint for it. */}}
+{{- define "jobmesh-policy.outlives" -}}
+JM101: a mesh's proxy may outlive it{{ if include "jobmesh-policy.nativizes" . }}, unless that becomes a native sidecar{{ end }}, since it is left as it is
 {{- end -}}
 
 {{/*
