@@ -14,6 +14,11 @@ REGISTRY ?=
 # MESHES=all has make e2e run every combination beside the real meshes.
 export MESHES ?=
 
+# Everything is compiled in one way, so that a target finds in Go's cache what another one has
+# compiled: the programs of make e2e and the tests share most of Kubernetes.
+export CGO_ENABLED := 0
+export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
+
 export JOBMESH_HELM3 := $(CURDIR)/bin/helm3
 export JOBMESH_HELM4 := $(CURDIR)/bin/helm4
 export JOBMESH_KUSTOMIZE := $(CURDIR)/bin/kustomize
