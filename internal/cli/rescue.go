@@ -104,13 +104,9 @@ was asked to stop and still drains.`,
 
 // wrapper returns the image for --via ephemeral: the one that the user has named, or the one
 // that inject would write. It is empty where no digest is known.
-func (o rescueOptions) wrapper(l linked) (string, error) {
+func (o rescueOptions) wrapper(l linked, file settings) (string, error) {
 	if o.image != "" || rescue.Via(o.via) != rescue.Ephemeral {
 		return o.image, nil
-	}
-	file, err := readSettings("")
-	if err != nil {
-		return "", err
 	}
 	image, err := wrapperImage(l, file)
 	if err != nil || image.Repository == "" || image.Digest == "" {
@@ -137,7 +133,11 @@ func runRescue(ctx context.Context, streams Streams, o rescueOptions, l linked, 
 		}
 		targets = append(targets, t)
 	}
-	image, err := o.wrapper(l)
+	file, err := readSettings("")
+	if err != nil {
+		return err
+	}
+	image, err := o.wrapper(l, file)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func runRescue(ctx context.Context, streams Streams, o rescueOptions, l linked, 
 		note(streams)(text)
 	}
 	e := &rescue.Ender{
-		Cluster: c, Linter: lint.New(lint.Profile{}, nil), Nodes: found.Nodes, Image: image,
+		Cluster: c, Linter: lint.New(lint.Profile{Helpers: file.helpers}, nil), Nodes: found.Nodes, Image: image,
 		Options: rescue.Options{Now: c.Now(), OlderThan: o.olderThan, Via: rescue.Via(o.via)},
 	}
 	result := planned(e, found.Pods)

@@ -41,7 +41,7 @@ type settings struct {
 	lint map[string]string
 	// image is the wrapper's image, as far as the file names it.
 	image inject.Image
-	// helpers are programs beside the work, which lint has to know.
+	// helpers are programs beside the work, which what judges pods has to know.
 	helpers []sidecar.Helper
 }
 

@@ -121,6 +121,10 @@ func runWhy(ctx context.Context, streams Streams, o whyOptions, text string) err
 	if err != nil {
 		return err
 	}
+	file, err := readSettings("")
+	if err != nil {
+		return err
+	}
 	c, err := o.cluster.Connect()
 	if err != nil {
 		return err
@@ -129,7 +133,7 @@ func runWhy(ctx context.Context, streams Streams, o whyOptions, text string) err
 	if err != nil {
 		return err
 	}
-	facts.Program, facts.Policies = o.program, policy.New(library.LibraryChart)
+	facts.Program, facts.Helpers, facts.Policies = o.program, file.helpers, policy.New(library.LibraryChart)
 	verdict, err := why.Judge(facts)
 	if err != nil {
 		return err

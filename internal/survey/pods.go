@@ -24,8 +24,8 @@ const longestBackoff = 6 * time.Minute
 // pods judges what runs.
 func (s *survey) pods() {
 	// What a pod is there for, it says itself: no mesh is presumed.
-	linter := lint.New(lint.Profile{}, s.Namespaces)
-	facts := why.Facts{Nodes: s.Nodes, Namespaces: s.Namespaces, Now: s.Now, Program: "jobmesh"}
+	linter := lint.New(lint.Profile{Helpers: s.Helpers, Lock: s.Lock}, s.Namespaces)
+	facts := why.Facts{Helpers: s.Helpers, Nodes: s.Nodes, Namespaces: s.Namespaces, Now: s.Now, Program: "jobmesh"}
 	for i := range s.Pods {
 		p := &s.Pods[i]
 		if !s.suspicious(p) {

@@ -11,6 +11,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/manifest"
 	"github.com/jobmesh/jobmesh/internal/running"
+	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
 // Facts are what was read.
@@ -39,6 +40,8 @@ type Facts struct {
 	// Policies say what they make of an object; they are asked where Engine changes pods.
 	Engine   running.Engine
 	Policies lint.Admitter
+	// Helpers are programs of the user's own, of which no cluster says what they are.
+	Helpers []sidecar.Helper
 	// Now is the time by the clock of the server.
 	Now time.Time
 	// Program is how the reader calls jobmesh, as in "kubectl jobmesh".

@@ -22,7 +22,7 @@ const (
 
 // Judge gives the verdict. Pods that cannot be read as manifests are an error.
 func Judge(f Facts) (Verdict, error) {
-	j := &judge{Facts: f, linter: lint.New(lint.Profile{}, f.Namespaces)}
+	j := &judge{Facts: f, linter: lint.New(lint.Profile{Helpers: f.Helpers}, f.Namespaces)}
 	found, err := j.object()
 	if err != nil {
 		return Verdict{}, err
@@ -146,7 +146,7 @@ func (j *judge) forecast() (finding, error) {
 		return f, nil
 	}
 	oldest := running.Oldest(j.Nodes)
-	linter := lint.New(lint.Profile{Installation: native.Installation{MinKubelet: oldest.Kubelet}}, j.Namespaces)
+	linter := lint.New(lint.Profile{Installation: native.Installation{MinKubelet: oldest.Kubelet}, Helpers: j.Helpers}, j.Namespaces)
 	found, err := j.admitted(linter, j.Template)
 	if err != nil {
 		return f, err

@@ -275,7 +275,7 @@ func (j *judge) forecaster(p *running.Pod) (*lint.Linter, *corev1.Pod) {
 		if native.Native(row.Name, in, j.injector(p)).Yes {
 			in.Native = native.False // which it is, whatever the reason
 		}
-		linter = lint.New(lint.Profile{Mesh: row.Name, Installation: in}, j.Namespaces)
+		linter = lint.New(lint.Profile{Mesh: row.Name, Installation: in, Helpers: j.Helpers}, j.Namespaces)
 		short.Spec.Containers = slices.DeleteFunc(short.Spec.Containers, func(c corev1.Container) bool { return c.Name == left[i].Name })
 		break
 	}
