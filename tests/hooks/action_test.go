@@ -110,6 +110,13 @@ func TestAction(t *testing.T) {
 	require.Error(t, err, out)
 	assert.Regexp(t, `(?m)^::warning .*JM201`, out)
 
+	out, err = run(map[string]string{"mesh": "linkerd", "mesh-version": "2.18", "policy": "all"})
+	require.NoError(t, err, out)
+
+	out, err = run(map[string]string{"declared-features": "a b"})
+	require.Error(t, err)
+	assert.Contains(t, out, `--declared-features "a b" is not the name of a feature`)
+
 	out, err = run(map[string]string{"mesh": "linkered"})
 	require.Error(t, err)
 	assert.Contains(t, out, `--mesh "linkered" is unknown`)
@@ -137,6 +144,24 @@ func TestAction(t *testing.T) {
 	out, err = run(map[string]string{"downloads": others.URL})
 	require.Error(t, err)
 	assert.Contains(t, out, archiveName()+" is not what checksums.txt says")
+}
+
+// Each setting of lint is an input of the action, but for post-renderers, which are not at work
+// there.
+func TestActionHasInputsForSettings(t *testing.T) {
+	text, err := os.ReadFile("../../action.yml")
+	require.NoError(t, err)
+	var a action
+	require.NoError(t, yaml.Unmarshal(text, &a))
+	docs, err := os.ReadFile("../../docs/lint.md")
+	require.NoError(t, err)
+	settings := regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| `[a-zA-Z]+` \\|").FindAllStringSubmatch(string(docs), -1)
+	require.Greater(t, len(settings), 7)
+	for _, s := range settings {
+		if s[1] != "post-renderer" {
+			assert.Contains(t, a.Inputs, s[1])
+		}
+	}
 }
 
 // runnerSystems maps Go's names to those of runners.
