@@ -1,8 +1,9 @@
-// Package rescue ends what keeps a pod whose work is done. What may be touched, and how, is a
-// function of the pod; the rest of the package does it, and looks again before it does.
+// Package rescue ends the containers that keep a pod running after its work is done. What may be
+// touched, and how, is a function of the pod; the rest of the package acts on that decision, and
+// reads the pod again before it acts.
 //
-// Only pods are acted on of which every other container has ended and will not be started
-// again. Nothing is ever deleted: a Job whose pod is deleted starts another one, and the work
+// It acts only on a pod whose other containers have all ended and will not be started again. It
+// never deletes anything: if the pod of a Job is deleted, the Job starts another one and the work
 // is done twice (podReplacementPolicy: TerminatingOrFailed, which is the default).
 package rescue
 
@@ -20,41 +21,39 @@ import (
 	"github.com/jobmesh/jobmesh/internal/why"
 )
 
-// An Action is what is to be done with a pod.
+// An Action says what is to be done with a pod.
 type Action string
 
-// The actions.
 const (
-	// End asks what keeps the pod to stop.
+	// End asks the containers that keep the pod to stop.
 	End Action = "end"
-	// Skip leaves it alone: it is not stuck, or not for long enough.
+	// Skip leaves the pod alone, because it is not stuck, or not for long enough.
 	Skip Action = "skip"
-	// Refuse leaves it alone although it is stuck.
+	// Refuse leaves the pod alone although it is stuck.
 	Refuse Action = "refuse"
 )
 
-// A Via is the way to a container.
+// A Via is a way to reach a container.
 type Via string
 
-// The ways.
 const (
 	// PortForward sends the proxy's own stop request from within the pod's network.
 	PortForward Via = "port-forward"
 	// Exec runs a program in the container.
 	Exec Via = "exec"
-	// Ephemeral runs jobmesh-wrap stop in a container that is added to the pod.
+	// Ephemeral runs `jobmesh-wrap stop` in an ephemeral container that is added to the pod.
 	Ephemeral Via = "ephemeral"
 )
 
-// Vias are the ways, the usual one first.
+// Vias returns all ways; the usual one comes first.
 func Vias() []string { return []string{string(PortForward), string(Exec), string(Ephemeral)} }
 
-// Options are what a decision rests on beside the pod.
+// Options are the inputs of a decision besides the pod.
 type Options struct {
 	Now time.Time
 	// OlderThan is how long ago the work must have ended.
 	OlderThan time.Duration
-	// Via is the way that was asked for.
+	// Via is the way that the user chose.
 	Via Via
 }
 
@@ -62,7 +61,7 @@ type Options struct {
 type Plan struct {
 	Action Action
 	Via    Via
-	// Why is a sentence without a stop.
+	// Why is a sentence without the full stop.
 	Why   string
 	Steps []Step
 }
@@ -70,15 +69,17 @@ type Plan struct {
 // A Step ends one container.
 type Step struct {
 	Container string
-	// Title is its program, as its makers write it.
+	// Title is the name of its program, as its makers write it.
 	Title string
-	// Row is the row of internal/mesh whose stop request is sent; empty where it is none.
+	// Row is the name of the mesh in internal/mesh whose stop request is sent; empty if there is
+	// none.
 	Row string
-	// Request is "METHOD URL"; empty for the others.
+	// Request is "METHOD URL"; empty if the step sends no request.
 	Request string
-	// Command is what is run: in the container, or after jobmesh-wrap in one beside it.
+	// Command is the command to run in the container, or the arguments of jobmesh-wrap in an
+	// ephemeral container.
 	Command []string
-	// User is the user id that the container beside it has to have, -1 for any.
+	// User is the user id that the ephemeral container must have; -1 means any.
 	User int64
 }
 
@@ -102,8 +103,7 @@ func Decide(p *running.Pod, o Options) Plan {
 	return plan
 }
 
-// leave says why a pod is not for us, in the words of a sentence without a subject; empty
-// where it is.
+// leave says why rescue leaves a pod alone. It is empty if rescue may act on the pod.
 func leave(p *running.Pod, o Options) string {
 	switch {
 	case running.HasEnded(p.Pod):
@@ -133,7 +133,7 @@ func leave(p *running.Pod, o Options) string {
 	return ""
 }
 
-// unfinished names the first container that still has to do something.
+// unfinished names the first container that still has work to do, and says why.
 func unfinished(p *running.Pod) string {
 	for _, c := range p.Containers {
 		switch {
@@ -151,10 +151,10 @@ func unfinished(p *running.Pod) string {
 	return "it has no container that does work"
 }
 
-// bySignalHint is for what ends with 0 on a signal.
+// bySignalHint is the hint for a program that ends with code 0 on a signal.
 const bySignalHint = "--via ephemeral or --via exec sends it a signal"
 
-// stepOf says how a container is ended, or why it is not.
+// stepOf says how a container is ended, or why rescue does not end it.
 func stepOf(p *running.Pod, c *running.Container, via Via) (step Step, refusal string) {
 	if c.State != running.Running {
 		return step, "is being started again; what is not running cannot be asked to stop"
@@ -192,8 +192,9 @@ func stepOf(p *running.Pod, c *running.Container, via Via) (step Step, refusal s
 	return step, ""
 }
 
-// unserved is what a container lacks to take the stop request after which its program ends with
-// 0; empty where it lacks nothing, or has no such request.
+// unserved returns the flag that a container lacks to accept the stop request after which its
+// program ends with code 0. It is empty if the container lacks nothing, or if its program has no
+// such request.
 func unserved(c *running.Container) string {
 	if c.Helper == nil || c.Role == running.Proxy || c.Serves {
 		return ""
@@ -206,8 +207,8 @@ func unserved(c *running.Container) string {
 	return ""
 }
 
-// requestOf is the stop request of a container after which its program ends with 0, empty where
-// there is none that it takes.
+// requestOf returns the stop request after which the program of a container ends with code 0. It is
+// empty if the container accepts no such request.
 func requestOf(c *running.Container, row *mesh.Mesh) string {
 	if c.Helper == nil || c.Role == running.Proxy {
 		return row.Stop
@@ -220,7 +221,7 @@ func requestOf(c *running.Container, row *mesh.Mesh) string {
 	return ""
 }
 
-// byExec runs the proxy's own client, or kill.
+// byExec runs the proxy's own client or kill in the container.
 func byExec(p *running.Pod, c *running.Container, row *mesh.Mesh, step Step) (Step, string) {
 	if row.Client != "" && c.Role == running.Proxy {
 		method, _, path := row.StopURL()
@@ -238,7 +239,7 @@ func byExec(p *running.Pod, c *running.Container, row *mesh.Mesh, step Step) (St
 	return step, ""
 }
 
-// bySignal has our wrapper send the signal from a container beside it.
+// bySignal lets jobmesh-wrap send the signal from an ephemeral container.
 func bySignal(p *running.Pod, c *running.Container, step Step) (Step, string) {
 	name, program, refusal := signal(c)
 	if refusal == "" && shares(p) {
@@ -255,8 +256,8 @@ func bySignal(p *running.Pod, c *running.Container, step Step) (Step, string) {
 	return step, ""
 }
 
-// signal is the one on which the program of a container ends with 0. refusal says why there
-// is none.
+// signal returns the signal on which the program of a container ends with code 0. refusal says why
+// there is none.
 func signal(c *running.Container) (name, program, refusal string) {
 	if c.Helper == nil || len(c.Helper.Programs) == 0 {
 		return "", "", "is in no table that says with which code it ends on a signal"
@@ -276,7 +277,7 @@ func signal(c *running.Container) (name, program, refusal string) {
 	return "", "", refusal
 }
 
-// given tells whether a container has the flag that an ending needs.
+// given tells whether the command line of a container has a flag.
 func given(c *running.Container, flag string) bool {
 	spec := c.Spec()
 	return slices.ContainsFunc(slices.Concat(spec.Command, spec.Args), func(word string) bool {
@@ -288,7 +289,7 @@ func shares(p *running.Pod) bool {
 	return p.Spec.ShareProcessNamespace != nil && *p.Spec.ShareProcessNamespace
 }
 
-// userOf is the user id of a container, as far as the pod says it.
+// userOf returns the user id of a container if the pod sets it.
 func userOf(p *running.Pod, c *running.Container) (int64, bool) {
 	if s := c.Spec().SecurityContext; s != nil && s.RunAsUser != nil {
 		return *s.RunAsUser, true

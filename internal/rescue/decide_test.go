@@ -28,7 +28,7 @@ func ended(name string, code int32) corev1.ContainerStatus {
 	}}
 }
 
-// stuck is a pod whose work has ended beside one other container.
+// stuck returns a pod whose work has ended while one other container still runs.
 func stuck(beside corev1.Container, change func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{
 		{Name: "work", Image: "example.com/work", Command: []string{"work"}}, beside,
@@ -135,8 +135,9 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// willRun is an own account of whether the kubelet runs a container of the work again, or
-// still: the words of KEP-5307 and KEP-5532, not the code that is tested.
+// willRun is a second, independent statement of whether the kubelet still runs a container of the
+// work, or will run it again. It follows the words of KEP-5307 and KEP-5532, not the code under
+// test.
 func willRun(p *corev1.Pod, c corev1.Container, s *corev1.ContainerStatus) bool {
 	if s == nil || s.State.Terminated == nil {
 		return true
@@ -151,7 +152,7 @@ func willRun(p *corev1.Pod, c corev1.Container, s *corev1.ContainerStatus) bool 
 	return policy == "Always" || policy == "OnFailure" && s.State.Terminated.ExitCode != 0
 }
 
-// rule is the action of the first rule of a container that is for an exit code.
+// rule returns the action of the first rule of a container that matches an exit code.
 func rule(c corev1.Container, code int32) (action corev1.ContainerRestartRuleAction, found bool) {
 	for _, r := range c.RestartPolicyRules {
 		if slices.Contains(r.ExitCodes.Values, code) == (r.ExitCodes.Operator == corev1.ContainerRestartRuleOnExitCodesOpIn) {
@@ -161,7 +162,7 @@ func rule(c corev1.Container, code int32) (action corev1.ContainerRestartRuleAct
 	return "", false
 }
 
-// all tells whether the end of a container starts all of them again, itself too.
+// all tells whether the end of a container restarts all containers of the pod, including itself.
 func all(c corev1.Container, s *corev1.ContainerStatus) bool {
 	if s == nil || s.State.Terminated == nil {
 		return false
@@ -179,7 +180,8 @@ func statusOf(p *corev1.Pod, name string) *corev1.ContainerStatus {
 	return nil
 }
 
-// Nobody who works, or will work again, is ever touched, whatever the pod is made of.
+// TestNoneThatWorksIsTouched checks on random pods that rescue never touches a container that works
+// or will work again.
 func TestNoneThatWorksIsTouched(t *testing.T) {
 	random, linter := rand.New(rand.NewPCG(18, 26)), lint.New(lint.Profile{}, nil)
 	pick := func(n int) bool { return random.IntN(n) == 0 }
@@ -235,7 +237,7 @@ func TestNoneThatWorksIsTouched(t *testing.T) {
 				continue
 			}
 			status := runs(b.Name)
-			// The end of a helper may start all containers again, the work too.
+			// The end of a helper may restart all containers, including the work.
 			if pick(8) {
 				b.RestartPolicy, b.RestartPolicyRules = &policies[0], rules()
 				status = ended(b.Name, int32(random.IntN(3)))

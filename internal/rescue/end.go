@@ -23,25 +23,25 @@ import (
 	"github.com/jobmesh/jobmesh/internal/running"
 )
 
-// Results of a step, beside a sentence of what went wrong.
+// The results of a step. A step that fails has a sentence about the failure instead.
 const (
-	// Ended is a container that has ended.
+	// Ended means that the container has ended.
 	Ended = "ended"
-	// Asked is one that took the request, and drains.
+	// Asked means that the container has accepted the stop request and may still drain.
 	Asked = "asked: it has taken the stop request, and may drain"
 )
 
-// How long things may take.
 const (
-	// stepLimit is for one request or program, and answerLimit for the answer to a request: it
-	// is the shorter one, so that a silent proxy is told from a connection that does not come.
+	// stepLimit bounds one request or program, and answerLimit the answer to a request. answerLimit
+	// is shorter, so that a proxy that does not answer can be told from a connection that cannot be
+	// opened.
 	stepLimit, answerLimit = 15 * time.Second, 10 * time.Second
-	// endLimit is how long a container may take to be gone after it was asked, and startLimit
-	// how much longer where a container has to be started for that.
+	// endLimit is how long a container may take to end after it was asked. startLimit is added to
+	// it if an ephemeral container has to be started first.
 	endLimit, startLimit = 10 * time.Second, time.Minute
-	// lookEvery is how often it is looked at meanwhile.
+	// lookEvery is the interval at which the pod is read meanwhile.
 	lookEvery = 500 * time.Millisecond
-	// seenAfter is how long the kubelet may take to see that a container has ended.
+	// seenAfter is how long the kubelet may take to notice that a container has ended.
 	seenAfter = 3 * time.Second
 )
 
@@ -49,24 +49,25 @@ const (
 type Ender struct {
 	Cluster *cluster.Cluster
 	Linter  *lint.Linter
-	// Nodes are those of the pods, as far as they are known.
+	// Nodes are the nodes of the pods, as far as they are known.
 	Nodes   []running.Node
 	Options Options
-	// Image is the one of jobmesh-wrap, for Ephemeral.
+	// Image is the image of jobmesh-wrap, for Ephemeral.
 	Image string
 }
 
-// An Outcome is what came of one pod.
+// An Outcome is the result for one pod.
 type Outcome struct {
 	Plan
 	// Result is Ended, Asked or a sentence.
 	Result string
-	// Err is set where the pod was to be ended, and was not or nobody knows; Result has its text.
+	// Err is set if the pod was to be ended and was not, or if that is not known. Result has its
+	// text.
 	Err error
 }
 
-// End looks at a pod again, and ends what keeps it if that is still right. An error is one of
-// the cluster.
+// End reads a pod again, and ends the containers that keep it if that is still right. An error is
+// one of the cluster.
 func (e *Ender) End(ctx context.Context, namespace, name string) (Outcome, error) {
 	pod, err := e.Cluster.Pod(ctx, namespace, name)
 	if cluster.IsGone(err) {
@@ -102,7 +103,8 @@ func (e *Ender) End(ctx context.Context, namespace, name string) (Outcome, error
 	return out, ctx.Err()
 }
 
-// step does one. stopper is the container that was added for it, empty where none was.
+// step performs one step. stopper is the name of the ephemeral container that was added for it;
+// empty if none was added.
 func (e *Ender) step(ctx context.Context, pod *corev1.Pod, step Step) (stopper string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
@@ -126,14 +128,14 @@ func (e *Ender) ask(ctx context.Context, pod *corev1.Pod, step Step) error {
 	}
 	code, err := e.request(ctx, pod, step.Request)
 	if err != nil && row.Fallback.Stop != "" && ctx.Err() == nil {
-		// Nobody listens there; the port of the proxy's own is open all the same.
+		// No program listens on that port; the proxy's own port is open all the same.
 		if again, other := e.request(ctx, pod, row.Fallback.Stop); other == nil {
 			code, err = again, nil
 		}
 	}
 	switch {
 	case err != nil && e.endsBy(ctx, pod, step):
-		return nil // somebody else has asked it, as another rescue
+		return nil // somebody else has asked it, for example another rescue
 	case err != nil:
 		return err
 	case code == http.StatusUnauthorized && row.TokenVariable != "":
@@ -146,7 +148,7 @@ func (e *Ender) ask(ctx context.Context, pod *corev1.Pod, step Step) error {
 	return nil
 }
 
-// endsBy tells whether a container ends although it could not be asked.
+// endsBy tells whether a container ends within seenAfter although it could not be asked.
 func (e *Ender) endsBy(ctx context.Context, pod *corev1.Pod, step Step) bool {
 	ctx, cancel := context.WithTimeout(ctx, seenAfter)
 	defer cancel()
@@ -165,11 +167,11 @@ func (e *Ender) endsBy(ctx context.Context, pod *corev1.Pod, step Step) bool {
 	}
 }
 
-// The exit codes of a program that the kernel has killed, by SIGKILL and SIGTERM.
+// killed and terminated are the exit codes of a program that ended by SIGKILL and by SIGTERM.
 const killed, terminated = 137, 143
 
-// ranOr is the error of a program that was run: where it ended with a code, the last line that
-// it said. A program that was killed has ended with its container, which is what was wanted.
+// ranOr turns the exit code of a program that was run into an error with the last line of its
+// output. A program that was killed is no error: its container has ended, which is what was wanted.
 func ranOr(step Step, said string, err error) error {
 	code, exited := cluster.ExitCode(err)
 	switch {
@@ -181,8 +183,8 @@ func ranOr(step Step, said string, err error) error {
 	return fault.New(fault.Findings, fmt.Errorf("%s: %s", strings.Join(step.Command, " "), cmp.Or(lastLine(said), err.Error())))
 }
 
-// request sends a stop request from within the pod. A connection that ends without an answer
-// after the request was sent is how some proxies obey: the code is 0 then.
+// request sends a stop request from within the pod. Some proxies close the connection without an
+// answer after they got the request; this counts as success, and the code is 0.
 func (e *Ender) request(ctx context.Context, pod *corev1.Pod, request string) (code int, err error) {
 	method, address, _ := strings.Cut(request, " ")
 	at, err := url.Parse(address)
@@ -201,8 +203,8 @@ func (e *Ender) request(ctx context.Context, pod *corev1.Pod, request string) (c
 	return exchange(ctx, conn, method, at)
 }
 
-// exchange sends a request and reads the code of its answer. The connection is closed when the
-// time is up, so that an end of it after that is no answer.
+// exchange sends a request and reads the status code of the answer. When the time is up it closes
+// the connection, so that the end of a connection after that time is not taken for an answer.
 func exchange(ctx context.Context, conn io.ReadWriteCloser, method string, at *url.URL) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
@@ -231,17 +233,18 @@ func exchange(ctx context.Context, conn io.ReadWriteCloser, method string, at *u
 		case err != nil:
 			return 0, err
 		}
-		// The whole answer, up to a bound: a server that is cut off may not finish.
+		// Read the whole answer, up to a bound: a server whose connection is cut may not finish.
 		_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
-		_ = response.Body.Close() // read as far as it matters
+		_ = response.Body.Close() // everything that matters was read
 		if response.StatusCode >= 200 {
 			return response.StatusCode, nil
 		}
 	}
 }
 
-// watch waits until the containers have ended. stoppers are those that were added to end them.
-// An error says that they will not, or that nobody knows: the last look has failed.
+// watch waits until the containers have ended. stoppers are the containers that were added to end
+// them. It returns an error if they will not end, or if that is not known because the last read
+// failed.
 func (e *Ender) watch(ctx context.Context, namespace, name string, steps []Step, stoppers []string) (string, error) {
 	limit := endLimit
 	if len(stoppers) > 0 {
@@ -276,8 +279,8 @@ func (e *Ender) watch(ctx context.Context, namespace, name string, steps []Step,
 	}
 }
 
-// stopped is what has gone wrong with a container that was to stop another one; late counts one
-// that has not ended too.
+// stopped says what went wrong with a container that was added to stop another one. If late is set,
+// a container that has not ended yet counts as well.
 func stopped(pod *corev1.Pod, stoppers []string, late bool) error {
 	states := map[string]corev1.ContainerState{}
 	for _, s := range pod.Status.EphemeralContainerStatuses {
@@ -308,8 +311,8 @@ func lastLine(text string) string {
 	return text[strings.LastIndex(text, "\n")+1:]
 }
 
-// unknown is the error where a pod cannot be looked at after it was asked. Who was allowed to
-// ask was allowed enough, so it is none of rights.
+// unknown is the error if a pod cannot be read after it was asked. Whoever had the right to ask has
+// enough rights, so it is not an error of missing rights.
 func (e *Ender) unknown(err error) error {
 	return fault.New(fault.Registry, e.Cluster.Explain(err, "it was asked to stop, and whether it has is not known", "rescue"))
 }
@@ -330,11 +333,11 @@ func over(pod *corev1.Pod, steps []Step) bool {
 	return true
 }
 
-// stopperName opens the names of the containers that rescue adds.
+// stopperName is the prefix of the names of the containers that rescue adds.
 const stopperName = "jobmesh-stop"
 
-// beside adds a container that stops the other one, and returns its name. It keeps to the
-// Pod Security Standard "restricted", as its pod may have to.
+// beside adds an ephemeral container that stops the other one, and returns its name. The container
+// keeps to the Pod Security Standard "restricted", since its namespace may enforce that.
 func (e *Ender) beside(ctx context.Context, pod *corev1.Pod, step Step) (string, error) {
 	if e.Image == "" {
 		return "", errors.New("no image is known; --image names the one of jobmesh-wrap in your registry")
@@ -344,7 +347,7 @@ func (e *Ender) beside(ctx context.Context, pod *corev1.Pod, step Step) (string,
 		TargetContainerName: step.Container,
 		EphemeralContainerCommon: corev1.EphemeralContainerCommon{
 			Image: e.Image, Args: step.Command,
-			TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError, // says why, where it could not
+			TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError, // the status of the container then says why it failed
 			SecurityContext: &corev1.SecurityContext{
 				AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
 				Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},

@@ -11,7 +11,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/running"
 )
 
-// admitted are the findings about an object, as the policies change its pods where they do.
+// admitted returns the findings about an object. Where the policies change its pods, it judges the
+// changed pods.
 func (j *judge) admitted(linter *lint.Linter, o manifest.Object) ([]lint.Finding, error) {
 	if !j.changes(o.Namespace) {
 		return linter.Check(o), nil
@@ -27,7 +28,7 @@ func (j *judge) changes(namespace string) bool {
 	return j.Engine.Changes() && j.Policies != nil && j.Namespaces[namespace].OptedIn()
 }
 
-// useless says why the label of the namespace does not help what hangs.
+// useless says why the label of the namespace does not help against what hangs.
 func (j *judge) useless() []string {
 	if !j.Namespaces[j.Object.Namespace].OptedIn() {
 		return nil
@@ -44,7 +45,8 @@ func (j *judge) useless() []string {
 	return nil
 }
 
-// unchanged says why a pod that hangs, or will, is not as the policies would have made it.
+// unchanged says why a pod that hangs, or will hang, differs from what the policies would have
+// made.
 func (j *judge) unchanged(p *running.Pod, job *batchv1.Job) ([]string, error) {
 	if !j.changes(p.Namespace) {
 		return j.useless(), nil
@@ -73,7 +75,7 @@ func (j *judge) unchanged(p *running.Pod, job *batchv1.Job) ([]string, error) {
 	return nil, nil
 }
 
-// made is the object from which a pod was made: its Job, or the pod itself with its owners.
+// made returns the object from which a pod was made: its Job, or the pod itself if it has no Job.
 func made(p *corev1.Pod, job *batchv1.Job) (manifest.Object, error) {
 	if job != nil {
 		short := &batchv1.Job{Spec: job.Spec}

@@ -1,5 +1,6 @@
-// Package why says of a Job, or of anything that makes pods that are meant to end, whether
-// it finishes and, where it does not, why: a function of what was read from the cluster.
+// Package why judges a Job, or any other object whose pods are meant to end: it says whether the
+// object finishes and, if it does not, why. The verdict is a function of what was read from the
+// cluster.
 package why
 
 import (
@@ -14,36 +15,37 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
-// Facts are what was read.
+// Facts hold what was read from the cluster.
 type Facts struct {
-	// Object is what was asked about.
+	// Object is the object that the user asked about.
 	Object lint.Object
-	// CronJob is set where that is one.
+	// CronJob is set if the object is a CronJob.
 	CronJob *batchv1.CronJob
-	// Suspended is set where the object is of another kind and says so itself.
+	// Suspended is set if the object is of another kind and its own spec suspends it.
 	Suspended bool
-	// Jobs are the Jobs of the object, itself where it is one. Pods are theirs, and its own.
+	// Jobs are the Jobs of the object, or the object itself if it is a Job. Pods are the pods of
+	// these Jobs and the pods that the object has made directly.
 	Jobs []batchv1.Job
 	Pods []corev1.Pod
-	// Owner is the Job of a pod that was asked about by itself, nil where it has none.
+	// Owner is the Job of a pod if the user asked about that pod; it is nil if the pod has none.
 	Owner *batchv1.Job
-	// Template is the object as lint reads it, for what has no pods. Its Node is nil where it
-	// was not read.
+	// Template is the object as lint reads it. It is used if the object has no pods. Its Node is
+	// nil if the object was not read.
 	Template manifest.Object
-	// Events are those of Jobs without pods, by the name of the Job.
+	// Events are the events of Jobs without pods, by the name of the Job.
 	Events map[string][]corev1.Event
-	// Nodes are all of the cluster, none where they may not be read.
+	// Nodes are all nodes of the cluster. It is empty if they may not be read.
 	Nodes []running.Node
-	// Namespaces are those that were read.
+	// Namespaces are the namespaces that were read, by their names.
 	Namespaces map[string]lint.Namespace
-	// Engine is who applies jobmesh-policy in the namespace, where that has the label for it.
-	// Policies say what they make of an object; they are asked where Engine changes pods.
+	// Engine says what applies jobmesh-policy in the namespace, if the namespace has the label for
+	// it. Policies say what they make of an object; they are asked only if Engine changes pods.
 	Engine   running.Engine
 	Policies lint.Admitter
-	// Helpers are programs of the user's own, of which no cluster says what they are.
+	// Helpers are the user's own programs. The cluster does not show how they behave.
 	Helpers []sidecar.Helper
-	// Now is the time by the clock of the server.
+	// Now is the current time by the clock of the server.
 	Now time.Time
-	// Program is how the reader calls jobmesh, as in "kubectl jobmesh".
+	// Program is the command by which the reader calls jobmesh, such as "kubectl jobmesh".
 	Program string
 }

@@ -14,13 +14,14 @@ import (
 	"github.com/jobmesh/jobmesh/internal/running"
 )
 
-// Kueue's label for the queue of a Job, and its gate of a pod.
+// kueueQueue is the label with which a Job names its queue in Kueue, and kueueGate is the
+// scheduling gate that Kueue puts on a pod.
 const (
 	kueueQueue = "kueue.x-k8s.io/queue-name"
 	kueueGate  = "kueue.x-k8s.io/admission"
 )
 
-// Judge gives the verdict. Pods that cannot be read as manifests are an error.
+// Judge returns the verdict. It fails if a pod cannot be read as a manifest.
 func Judge(f Facts) (Verdict, error) {
 	j := &judge{Facts: f, linter: lint.New(lint.Profile{Helpers: f.Helpers}, f.Namespaces)}
 	found, err := j.object()
@@ -30,7 +31,7 @@ func Judge(f Facts) (Verdict, error) {
 	return found.verdict(f.Object), nil
 }
 
-// JudgePod gives the verdict over one pod that was read already. Of the facts it needs those that
+// JudgePod returns the verdict over one pod that was read already. It uses only those facts that
 // are not about Jobs and pods.
 func JudgePod(f Facts, linter *lint.Linter, p *running.Pod) Verdict {
 	found := (&judge{Facts: f, linter: linter}).judged(p, nil)
@@ -43,7 +44,7 @@ type judge struct {
 	linter *lint.Linter
 }
 
-// object judges what was asked about: the worst of its Jobs and pods.
+// object judges the object that the user asked about by the worst of its Jobs and pods.
 func (j *judge) object() (finding, error) {
 	var active, over []finding
 	seen := map[string]bool{}
@@ -105,12 +106,12 @@ func (j *judge) podsOf(job *batchv1.Job) []*corev1.Pod {
 	return pods
 }
 
-// latest is the finding about what ended last.
+// latest returns the finding about the Job or pod that ended last.
 func latest(all []finding) finding {
 	return slices.MaxFunc(all, func(a, b finding) int { return a.since.Compare(b.since) })
 }
 
-// others says how many more are as bad as the one that is told of.
+// others says how many Jobs and pods are stuck, if there are more than the one that is reported.
 func (j *judge) others(all []finding) []string {
 	stuck := 0
 	for _, f := range all {
@@ -128,7 +129,7 @@ func (j *judge) suspended() bool {
 	return j.Suspended || j.CronJob != nil && j.CronJob.Spec.Suspend != nil && *j.CronJob.Spec.Suspend
 }
 
-// blocked adds what a stuck run means for the next ones.
+// blocked adds what a stuck run means for the next runs of a CronJob.
 func (j *judge) blocked(f finding) finding {
 	if j.CronJob != nil && f.word == Stuck && j.CronJob.Spec.ConcurrencyPolicy == batchv1.ForbidConcurrent {
 		f.text = append(f.text, "No further run of the CronJob starts until it has ended (concurrencyPolicy: Forbid).")
@@ -136,7 +137,7 @@ func (j *judge) blocked(f finding) finding {
 	return f
 }
 
-// forecast judges what has made nothing yet, by its template.
+// forecast judges an object that has made no pods yet, by its template.
 func (j *judge) forecast() (finding, error) {
 	f := finding{word: Running, reason: Working, text: []string{j.name() + " has no pod yet."}}
 	if j.CronJob != nil {
@@ -162,7 +163,7 @@ func (j *judge) forecast() (finding, error) {
 	return f, nil
 }
 
-// hanging are the findings that say that something stays active.
+// hanging keeps the findings of rules which say that something stays active.
 func hanging(all []lint.Finding) []lint.Finding {
 	return slices.DeleteFunc(all, func(f lint.Finding) bool { return !f.Rule.Hangs() })
 }
@@ -186,7 +187,7 @@ func condition(job *batchv1.Job, kind batchv1.JobConditionType) *batchv1.JobCond
 	return nil
 }
 
-// job judges a Job with its pods.
+// job judges a Job by its conditions and its pods.
 func (j *judge) job(job *batchv1.Job, pods []*corev1.Pod) (finding, error) {
 	name := "Job " + job.Namespace + "/" + job.Name
 	if c := condition(job, batchv1.JobComplete); c != nil {
@@ -217,7 +218,7 @@ func (j *judge) job(job *batchv1.Job, pods []*corev1.Pod) (finding, error) {
 	return f, nil
 }
 
-// withPod adds the containers of the last pod.
+// withPod adds the containers of the newest pod.
 func (j *judge) withPod(f finding, pods []*corev1.Pod) (finding, error) {
 	if len(pods) == 0 {
 		return f, nil
@@ -251,7 +252,8 @@ func (j *judge) jobSuspended(job *batchv1.Job, name string) finding {
 		fix:  []string{fmt.Sprintf(`kubectl -n %s patch job %s -p '{"spec":{"suspend":false}}'`, job.Namespace, job.Name)}}
 }
 
-// jobWithoutPods judges a Job that has no pod that runs: pods that were tried may be there.
+// jobWithoutPods judges a Job that has no running pod. tried is the number of its pods that have
+// ended.
 func (j *judge) jobWithoutPods(job *batchv1.Job, name string, tried int) finding {
 	if by := job.Spec.ManagedBy; by != nil && lint.Foreign(*by) {
 		return finding{word: Running, reason: Working, since: started(job),
@@ -279,7 +281,7 @@ func started(job *batchv1.Job) time.Time {
 	return job.Status.StartTime.Time
 }
 
-// refusal is the last event that says that a pod could not be made, unless one was made
+// refusal returns the last event which says that a pod could not be made, unless a pod was made
 // after it.
 func refusal(events []corev1.Event) (corev1.Event, bool) {
 	var last corev1.Event
@@ -317,7 +319,7 @@ func (j *judge) refused(job *batchv1.Job, name string, e corev1.Event) finding {
 	f := finding{word: Stuck, reason: AdmissionRefused, since: since,
 		text: []string{fmt.Sprintf("%s is stuck: its pod is refused: %s.", name, message)},
 		fix:  []string{fmt.Sprintf("kubectl -n %s describe job %s", job.Namespace, job.Name)}}
-	if strings.Contains(e.Message, "failed quota") { // a quota that wants what a container does not say
+	if strings.Contains(e.Message, "failed quota") { // the quota requires a value that a container does not set
 		f.lint = append(f.lint, lint.Observe("JM506", lint.Object{Kind: "Job", Namespace: job.Namespace, Name: job.Name}, "", message,
 			"give every container the requests and limits that the quota counts"))
 	}

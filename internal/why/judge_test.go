@@ -20,8 +20,8 @@ import (
 
 var now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
-// facts reads the objects of a case: a YAML stream. A case begins with `verdict/reason`, and
-// with `says: TEXT` and `fix: TEXT` for what the answer has to hold.
+// facts reads the objects of a case from a YAML stream. The first line of a case is
+// `verdict/reason`. Lines `says: TEXT` and `fix: TEXT` give what the answer must contain.
 func facts(t *testing.T, text string) why.Facts {
 	t.Helper()
 	f := why.Facts{Now: now, Program: "jobmesh", Events: map[string][]corev1.Event{}, Object: lint.Object{Kind: "Job", Namespace: "prod", Name: "migrate"},
@@ -67,7 +67,8 @@ func facts(t *testing.T, text string) why.Facts {
 	return f
 }
 
-// Every file of testdata is a table of cases: what was read, and what is to be said of it.
+// TestJudge reads each file of testdata as a table of cases: what was read from a cluster, and the
+// expected verdict.
 func TestJudge(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	require.NoError(t, err)

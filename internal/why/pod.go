@@ -15,15 +15,16 @@ import (
 	"github.com/jobmesh/jobmesh/internal/running"
 )
 
-// Words of the kubelet for an image that it has not got.
+// notPulled are the reasons that the kubelet gives if it does not have the image of a container.
 var notPulled = []string{
 	"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed",
 }
 
-// Words of the kubelet for a container that it does not start as it is written.
+// notStarted are the reasons that the kubelet gives if it cannot start a container as it is
+// specified.
 var notStarted = []string{"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError", "PreStartHookError", "PostStartHookError"}
 
-// pod judges one pod. job is nil where none owns it.
+// pod judges one pod. job is nil if no Job owns the pod.
 func (j *judge) pod(pod *corev1.Pod, job *batchv1.Job) (finding, error) {
 	p, err := running.Read(pod, running.NodeOf(pod, j.Nodes), j.linter)
 	if err != nil {
@@ -41,7 +42,7 @@ func (j *judge) pod(pod *corev1.Pod, job *batchv1.Job) (finding, error) {
 	return f, nil
 }
 
-// judged asks the questions in the order in which their answers count.
+// judged asks the questions in the order of their priority: the first answer counts.
 func (j *judge) judged(p *running.Pod, job *batchv1.Job) finding {
 	for _, ask := range []func(*running.Pod, *batchv1.Job) (finding, bool){
 		j.over, j.leaving, j.waitsForNode, j.waitsForImage, j.neverStarted, j.endlessInit, j.done, j.restarted, j.waitsForProxy, j.hangs,
@@ -80,7 +81,7 @@ func (j *judge) over(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 	return f, true
 }
 
-// leaving is a pod that somebody has deleted.
+// leaving recognises a pod that is being deleted.
 func (j *judge) leaving(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 	if p.DeletionTimestamp == nil {
 		return finding{}, false
@@ -132,7 +133,7 @@ func (j *judge) waitsForImage(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 	return finding{}, false
 }
 
-// neverStarted is a container that the kubelet refuses to start.
+// neverStarted recognises a container that the kubelet refuses to start.
 func (j *judge) neverStarted(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 	for _, c := range p.Containers {
 		if c.State != running.Waiting || !slices.Contains(notStarted, c.Reason) {
@@ -145,8 +146,8 @@ func (j *judge) neverStarted(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 	return finding{}, false
 }
 
-// endlessInit is a proxy among the init containers that has lost its restartPolicy: the work
-// waits for its end.
+// endlessInit recognises a proxy among the init containers that has lost its restartPolicy: the
+// work waits until the proxy ends, and the proxy never ends.
 func (j *judge) endlessInit(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 	for i, c := range p.Containers {
 		if i >= len(p.Spec.InitContainers) || c.Role != running.Proxy || c.State != running.Running {
@@ -165,7 +166,7 @@ func objectOf(p *running.Pod) lint.Object {
 	return lint.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}
 }
 
-// done is a pod whose work has ended, and that has not.
+// done recognises a pod whose work has ended, although the pod itself has not ended.
 func (j *judge) done(p *running.Pod, job *batchv1.Job) (finding, bool) {
 	done, at := p.Done()
 	if !done {
@@ -187,7 +188,7 @@ func (j *judge) done(p *running.Pod, job *batchv1.Job) (finding, bool) {
 	return j.stuck(p, job, left, at), true
 }
 
-// stuck is a pod that is kept by what nobody ends.
+// stuck describes a pod that is kept running by containers which nothing will end.
 func (j *judge) stuck(p *running.Pod, job *batchv1.Job, left []running.Container, at time.Time) finding {
 	first := left[0]
 	f := finding{word: Stuck, reason: BesideHelper, since: at}
@@ -240,7 +241,7 @@ func (j *judge) runs(c *running.Container) string {
 	return " waits to be started (" + said(c.Reason, "") + ")"
 }
 
-// rescue is the command that ends it now.
+// rescue returns the command that ends the pod now.
 func (j *judge) rescue(p *running.Pod, job *batchv1.Job) string {
 	name := p.Name
 	if job != nil {
@@ -249,7 +250,7 @@ func (j *judge) rescue(p *running.Pod, job *batchv1.Job) string {
 	return fmt.Sprintf("%s rescue -n %s %s --yes", j.Program, p.Namespace, name)
 }
 
-// forecastOf are the findings of lint about a pod that is there.
+// forecastOf returns the findings of lint about a pod that exists.
 func (j *judge) forecastOf(p *running.Pod) []lint.Finding {
 	if len(p.Left()) == 0 {
 		return nil
@@ -257,13 +258,14 @@ func (j *judge) forecastOf(p *running.Pod) []lint.Finding {
 	linter, short := j.forecaster(p)
 	o, err := running.Judged(short)
 	if err != nil {
-		return nil // Read has told of it
+		return nil // running.Read has reported this error already
 	}
 	return hanging(linter.Check(o))
 }
 
-// forecaster is the linter for a pod that is there, with what it has to read. A proxy that was
-// injected is left out of that, and said to be injected, so that it is spoken of as that.
+// forecaster returns the linter for a pod that exists, and the pod that this linter must read. An
+// injected proxy is left out of that pod, and the linter is told that it is injected, so that the
+// findings describe it as an injected proxy.
 func (j *judge) forecaster(p *running.Pod) (*lint.Linter, *corev1.Pod) {
 	short, linter, left := p.Pod.DeepCopy(), j.linter, p.Left()
 	for i := range left {
@@ -273,7 +275,7 @@ func (j *judge) forecaster(p *running.Pod) (*lint.Linter, *corev1.Pod) {
 		}
 		in := j.installation(row, p, &left[i])
 		if native.Native(row.Name, in, j.injector(p)).Yes {
-			in.Native = native.False // which it is, whatever the reason
+			in.Native = native.False // the pod shows that the proxy is not native, whatever the reason
 		}
 		linter = lint.New(lint.Profile{Mesh: row.Name, Installation: in, Helpers: j.Helpers}, j.Namespaces)
 		short.Spec.Containers = slices.DeleteFunc(short.Spec.Containers, func(c corev1.Container) bool { return c.Name == left[i].Name })
@@ -282,7 +284,7 @@ func (j *judge) forecaster(p *running.Pod) (*lint.Linter, *corev1.Pod) {
 	return linter, short
 }
 
-// deadline is that of the Job, or of the pod, in seconds; 0 where there is none.
+// deadline returns activeDeadlineSeconds of the Job, or else of the pod; 0 if neither has it.
 func (j *judge) deadline(p *running.Pod, job *batchv1.Job) int64 {
 	if job == nil {
 		job = j.Owner
@@ -296,7 +298,8 @@ func (j *judge) deadline(p *running.Pod, job *batchv1.Job) int64 {
 	return 0
 }
 
-// restarted is a container that its own policy, or a rule, starts again.
+// restarted recognises a container that is started again by its own restart policy or by one of its
+// own rules.
 func (j *judge) restarted(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 	for _, c := range p.Work() {
 		spec := c.Spec()
@@ -318,13 +321,13 @@ func (j *judge) restarted(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 	return finding{}, false
 }
 
-// endless is a container that starts again whatever it ends with.
+// endless describes a container that is started again whatever its exit code is.
 func endless(word Word, p *running.Pod, c *running.Container, message string) finding {
 	found := lint.Observe("JM114", objectOf(p), c.Name, message, "")
 	return finding{word: word, reason: RestartedByRules, since: c.Since, text: []string{message + "."}, fix: []string{found.Fix}, lint: []lint.Finding{found}}
 }
 
-// waitsForProxy is work that has not begun because the proxy is not ready.
+// waitsForProxy recognises work that has not begun because the proxy is not ready.
 func (j *judge) waitsForProxy(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 	begun := slices.ContainsFunc(p.Work(), func(c running.Container) bool { return c.State != running.Waiting })
 	wrapped := slices.ContainsFunc(p.Work(), func(c running.Container) bool { return c.State == running.Running && c.Wrapped })
@@ -343,7 +346,7 @@ func (j *judge) waitsForProxy(p *running.Pod, _ *batchv1.Job) (finding, bool) {
 	return finding{}, false
 }
 
-// probed tells whether anything says when a container is ready.
+// probed tells whether the pod shows when a container becomes ready.
 func probed(c *running.Container) bool {
 	return c.Spec().ReadinessProbe != nil || c.Spec().StartupProbe != nil || c.State != running.Running
 }
@@ -355,7 +358,7 @@ func because(c *running.Container) string {
 	return ": " + said(c.Reason, c.Message)
 }
 
-// hangs is work that goes on, in a pod that will not end after it.
+// hangs recognises a pod whose work still runs, and that will not end after its work.
 func (j *judge) hangs(p *running.Pod, job *batchv1.Job) (finding, bool) {
 	found := j.forecastOf(p)
 	if len(found) == 0 {

@@ -14,10 +14,11 @@ import (
 	"github.com/jobmesh/jobmesh/internal/running"
 )
 
-// longest bounds what is quoted of somebody else's message.
+// longest is the maximum length of a quoted message, in characters.
 const longest = 300
 
-// said is a word and a message of the cluster, fit to be shown, without the stop at its end.
+// said joins a reason and a message of the cluster, made safe to print, without the full stop at
+// the end.
 func said(reason, message string) string {
 	message = printed(message)
 	switch {
@@ -42,7 +43,7 @@ func upper(text string) string {
 	return string(unicode.ToUpper(first)) + text[size:]
 }
 
-// name is the object, as a sentence begins with it.
+// name returns the object as it stands at the beginning of a sentence.
 func (j *judge) name() string {
 	if j.Object.Namespace == "" {
 		return j.Object.Kind + " " + j.Object.Name
@@ -50,7 +51,7 @@ func (j *judge) name() string {
 	return j.Object.Kind + " " + j.Object.Namespace + "/" + j.Object.Name
 }
 
-// howEnded is how a container ended.
+// howEnded says with which exit code or by which signal a container ended.
 func howEnded(c *running.Container) string {
 	switch {
 	case c.Reason == "OOMKilled":
@@ -61,7 +62,6 @@ func howEnded(c *running.Container) string {
 	return fmt.Sprintf("with exit code %d", c.Code)
 }
 
-// ago is how long ago something was.
 func (j *judge) ago(t time.Time) string {
 	if t.IsZero() {
 		return "at a time that is not known"
@@ -69,8 +69,8 @@ func (j *judge) ago(t time.Time) string {
 	return Ago(j.Now.Sub(t))
 }
 
-// lasts is for how long something has gone on, with the word for it; empty where nothing
-// says it.
+// lasts says for how long something has gone on, as in " for 5 minutes". It is empty if the time is
+// not known.
 func (j *judge) lasts(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -78,7 +78,8 @@ func (j *judge) lasts(t time.Time) string {
 	return " for " + age(j.Now.Sub(t))
 }
 
-// Ago writes how long ago something was. What is still to come comes of clocks that differ.
+// Ago writes how long ago something was. Clocks that differ may give a negative duration; that is
+// written as "just now".
 func Ago(d time.Duration) string {
 	if d < 2*time.Second {
 		return "just now"
@@ -86,7 +87,7 @@ func Ago(d time.Duration) string {
 	return age(d) + " ago"
 }
 
-// age writes a duration in the unit that people count such a one in.
+// age writes a duration in the largest unit that still gives a number of at least 2.
 func age(d time.Duration) string {
 	count := func(n int, unit string) string {
 		if n == 1 {
@@ -107,7 +108,7 @@ func age(d time.Duration) string {
 	return count(int(d/(24*time.Hour)), "day")
 }
 
-// classic says why a proxy is no native sidecar, where that could have been.
+// classic says why a proxy is not a native sidecar, if it could have been one.
 func (j *judge) classic(p *running.Pod, c *running.Container) []string {
 	row, ok := mesh.ByName(c.Mesh)
 	if !ok || c.Role != running.Proxy {
@@ -127,17 +128,17 @@ func (j *judge) classic(p *running.Pod, c *running.Container) []string {
 		return []string{fmt.Sprintf("Node %s turns native sidecars off for the whole cluster: its kubelet is %s, and %s wants %s or newer on every node.",
 			oldest.Name, oldest.Kubelet, row.Title, kubelet)}
 	case d.Open != "", d.Yes:
-		return nil // it rests on what is not known here
+		return nil // the answer depends on something that is not known here
 	}
 	return []string{fmt.Sprintf("It is no native sidecar: %s.", d.By)}
 }
 
-// installation is the mesh of a proxy, as far as its pod and the nodes show it.
+// installation describes the mesh of a proxy, as far as its pod and the nodes show it.
 func (j *judge) installation(row mesh.Mesh, p *running.Pod, c *running.Container) native.Installation {
 	return native.Installation{Version: VersionOf(row, p.Annotations, c.Spec().Image), MinKubelet: running.Oldest(j.Nodes).Kubelet}
 }
 
-// injector is what the injectors read of a pod.
+// injector returns what injectors read of a pod.
 func (j *judge) injector(p *running.Pod) native.Pod {
 	ns := j.Namespaces[p.Namespace]
 	return native.Pod{
@@ -145,9 +146,10 @@ func (j *judge) injector(p *running.Pod) native.Pod {
 	}
 }
 
-// VersionOf is the version of a mesh as a pod shows it: the annotation that the injector
-// leaves, where that is a version, or the tag of the proxy's image. That of Consul counts the
-// releases of the proxy, which are others than those of the injector.
+// VersionOf returns the version of a mesh as a pod shows it. This is the annotation that the
+// injector leaves, if that is a version, or else the tag of the proxy's image. For Consul the tag
+// is not used: it is the version of the proxy (consul-dataplane), which differs from the version of
+// the injector.
 func VersionOf(row mesh.Mesh, annotations map[string]string, image string) mesh.Version {
 	if v, err := mesh.ParseVersion(annotations[row.Annotation]); err == nil {
 		return v
@@ -161,7 +163,7 @@ func VersionOf(row mesh.Mesh, annotations map[string]string, image string) mesh.
 	return v
 }
 
-// byHand are the commands that do what rescue does.
+// byHand returns commands that do the same as rescue.
 func byHand(p *running.Pod, c *running.Container) []string {
 	row, ok := mesh.ByName(c.Mesh)
 	if !ok || row.Stop == "" {

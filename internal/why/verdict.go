@@ -10,10 +10,9 @@ import (
 	"github.com/jobmesh/jobmesh/internal/running"
 )
 
-// A Word is a verdict.
+// A Word names a verdict.
 type Word string
 
-// The verdicts.
 const (
 	Finished Word = "finished"
 	Running  Word = "running"
@@ -21,34 +20,33 @@ const (
 	Stuck    Word = "stuck"
 )
 
-// A Reason is the reason of a verdict.
+// A Reason says why a verdict was given.
 type Reason string
 
-// The reasons.
 const (
-	// Of Finished.
+	// Reasons of Finished.
 	Succeeded Reason = "finished"
 	Failed    Reason = "failed"
-	// Of Running.
+	// Reasons of Running.
 	Working         Reason = "working"
 	WaitingForProxy Reason = "waiting-for-proxy"
 	Suspended       Reason = "suspended"
 	QuotaHeld       Reason = "quota-held"
-	// Of Stuck.
+	// Reasons of Stuck.
 	BesideProxy      Reason = "beside-proxy"
 	BesideHelper     Reason = "beside-helper"
 	FailedAndHeld    Reason = "failed-and-held"
 	AdmissionRefused Reason = "admission-refused"
 	Unscheduled      Reason = "unscheduled"
 	ImageNotPulled   Reason = "image-not-pulled"
-	// Of WillHang.
+	// Reasons of WillHang.
 	HangsWhenItEnds Reason = "hangs-when-it-ends"
 	DeadlineAhead   Reason = "deadline-ahead"
-	// Of Running, Stuck and WillHang.
+	// A reason of Running, Stuck and WillHang.
 	RestartedByRules Reason = "restarted-by-rules"
 )
 
-// Reasons are the reasons that each verdict may have.
+// Reasons lists the reasons that each verdict may have.
 var Reasons = map[Word][]Reason{
 	Finished: {Succeeded, Failed},
 	Running:  {Working, WaitingForProxy, Suspended, QuotaHeld, RestartedByRules},
@@ -56,22 +54,22 @@ var Reasons = map[Word][]Reason{
 	WillHang: {HangsWhenItEnds, DeadlineAhead, RestartedByRules},
 }
 
-// A Verdict is the answer. docs/why.schema.json describes it as data.
+// A Verdict is the answer. docs/why.schema.json describes its JSON.
 type Verdict struct {
 	Object  lint.Object `json:"object"`
 	Verdict Word        `json:"verdict"`
 	Reason  Reason      `json:"reason"`
-	// Since is when that began, nil where nothing says it.
+	// Since is the time when this state began. It is nil if that is not known.
 	Since      *time.Time       `json:"since"`
 	Containers []Container      `json:"containers"`
 	Findings   []report.Finding `json:"findings"`
-	// Fix is what to do, the nearest first: commands to paste, and what to change.
+	// Fix says what to do, the most useful step first: commands to paste, and what to change.
 	Fix []string `json:"fix"`
-	// Text is the same for people: sentences.
+	// Text gives the same answer to people, one sentence for each element.
 	Text []string `json:"-"`
 }
 
-// A Container is one of a pod that was looked at.
+// A Container is one container of a pod that was read.
 type Container struct {
 	Pod   string        `json:"pod"`
 	Node  string        `json:"node"`
@@ -79,14 +77,14 @@ type Container struct {
 	Role  running.Role  `json:"role"`
 	Of    string        `json:"of"`
 	State running.State `json:"state"`
-	// Reason is the word of the kubelet for it.
+	// Reason is the kubelet's reason for the state.
 	Reason   string     `json:"reason"`
 	ExitCode *int32     `json:"exitCode"`
 	Since    *time.Time `json:"since"`
 	Restarts int32      `json:"restarts"`
 }
 
-// Bad tells whether a verdict is one that somebody has to do something about.
+// Bad tells whether somebody has to do something about the verdict.
 func (v *Verdict) Bad() bool { return v.Verdict == Stuck || v.Verdict == WillHang }
 
 // A finding is what was found out about one Job or one pod.
@@ -102,14 +100,15 @@ type finding struct {
 
 var order = []Word{Finished, Running, WillHang, Stuck}
 
-// worst is the one that somebody has to hear of first; of equals the one that began first.
+// worst returns the most serious finding; of equally serious ones, it returns the one that began
+// first.
 func worst(all []finding) finding {
 	return slices.MaxFunc(all, func(a, b finding) int {
 		return cmp.Or(cmp.Compare(slices.Index(order, a.word), slices.Index(order, b.word)), -compareTimes(a.since, b.since))
 	})
 }
 
-// compareTimes puts a time that is not known last.
+// compareTimes orders two times, and puts an unknown time last.
 func compareTimes(a, b time.Time) int {
 	switch {
 	case a.IsZero() && b.IsZero():
@@ -122,14 +121,14 @@ func compareTimes(a, b time.Time) int {
 	return a.Compare(b)
 }
 
-// verdict makes the answer of a finding.
+// verdict turns a finding into the answer.
 func (f *finding) verdict(o lint.Object) Verdict {
 	v := Verdict{
 		Object: o, Verdict: f.word, Reason: f.reason, Since: known(f.since), Text: f.text,
 		Containers: []Container{}, Findings: []report.Finding{}, Fix: append([]string{}, f.fix...),
 	}
 	for _, x := range f.lint {
-		x.File, x.Line, x.Column = "", 0, 0 // no file has it
+		x.File, x.Line, x.Column = "", 0, 0 // these positions are in no file
 		v.Findings = append(v.Findings, report.DataOf(x))
 	}
 	if f.pod != nil {
