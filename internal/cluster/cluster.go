@@ -1,12 +1,11 @@
-// Package cluster talks to a running Kubernetes. It is the only package that imports
-// client-go: the others decide over values that were read here, or ask for one thing to be
-// done.
+// Package cluster talks to a running Kubernetes cluster. It is the only package that imports
+// client-go: the other packages decide over values that were read here, or ask for one action.
 //
-// Where a cluster is and who asks is found as kubectl finds it: the flags of kubectl, the
-// files of KUBECONFIG merged, contexts, credential plugins, proxies, impersonation, and the
-// service account of a pod. Errors are one sentence, with a hint and the exit code of the
-// command line: Usage where the configuration or a name is wrong, Registry where the network
-// or the server fails, Auth where somebody may not ask.
+// It finds the cluster and the user as kubectl does: by kubectl's flags, the merged files of
+// KUBECONFIG, contexts, credential plugins, proxies, impersonation, and the service account of a
+// pod. An error is one sentence with a hint and an exit code of the command line: Usage if the
+// configuration or a name is wrong, Registry if the network or the server fails, Auth if the user
+// may not do something.
 package cluster
 
 import (
@@ -26,29 +25,29 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// usualTimeout bounds one request where nobody says otherwise: a cluster that does not
-// answer is to be told from one that is slow.
+// usualTimeout bounds one request unless the user sets a limit, so that a cluster that does not
+// answer can be told from a slow one.
 const usualTimeout = "30s"
 
-// perSecond and burst bound the requests of one client. They are far above what a verb needs;
-// the limits of the server itself hold all the same.
+// perSecond and burst limit the requests of one client. They are far above what a verb needs; the
+// limits of the server itself apply all the same.
 const (
 	perSecond = 200
 	burst     = 400
 )
 
-// Flags are those by which kubectl knows a cluster.
+// Flags are the flags by which kubectl selects a cluster.
 type Flags struct {
 	config *genericclioptions.ConfigFlags
 	all    bool
 }
 
-// NewFlags returns flags that nobody has set.
+// NewFlags returns flags with their default values.
 func NewFlags() *Flags {
 	config := genericclioptions.NewConfigFlags(true)
 	timeout := usualTimeout
 	config.Timeout = &timeout
-	// These flags of kubectl are left out: the kubeconfig says what they say, and nothing here
+	// These flags of kubectl are left out: the kubeconfig has the same settings, and nothing here
 	// keeps a cache.
 	config.CacheDir, config.BearerToken, config.CertFile, config.KeyFile, config.CAFile = nil, nil, nil, nil, nil
 	config.APIServer, config.TLSServerName, config.Insecure, config.DisableCompression, config.ProxyURL = nil, nil, nil, nil, nil
@@ -56,12 +55,12 @@ func NewFlags() *Flags {
 	return &Flags{config: config}
 }
 
-// Register adds the flags. scoped adds --all-namespaces.
+// Register adds the flags to a flag set. scoped also adds --all-namespaces.
 func (f *Flags) Register(flags *pflag.FlagSet, scoped bool) {
 	own := pflag.NewFlagSet("", pflag.ContinueOnError)
 	f.config.AddFlags(own)
 	own.VisitAll(func(flag *pflag.Flag) {
-		if flags.Lookup(flag.Name) == nil { // a verb may have one of that name that says another thing
+		if flags.Lookup(flag.Name) == nil { // a verb may have its own flag of that name with another meaning
 			flag.Usage = usages[flag.Name]
 			flags.AddFlag(flag)
 		}
@@ -71,7 +70,7 @@ func (f *Flags) Register(flags *pflag.FlagSet, scoped bool) {
 	}
 }
 
-// usages are the flags in the words of the other flags of jobmesh.
+// usages are help texts in the style of the other flags of jobmesh.
 var usages = map[string]string{
 	"kubeconfig":      "`FILE` that says where the cluster is (default $KUBECONFIG, then ~/.kube/config, then the pod's own service account)",
 	"as":              "`USER` to ask as, by impersonation",
@@ -84,14 +83,14 @@ var usages = map[string]string{
 	"request-timeout": "`TIME` that one request may take, such as 10s; 0 is for ever",
 }
 
-// Names are the flags, for verbs that can do without a cluster.
+// Names returns the names of all flags, for verbs that also work without a cluster.
 func Names() []string {
 	names := append(slices.Collect(maps.Keys(usages)), "all-namespaces")
 	slices.Sort(names)
 	return names
 }
 
-// A Cluster is a connection to one. It is made without asking anything.
+// A Cluster is a connection to one cluster. To make it takes no request.
 type Cluster struct {
 	core      kubernetes.Interface
 	config    *rest.Config
@@ -99,17 +98,17 @@ type Cluster struct {
 	clock     *clock
 }
 
-// Connect finds the cluster.
+// Connect finds the cluster that the flags select, without a request to it.
 func (f *Flags) Connect() (*Cluster, error) {
-	klog.SetLogger(logr.Discard()) // what matters comes back as an error
+	klog.SetLogger(logr.Discard()) // every error that matters is returned
 	loader := f.config.ToRawKubeConfigLoader()
 	config, err := loader.ClientConfig()
 	if err != nil {
 		return nil, f.explainConfig(err, loader)
 	}
 	if raw, err := loader.RawConfig(); err == nil && len(raw.Clusters) == 0 && config.BearerTokenFile == "" {
-		// Nobody has named a cluster, and the service account of a pod is a file. kubectl
-		// would ask localhost:8080.
+		// Neither a kubeconfig nor a pod's service account, which is a file, names a cluster.
+		// kubectl would ask localhost:8080.
 		return nil, f.explainConfig(clientcmd.ErrEmptyConfig, loader)
 	}
 	namespace, _, err := loader.Namespace()
@@ -124,7 +123,7 @@ func (f *Flags) Connect() (*Cluster, error) {
 	config.UserAgent = "jobmesh"
 	config.WarningHandler = rest.NoWarnings{}
 	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
-	c.config = rest.CopyConfig(config) // without what is wrapped around it here: streams take none of it
+	c.config = rest.CopyConfig(config) // a copy without the wrapper of the next line, because streams do not use it
 	config.Wrap(c.clock.around)
 	if c.core, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, f.explainConfig(err, loader)
@@ -132,14 +131,14 @@ func (f *Flags) Connect() (*Cluster, error) {
 	return c, nil
 }
 
-// Namespace is the one that was asked for, empty for all.
+// Namespace is the namespace that the user chose; it is empty for all namespaces.
 func (c *Cluster) Namespace() string { return c.namespace }
 
-// Now is the time by the clock of the server, to a second: ages are differences of times
-// that it wrote, and the clock here may be off.
+// Now is the time by the clock of the server, to a second. Ages are computed from times that the
+// server has written, and the local clock may be wrong.
 func (c *Cluster) Now() time.Time { return c.clock.now() }
 
-// ClockOff is how far the clock here is ahead of that of the server, and 0 where they differ by
+// ClockOff is how far the local clock is ahead of the server's clock. It is 0 if they differ by
 // less than a minute.
 func (c *Cluster) ClockOff() time.Duration {
 	if off := c.clock.behind(); off.Abs() >= time.Minute {
@@ -148,19 +147,19 @@ func (c *Cluster) ClockOff() time.Duration {
 	return 0
 }
 
-// Requests is how many requests have been answered, or have failed, so far.
+// Requests counts the requests that have been answered or have failed so far.
 func (c *Cluster) Requests() int {
 	c.clock.mutex.Lock()
 	defer c.clock.mutex.Unlock()
 	return c.clock.requests
 }
 
-// A clock wraps the transport, and learns the time of the server from the header Date of the
-// first answer that has one. It counts the answers too.
+// A clock wraps the transport, and learns the time of the server from the Date header of the first
+// answer that has one. It also counts the answers.
 type clock struct {
 	mutex    sync.Mutex
 	requests int
-	// late is what has to be added to the clock here; known once the server has said it.
+	// late is what must be added to the local clock. It is known once the server has sent its time.
 	late  time.Duration
 	known bool
 }
@@ -197,7 +196,7 @@ func (c *clock) behind() time.Duration {
 func (c *clock) now() time.Time {
 	late := c.behind()
 	if late.Abs() < 2*time.Second {
-		late = 0 // as exact as the header is
+		late = 0 // the header has whole seconds, so a smaller difference means nothing
 	}
 	return time.Now().Add(late)
 }

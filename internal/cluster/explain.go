@@ -37,8 +37,8 @@ func (f *Flags) explainConfig(err error, loader clientcmd.ClientConfig) error {
 	return fault.New(fault.Usage, fmt.Errorf("kubeconfig: %s", oneLine(err)), "kubectl config view shows what kubectl reads")
 }
 
-// unknownName finds a name that was asked for, or is the current one, and that is not in the
-// kubeconfig.
+// unknownName finds a context, cluster or user that was asked for, or that the current context
+// names, and that is not in the kubeconfig.
 func (f *Flags) unknownName(loader clientcmd.ClientConfig) error {
 	raw, err := loader.RawConfig()
 	if err != nil {
@@ -67,9 +67,8 @@ func (f *Flags) unknownName(loader clientcmd.ClientConfig) error {
 	return nil
 }
 
-// Explain makes one sentence of an error of the API, with the exit code that it deserves.
-// what is the thing that was asked for. verb is the one of jobmesh, whose rights the hint
-// names.
+// Explain turns an error of the API into one sentence with a matching exit code. what is the object
+// that was asked for. verb is the verb of jobmesh whose rights the hint names.
 func (c *Cluster) Explain(err error, what, verb string) error {
 	if err == nil {
 		return nil
@@ -94,14 +93,14 @@ func (c *Cluster) Explain(err error, what, verb string) error {
 	return fault.New(fault.Registry, fmt.Errorf("%s: the cluster at %s: %s", what, c.host(), oneLine(inner(err))), "kubectl cluster-info")
 }
 
-// IsDenied tells whether an error says that somebody may not ask.
+// IsDenied tells whether an error says that the user lacks a right.
 func IsDenied(err error) bool { return apierrors.IsForbidden(err) }
 
-// IsGone tells whether an error says that the object is not there.
+// IsGone tells whether an error says that the object does not exist.
 func IsGone(err error) bool { return apierrors.IsNotFound(err) }
 
-// denied is what the server says of a right that is missing, without the object, which
-// stands before it.
+// denied returns what the server says about a missing right, without the object that stands before
+// it.
 func denied(err error) string {
 	text := oneLine(err)
 	if _, after, ok := strings.Cut(text, ": "); ok && strings.Contains(after, "cannot ") {
@@ -120,7 +119,7 @@ func isTimeout(err error) bool {
 		strings.Contains(err.Error(), http.ErrHandlerTimeout.Error()) || strings.Contains(err.Error(), "Client.Timeout exceeded")
 }
 
-// inner is an error without the method and the URL that net/http puts before it.
+// inner returns an error without the method and the URL that net/http puts before it.
 func inner(err error) error {
 	var at *url.Error
 	if errors.As(err, &at) {
@@ -137,7 +136,7 @@ func (c *Cluster) host() string {
 	return printable.Text(host)
 }
 
-// oneLine is the text of an error, fit to be shown.
+// oneLine returns the text of an error, made safe to print.
 func oneLine(err error) string {
 	return printable.WithoutPasswords(printable.Text(strings.TrimSpace(err.Error())))
 }

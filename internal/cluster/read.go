@@ -18,30 +18,27 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// fromCache asks for what the API server has in memory, which does not reach etcd.
+// fromCache asks for a list from the memory of the API server, so that it does not read etcd.
 var fromCache = metav1.ListOptions{ResourceVersion: "0"}
 
-// Job reads one.
 func (c *Cluster) Job(ctx context.Context, namespace, name string) (*batchv1.Job, error) {
 	return c.core.BatchV1().Jobs(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
-// CronJob reads one.
 func (c *Cluster) CronJob(ctx context.Context, namespace, name string) (*batchv1.CronJob, error) {
 	return c.core.BatchV1().CronJobs(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
-// Pod reads one, as it is now and not as a cache has it.
+// Pod reads a pod as it is now, and not as a cache has it.
 func (c *Cluster) Pod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
 	return c.core.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
-// ReadNamespace reads one.
 func (c *Cluster) ReadNamespace(ctx context.Context, name string) (*corev1.Namespace, error) {
 	return c.core.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 }
 
-// Jobs reads those of a namespace, of all where it is empty.
+// Jobs reads the Jobs of a namespace, or of all namespaces if it is empty.
 func (c *Cluster) Jobs(ctx context.Context, namespace string) ([]batchv1.Job, error) {
 	list, err := c.core.BatchV1().Jobs(namespace).List(ctx, fromCache)
 	if err != nil {
@@ -50,7 +47,7 @@ func (c *Cluster) Jobs(ctx context.Context, namespace string) ([]batchv1.Job, er
 	return list.Items, nil
 }
 
-// CronJobs reads those of a namespace, of all where it is empty.
+// CronJobs reads the CronJobs of a namespace, or of all namespaces if it is empty.
 func (c *Cluster) CronJobs(ctx context.Context, namespace string) ([]batchv1.CronJob, error) {
 	list, err := c.core.BatchV1().CronJobs(namespace).List(ctx, fromCache)
 	if err != nil {
@@ -59,7 +56,7 @@ func (c *Cluster) CronJobs(ctx context.Context, namespace string) ([]batchv1.Cro
 	return list.Items, nil
 }
 
-// JobPods reads the pods of these Jobs.
+// JobPods reads the pods of these Jobs, or of all Jobs if there are none.
 func (c *Cluster) JobPods(ctx context.Context, namespace string, jobs ...string) ([]corev1.Pod, error) {
 	options := fromCache
 	options.LabelSelector = batchv1.JobNameLabel + " in (" + strings.Join(jobs, ",") + ")"
@@ -69,15 +66,15 @@ func (c *Cluster) JobPods(ctx context.Context, namespace string, jobs ...string)
 	return c.pods(ctx, namespace, options)
 }
 
-// RunningPods reads the pods of a namespace, of all where it is empty, that are meant to end
-// and have neither succeeded nor failed.
+// RunningPods reads the pods that are meant to end and have neither succeeded nor failed, of a
+// namespace, or of all namespaces if it is empty.
 func (c *Cluster) RunningPods(ctx context.Context, namespace string) ([]corev1.Pod, error) {
 	options := fromCache
 	options.FieldSelector = "status.phase!=Succeeded,status.phase!=Failed,spec.restartPolicy!=Always"
 	return c.pods(ctx, namespace, options)
 }
 
-// Pods reads those of a namespace.
+// Pods reads the pods of a namespace, or of all namespaces if it is empty.
 func (c *Cluster) Pods(ctx context.Context, namespace string) ([]corev1.Pod, error) {
 	return c.pods(ctx, namespace, fromCache)
 }
@@ -88,12 +85,11 @@ func (c *Cluster) pods(ctx context.Context, namespace string, options metav1.Lis
 		return nil, err
 	}
 	for i := range list.Items {
-		list.Items[i].ManagedFields = nil // nothing here reads them, and they are a third of a pod
+		list.Items[i].ManagedFields = nil // they are a third of a pod, and nothing here reads them
 	}
 	return list.Items, nil
 }
 
-// Nodes reads all.
 func (c *Cluster) Nodes(ctx context.Context) ([]corev1.Node, error) {
 	list, err := c.core.CoreV1().Nodes().List(ctx, fromCache)
 	if err != nil {
@@ -102,7 +98,6 @@ func (c *Cluster) Nodes(ctx context.Context) ([]corev1.Node, error) {
 	return list.Items, nil
 }
 
-// Namespaces reads all.
 func (c *Cluster) Namespaces(ctx context.Context) ([]corev1.Namespace, error) {
 	list, err := c.core.CoreV1().Namespaces().List(ctx, fromCache)
 	if err != nil {
@@ -111,7 +106,7 @@ func (c *Cluster) Namespaces(ctx context.Context) ([]corev1.Namespace, error) {
 	return list.Items, nil
 }
 
-// Events reads those about one object.
+// Events reads the events about one object.
 func (c *Cluster) Events(ctx context.Context, namespace, kind, name string) ([]corev1.Event, error) {
 	list, err := c.core.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{
 		FieldSelector: "involvedObject.kind=" + kind + ",involvedObject.name=" + name, Limit: eventsRead,
@@ -122,10 +117,10 @@ func (c *Cluster) Events(ctx context.Context, namespace, kind, name string) ([]c
 	return list.Items, nil
 }
 
-// eventsRead bounds the events of one object: the last few say why it does not start.
+// eventsRead bounds how many events of one object are read.
 const eventsRead = 200
 
-// Quotas reads those of a namespace, of all where it is empty.
+// Quotas reads the quotas of a namespace, or of all namespaces if it is empty.
 func (c *Cluster) Quotas(ctx context.Context, namespace string) ([]corev1.ResourceQuota, error) {
 	list, err := c.core.CoreV1().ResourceQuotas(namespace).List(ctx, fromCache)
 	if err != nil {
@@ -134,11 +129,11 @@ func (c *Cluster) Quotas(ctx context.Context, namespace string) ([]corev1.Resour
 	return list.Items, nil
 }
 
-// EachPod shows every pod of a namespace, of all where it is empty, to visit. Where the server
-// streams lists from its memory (sendInitialEvents, on by default since 1.34), they come one by
-// one; elsewhere, and where a stream breaks off, as one list. A pod that is deleted or changed
-// before the stream is complete is given to forget, and shown again where it is still there.
-// Before the list forget is called without a pod, since visit may have seen some of them already.
+// EachPod calls visit with every pod of a namespace, or of all namespaces if it is empty. If the
+// server streams lists from its memory (sendInitialEvents, on by default since 1.34), the pods come
+// one by one; otherwise, or if the stream breaks off, they come as one list. If a pod is deleted or
+// changed before the stream is complete, forget is called with it, and then visit again if it still
+// exists. Before a list, forget is called with nil, since visit may have seen some pods already.
 func (c *Cluster) EachPod(ctx context.Context, namespace string, visit func(*corev1.Pod), forget func(*corev1.Pod)) error {
 	if c.streamPods(ctx, namespace, visit, forget) {
 		return nil
@@ -155,7 +150,8 @@ func (c *Cluster) EachPod(ctx context.Context, namespace string, visit func(*cor
 	return nil
 }
 
-// streamPods is false where the server, or a right, does not let it.
+// streamPods returns false if the server cannot stream, if a right is missing, or if the stream
+// breaks.
 func (c *Cluster) streamPods(ctx context.Context, namespace string, visit, forget func(*corev1.Pod)) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -188,20 +184,22 @@ func (c *Cluster) streamPods(ctx context.Context, namespace string, visit, forge
 	return false
 }
 
-// A Resource is where objects of a kind are read.
+// A Resource says where the objects of a kind are read.
 type Resource struct {
 	Group, Version, Kind string
-	// plural is the name in the URL, as the server has said it; empty where it was not asked.
+	// plural is the name in the URL as the server has given it; it is empty if the server was not
+	// asked.
 	plural string
-	// cluster is set where the server has said that the objects are in no namespace.
+	// cluster is set if the server has said that the objects are in no namespace.
 	cluster bool
 }
 
-// Everywhere tells whether the objects are in no namespace, as far as the server has said it.
+// Everywhere tells whether the server has said that the objects are in no namespace.
 func (r Resource) Everywhere() bool { return r.cluster }
 
-// Plural is the name in the URL. Where the server was not asked for it, it is derived from the
-// kind, as clients of Kubernetes do it; that holds for all kinds in the table of kinds.
+// Plural is the name in the URL. If the server was not asked for it, it is derived from the kind by
+// the same rule as in other clients of Kubernetes. The result is right for all kinds in the table
+// of kinds.
 func (r Resource) Plural() string {
 	if r.plural != "" {
 		return r.plural
@@ -210,24 +208,25 @@ func (r Resource) Plural() string {
 	return plural.Resource
 }
 
-// aggregated asks for all kinds in one answer, of a server that has that: 1.27 and newer. Others
-// answer with the names of their groups.
+// aggregated asks for all kinds in one answer, which servers give since 1.27. Older servers answer
+// with the names of their groups.
 const aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList," +
 	"application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
 
-// Kinds are those that a server has beside pods and other kinds of the core group.
+// Kinds are all kinds of a server, except those of the core group (Pod and others).
 type Kinds struct {
-	// resources has one for each kind; groups a version for each group, where no more is known.
+	// resources has one entry for each kind. groups has one version for each group, and is used if
+	// the server does not name its kinds.
 	resources map[schema.GroupKind]Resource
 	groups    map[string]string
 }
 
-// Version is the one in which a server has a kind, empty where it does not have it. Of a server
-// before 1.27 only the groups are known, and a kind may still be missing.
+// Version is the version in which a server has a kind; it is empty if the server does not have the
+// kind. Of a server before 1.27 only the groups are known, so that the kind may still be missing.
 func (k Kinds) Version(group, kind string) string { return k.Resource(group, "", kind).Version }
 
-// Resource is where the objects of a kind are read. version is the one to take where the
-// server does not say that it has the kind.
+// Resource says where the objects of a kind are read. version is used if the server does not say
+// that it has the kind.
 func (k Kinds) Resource(group, version, kind string) Resource {
 	if r, known := k.resources[schema.GroupKind{Group: group, Kind: kind}]; known {
 		return r
@@ -238,8 +237,8 @@ func (k Kinds) Resource(group, version, kind string) Resource {
 	return Resource{Group: group, Version: version, Kind: kind}
 }
 
-// Kinds asks, in one request, for the kinds of the server: each in the version that it likes best
-// of those that have the kind.
+// Kinds asks the server for its kinds, in one request. For each kind it takes the version that the
+// server prefers among those that have the kind.
 func (c *Cluster) Kinds(ctx context.Context) (Kinds, error) {
 	var found struct {
 		Groups []metav1.APIGroup                `json:"groups"` // of old servers
@@ -258,7 +257,7 @@ func (c *Cluster) Kinds(ctx context.Context) (Kinds, error) {
 	}
 	kinds.resources = map[schema.GroupKind]Resource{}
 	for _, g := range found.Items {
-		for _, v := range g.Versions { // the preferred one comes first
+		for _, v := range g.Versions { // the preferred version comes first
 			for _, r := range v.Resources {
 				if r.ResponseKind == nil {
 					continue
@@ -273,7 +272,7 @@ func (c *Cluster) Kinds(ctx context.Context) (Kinds, error) {
 	return kinds, nil
 }
 
-// ServerVersion is what the API server says of itself, as in v1.37.2.
+// ServerVersion is the version that the API server reports, such as v1.37.2.
 func (c *Cluster) ServerVersion(ctx context.Context) (string, error) {
 	var said struct {
 		GitVersion string `json:"gitVersion"`
@@ -289,7 +288,7 @@ func (c *Cluster) Object(ctx context.Context, r Resource, namespace, name string
 	return &o, err
 }
 
-// Objects reads all objects of a kind in a namespace, in all where it is empty.
+// Objects reads all objects of a kind in a namespace, or in all namespaces if it is empty.
 func (c *Cluster) Objects(ctx context.Context, r Resource, namespace string) ([]unstructured.Unstructured, error) {
 	var list struct {
 		Items []map[string]any `json:"items"`
@@ -300,18 +299,19 @@ func (c *Cluster) Objects(ctx context.Context, r Resource, namespace string) ([]
 	var objects []unstructured.Unstructured
 	for _, item := range list.Items {
 		o := unstructured.Unstructured{Object: item}
-		o.SetAPIVersion(r.Group + "/" + r.Version) // items of a list need not say it
+		o.SetAPIVersion(r.Group + "/" + r.Version) // the items of a list may lack it
 		o.SetKind(r.Kind)
 		objects = append(objects, o)
 	}
 	return objects, nil
 }
 
-// metadataOnly asks a server for the metadata of objects alone.
+// metadataOnly asks a server for only the metadata of objects.
 const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
-// Metadata reads the metadata of all objects of a kind in a namespace, in all where it is empty
-// and where the kind has none. A label selector that is not empty leaves objects out.
+// Metadata reads the metadata of all objects of a kind in a namespace. If the namespace is empty or
+// the kind has none, it reads the whole cluster. A label selector that is not empty filters the
+// objects.
 func (c *Cluster) Metadata(ctx context.Context, r Resource, namespace, selector string) ([]metav1.PartialObjectMetadata, error) {
 	var list metav1.PartialObjectMetadataList
 	request := c.list(metadataOnly, path(r, namespace))
@@ -329,7 +329,7 @@ func path(r Resource, namespace string) string {
 	return fmt.Sprintf("/apis/%s/%s/namespaces/%s/%s", r.Group, r.Version, namespace, r.Plural())
 }
 
-// raw reads JSON.
+// raw reads one document as JSON.
 func (c *Cluster) raw(ctx context.Context, path string, into any) error {
 	return c.rawAs(ctx, runtime.ContentTypeJSON, path, into)
 }

@@ -13,21 +13,21 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// A refusal is the answer of a server that does not open a stream. The dialers of client-go
-// return its text alone, and who may not is to be told from what does not work.
+// A refusal keeps the answer of a server that does not open a stream. The dialers of client-go
+// return only its text, and a missing right must be told from other failures.
 type refusal struct {
 	mutex sync.Mutex
 	err   error
 }
 
-// streaming is the configuration for one stream, with what notes why it is refused.
+// streaming returns the configuration for one stream, and the refusal that this stream will fill.
 func (c *Cluster) streaming() (*rest.Config, *refusal) {
 	config, r := rest.CopyConfig(c.config), &refusal{}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &noting{r, next} })
 	return config, r
 }
 
-// or is the refusal, where there was one, and the error otherwise.
+// or returns the refusal if there was one, and otherwise err.
 func (r *refusal) or(err error) error {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -49,7 +49,7 @@ func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, mostSaid))
 	if err != nil {
-		return response, nil // what reads it next says so
+		return response, nil // whoever reads the body next gets the same error
 	}
 	response.Body = struct {
 		io.Reader

@@ -27,16 +27,16 @@ import (
 	streaming "k8s.io/streaming/pkg/httpstream"
 )
 
-// mostSaid bounds what is read of a program in a container, in bytes.
+// mostSaid bounds the output that is read of a program in a container, in bytes.
 const mostSaid = 16 << 10
 
-// sub is the URL of a subresource of a pod.
+// sub returns the URL of a subresource of a pod.
 func (c *Cluster) sub(namespace, pod, name string) *url.URL {
 	return c.core.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource(name).URL()
 }
 
-// Dial opens a connection to a port on the loopback of a pod. There is no port here that
-// others could use meanwhile. It needs the right to create pods/portforward.
+// Dial opens a connection to a port on the loopback interface of a pod. It opens no local port that
+// other programs could use. It needs the right to create pods/portforward.
 func (c *Cluster) Dial(ctx context.Context, namespace, pod string, port uint16) (net.Conn, error) {
 	at := c.sub(namespace, pod, "portforward")
 	config, refused := c.streaming()
@@ -68,7 +68,7 @@ func (c *Cluster) Dial(ctx context.Context, namespace, pod string, port uint16) 
 	case d := <-done:
 		return d.conn, d.err
 	case <-ctx.Done():
-		go func() { // Dial takes no context: what still comes is closed
+		go func() { // Dial takes no context, so a connection that comes late is closed here
 			if d := <-done; d.conn != nil {
 				_ = d.conn.Close()
 			}
@@ -77,18 +77,17 @@ func (c *Cluster) Dial(ctx context.Context, namespace, pod string, port uint16) 
 	}
 }
 
-// isOld tells whether a server, or a proxy before it, knows no WebSockets. There are two
-// packages with that error.
+// isOld tells whether a server, or a proxy before it, does not know WebSockets. Two packages define
+// that error.
 func isOld(err error) bool {
 	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err) || streaming.IsUpgradeFailure(err) || streaming.IsHTTPSProxyError(err)
 }
 
-// forwarded is one connection to a port of a pod.
 type forwarded struct {
 	connection httpstream.Connection
 	data       httpstream.Stream
-	// told is closed when the kubelet has ended its stream for errors, and wrong is what it has
-	// said there, nil where it has said nothing.
+	// told is closed when the kubelet has ended its error stream. wrong is what the kubelet wrote
+	// to that stream; it is nil if the kubelet wrote nothing.
 	told  chan struct{}
 	wrong error
 	once  sync.Once
@@ -105,7 +104,7 @@ func open(connection httpstream.Connection, port uint16) (net.Conn, error) {
 	if err != nil {
 		return nil, errors.Join(err, connection.Close())
 	}
-	_ = said.Close() // nothing is written there
+	_ = said.Close() // this side writes nothing to the error stream
 	headers.Set(corev1.StreamType, corev1.StreamTypeData)
 	data, err := connection.CreateStream(headers)
 	if err != nil {
@@ -119,14 +118,14 @@ func open(connection httpstream.Connection, port uint16) (net.Conn, error) {
 		}
 		close(f.told)
 		if f.wrong != nil {
-			_ = f.Close() // nothing comes any more
+			_ = f.Close() // no data can come any more
 		}
 	}()
 	return f, nil
 }
 
-// because is why the connection has ended: what the kubelet says, where it says anything. The
-// two streams end in any order.
+// because returns why the connection has ended: the error that the kubelet reports, or else err. It
+// waits for the error stream, since the two streams end in any order.
 func (f *forwarded) because(err error) error {
 	select {
 	case <-f.told:
@@ -138,7 +137,7 @@ func (f *forwarded) because(err error) error {
 	return err
 }
 
-// Read reads from the pod. Where the port did not answer, the error says why.
+// Read reads from the pod. If the port did not answer, the error says why.
 func (f *forwarded) Read(p []byte) (int, error) {
 	n, err := f.data.Read(p)
 	if err != nil && n == 0 {
@@ -147,7 +146,7 @@ func (f *forwarded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes to the pod. Its errors are as those of Read.
+// Write writes to the pod. Its errors are like those of Read.
 func (f *forwarded) Write(p []byte) (int, error) {
 	n, err := f.data.Write(p)
 	if err != nil {
@@ -156,10 +155,10 @@ func (f *forwarded) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the connection, and the one that carries it.
+// Close ends the connection, and the stream connection that carries it.
 func (f *forwarded) Close() error {
 	f.once.Do(func() {
-		_ = f.data.Reset() // closed with the rest
+		_ = f.data.Reset() // the connection is closed next in any case
 		_ = f.connection.Close()
 	})
 	return nil
@@ -168,7 +167,7 @@ func (f *forwarded) Close() error {
 func (f *forwarded) LocalAddr() net.Addr  { return &net.TCPAddr{} }
 func (f *forwarded) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
-// SetDeadline closes the connection at that time.
+// SetDeadline closes the connection at the given time.
 func (f *forwarded) SetDeadline(t time.Time) error {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
@@ -185,7 +184,7 @@ func (f *forwarded) SetDeadline(t time.Time) error {
 func (f *forwarded) SetReadDeadline(t time.Time) error  { return f.SetDeadline(t) }
 func (f *forwarded) SetWriteDeadline(t time.Time) error { return f.SetDeadline(t) }
 
-// Run runs a program in a container, and returns what it says, bounded. It needs the right to
+// Run runs a program in a container, and returns the beginning of its output. It needs the right to
 // create pods/exec.
 func (c *Cluster) Run(ctx context.Context, namespace, pod, container string, command []string) (string, error) {
 	at := c.core.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").VersionedParams(
@@ -208,7 +207,7 @@ func (c *Cluster) Run(ctx context.Context, namespace, pod, container string, com
 	return said.String(), refused.or(err)
 }
 
-// bounded keeps the beginning of what is written.
+// bounded keeps the beginning of what is written to it.
 type bounded struct {
 	mutex sync.Mutex
 	text  []byte
@@ -227,17 +226,17 @@ func (b *bounded) String() string {
 	return string(b.text)
 }
 
-// ExitCode is the code with which a program of Run has ended; exited is false where the error
-// says something else.
+// ExitCode returns the exit code of a program of Run. exited is false if the error says something
+// else.
 func ExitCode(err error) (code int, exited bool) {
 	var ended exec.CodeExitError
 	exited = errors.As(err, &ended)
 	return ended.Code, exited
 }
 
-// AddEphemeral adds a container to a pod that runs, and returns its name: prefix with a number.
-// It stays in the pod's spec. Where the pod has been changed since it was read, as by the
-// container before this one, it is read again. It needs the right to update
+// AddEphemeral adds an ephemeral container to a running pod, and returns its name: the prefix with
+// a number. The container stays in the pod's spec. If the pod has changed since it was read, for
+// example by an earlier ephemeral container, it is read again. This needs the right to update
 // pods/ephemeralcontainers.
 func (c *Cluster) AddEphemeral(ctx context.Context, pod *corev1.Pod, prefix string, container corev1.EphemeralContainer) (name string, err error) {
 	pods, uid := c.core.CoreV1().Pods(pod.Namespace), pod.UID
@@ -255,7 +254,7 @@ func (c *Cluster) AddEphemeral(ctx context.Context, pod *corev1.Pod, prefix stri
 		case unread != nil:
 			return unread
 		case again.UID != uid:
-			return apierrors.NewNotFound(corev1.Resource("pods"), pod.Name) // another one has its name
+			return apierrors.NewNotFound(corev1.Resource("pods"), pod.Name) // another pod has its name now
 		}
 		pod = again
 		return err

@@ -16,29 +16,29 @@ import (
 	"github.com/jobmesh/jobmesh/internal/running"
 )
 
-// mostSteps bounds how far owners are followed upwards. Kubernetes lets nobody make a circle
-// of them by accident, but somebody may write one.
+// mostSteps bounds how far owners are followed upwards. Kubernetes makes no cycle of owners, but
+// somebody may write one.
 const mostSteps = 8
 
-// A lineage knows which object was made by which other one: a pod by a Job, the Job by a
-// JobSet, the JobSet by an object of a kind that nobody here has heard of.
+// A lineage knows which object was made by which other one: a pod by a Job, the Job by a JobSet,
+// and the JobSet by an object of a kind that is in no table here.
 type lineage struct {
 	cluster *cluster.Cluster
 	ns      string
-	// kinds are those of the server, where they were asked for; what they do not have is taken
-	// from the references themselves.
+	// kinds are the kinds of the server, if they were asked for. A kind that is not among them is
+	// taken from the owner references.
 	kinds  cluster.Kinds
 	owners map[types.UID][]metav1.OwnerReference
-	// read are the kinds of which the owners are known.
+	// read are the kinds whose owners are known.
 	read map[schema.GroupKind]bool
-	// denied are the names of kinds that may not be read, in the plural, and left are those that
-	// would have been too many.
+	// denied are the plural names of the kinds that may not be read. left are the plural names of
+	// the kinds that were not read because of the bound on requests.
 	denied, left []string
 	// asked counts the requests.
 	asked int
 }
 
-// lineageOf begins with pods and Jobs, as far as they were read.
+// lineageOf starts a lineage with pods and Jobs that were read already.
 func lineageOf(c *cluster.Cluster, ns string, kinds cluster.Kinds, pods []corev1.Pod, jobs []batchv1.Job) *lineage {
 	l := &lineage{cluster: c, ns: ns, kinds: kinds, owners: map[types.UID][]metav1.OwnerReference{}, read: map[schema.GroupKind]bool{
 		{Kind: "Pod"}: true, {Group: batchv1.GroupName, Kind: "Job"}: true,
@@ -52,8 +52,8 @@ func lineageOf(c *cluster.Cluster, ns string, kinds cluster.Kinds, pods []corev1
 	return l
 }
 
-// add notes the owners of an object. Those that no object can be are left out, since whoever
-// may make a pod may write any text there.
+// add notes the owners of an object. References that cannot be real owners are left out, since
+// whoever may create a pod may write any text there.
 func (l *lineage) add(uid types.UID, owners []metav1.OwnerReference) {
 	if uid == "" {
 		return
@@ -61,7 +61,7 @@ func (l *lineage) add(uid types.UID, owners []metav1.OwnerReference) {
 	l.owners[uid] = slices.DeleteFunc(slices.Clone(owners), func(r metav1.OwnerReference) bool { return !running.CanOwn(r) })
 }
 
-// above are all owners of an object that are known, the nearest first.
+// above returns all known owners of an object, direct and indirect; the nearest come first.
 func (l *lineage) above(owners []metav1.OwnerReference) []metav1.OwnerReference {
 	var all []metav1.OwnerReference
 	seen := map[types.UID]bool{}
@@ -80,17 +80,17 @@ func (l *lineage) above(owners []metav1.OwnerReference) []metav1.OwnerReference 
 	return all
 }
 
-// mostOwners bounds the owners of one object. An object has one or two of them as a rule.
+// mostOwners bounds the owners of one object. An object usually has one or two.
 const mostOwners = 64
 
-// made tells whether an object with these owners was made by another one, itself or through
+// made tells whether an object with these owners was made by another object, directly or through
 // others.
 func (l *lineage) made(owners []metav1.OwnerReference, by types.UID) bool {
 	return slices.ContainsFunc(l.above(owners), func(r metav1.OwnerReference) bool { return r.UID == by })
 }
 
-// climb reads, kind by kind, the owners of what owns what is known, until nothing new is named
-// or the kinds are too many. wanted says whether more is to be known of an owner.
+// climb reads the owners of the known owners, one kind after the other, until no new owner is named
+// or the bound on kinds is reached. wanted tells whether the owners of an owner have to be known.
 func (l *lineage) climb(ctx context.Context, most int, wanted func(metav1.OwnerReference) bool) error {
 	for range mostSteps {
 		kinds := l.unread(wanted)
@@ -112,7 +112,7 @@ func (l *lineage) climb(ctx context.Context, most int, wanted func(metav1.OwnerR
 	return nil
 }
 
-// readKind reads who has made the objects of a kind.
+// readKind reads the owners of all objects of a kind.
 func (l *lineage) readKind(ctx context.Context, r cluster.Resource) error {
 	l.asked++
 	objects, err := l.cluster.Metadata(ctx, r, l.ns, "")
@@ -129,8 +129,8 @@ func (l *lineage) readKind(ctx context.Context, r cluster.Resource) error {
 	return nil
 }
 
-// unread are the kinds of owners of which nobody knows yet who has made them, the one with the
-// most objects first. Kinds of the core group are left out: none of them makes pods that end.
+// unread returns the kinds of owners whose own owners are not known yet; the kind with the most
+// references comes first. Kinds of the core group are left out: none of them makes pods that end.
 func (l *lineage) unread(wanted func(metav1.OwnerReference) bool) []cluster.Resource {
 	count := map[cluster.Resource]int{}
 	for _, owners := range l.owners {
@@ -149,7 +149,7 @@ func (l *lineage) unread(wanted func(metav1.OwnerReference) bool) []cluster.Reso
 	slices.SortFunc(kinds, func(a, b cluster.Resource) int {
 		return cmp.Or(cmp.Compare(count[b], count[a]), strings.Compare(a.Group+"/"+a.Kind+"/"+a.Version, b.Group+"/"+b.Kind+"/"+b.Version))
 	})
-	// An object may be named in two versions; one of them is enough.
+	// The same kind may be named in two versions; one of them is enough.
 	seen := map[schema.GroupKind]bool{}
 	return slices.DeleteFunc(kinds, func(r cluster.Resource) bool {
 		of := schema.GroupKind{Group: r.Group, Kind: r.Kind}
@@ -159,7 +159,7 @@ func (l *lineage) unread(wanted func(metav1.OwnerReference) bool) []cluster.Reso
 	})
 }
 
-// groupVersion takes an apiVersion apart. The core group has no name.
+// groupVersion splits an apiVersion. The name of the core group is empty.
 func groupVersion(apiVersion string) (group, version string) {
 	group, version, grouped := strings.Cut(apiVersion, "/")
 	if !grouped {
@@ -174,7 +174,7 @@ type hit struct {
 	namespace string
 }
 
-// word is the hit as people type it.
+// word returns the hit as people type it.
 func (h hit) word() string {
 	group, _ := groupVersion(h.APIVersion)
 	return wordOf(group, h.Kind) + "/" + h.Name
@@ -186,22 +186,23 @@ func (t Target) names(r metav1.OwnerReference) bool {
 	return t.Name == r.Name && (t.Row == nil || t.Row.Kind == r.Kind && t.Row.Group == group)
 }
 
-// above tells whether a target may be among those that have made an owner: it is not that owner
-// itself, and of another kind, where its kind is known.
+// above tells whether a target may be among the owners of an owner: the target is not that owner
+// itself and, if its kind is known, it is of another kind.
 func (t Target) above(r metav1.OwnerReference) bool {
 	group, _ := groupVersion(r.APIVersion)
 	return !t.names(r) && (t.Row == nil || t.Row.Kind != r.Kind || t.Row.Group != group)
 }
 
-// apart leaves out of hits in one namespace those that another one of them has made: a RayJob
-// and its Job, which have one name, are one thing to people.
+// apart leaves out each hit that another hit in the same namespace has made. A RayJob and its Job,
+// for example, have the same name, and are one thing to people.
 func (l *lineage) apart(hits []hit) []hit {
 	return slices.DeleteFunc(slices.Clone(hits), func(h hit) bool {
 		return slices.ContainsFunc(hits, func(other hit) bool { return other.UID != h.UID && l.made(l.owners[h.UID], other.UID) })
 	})
 }
 
-// hits are the objects that a target names among the owners of pods and Jobs, each once.
+// hits returns the objects that a target names among the owners of pods and Jobs, each of them
+// once.
 func (l *lineage) hits(t Target, pods []corev1.Pod, jobs []batchv1.Job) []hit {
 	var found []hit
 	seen := map[types.UID]bool{}

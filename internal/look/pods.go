@@ -16,20 +16,20 @@ import (
 	"github.com/jobmesh/jobmesh/internal/running"
 )
 
-// betweenPods is how many kinds one call may read that stand between pods and what was named,
-// as Workflows stand between pods and a CronWorkflow.
+// betweenPods is how many kinds between the pods and the named object one call may read, such as
+// the Workflows between pods and a CronWorkflow.
 const betweenPods = 10
 
-// Found are the pods that rescue looks at, with the nodes that decide something about them.
+// Found holds the pods that rescue looks at, with the nodes that decide something about them.
 type Found struct {
 	Pods  []corev1.Pod
 	Nodes []running.Node
 }
 
-// Pods reads the pods that are meant to end and have not, of the namespace of the cluster or
-// of all. Where there are targets, only theirs: pods themselves, or what objects of that name
-// have made, by however many others. A target that there is not is an error, and so is a name
-// that in one namespace is that of several objects which have nothing to do with each other.
+// Pods reads the pods that are meant to end and have not ended, of the cluster's namespace or of
+// all namespaces. If there are targets, it returns only their pods: pods with that name, and pods
+// that an object with that name has made, directly or through others. It fails if a target does not
+// exist, or if a name belongs to several unrelated objects in one namespace.
 func Pods(ctx context.Context, c *cluster.Cluster, targets []Target) (Found, error) {
 	var found Found
 	var err error
@@ -46,7 +46,7 @@ func Pods(ctx context.Context, c *cluster.Cluster, targets []Target) (Found, err
 		if err != nil && !cluster.IsDenied(err) {
 			return found, c.Explain(err, "nodes", "rescue")
 		}
-		found.Nodes = running.NodesOf(nodes) // none: what may be started again is left alone
+		found.Nodes = running.NodesOf(nodes) // without nodes, a container that may be restarted is left alone
 	}
 	return found, nil
 }
@@ -58,15 +58,15 @@ func podsIn(c *cluster.Cluster) string {
 	return "pods in namespace " + c.Namespace()
 }
 
-// asksNode tells whether it depends on the node of a pod whether a container that has ended is
-// started again: one that has a policy or rules of its own.
+// asksNode tells whether a pod has a container with its own restart policy or rules, so that its
+// node decides whether the container is restarted.
 func asksNode(p corev1.Pod) bool {
 	return slices.ContainsFunc(slices.Concat(p.Spec.InitContainers, p.Spec.Containers), func(c corev1.Container) bool {
 		return len(c.RestartPolicyRules) > 0 || c.RestartPolicy != nil && *c.RestartPolicy != corev1.ContainerRestartPolicyAlways
 	})
 }
 
-// of takes the pods of the targets.
+// of returns the pods of the targets.
 func of(ctx context.Context, c *cluster.Cluster, pods []corev1.Pod, targets []Target) ([]corev1.Pod, error) {
 	jobs, err := c.Jobs(ctx, c.Namespace())
 	if err != nil && !cluster.IsDenied(err) {
@@ -111,12 +111,12 @@ func of(ctx context.Context, c *cluster.Cluster, pods []corev1.Pod, targets []Ta
 	return kept, nil
 }
 
-// asOwner is an object as those refer to it that it has made.
+// asOwner returns an object as the objects that it has made refer to it.
 func asOwner(apiVersion, kind string, o metav1.Object) metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: apiVersion, Kind: kind, Name: o.GetName(), UID: o.GetUID()}
 }
 
-// one refuses a target that is the name of several objects in one namespace.
+// one fails if a target names several unrelated objects in one namespace.
 func (l *lineage) one(t Target, pods []corev1.Pod, jobs []batchv1.Job) error {
 	hits := map[string][]hit{}
 	for _, h := range l.hits(t, pods, jobs) {
@@ -142,12 +142,12 @@ func (l *lineage) one(t Target, pods []corev1.Pod, jobs []batchv1.Job) error {
 	return nil
 }
 
-// absent is an error where a target that has no pods which run is not there at all. In all
-// namespaces only Jobs are looked for.
+// absent returns an error if a target without running pods does not exist. If rescue looks in all
+// namespaces, only Jobs are searched.
 func (l *lineage) absent(ctx context.Context, t Target, jobs []batchv1.Job) error {
 	for i := range jobs {
 		if t.Row == nil && l.ns != "" {
-			break // a name alone may be that of other objects too
+			break // other kinds may have an object of that name too
 		}
 		self := asOwner(batchv1.SchemeGroupVersion.String(), "Job", &jobs[i])
 		if t.names(self) || slices.ContainsFunc(l.above(jobs[i].OwnerReferences), t.names) {

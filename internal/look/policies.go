@@ -9,8 +9,8 @@ import (
 	"github.com/jobmesh/jobmesh/internal/running"
 )
 
-// The policies of the chart jobmesh-policy are of the first kind, and with engine kyverno of the
-// second. All of them have its label.
+// The policies of the chart jobmesh-policy are of the kind ofServer or, with engine kyverno, of the
+// kind ofKyverno. All of them have policyLabel.
 var (
 	ofServer  = cluster.Resource{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "MutatingAdmissionPolicy"}
 	ofKyverno = cluster.Resource{Group: "policies.kyverno.io", Kind: "MutatingPolicy"}
@@ -18,8 +18,8 @@ var (
 
 const policyLabel = "app.kubernetes.io/name=jobmesh-policy"
 
-// policiesOf says who applies jobmesh-policy in a cluster, where a namespace asks for it. server
-// is the version of the API server, and kinds are those of it; either may be unknown.
+// policiesOf says what applies jobmesh-policy in a cluster, for namespaces that ask for it. server
+// is the version of the API server, and kinds are its kinds; either may be unknown.
 func policiesOf(ctx context.Context, c *cluster.Cluster, server mesh.Version, kinds cluster.Kinds) (running.Engine, error) {
 	old := server.Known() && server.Before(native.Policies.Major, native.Policies.Minor)
 	if !old {
@@ -39,7 +39,7 @@ func policiesOf(ctx context.Context, c *cluster.Cluster, server mesh.Version, ki
 		found, err := c.Metadata(ctx, r, "", policyLabel)
 		switch {
 		case cluster.IsDenied(err), len(found) > 0:
-			return running.InKyverno, nil // if anybody, then Kyverno
+			return running.InKyverno, nil // if anything applies the policies, it is Kyverno
 		case err != nil && !cluster.IsGone(err):
 			return running.NoEngine, err
 		}

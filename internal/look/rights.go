@@ -8,17 +8,17 @@ import (
 	"github.com/jobmesh/jobmesh/internal/cluster"
 )
 
-// A Right is what a verb asks of a cluster.
+// A Right is one permission that a verb needs in a cluster.
 type Right struct {
 	Group     string
 	Resources []string
 	Verbs     []string
-	// For says what it is for, and what is lost without it.
+	// For says what the right is for, or what is lost without it.
 	For string
 }
 
-// Rights are those of each verb that talks to a cluster. The first ones are needed; without
-// the others the verb says less.
+// Rights are the rights of each verb that talks to a cluster. A verb fails without the first ones;
+// without the others it reports less.
 var Rights = map[string][]Right{
 	"why": {
 		{"batch", []string{"jobs", "cronjobs"}, []string{"get", "list"}, "what is asked about, and its runs"},
@@ -46,16 +46,16 @@ var Rights = map[string][]Right{
 	},
 }
 
-// RescueVia are the further rights of rescue, by its way to the container.
+// RescueVia are the further rights of rescue for each way to a container.
 var RescueVia = map[string]Right{
 	"exec":      {"", []string{"pods/exec"}, []string{"create"}, "--via exec"},
 	"ephemeral": {"", []string{"pods/ephemeralcontainers"}, []string{"update"}, "--via ephemeral; the roles edit and admin do not have it"},
 }
 
-// Verbs are those that talk to a cluster.
+// Verbs returns the verbs that talk to a cluster.
 func Verbs() []string { return []string{"why", "lint", "rescue"} }
 
-// RoleOf is the role that has these rights.
+// RoleOf returns the cluster role with these rights.
 func RoleOf(verb string, rights []Right) rbacv1.ClusterRole {
 	role := rbacv1.ClusterRole{}
 	role.APIVersion, role.Kind, role.Name = rbacv1.SchemeGroupVersion.String(), "ClusterRole", "jobmesh-"+verb
@@ -65,10 +65,10 @@ func RoleOf(verb string, rights []Right) rbacv1.ClusterRole {
 	return role
 }
 
-// Custom are the rights over the kinds of others that a verb reads where a cluster has them.
+// Custom returns the rights to kinds of other projects, which a verb reads if a cluster has them.
 func Custom(verb string) []Right {
 	var resources []cluster.Resource
-	does := []string{"get", "list"} // list for what stands between them and their pods
+	does := []string{"get", "list"} // list is needed for the kinds between these objects and their pods
 	switch verb {
 	case "why", "rescue":
 		for _, row := range Judged() {

@@ -15,7 +15,7 @@ import (
 	"github.com/jobmesh/jobmesh/tests/apiserver"
 )
 
-// everything starts a server that has an object of every kind that anybody could ask for.
+// everything starts a server that has an object of every kind that a verb may read.
 func everything(t *testing.T) (*apiserver.Server, *cluster.Cluster) {
 	t.Helper()
 	server := apiserver.New()
@@ -38,8 +38,8 @@ func everything(t *testing.T) (*apiserver.Server, *cluster.Cluster) {
 	return server, c
 }
 
-// asked are the resources of requests, as in batch/jobs, without those that every user may ask
-// for: versions and kinds.
+// asked returns the resources of requests, such as batch/jobs. It leaves out the version and the
+// kinds of the server, which every user may read.
 func asked(requests []string) map[string]bool {
 	found := map[string]bool{}
 	for _, r := range requests {
@@ -62,7 +62,7 @@ func asked(requests []string) map[string]bool {
 	return found
 }
 
-// allowed are the resources of a role, in the same words.
+// allowed returns the resources of a role in the same form.
 func allowed(verb string) map[string]bool {
 	found := map[string]bool{}
 	for _, r := range append(slices.Clone(look.Rights[verb]), look.Custom(verb)...) {
@@ -73,7 +73,8 @@ func allowed(verb string) map[string]bool {
 	return found
 }
 
-// The role that jobmesh rbac lint prints has what lint --cluster reads, and nothing else.
+// TestRightsOfLint checks that the role of `jobmesh rbac lint` has exactly what lint --cluster
+// reads.
 func TestRightsOfLint(t *testing.T) {
 	server, c := everything(t)
 	_, notes, err := look.Survey(context.Background(), c)
@@ -82,7 +83,8 @@ func TestRightsOfLint(t *testing.T) {
 	require.Equal(t, allowed("lint"), asked(server.Requests()))
 }
 
-// That of why has what it takes to ask about each kind.
+// TestRightsOfWhy checks that the role of why has all that why reads, for each kind that can be
+// asked about.
 func TestRightsOfWhy(t *testing.T) {
 	server, c := everything(t)
 	for _, word := range look.Words() {

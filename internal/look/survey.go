@@ -19,21 +19,21 @@ import (
 	"github.com/jobmesh/jobmesh/internal/survey"
 )
 
-// identities are the kinds with which a mesh wants an identity.
+// identities are the kinds of policies with which a mesh requires an identity.
 var identities = []cluster.Resource{
 	{Group: "security.istio.io", Kind: "AuthorizationPolicy"},
 	{Group: "policy.linkerd.io", Kind: "AuthorizationPolicy"},
 }
 
-// Survey reads what is needed to judge all Jobs of the namespace of the cluster, or of all:
-// one list of each of six kinds, and one of each kind of others that the cluster has. notes
-// say what could not be read. It fails where nothing could.
+// Survey reads what is needed to judge all Jobs of the cluster's namespace, or of all namespaces:
+// one list for each of six kinds, and one for each other kind that the cluster has. notes say what
+// could not be read. It fails if nothing could be read.
 func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes []string, err error) {
 	ns := c.Namespace()
 	var mutex sync.Mutex
 	var denied error
 	read := 0
-	// try runs one request. What is not allowed is noted, with what is lost by it.
+	// try runs one request. If the request is denied, try notes what is lost by that.
 	try := func(what, lost string, request func() error) error {
 		err := request()
 		mutex.Lock()
@@ -65,7 +65,7 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 				facts.Proxies, facts.Pods = nil, nil
 				return
 			}
-			// Its proxies are kept: they still show what the injector makes.
+			// The proxies of the pod are kept: they still show what the injector makes.
 			facts.Pods = slices.DeleteFunc(facts.Pods, func(known corev1.Pod) bool {
 				return known.Namespace == p.Namespace && known.Name == p.Name
 			})
@@ -112,7 +112,7 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 	if read == 0 {
 		return facts, nil, denied
 	}
-	facts.Server, _ = mesh.ParseVersion(version) // unknown where it says something else
+	facts.Server, _ = mesh.ParseVersion(version) // it is unknown if the server reports something else
 	for name, namespace := range facts.Namespaces {
 		if namespace.OptedIn() && (ns == "" || ns == name) {
 			facts.Labelled[name] = true
@@ -137,7 +137,7 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 			return try(r.Plural(), "they are not judged", func() error {
 				found, err := c.Objects(otherCtx, r, ns)
 				if cluster.IsGone(err) {
-					return nil // the group is there, and not this kind
+					return nil // the server has the group, but not this kind
 				}
 				mutex.Lock()
 				defer mutex.Unlock()
@@ -159,7 +159,7 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 	return facts, notes, nil
 }
 
-// custom are the kinds that are read beside those that every cluster has.
+// custom returns the kinds that are read if a cluster has them.
 func custom() []cluster.Resource {
 	var all []cluster.Resource
 	for i := range kind.Table {
@@ -170,7 +170,7 @@ func custom() []cluster.Resource {
 	return append(all, identities...)
 }
 
-// present are those of them that a cluster has.
+// present returns the custom kinds that a cluster has.
 func present(kinds cluster.Kinds) []cluster.Resource {
 	var found []cluster.Resource
 	for _, r := range custom() {

@@ -1,5 +1,5 @@
-// Package look reads from a cluster what a verdict needs, in as few requests as that takes.
-// What may not be read is left out, and said.
+// Package look reads from a cluster what a verdict needs, in as few requests as possible. What may
+// not be read is left out, and a note says so.
 package look
 
 import (
@@ -14,18 +14,17 @@ import (
 	"github.com/jobmesh/jobmesh/internal/nearest"
 )
 
-// A Target is what somebody asks about.
+// A Target is an object that the user asks about.
 type Target struct {
-	// Row is the kind, nil where only a name was given.
+	// Row is the kind; it is nil if only a name was given.
 	Row  *kind.Kind
 	Name string
 }
 
-// short are the names that kubectl knows for kinds beside their singular and plural.
+// short are the short names that kubectl knows for kinds.
 var short = map[string]string{"cj": "cronjob", "po": "pod", "wf": "workflow", "cwf": "cronworkflow", "vcjob": "job.batch.volcano.sh"}
 
-// Judged are the kinds that can be asked about: those whose pods are meant to end, and that
-// make them.
+// Judged returns the kinds that can be asked about: those that make pods which are meant to end.
 func Judged() []*kind.Kind {
 	var rows []*kind.Kind
 	for i := range kind.Table {
@@ -36,12 +35,12 @@ func Judged() []*kind.Kind {
 	return rows
 }
 
-// ends tells whether any pods of a kind are meant to end, as far as the table says it.
+// ends tells whether a kind has any pods that are meant to end, as far as the table says it.
 func ends(k *kind.Kind) bool {
 	return slices.ContainsFunc(k.Templates, func(t kind.Template) bool { return t.Pods == kind.End || t.Pods == kind.ByPolicy })
 }
 
-// Words are the names of those kinds as people type them.
+// Words returns the names of these kinds as people type them.
 func Words() []string {
 	var words []string
 	for _, k := range Judged() {
@@ -50,8 +49,8 @@ func Words() []string {
 	return words
 }
 
-// wordOf is a kind as people type it: as word has it where it is in the table of kinds, and
-// with its group elsewhere.
+// wordOf returns a kind as people type it. A kind that is not in the table of kinds has its group
+// after its name.
 func wordOf(group, name string) string {
 	if row := kind.Of(group, name); row != nil {
 		return word(row)
@@ -59,7 +58,7 @@ func wordOf(group, name string) string {
 	return strings.Trim(strings.ToLower(name)+"."+group, ".")
 }
 
-// word is a kind in small letters, with its group where another kind has that name too.
+// word returns a kind in lower case. Its group is added if another kind has the same name.
 func word(k *kind.Kind) string {
 	for i := range kind.Table {
 		if other := &kind.Table[i]; other.Kind == k.Kind {
@@ -116,7 +115,7 @@ func byWord(text string) (*kind.Kind, error) {
 	return nil, fault.New(fault.Usage, fmt.Errorf("kind %q is unknown", text), hints...)
 }
 
-// notAsked says why a kind cannot be asked about.
+// notAsked returns the error for a kind that cannot be asked about.
 func notAsked(k *kind.Kind) error {
 	hint := "ask about one of " + strings.Join(Words(), ", ")
 	for _, t := range k.Templates {

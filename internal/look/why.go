@@ -24,32 +24,33 @@ import (
 	"github.com/jobmesh/jobmesh/internal/why"
 )
 
-// mostCustom bounds how many kinds beside those of Kubernetes a bare name is looked for in.
+// mostCustom bounds in how many custom kinds a bare name is searched.
 const mostCustom = 5
 
-// mostKnown and mostByName bound the requests of one why, by a kind and a name and by a bare name.
+// mostKnown bounds the requests of one why if the kind is given, and mostByName if only a name is
+// given.
 const mostKnown, mostByName = 6, 14
 
-// mostJobs bounds the Jobs of one object whose pods are asked for by name.
+// mostJobs bounds for how many Jobs of one object the pods are requested by the names of the Jobs.
 const mostJobs = 50
 
-// A looker reads for one call.
+// A looker reads the cluster for one call.
 type looker struct {
 	cluster *cluster.Cluster
 	ns      string
-	// verb is the one that asks, for hints.
+	// verb is the verb of jobmesh that asks; hints name it.
 	verb  string
 	mutex sync.Mutex
-	// kinds are those of the server, where they were asked for.
+	// kinds are the kinds of the server, if they were asked for.
 	kinds cluster.Kinds
-	// spare is how many requests the search for a name has left over.
+	// spare is how many requests the search for a name has not used.
 	spare int
 	facts why.Facts
 	notes []string
 }
 
-// Why reads what a verdict about the target needs: at most six requests where the kind is
-// given, fourteen otherwise. notes say what could not be read, and what that means.
+// Why reads what a verdict about the target needs, in at most six requests if the kind is given,
+// and fourteen otherwise. notes say what could not be read, and what that means.
 func Why(ctx context.Context, c *cluster.Cluster, t Target) (facts why.Facts, notes []string, err error) {
 	l := &looker{cluster: c, ns: c.Namespace(), verb: "why"}
 	l.facts.Events, l.facts.Namespaces = map[string][]corev1.Event{}, map[string]lint.Namespace{}
@@ -65,7 +66,7 @@ func Why(ctx context.Context, c *cluster.Cluster, t Target) (facts why.Facts, no
 		most = mostKnown
 	}
 	var wait sync.WaitGroup
-	if len(l.facts.Pods) > 0 && l.cluster.Requests()+2 <= most { // that one, and the nodes
+	if len(l.facts.Pods) > 0 && l.cluster.Requests()+2 <= most { // optedIn and the nodes take one request each
 		wait.Go(func() { l.optedIn(ctx) })
 	}
 	l.nodes(ctx)
@@ -80,8 +81,8 @@ func Why(ctx context.Context, c *cluster.Cluster, t Target) (facts why.Facts, no
 	return l.facts, l.notes, nil
 }
 
-// ClockNote says that the clock here is not that of the cluster, once something was read from
-// it; empty where it is.
+// ClockNote says that the local clock differs from the cluster's clock. It is empty if they agree,
+// or if nothing was read from the cluster yet.
 func ClockNote(c *cluster.Cluster) string {
 	off := c.ClockOff()
 	if off == 0 {
@@ -96,15 +97,15 @@ func (l *looker) note(format string, arguments ...any) {
 	l.notes = append(l.notes, fmt.Sprintf(format, arguments...))
 }
 
-// An object is one that was found, in the type that fits.
+// An object is an object that was found, in the field of its type.
 type object struct {
 	row     *kind.Kind
 	job     *batchv1.Job
 	cronJob *batchv1.CronJob
 	pod     *corev1.Pod
 	other   *unstructured.Unstructured
-	// unknown is set for an object of a kind that is in no table, which is known by what it has
-	// made alone; made are the Jobs and pods of its namespace.
+	// unknown is set for an object whose kind is in no table, so that only the objects which it has
+	// made are known. made are the Jobs and pods of its namespace.
 	unknown *hit
 	made    *family
 }
@@ -128,7 +129,7 @@ func (o *object) String() string {
 	return word(o.row) + "/" + o.meta().GetName()
 }
 
-// get reads an object of a kind. version is that of a group that is not built in.
+// get reads an object of a kind. version is used for kinds that are not built in.
 func (l *looker) get(ctx context.Context, row *kind.Kind, version, name string) (o object, err error) {
 	o.row = row
 	switch {
@@ -188,7 +189,7 @@ func (l *looker) find(ctx context.Context, t Target) (object, error) {
 		}
 		return found[0], nil
 	}
-	// What is not allowed may have been it; anything else that failed is worse than that.
+	// A kind that may not be read may have had the object. Any other error is reported before that.
 	for _, denied := range []bool{false, true} {
 		for _, err := range errs {
 			if cluster.IsDenied(err) == denied {
@@ -206,7 +207,7 @@ func (l *looker) find(ctx context.Context, t Target) (object, error) {
 	return object{}, fault.New(fault.Usage, fmt.Errorf("%s: there is no such Job, CronJob, Pod or other object that makes pods", what), hints...)
 }
 
-// ambiguous says that a name is that of several objects, and names the first one of a kind that
+// ambiguous says that a name belongs to several objects. Its hint names the first one whose kind
 // can be asked about.
 func ambiguous(what string, names []string, verb string) error {
 	var hints []string
@@ -219,8 +220,8 @@ func ambiguous(what string, names []string, verb string) error {
 	return fault.New(fault.Usage, fmt.Errorf("%s is the name of %d objects: %s", what, len(names), strings.Join(names, ", ")), hints...)
 }
 
-// search looks for a name in all kinds at once. What is not there is no error. left are the
-// kinds, as people type them, that would have been too many.
+// search looks for a name in all kinds at once. An object that does not exist is no error. left are
+// the kinds, as people type them, that were not searched because of the bound on requests.
 func (l *looker) search(ctx context.Context, name string) (found []object, left []string, errs []error) {
 	var wait sync.WaitGroup
 	results := make([]struct {
@@ -267,8 +268,8 @@ func (l *looker) search(ctx context.Context, name string) (found []object, left 
 	return found, left, errs
 }
 
-// withoutOwned leaves out what another one of them has made: a RayJob and its Job, which
-// have one name, are one thing to people.
+// withoutOwned leaves out each object that another found object has made. A RayJob and its Job, for
+// example, have the same name, and are one thing to people.
 func withoutOwned(found []object) []object {
 	uids := map[types.UID]bool{}
 	for _, o := range found {
@@ -326,14 +327,14 @@ func (l *looker) load(ctx context.Context, o object) error {
 	return l.ofJobs(ctx)
 }
 
-// A family is all Jobs and pods of a namespace, with who has made them.
+// A family holds all Jobs and pods of a namespace, with their owners.
 type family struct {
 	jobs    []batchv1.Job
 	pods    []corev1.Pod
 	lineage *lineage
 }
 
-// family reads them.
+// family reads the Jobs, the pods and their owners.
 func (l *looker) family(ctx context.Context, what string) (*family, error) {
 	jobs, err := l.cluster.Jobs(ctx, l.ns)
 	if cluster.IsDenied(err) {
@@ -348,12 +349,12 @@ func (l *looker) family(ctx context.Context, what string) (*family, error) {
 	return &family{jobs, pods, lineageOf(l.cluster, l.ns, l.kinds, pods, jobs)}, nil
 }
 
-// What one call may read of kinds that stand between an object and its pods: as many as the
-// bounds on requests leave.
+// betweenKnown and betweenUnknown are how many kinds between an object and its pods one call may
+// read, with and without a known kind. The bounds on requests leave room for no more.
 const betweenKnown, betweenUnknown = 1, 2
 
-// ofOther reads what an object of a kind that is not built in has made: pods, Jobs, or objects
-// of its own API group that make them, as a CronWorkflow makes Workflows.
+// ofOther reads what an object of a kind that is not built in has made: pods, Jobs, or objects of
+// its own API group that make them, such as the Workflows of a CronWorkflow.
 func (l *looker) ofOther(ctx context.Context, o object) error {
 	made, err := l.family(ctx, o.String())
 	if err != nil {
@@ -372,7 +373,7 @@ func (l *looker) ofOther(ctx context.Context, o object) error {
 	l.keep(made, o.other.GetUID())
 	switch {
 	case len(l.facts.Pods) > 0 || len(l.facts.Jobs) > 0:
-	case made.lineage.asked > 0: // which was the last request that there may be
+	case made.lineage.asked > 0: // this was the last request that the bound allows
 		l.note("nothing of what is there was made by %s; whether a mesh is on in namespace %s was not read, so the forecast is by the object alone", o.String(), l.ns)
 	default:
 		l.namespace(ctx)
@@ -380,9 +381,9 @@ func (l *looker) ofOther(ctx context.Context, o object) error {
 	return nil
 }
 
-// keep takes what one object has made. Pods that are meant to run for ever are left out, unless
-// the object has made them itself: a RayJob has a Job that ends, and by a RayCluster pods that
-// do not.
+// keep takes what one object has made. It leaves out pods that are meant to run for ever, unless
+// the object has made them directly. A RayJob, for example, makes a Job that ends, and also a
+// RayCluster whose pods do not end.
 func (l *looker) keep(f *family, uid types.UID) {
 	for _, job := range f.jobs {
 		if f.lineage.made(job.OwnerReferences, uid) {
@@ -401,16 +402,15 @@ func (l *looker) keep(f *family, uid types.UID) {
 		switch {
 		case !f.lineage.made(p.OwnerReferences, uid):
 		case p.Spec.RestartPolicy == corev1.RestartPolicyAlways && !owned(&p, uid):
-		case slices.ContainsFunc(p.OwnerReferences, func(r metav1.OwnerReference) bool { return dropped[r.UID] }): // of a Job that is over
+		case slices.ContainsFunc(p.OwnerReferences, func(r metav1.OwnerReference) bool { return dropped[r.UID] }): // its Job is over and was left out
 		default:
 			l.facts.Pods = append(l.facts.Pods, p)
 		}
 	}
 }
 
-// ownersNamed looks for a name among those who have made the Jobs and pods of the namespace,
-// which may be of kinds that nobody here has heard of. unread are the kinds between them of
-// which that is not known.
+// ownersNamed looks for a name among the owners of the Jobs and pods of the namespace; their kinds
+// may be in no table here. unread are the kinds of owners whose own owners could not be read.
 func (l *looker) ownersNamed(ctx context.Context, t Target) (found []object, unread []string, err error) {
 	made, err := l.family(ctx, t.Name)
 	if err != nil && fault.Code(err) == fault.Auth {
@@ -432,7 +432,7 @@ func owned(o metav1.Object, uid types.UID) bool {
 	return slices.ContainsFunc(o.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID == uid })
 }
 
-// recent are the Jobs that count: those that are active, and the last that is not.
+// recent returns all active Jobs, and the last Job that is over.
 func recent(jobs []batchv1.Job) []batchv1.Job {
 	slices.SortFunc(jobs, func(a, b batchv1.Job) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
 	over := 0
@@ -456,7 +456,7 @@ func (l *looker) template(_ context.Context, o any) {
 	l.facts.Template = read
 }
 
-// ofJobs reads the pods of the Jobs, and why one has none.
+// ofJobs reads the pods of the Jobs, and the events of a Job that has none.
 func (l *looker) ofJobs(ctx context.Context) error {
 	var names []string
 	for _, job := range l.facts.Jobs {
@@ -464,13 +464,13 @@ func (l *looker) ofJobs(ctx context.Context) error {
 	}
 	pods, err := l.cluster.JobPods(ctx, l.ns, names...)
 	if cluster.IsDenied(err) {
-		return l.cluster.Explain(err, "pods in namespace "+l.ns, l.verb) // without them nothing can be said
+		return l.cluster.Explain(err, "pods in namespace "+l.ns, l.verb) // without pods no verdict is possible
 	}
 	if err != nil {
 		return l.cluster.Explain(err, "pods of Job "+l.ns+"/"+names[0], l.verb)
 	}
 	if len(pods) == 0 && slices.ContainsFunc(l.facts.Jobs, func(job batchv1.Job) bool { return !running.Over(&job) }) {
-		// Older servers have another label, and who makes pods by hand may have none.
+		// Older servers use another label, and a pod that was made by hand may have no label.
 		all, err := l.cluster.Pods(ctx, l.ns)
 		if err != nil {
 			return l.cluster.Explain(err, "pods in namespace "+l.ns, l.verb)
@@ -483,7 +483,7 @@ func (l *looker) ofJobs(ctx context.Context) error {
 	for _, job := range l.facts.Jobs {
 		if !running.Over(&job) && !slices.ContainsFunc(pods, func(p corev1.Pod) bool { return owned(&p, job.UID) }) {
 			l.events(ctx, job.Name)
-			return nil // a verdict tells of one Job, so the events of one are enough
+			return nil // a verdict is about one Job, so the events of one Job are enough
 		}
 	}
 	return nil
@@ -499,7 +499,7 @@ func (l *looker) ofPod(ctx context.Context, p *corev1.Pod) error {
 		switch {
 		case cluster.IsDenied(err):
 			l.note("Job %s/%s may not be read, so its deadline is not known", p.Namespace, owner.Name)
-		case cluster.IsGone(err): // deleted, and the pod after it
+		case cluster.IsGone(err): // the Job was deleted, and its pod will be deleted after it
 		case err != nil:
 			return l.cluster.Explain(err, "Job "+p.Namespace+"/"+owner.Name, l.verb)
 		case job.UID == owner.UID:
@@ -533,16 +533,16 @@ func (l *looker) namespace(ctx context.Context) {
 	l.facts.Namespaces[l.ns] = lint.Namespace{Labels: ns.Labels, Annotations: ns.Annotations}
 }
 
-// optedIn reads whether the namespace of pods has the label of jobmesh-policy. Where that may not
-// be read, the pods still tell the rest.
+// optedIn reads whether the namespace of the pods has the label of jobmesh-policy. If that may not
+// be read, the pods still show the rest.
 func (l *looker) optedIn(ctx context.Context) {
 	if ns, err := l.cluster.ReadNamespace(ctx, l.ns); err == nil {
 		l.facts.Namespaces[l.ns] = lint.Namespace{Labels: ns.Labels, Annotations: ns.Annotations}
 	}
 }
 
-// policies says who applies jobmesh-policy in the namespace, where that has its label. most is
-// the bound on requests.
+// policies says what applies jobmesh-policy in the namespace, if the namespace has its label. most
+// is the bound on requests.
 func (l *looker) policies(ctx context.Context, most int) error {
 	if !l.facts.Namespaces[l.ns].OptedIn() {
 		return nil

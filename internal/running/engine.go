@@ -1,10 +1,10 @@
 package running
 
-// An Engine is who applies the policies of jobmesh-policy in a cluster.
+// An Engine says what applies the policies of jobmesh-policy in a cluster.
 type Engine string
 
-// The engines. Presumed stands for the API server where nobody has seen the policies: the label
-// of a namespace is taken at its word. TooOld is an API server that has no such policies.
+// The engines. Presumed means that the policies may not be read: the API server is then taken to
+// apply them if a namespace has the label. TooOld means an API server that has no such policies.
 const (
 	NoEngine    Engine = ""
 	InAPIServer Engine = "API server"
@@ -13,6 +13,6 @@ const (
 	TooOld      Engine = "too old"
 )
 
-// Changes tells whether pods in namespaces with the label are judged as the policies change
-// them. What Kyverno makes of a pod is not judged.
+// Changes tells whether pods in namespaces with the label are judged as the policies change them.
+// What Kyverno makes of a pod is not known, so the pod is judged unchanged.
 func (e Engine) Changes() bool { return e == InAPIServer || e == Presumed }

@@ -1,6 +1,6 @@
-// Package running says what the containers of a pod that is there are doing: whose each of
-// them is, whether it has ended, and whether the kubelet will start it again. All of it is a
-// function of the pod, as the API server has it.
+// Package running says what the containers of an existing pod are doing: which role each of them
+// has, whether it has ended, and whether the kubelet will restart it. All of this is a function of
+// the pod as the API server has it.
 package running
 
 import (
@@ -18,80 +18,79 @@ import (
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
-// A Role is what a container is there for.
+// A Role says what a container is for.
 type Role string
 
-// The roles.
 const (
-	// Work is what the Job is about.
+	// Work is a container that does the work of the Job.
 	Work Role = "work"
-	// Proxy is the proxy of a service mesh, Helper any other program of the tables.
+	// Proxy is the proxy of a service mesh. Helper is any other program of the tables.
 	Proxy  Role = "proxy"
 	Helper Role = "helper"
-	// Native is an init container with restartPolicy Always: the kubelet ends it.
+	// Native is a native sidecar: an init container with restartPolicy Always, which the kubelet
+	// ends.
 	Native Role = "native"
 	// Init is an ordinary init container.
 	Init Role = "init"
 )
 
-// A State is what a container does.
+// A State is the state of a container.
 type State string
 
-// The states.
 const (
 	Waiting State = "waiting"
 	Running State = "running"
 	Ended   State = "ended"
 )
 
-// A Container is one of a pod.
+// A Container is one container of a pod, with its role and its state.
 type Container struct {
 	Name string
 	Role Role
-	// Of is the name of its program in the tables, as its makers write it; empty for work.
+	// Of is the name of its program in the tables, as its makers write it; it is empty for work.
 	Of string
-	// Mesh is the row of internal/mesh with its stop request, empty where there is none.
+	// Mesh is the row of internal/mesh with its stop request; it is empty if there is none.
 	Mesh string
-	// Helper is its row in internal/sidecar, nil where there is none.
+	// Helper is its row in internal/sidecar; it is nil if there is none.
 	Helper *sidecar.Helper
-	// Serves is set for a helper that takes the request that ends it, or of which that cannot
-	// be told.
+	// Serves is set for a helper that accepts the request which ends it, or if it is not known
+	// whether the helper accepts it.
 	Serves bool
-	// Wrapped says that a wrapper runs its command, Asks that the command asks what runs
-	// beside it to stop.
+	// Wrapped says that a wrapper runs its command. Asks says that its command asks the other
+	// containers to stop.
 	Wrapped, Asks bool
 
 	State State
 	// Code is the exit code where State is Ended.
 	Code int32
-	// Signal is what ended it, 0 for none that is known.
+	// Signal is the signal that ended it; it is 0 if none is known.
 	Signal int32
-	// Reason is the word of the kubelet for a state, and Message what it says of it.
+	// Reason is the kubelet's reason for the state, and Message the kubelet's message.
 	Reason, Message string
-	// Since is when the state began. It is zero where that is not known, as for Waiting.
+	// Since is when the state began. It is zero if that is not known, as for Waiting.
 	Since    time.Time
 	Ready    bool
 	Started  bool
 	Restarts int32
-	// Last is the exit code of the run before, LastKnown says that there was one.
+	// Last is the exit code of the previous run. LastKnown says that there was one.
 	Last      int32
 	LastKnown bool
-	// Again says that the kubelet starts it again after this end, ByRule that the container's
-	// own policy or rules say so, and not those of the pod.
+	// Again says that the kubelet restarts the container after this end. ByRule says that the
+	// container's own policy or rules cause that, and not the policy of the pod.
 	Again, ByRule bool
-	// Cleared is set where all containers of the pod are started again after this end.
+	// Cleared is set if all containers of the pod are restarted after this end.
 	Cleared bool
 
 	spec *corev1.Container
 }
 
-// Spec is the container as the pod has it.
+// Spec returns the container as the pod specifies it.
 func (c *Container) Spec() *corev1.Container { return c.spec }
 
-// Over tells whether a container has ended and stays so.
+// Over tells whether a container has ended for good.
 func (c *Container) Over() bool { return c.State == Ended && !c.Again }
 
-// A Pod is one with what its containers do.
+// A Pod is a pod with the state of its containers.
 type Pod struct {
 	*corev1.Pod
 	Containers []Container
@@ -99,7 +98,7 @@ type Pod struct {
 	node Node
 }
 
-// Object is an object of the API as lint reads it. kind and apiVersion have to be set on it.
+// Object returns an object of the API as lint reads it. Its kind and apiVersion must be set.
 func Object(o any) (manifest.Object, error) {
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -108,8 +107,9 @@ func Object(o any) (manifest.Object, error) {
 	return manifest.FromJSON("cluster", text)
 }
 
-// Read says what a pod does on a node, which is the zero Node where it is not known. A pod of
-// any restart policy is read: whether it is meant to end is for the caller to know.
+// Read says what the containers of a pod do on a node; node is the zero Node if the node is not
+// known. It reads a pod with any restart policy: the caller must know whether the pod is meant to
+// end.
 func Read(pod *corev1.Pod, node Node, linter *lint.Linter) (Pod, error) {
 	o, err := Object(judged(pod))
 	if err != nil {
@@ -136,8 +136,8 @@ func Read(pod *corev1.Pod, node Node, linter *lint.Linter) (Pod, error) {
 	return p, nil
 }
 
-// RestartsAll tells whether a rule of a container of the pod may start all of them again. The
-// scheduler takes such a pod only to a node that declares the feature for it.
+// RestartsAll tells whether a rule of a container may restart all containers of the pod. The
+// scheduler puts such a pod only on a node that declares the feature for it.
 func (p *Pod) RestartsAll() bool {
 	return slices.ContainsFunc(p.Containers, func(c Container) bool {
 		return slices.ContainsFunc(c.spec.RestartPolicyRules, func(r corev1.ContainerRestartRule) bool {
@@ -146,16 +146,16 @@ func (p *Pod) RestartsAll() bool {
 	})
 }
 
-// restarting tells whether the kubelet is about to start all containers again, as a rule has
-// wanted it to. It says so from then on until they are started: meanwhile the container that
-// had ended may have no status any more.
+// restarting tells whether the kubelet is about to restart all containers because of a rule. The
+// condition is set until they are started again. Meanwhile the container that had ended may have no
+// status any more.
 func (p *Pod) restarting() bool {
 	return !HasEnded(p.Pod) && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.AllContainersRestarting && c.Status == corev1.ConditionTrue
 	})
 }
 
-// judged is the part of a pod that lint reads: its spec, labels and annotations, and not its
+// judged returns the part of a pod that lint reads: its spec, labels and annotations, without its
 // status.
 func judged(pod *corev1.Pod) *corev1.Pod {
 	short := &corev1.Pod{Spec: pod.Spec}
@@ -164,7 +164,7 @@ func judged(pod *corev1.Pod) *corev1.Pod {
 	return short
 }
 
-// Judged is the object over which lint judges a running pod.
+// Judged returns a running pod as the object that lint judges.
 func Judged(pod *corev1.Pod) (manifest.Object, error) { return Object(judged(pod)) }
 
 func (p *Pod) add(spec *corev1.Container, part lint.Part, statuses []corev1.ContainerStatus, init bool) {
@@ -174,7 +174,7 @@ func (p *Pod) add(spec *corev1.Container, part lint.Part, statuses []corev1.Cont
 	case init && spec.RestartPolicy != nil && *spec.RestartPolicy == corev1.ContainerRestartPolicyAlways:
 		c.Role, c.Of = Native, row.Title
 	case row.Annotation != "":
-		c.Role, c.Of = Proxy, row.Title // among the init containers too, where it never ends
+		c.Role, c.Of = Proxy, row.Title // also a proxy among the init containers, where it never ends
 	case init:
 		c.Role = Init
 	case part.Work:
@@ -216,18 +216,19 @@ func (c *Container) read(s *corev1.ContainerStatus) {
 	case s.State.Waiting != nil:
 		c.State, c.Reason, c.Message = Waiting, s.State.Waiting.Reason, s.State.Waiting.Message
 	default:
-		c.State = Waiting // as the API says of a status without a state
+		c.State = Waiting // the API defines a status without a state as waiting
 	}
 }
 
-// again decides whether the kubelet of a node starts a container again that has ended with a
-// code, as ContainerShouldRestart of Kubernetes 1.37 does: by the first of its rules that
-// matches, then by its own policy, then by that of the pod. Where the kubelet does not have the
-// action of that rule, the policy of the container counts, and no other rule.
+// again decides whether the kubelet of a node restarts a container that has ended with an exit
+// code. It decides as ContainerShouldRestart of Kubernetes 1.37 does: first by the first matching
+// rule of the container, then by the container's own policy, then by the policy of the pod. If the
+// kubelet does not have the action of that rule, the policy of the container decides; later rules
+// are not tried.
 func again(pod corev1.RestartPolicy, c *corev1.Container, node Node, code int32, init bool) (again, byRule, all bool) {
 	isNative := init && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 	if !isNative && !node.has(native.RestartRules) {
-		c = &corev1.Container{} // such a kubelet reads neither its policy nor its rules
+		c = &corev1.Container{} // such a kubelet reads neither the container's policy nor its rules
 	}
 	i := slices.IndexFunc(c.RestartPolicyRules, func(r corev1.ContainerRestartRule) bool { return matches(r.ExitCodes, code) })
 	if i >= 0 {
@@ -242,7 +243,7 @@ func again(pod corev1.RestartPolicy, c *corev1.Container, node Node, code int32,
 		yes := byPolicy(string(*c.RestartPolicy), code, false)
 		return yes, yes, false
 	}
-	// An init container of a pod that is always restarted is done when it has succeeded.
+	// An init container of a pod with restartPolicy Always is done when it has succeeded.
 	return byPolicy(string(pod), code, init), false, false
 }
 
@@ -270,10 +271,10 @@ func matches(on *corev1.ContainerRestartRuleOnExitCodes, code int32) bool {
 	return false
 }
 
-// Work are the containers that do the work.
+// Work returns the containers that do the work.
 func (p *Pod) Work() []Container { return p.with(func(c *Container) bool { return c.Role == Work }) }
 
-// Left are the proxies and helpers that nobody ends, and that have not ended.
+// Left returns the proxies and helpers that have not ended. The kubelet does not end them.
 func (p *Pod) Left() []Container {
 	return p.with(func(c *Container) bool { return (c.Role == Proxy || c.Role == Helper) && !c.Over() })
 }
@@ -288,8 +289,8 @@ func (p *Pod) with(is func(*Container) bool) []Container {
 	return found
 }
 
-// Done tells whether all that the pod was made for has ended and will not be started again.
-// at is when the last of it ended.
+// Done tells whether the work and the ordinary init containers of the pod have ended for good. at
+// is when the last container of the work ended.
 func (p *Pod) Done() (done bool, at time.Time) {
 	work := p.Work()
 	for _, c := range p.Containers {
@@ -305,8 +306,8 @@ func (p *Pod) Done() (done bool, at time.Time) {
 	return len(work) > 0, at
 }
 
-// Grace is how long what was asked to stop may take: as long as the slowest proxy of the
-// table drains, and a little more for the kubelet to tell.
+// Grace is how long a container may take to end after it was asked to stop: the longest drain time
+// in the table of meshes, and a reserve until the kubelet reports it.
 var Grace = slowest() + 10*time.Second
 
 func slowest() (longest time.Duration) {
@@ -316,21 +317,20 @@ func slowest() (longest time.Duration) {
 	return longest
 }
 
-// Care is who still takes care of what is left in a pod whose work has ended.
+// A Care says who still stops the remaining containers of a pod whose work has ended.
 type Care string
 
-// The cares.
 const (
-	// Nobody does: what is left runs on.
+	// Nobody means that nothing stops them, so they run on.
 	Nobody Care = ""
-	// Asked is where the work has asked what is left to stop, and it may drain.
+	// Asked means that the work has asked them to stop, and that they may still drain.
 	Asked Care = "asked"
-	// Elsewhere is where something outside of the pod stops it, as Kuma's control plane does.
+	// Elsewhere means that something outside the pod stops them, such as Kuma's control plane.
 	Elsewhere Care = "elsewhere"
 )
 
-// Ending tells who may still be stopping what is left in a pod whose work has ended. Nobody is
-// once Grace has passed since then.
+// Ending tells who may still be stopping the remaining containers of a pod whose work has ended. It
+// is Nobody once Grace has passed since the end of the work.
 func (p *Pod) Ending(now time.Time) Care {
 	_, at := p.Done()
 	elsewhere := !slices.ContainsFunc(p.Left(), func(c Container) bool {
@@ -348,7 +348,7 @@ func (p *Pod) Ending(now time.Time) Care {
 	return Nobody
 }
 
-// HasEnded tells whether a pod has succeeded or failed: nothing is started in it any more.
+// HasEnded tells whether a pod has succeeded or failed. Nothing is started in such a pod any more.
 func HasEnded(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
@@ -360,13 +360,12 @@ func Over(job *batchv1.Job) bool {
 	})
 }
 
-// Failed are the containers of the work that have ended with another code than 0.
+// Failed returns the containers of the work that have ended with an exit code other than 0.
 func (p *Pod) Failed() []Container {
 	return p.with(func(c *Container) bool { return c.Role == Work && c.State == Ended && c.Code != 0 })
 }
 
-// RestartsOn tells whether the policy or the rules of a container of the pod start it again
-// after this code.
+// RestartsOn tells whether the container's own policy or rules restart it after this exit code.
 func (p *Pod) RestartsOn(c *Container, code int32) bool {
 	yes, byRule, _ := again(p.Spec.RestartPolicy, c.spec, p.node, code, false)
 	return yes && byRule

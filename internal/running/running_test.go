@@ -15,7 +15,7 @@ import (
 
 var ended = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
-// pod has one container `work` that has ended with a code.
+// pod returns a pod with one container `work` that has ended with an exit code.
 func pod(policy corev1.RestartPolicy, code int32, change func(*corev1.Container)) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: corev1.PodSpec{
 		RestartPolicy: policy, Containers: []corev1.Container{{Name: "work", Image: "example.com/work", Command: []string{"work"}}},
@@ -47,7 +47,7 @@ func rule(action corev1.ContainerRestartRuleAction, operator corev1.ContainerRes
 	}
 }
 
-// What the kubelet does with a container that has ended (KEP-5307, KEP-5532).
+// TestAgain checks what the kubelet does with a container that has ended (KEP-5307, KEP-5532).
 func TestAgain(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
 	for name, c := range map[string]struct {
@@ -86,18 +86,19 @@ func TestAgain(t *testing.T) {
 	}
 }
 
-// What a node does with the rules of a container: by what it declares, else by its kubelet.
+// TestAgainOnNode checks whether a node applies the rules of a container. The features that the
+// node declares decide; if it declares none, the version of its kubelet decides.
 func TestAgainOnNode(t *testing.T) {
 	restart := pod(corev1.RestartPolicyNever, 42, rule(corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleOnExitCodesOpIn, 42))
 	all := pod(corev1.RestartPolicyNever, 42, rule(corev1.ContainerRestartRuleActionRestartAllContainers, corev1.ContainerRestartRuleOnExitCodesOpIn, 42))
-	// A second rule does not count where the kubelet cannot do what the first one says.
+	// A second rule does not count if the kubelet cannot do what the first one says.
 	both := pod(corev1.RestartPolicyNever, 42, rule(corev1.ContainerRestartRuleActionRestartAllContainers, corev1.ContainerRestartRuleOnExitCodesOpIn, 42))
 	rule(corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleOnExitCodesOpIn, 42)(&both.Spec.Containers[0])
 	const feature = "RestartAllContainersOnContainerExits"
 	for name, c := range map[string]struct {
 		minor    int
 		declares []string
-		// What comes of each of the pods.
+		// These say for each of the three pods whether its container is restarted.
 		restart, all, both bool
 	}{
 		"nothing is known":                        {0, nil, true, true, true},
@@ -128,7 +129,7 @@ func TestAgainOnNode(t *testing.T) {
 	}
 }
 
-// While all containers are started again, none of them is over, whatever its status says.
+// While all containers are being restarted, no container is over, whatever its status says.
 func TestRestarting(t *testing.T) {
 	p := pod(corev1.RestartPolicyNever, 0, nil)
 	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.AllContainersRestarting, Status: corev1.ConditionTrue}}
@@ -141,7 +142,7 @@ func TestRestarting(t *testing.T) {
 	require.True(t, done)
 }
 
-// A node is found by its name, and a pod that has none is on none.
+// A node is found by its name. A pod without a node name is on no node.
 func TestNodes(t *testing.T) {
 	nodes := running.NodesOf([]corev1.Node{
 		{ObjectMeta: metav1.ObjectMeta{Name: "new"}, Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{KubeletVersion: "v1.37.2"}}},
@@ -164,13 +165,13 @@ func TestNodes(t *testing.T) {
 	require.Equal(t, []string{"RestartAllContainersOnContainerExits"}, features)
 }
 
-// Whose a container is comes from the tables.
+// The tables decide which role a container has.
 func TestRoles(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
 	p := pod(corev1.RestartPolicyNever, 0, nil)
 	p.Spec.InitContainers = []corev1.Container{
 		{Name: "istio-init", Image: "istio/proxyv2"}, {Name: "logs", Image: "fluent/fluent-bit:3", RestartPolicy: &always},
-		{Name: "linkerd-proxy", Image: "linkerd/proxy"}, // another webhook took its restartPolicy
+		{Name: "linkerd-proxy", Image: "linkerd/proxy"}, // another webhook has removed its restartPolicy
 	}
 	p.Spec.Containers = append(p.Spec.Containers,
 		corev1.Container{Name: "istio-proxy", Image: "istio/proxyv2"},
@@ -196,7 +197,7 @@ func TestRoles(t *testing.T) {
 	require.False(t, done, "other has no status yet")
 }
 
-// A pod may have hundreds of containers, and no status of any.
+// A pod may have hundreds of containers, and no status for any of them.
 func TestManyContainers(t *testing.T) {
 	p := pod(corev1.RestartPolicyNever, 0, nil)
 	p.Spec.Containers = nil

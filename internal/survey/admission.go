@@ -5,7 +5,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/manifest"
 )
 
-// admit asks the policies, once for all of them, about the objects in namespaces where they hold.
+// admit asks the policies about all objects in namespaces that they apply to, in one call.
 func (s *survey) admit() error {
 	if !s.Engine.Changes() || len(s.Labelled) == 0 {
 		return nil

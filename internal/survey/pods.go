@@ -18,12 +18,13 @@ import (
 	"github.com/jobmesh/jobmesh/internal/why"
 )
 
-// The longest that a kubelet waits before it starts a container again, and some time.
+// longestBackoff is the longest time that a kubelet waits before it restarts a container (5
+// minutes), and a minute of reserve.
 const longestBackoff = 6 * time.Minute
 
-// pods judges what runs.
+// pods judges the pods that have not ended.
 func (s *survey) pods() {
-	// What a pod is there for, it says itself: no mesh is presumed.
+	// No mesh is presumed: a pod that runs shows itself which containers it has.
 	linter := lint.New(lint.Profile{Helpers: s.Helpers, Lock: s.Lock}, s.Namespaces)
 	facts := why.Facts{Helpers: s.Helpers, Nodes: s.Nodes, Namespaces: s.Namespaces, Now: s.Now, Program: "jobmesh"}
 	for i := range s.Pods {
@@ -33,7 +34,7 @@ func (s *survey) pods() {
 		}
 		read, err := running.Read(p, running.NodeOf(p, s.Nodes), linter)
 		if err != nil {
-			continue // the API server has accepted what lint cannot read; nothing can be said of it
+			continue // the API server has accepted what lint cannot read, so nothing can be said about it
 		}
 		s.forgotten(&read)
 		s.unprobed(&read)
@@ -57,7 +58,7 @@ func (s *survey) pods() {
 	}
 }
 
-// kept are pods whose work has ended, the first of them so long ago.
+// kept describes n pods whose work has ended; ago is when the work of the first of them ended.
 func kept(n int, ago string) string {
 	if n == 1 {
 		return "a pod whose work ended " + ago
@@ -65,8 +66,8 @@ func kept(n int, ago string) string {
 	return fmt.Sprintf("%d pods whose work has ended, that of the first one %s", n, ago)
 }
 
-// suspicious tells from a few fields whether a pod can be stuck. Most pods cannot, and judging
-// one of them costs a hundred times as much as this look.
+// suspicious tells from a few fields whether a pod can be stuck. Most pods cannot be stuck, and to
+// judge a pod costs a hundred times as much as this look.
 func (s *survey) suspicious(p *corev1.Pod) bool {
 	ended := func(all []corev1.ContainerStatus) bool {
 		return slices.ContainsFunc(all, func(c corev1.ContainerStatus) bool { return c.State.Terminated != nil })
@@ -84,7 +85,7 @@ func (s *survey) suspicious(p *corev1.Pod) bool {
 	})
 }
 
-// count adds a stuck pod to the object that people edit.
+// count adds a stuck pod to the object that people would edit to change it.
 func (s *survey) count(p *running.Pod, rule, container, message string, since *time.Time) {
 	o := s.editable(lint.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}, controllerOf(p))
 	st := s.stuck[o]
@@ -103,7 +104,8 @@ func (s *survey) count(p *running.Pod, rule, container, message string, since *t
 	}
 }
 
-// forgotten finds a container that a kubelet 1.35 has not started again.
+// forgotten finds a container that should have been restarted, and that a kubelet 1.35 has not
+// restarted.
 func (s *survey) forgotten(p *running.Pod) {
 	i := slices.IndexFunc(s.Nodes, func(n running.Node) bool { return n.Name == p.Spec.NodeName })
 	if i < 0 || s.Nodes[i].Kubelet != (mesh.Version{Major: 1, Minor: 35}) || p.Spec.RestartPolicy != corev1.RestartPolicyOnFailure {
@@ -119,9 +121,9 @@ func (s *survey) forgotten(p *running.Pod) {
 	}
 }
 
-// unprobed finds a native sidecar that a kubelet up to 1.34 has started again and has not
-// probed since: it has run for longer than a startup probe may fail, and is neither taken for
-// started nor ended.
+// unprobed finds a native sidecar that a kubelet before 1.35 has restarted and has not probed
+// since. Such a sidecar has run for longer than its startup probe may fail, and yet the kubelet
+// neither counts it as started nor ends it.
 func (s *survey) unprobed(p *running.Pod) {
 	i := slices.IndexFunc(s.Nodes, func(n running.Node) bool { return n.Name == p.Spec.NodeName })
 	if i < 0 || !s.Nodes[i].Kubelet.Known() || !s.Nodes[i].Kubelet.Before(1, 35) || p.Spec.RestartPolicy != corev1.RestartPolicyNever {
@@ -141,16 +143,16 @@ func (s *survey) unprobed(p *running.Pod) {
 	}
 }
 
-// longestStart is how long a startup probe may fail until the kubelet ends the container, and
-// some time. What is 0 has its default: 10 s, 3 times, 1 s.
+// longestStart is how long a startup probe may fail until the kubelet ends the container, with some
+// reserve. A field that is 0 has its default: a period of 10 s, 3 failures, a timeout of 1 s.
 func longestStart(p *corev1.Probe) time.Duration {
 	once := int64(cmp.Or(p.PeriodSeconds, 10)) + int64(cmp.Or(p.TimeoutSeconds, 1))
 	seconds := int64(p.InitialDelaySeconds) + once*int64(cmp.Or(p.FailureThreshold, 3))
 	return time.Duration(min(seconds, math.MaxInt32))*time.Second + longestBackoff
 }
 
-// causes names, once for each mesh, what has turned its native sidecars off, where one of its
-// classic proxies keeps a pod or will.
+// causes reports, once for each mesh with a classic proxy that keeps a pod or will keep one, what
+// has turned its native sidecars off.
 func (s *survey) causes() {
 	for _, m := range mesh.All() {
 		in, seen := s.installations[m.Name]

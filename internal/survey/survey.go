@@ -1,6 +1,6 @@
-// Package survey judges all Jobs of a cluster: what will hang, by the templates, and what is
-// stuck, by the pods; both for the meshes as that cluster has them. It is a function of what
-// was read.
+// Package survey judges all Jobs of a cluster: it finds what will hang from the templates, and what
+// is stuck from the pods. It judges both for the meshes as that cluster has them. Its result is a
+// function of what was read.
 package survey
 
 import (
@@ -27,9 +27,10 @@ import (
 	"github.com/jobmesh/jobmesh/internal/why"
 )
 
-// Facts are what was read.
+// Facts hold what was read from the cluster.
 type Facts struct {
-	// Helpers and Lock are what a user says of programs and images; no cluster shows it.
+	// Helpers and Lock are what the user says about programs and images. The cluster does not show
+	// it.
 	Helpers []sidecar.Helper
 	Lock    lockfile.Lock
 	// Server is the version of the API server.
@@ -39,16 +40,16 @@ type Facts struct {
 	Quotas     []corev1.ResourceQuota
 	CronJobs   []batchv1.CronJob
 	Jobs       []batchv1.Job
-	// Others are objects of the kinds that this cluster has beside those.
+	// Others are objects of all other kinds that this cluster has.
 	Others []unstructured.Unstructured
-	// Pods are those that are meant to end and have not.
+	// Pods are the pods that are meant to end and have not ended.
 	Pods []corev1.Pod
-	// Proxies are those of all pods that were seen.
+	// Proxies are the proxies of all pods that were read.
 	Proxies []Proxy
-	// Identities are the namespaces where a policy of a mesh wants an identity.
+	// Identities are the namespaces where a policy of a mesh requires an identity.
 	Identities map[string]bool
-	// Labelled are the namespaces with the label of jobmesh-policy, and Engine is who applies its
-	// policies there. Policies say what they make of an object; they are asked where Engine
+	// Labelled are the namespaces with the label of jobmesh-policy, and Engine says what applies
+	// the policies there. Policies say what they make of an object; they are asked only if Engine
 	// changes pods.
 	Labelled map[string]bool
 	Engine   running.Engine
@@ -56,7 +57,7 @@ type Facts struct {
 	Now      time.Time
 }
 
-// A Proxy is one that was seen beside something.
+// A Proxy is a mesh proxy that was seen in a pod.
 type Proxy struct {
 	Mesh    string
 	Version mesh.Version
@@ -87,8 +88,8 @@ func proxyOf(p *corev1.Pod, c *corev1.Container, isNative bool) []Proxy {
 	return nil
 }
 
-// Installations are the meshes of the cluster as their proxies show them: the newest one of
-// each says what its injector does today.
+// Installations describes the meshes of the cluster as their proxies show them. The newest proxy of
+// a mesh shows what its injector does today.
 func (f *Facts) Installations() map[string]native.Installation {
 	newest := map[string]Proxy{}
 	for _, p := range f.Proxies {
@@ -108,14 +109,14 @@ func (f *Facts) Installations() map[string]native.Installation {
 	return found
 }
 
-// Main is the mesh that most proxies are of, empty where there is none.
+// Main is the mesh with the most proxies; it is empty if there are none.
 func (f *Facts) Main() string {
 	count := map[string]int{}
 	for _, p := range f.Proxies {
 		count[p.Mesh]++
 	}
 	main := ""
-	for _, m := range mesh.All() { // in the order of the table, where two are as many
+	for _, m := range mesh.All() { // of two equal counts, the mesh that comes first in the table wins
 		if count[m.Name] > count[main] {
 			main = m.Name
 		}
@@ -123,9 +124,9 @@ func (f *Facts) Main() string {
 	return main
 }
 
-// Judge returns the findings, by namespace and object, and the objects that others run than
-// their own controllers, maybe in another cluster: those are judged for this one too. The error
-// is that of the policies.
+// Judge returns the findings, sorted by namespace and object. managed are the objects that another
+// controller runs, maybe in another cluster; they are judged as if they ran in this one. An error
+// comes from the policies.
 func Judge(f Facts) (found []lint.Finding, managed []manifest.Object, err error) {
 	s := &survey{Facts: f, installations: f.Installations(), main: f.Main(), linters: map[string]*lint.Linter{}, stuck: map[lint.Object]*stuck{}}
 	s.owners()
@@ -152,17 +153,17 @@ type survey struct {
 	found         []lint.Finding
 	managed       []manifest.Object
 	admitted      map[lint.Object]lint.Admitted
-	// classic are the meshes of which a proxy keeps something, or will.
+	// classic are the meshes with a classic proxy that keeps a pod, or will keep one.
 	classic map[string]bool
 }
 
-// owned is an object, and who made it.
+// owned is an object with the owner that has made it.
 type owned struct {
 	object lint.Object
 	by     *metav1.OwnerReference
 }
 
-// stuck counts the pods that one object has made and that are stuck.
+// stuck counts the stuck pods that one object has made.
 type stuck struct {
 	pods      int
 	container string
@@ -170,8 +171,8 @@ type stuck struct {
 	finding   lint.Finding
 }
 
-// controllerOf is who has made an object, nil where nobody has. An owner that no object can be
-// is none.
+// controllerOf returns the owner that has made an object; nil if there is none. A reference that
+// cannot be a real owner does not count.
 func controllerOf(o metav1.Object) *metav1.OwnerReference {
 	for _, r := range o.GetOwnerReferences() {
 		if r.Controller == nil || *r.Controller {
@@ -202,9 +203,9 @@ func (s *survey) owners() {
 	}
 }
 
-// editable is the object that a person edits: the CronJob and not its tenth Job.
+// editable returns the object that a person edits: a CronJob, for example, and not its tenth Job.
 func (s *survey) editable(o lint.Object, by *metav1.OwnerReference) lint.Object {
-	for range 8 { // who made whom is no circle, but somebody may write one
+	for range 8 { // real owners form no cycle, but somebody may write one
 		if by == nil {
 			return o
 		}
@@ -217,7 +218,7 @@ func (s *survey) editable(o lint.Object, by *metav1.OwnerReference) lint.Object 
 	return o
 }
 
-// linter is the one for a namespace: that of the mesh that is on there.
+// linter returns the linter for a namespace. It judges for the mesh that is on there.
 func (s *survey) linter(namespace string) *lint.Linter {
 	ns, name := s.Namespaces[namespace], s.main
 	for _, m := range native.Meshes() {
@@ -239,24 +240,26 @@ func (s *survey) linter(namespace string) *lint.Linter {
 }
 
 func (s *survey) add(f lint.Finding) {
-	f.File, f.Line, f.Column = "", 0, 0 // no file has it
+	f.File, f.Line, f.Column = "", 0, 0 // these positions are in no file
 	s.found = append(s.found, f)
 }
 
-// A written is an object that somebody has written: a CronJob, one of another kind, or a Job that
-// none of those has made.
+// A written is an object that a person has written: a CronJob, an object of another kind, or a Job
+// that neither of these has made.
 type written struct {
 	meta    metav1.Object
 	content any
-	// job says that it is a Job, and by who has made that, nil for nobody.
+	// job says that the object is a Job. by is the owner that has made this Job; nil if there is
+	// none.
 	job bool
 	by  *metav1.OwnerReference
 }
 
-// read is the object as lint reads it. Where that fails, nobody could have applied it.
+// read returns the object as lint reads it. An object for which this fails could not have been
+// applied.
 func (w *written) read() (manifest.Object, error) { return running.Object(w.content) }
 
-// written calls a function with each of them.
+// written calls each with every object that a person has written.
 func (s *survey) written(each func(written)) {
 	for i := range s.CronJobs {
 		short := s.CronJobs[i].DeepCopy()
@@ -284,7 +287,7 @@ func (s *survey) written(each func(written)) {
 	}
 }
 
-// templates judges what people have written.
+// templates judges the objects that people have written.
 func (s *survey) templates() {
 	s.written(func(w written) {
 		hangs := s.template(w)
@@ -307,8 +310,8 @@ func groupOf(apiVersion string) string {
 	return group
 }
 
-// template judges one object, as the policies change its pods where they do, and tells whether it
-// will hang.
+// template judges one object, and tells whether it will hang. Where the policies change its pods,
+// it judges the changed pods.
 func (s *survey) template(w written) (hangs bool) {
 	read, err := w.read()
 	if err != nil {
@@ -334,14 +337,14 @@ func (s *survey) template(w written) (hangs bool) {
 	return hangs
 }
 
-// blame notes the meshes whose classic proxies are in the way.
+// blame notes the meshes whose classic proxies keep the pods of an object.
 func (s *survey) blame(linter *lint.Linter, o manifest.Object) {
 	for _, name := range linter.Proxies(o) {
 		s.classic[name] = true
 	}
 }
 
-// quota finds our init container where a quota wants what it does not say.
+// quota finds an init container of jobmesh that does not set what a quota requires.
 func (s *survey) quota(o manifest.Object) {
 	for _, t := range o.PodTemplates() {
 		for _, c := range t.Containers() {
@@ -368,7 +371,8 @@ func (s *survey) quota(o manifest.Object) {
 	}
 }
 
-// identity finds what opts out of a mesh where a policy wants an identity.
+// identity finds pods that are kept out of a mesh in a namespace where a policy requires an
+// identity.
 func (s *survey) identity(o manifest.Object) {
 	if !s.Identities[o.Namespace] {
 		return

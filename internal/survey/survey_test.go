@@ -18,7 +18,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/survey"
 )
 
-// facts reads a cluster of testdata: a YAML stream.
+// facts reads the objects of a cluster from a YAML stream of testdata.
 func facts(t *testing.T, text string) survey.Facts {
 	t.Helper()
 	f := survey.Facts{
@@ -68,7 +68,8 @@ func facts(t *testing.T, text string) survey.Facts {
 	return f
 }
 
-// Each file is a cluster. Its first lines say which findings it has: a rule and an object each.
+// TestJudge reads each file of testdata as a cluster. The first lines of a file list its findings:
+// a rule and an object each.
 func TestJudge(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	require.NoError(t, err)
@@ -98,8 +99,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// A cluster as it is when nobody has put anything into it has no finding. Each file says where its objects come from, and
-// what of them is made up.
+// TestStock checks that a fresh cluster has no findings. Each file says where its objects come
+// from, and which parts are made up.
 func TestStock(t *testing.T) {
 	for _, name := range []string{"eks", "gke", "aks", "k3s", "kind", "openshift"} {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +120,7 @@ func TestStock(t *testing.T) {
 	}
 }
 
-// A Job that another controller runs is judged for this cluster, and named.
+// A Job that another controller runs is judged for this cluster, and Judge also returns it.
 func TestManagedElsewhere(t *testing.T) {
 	const text = `kind: Job
 metadata: {name: %s, namespace: prod}
@@ -133,8 +134,8 @@ spec: {managedBy: %s, template: {spec: {restartPolicy: Never, containers: [{name
 	require.Equal(t, "kueue.x-k8s.io/multikueue", lint.ManagedBy(managed[0]))
 }
 
-// Whoever may make a pod may name any text as its owner. A fix is there to be pasted: it names
-// the pod then, or what is known of it.
+// Whoever may create a pod may write any text as the name of its owner. A fix is meant to be
+// pasted, so it names the pod or a known owner instead of such a text.
 func TestOwnersThatAreCommands(t *testing.T) {
 	const spec = `
 spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: db, image: cloud-sql-proxy, args: [x]}]}`
