@@ -1,6 +1,5 @@
-// Package apiserver is a server that speaks the Kubernetes API over objects that a test writes
-// down: enough of the API for clients that read. It is not a cluster: nothing runs in it, and
-// writes are kept or refused as the test says.
+// Package apiserver is a server that speaks the Kubernetes API over objects that a test defines: enough of the API for
+// clients that read. It is not a cluster: no pod runs in it, and writes are kept or refused as the test says.
 package apiserver
 
 import (
@@ -26,25 +25,24 @@ import (
 // A Server is an API server with its objects.
 type Server struct {
 	*httptest.Server
-	// Denied are resources that nobody may read, as in "nodes".
+	// Denied are resources that nobody may read, such as "nodes".
 	Denied []string
-	// Status is the code with which every request is answered; 0 means the normal answer.
+	// Status is the status code of every answer; 0 means the normal answer.
 	Status int
 	// Hangs makes every request wait until the client has disconnected.
 	Hangs bool
 	// Off is the offset of the server's clock.
 	Off time.Duration
-	// Proxies has the answers of the ports in each pod: a status code, or Silent, Gone or
-	// Deleted.
+	// Proxies has the answer of each port in a pod: a status code, or Silent, Gone or Deleted.
 	Proxies map[string]int
-	// Beside is the exit code of containers that are added to a pod.
+	// Beside is the exit code of ephemeral containers that are added to a pod.
 	Beside int
-	// AfterStop is, where it is not 0, the Status from the moment on that a proxy was asked to stop.
+	// AfterStop, if it is not 0, becomes Status as soon as a proxy was asked to stop.
 	AfterStop int
-	// Leaves are the names of objects that go when they have been shown once: in a list, or by
-	// themselves. In a stream they go before its list is complete.
+	// Leaves are the names of objects that are deleted once they have been shown, in a list or alone. In a stream they
+	// are deleted before its list is complete.
 	Leaves []string
-	// Old is set for a server that only lists the names of its API groups.
+	// Old is set for a server that only lists the names of its API groups, as servers before 1.27 do.
 	Old bool
 
 	mutex    sync.Mutex
@@ -52,11 +50,11 @@ type Server struct {
 	requests []string
 }
 
-// These values stand in place of a status code in Proxies.
+// These values replace a status code in Proxies.
 const (
 	// Silent accepts the request and never answers.
 	Silent = 0
-	// Gone has ended a moment ago, and the pod with it.
+	// Gone means that the proxy has ended a moment ago, and its pod with it.
 	Gone = -1
 	// Deleted accepts the request, and then its pod is deleted.
 	Deleted = -2
@@ -74,7 +72,7 @@ func New() *Server {
 	return s
 }
 
-// Load adds the objects of a YAML stream. {{ago 5m}} in it is the time so long ago.
+// Load adds the objects of a YAML stream. In it, {{ago 5m}} stands for the time five minutes ago.
 func (s *Server) Load(text string) error {
 	for _, document := range strings.Split("\n"+text, "\n---") {
 		var content map[string]any
@@ -97,7 +95,7 @@ func (s *Server) times(text string) string {
 		age, after, _ := strings.Cut(rest, "}}")
 		d, err := time.ParseDuration(strings.TrimSpace(age))
 		if err != nil {
-			panic(err) // a mistake in the test
+			panic(err) // the test has a mistake
 		}
 		text = before + time.Now().Add(s.Off-d).UTC().Format(time.RFC3339) + after
 	}
@@ -118,14 +116,14 @@ func (s *Server) Add(content map[string]any) {
 	s.objects = append(s.objects, o)
 }
 
-// Requests are the requests so far, as in "GET /api/v1/nodes".
+// Requests returns the requests so far, such as "GET /api/v1/nodes".
 func (s *Server) Requests() []string {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// Pod is one as it is now, in JSON.
+// Pod returns a pod as it is now, in JSON.
 func (s *Server) Pod(namespace, name string) ([]byte, error) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -136,7 +134,7 @@ func (s *Server) Pod(namespace, name string) ([]byte, error) {
 	return json.Marshal(o.content)
 }
 
-// Kubeconfig writes one that leads to the server, with the namespace prod.
+// Kubeconfig writes a kubeconfig that leads to the server, with the namespace prod.
 func (s *Server) Kubeconfig(dir string) (string, error) {
 	file := filepath.Join(dir, "kubeconfig")
 	return file, os.WriteFile(file, fmt.Appendf(nil, `apiVersion: v1
@@ -184,7 +182,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A place is what a URL names.
+// A place is the object or list that a URL names.
 type place struct{ apiVersion, namespace, resource, name, sub string }
 
 func parse(path string) place {
@@ -206,8 +204,7 @@ func parse(path string) place {
 	return p
 }
 
-// group answers what API groups there are: those of the objects, with their kinds where the
-// client asks for these.
+// group answers with the API groups of the objects, and with the kinds in them if the client asks for these.
 func (s *Server) group(w http.ResponseWriter, r *http.Request) {
 	var groups []metav1.APIGroup
 	var kinds []apidiscovery.APIGroupDiscovery
@@ -252,7 +249,7 @@ func (s *Server) group(w http.ResponseWriter, r *http.Request) {
 	refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
 }
 
-// find is the object of a place, nil where there is none. The caller holds the mutex.
+// find returns the object at a place; nil if there is none. The caller holds the mutex.
 func (s *Server) find(p place) *object {
 	for i := range s.objects {
 		if o := &s.objects[i]; o.apiVersion == p.apiVersion && o.resource == p.resource && o.namespace == p.namespace && o.name == p.name {
@@ -273,7 +270,7 @@ func (s *Server) one(w http.ResponseWriter, p place) {
 	refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, fmt.Sprintf("%s %q not found", p.resource, p.name))
 }
 
-// kinds are those of lists that may be empty.
+// kinds are the kinds of lists that may be empty, by resource.
 var kinds = map[string]string{
 	"pods": "Pod", "jobs": "Job", "cronjobs": "CronJob", "nodes": "Node", "namespaces": "Namespace", "resourcequotas": "ResourceQuota", "events": "Event",
 }
@@ -304,14 +301,14 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, p place) {
 	answer(w, map[string]any{"kind": kind + "List", "apiVersion": p.apiVersion, "metadata": map[string]any{"resourceVersion": "1"}, "items": items})
 }
 
-// leave takes away what is to go once it has been shown at a place. The caller holds the mutex.
+// leave deletes the objects of Leaves that were just shown at a place. The caller holds the mutex.
 func (s *Server) leave(p place) {
 	s.objects = slices.DeleteFunc(s.objects, func(o object) bool {
 		return slices.Contains(s.Leaves, o.name) && o.resource == p.resource && (p.name == "" || p.name == o.name)
 	})
 }
 
-// stream sends a list as the API server does that is asked for initial events.
+// stream sends a list as the API server does if the client asks for initial events.
 func (s *Server) stream(w http.ResponseWriter, p place, items []any) {
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
@@ -339,7 +336,7 @@ func labelsOf(content map[string]any) labels.Set {
 	return set
 }
 
-// fields does what a field selector asks for.
+// fields tells whether an object matches a field selector.
 func fields(selector string, content map[string]any) bool {
 	for _, part := range strings.FieldsFunc(selector, func(r rune) bool { return r == ',' }) {
 		path, wanted, _ := strings.Cut(part, "=")
@@ -366,5 +363,5 @@ func refuse(w http.ResponseWriter, code int, reason metav1.StatusReason, message
 
 func answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // as above
+	_ = json.NewEncoder(w).Encode(v) // the client may be gone
 }

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 )
 
-// core has the types of core/v1, which clients send in more than one encoding.
+// core decodes the types of core/v1, which clients send in more than one encoding.
 var core = func() serializer.CodecFactory {
 	types := runtime.NewScheme()
 	if err := corev1.AddToScheme(types); err != nil {
@@ -21,9 +21,8 @@ var core = func() serializer.CodecFactory {
 	return serializer.NewCodecFactory(types)
 }()
 
-// addBeside takes an update of the ephemeral containers of a pod, if it is one of the pod as it
-// is now. The last one ends at once, with the code Beside, and with 0 the container that it is
-// for ends too.
+// addBeside accepts an update of the ephemeral containers of a pod if it is based on the current version of the pod.
+// The last container ends at once with the code Beside. If that code is 0, its target container ends too.
 func (s *Server) addBeside(w http.ResponseWriter, r *http.Request, p place) {
 	text, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -43,14 +42,14 @@ func (s *Server) addBeside(w http.ResponseWriter, r *http.Request, p place) {
 	}
 	var pod corev1.Pod
 	if err := into(&pod, o.content); err != nil {
-		panic(err) // a mistake in the test
+		panic(err) // the test has a mistake
 	}
 	if pod.ResourceVersion != wanted.ResourceVersion {
 		refuse(w, http.StatusConflict, metav1.StatusReasonConflict, "the object has been modified")
 		return
 	}
 	pod.Spec.EphemeralContainers = wanted.Spec.EphemeralContainers
-	version, _ := strconv.Atoi(pod.ResourceVersion) // none is 0
+	version, _ := strconv.Atoi(pod.ResourceVersion) // an empty version counts as 0
 	pod.ResourceVersion = strconv.Itoa(version + 1)
 	added := pod.Spec.EphemeralContainers[len(pod.Spec.EphemeralContainers)-1]
 	over := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{FinishedAt: metav1.Now()}}
@@ -67,7 +66,7 @@ func (s *Server) addBeside(w http.ResponseWriter, r *http.Request, p place) {
 	answer(w, o.content)
 }
 
-// end ends a container, and the pod with the last of them.
+// end ends a container, and ends the pod with the last of its containers.
 func end(pod *corev1.Pod, name string, over corev1.ContainerState) {
 	pod.Status.Phase = corev1.PodSucceeded
 	for i := range pod.Status.ContainerStatuses {
@@ -81,7 +80,7 @@ func end(pod *corev1.Pod, name string, over corev1.ContainerState) {
 	}
 }
 
-// into copies by way of JSON.
+// into copies a value through JSON.
 func into(to, from any) error {
 	text, err := json.Marshal(from)
 	if err != nil {

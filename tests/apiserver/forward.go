@@ -12,16 +12,16 @@ import (
 	"k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// forward answers a port-forward as the kubelet of before WebSockets does: over SPDY, with a
-// stream for data and one for what is wrong. Behind the ports of Proxies is a proxy that
-// answers a POST with its code and, where that is 200, ends, and the pod with it.
+// forward answers a port-forward as kubelets without WebSockets do: over SPDY, with a data stream and an error stream.
+// A port of Proxies has a proxy that answers a POST with its code; if the code is 200, the proxy ends, and its pod with
+// it.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request, p place) {
 	if r.Method != http.MethodPost {
 		http.Error(w, "no WebSockets here", http.StatusBadRequest)
 		return
 	}
 	if _, err := httpstream.Handshake(r, w, []string{"portforward.k8s.io"}); err != nil {
-		return // answered
+		return // Handshake has answered already
 	}
 	var streams sync.Mutex
 	wrong := map[string]httpstream.Stream{}
@@ -47,7 +47,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, p place) {
 	}
 }
 
-// proxy is what stands behind a port.
+// proxy plays the program that listens on a port.
 func (s *Server) proxy(data, wrong httpstream.Stream, p place) {
 	port := data.Headers().Get(corev1.PortHeader)
 	code, there := s.Proxies[port]
@@ -74,10 +74,10 @@ func (s *Server) proxy(data, wrong httpstream.Stream, p place) {
 		}
 		s.mutex.Unlock()
 		if code == Silent {
-			_, _ = data.Read(make([]byte, 1)) // until the client has gone
+			_, _ = data.Read(make([]byte, 1)) // this waits until the client has gone
 			return
 		}
-		_, _ = fmt.Fprintf(data, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", code, http.StatusText(code)) // as above
+		_, _ = fmt.Fprintf(data, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", code, http.StatusText(code)) // the client may be gone
 		switch {
 		case r.Method != http.MethodPost:
 		case deletes:

@@ -1,9 +1,8 @@
-// Package policy runs the policies of charts/policy in the admission chain of the API
-// server: its plugins, its compiler of CEL and its patcher, without a cluster. It wants
-// bin/helm3 (ci/tools/build).
+// Package policy runs the policies of charts/policy in the admission chain of the API server: its plugins, its CEL
+// compiler and its patcher, without a cluster. It needs bin/helm3 (ci/tools/build).
 //
-// A mesh's webhook is played by a function that changes the pod where the chain has
-// webhooks. Defaults are not set here, which the API server does before and after.
+// A function plays the webhook of a mesh: it changes the pod at the point where the chain calls webhooks. The API
+// server sets defaults before and after admission; these tests do not.
 package policy
 
 import (
@@ -39,15 +38,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A documentStart separates YAML documents.
+// documentStart separates YAML documents.
 const documentStart = "\n---\n"
 
-// packed is a copy of the chart with the library in it, which Helm puts into the folder.
+// packed is a copy of the chart, because Helm puts the library chart into its folder.
 var packed string
 
 func TestMain(m *testing.M) {
 	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard) // the API server's own log
+	klog.SetOutput(io.Discard) // the API server's own log is not wanted
 	dir, err := os.MkdirTemp("", "jobmesh-policy-")
 	if err == nil {
 		err = pack(dir)
@@ -77,8 +76,8 @@ func helm() string {
 	return filepath.Join("..", "..", "bin", "helm3")
 }
 
-// rendered are the objects that the chart prints. What a policy cannot handle is refused, so
-// that no mistake in an expression goes unnoticed.
+// rendered returns the objects that the chart prints. It sets failurePolicy to Fail, so that a mistake in an expression
+// cannot go unnoticed.
 func rendered(t testing.TB, args ...string) []runtime.Object {
 	t.Helper()
 	out, err := exec.Command(helm(), append([]string{"template", "jobmesh", packed, "--set", "failurePolicy=Fail"}, args...)...).Output()
@@ -103,7 +102,7 @@ func rendered(t testing.TB, args ...string) []runtime.Object {
 	return all
 }
 
-// defaulted sets what the API server does where nothing is said.
+// defaulted sets the defaults that the API server would set.
 func defaulted(object runtime.Object) runtime.Object {
 	every := func(r *admissionv1.MatchResources) {
 		if r.MatchPolicy == nil {
@@ -129,7 +128,7 @@ func defaulted(object runtime.Object) runtime.Object {
 	return object
 }
 
-// named are those objects whose names end so.
+// named returns the objects whose names have this suffix.
 func named(all []runtime.Object, end string) []runtime.Object {
 	var some []runtime.Object
 	for _, object := range all {
@@ -141,14 +140,14 @@ func named(all []runtime.Object, end string) []runtime.Object {
 	return some
 }
 
-// namespaces are one in which the policies hold, and one in which they do not.
+// namespaces are a namespace that the policies apply to, and one that they do not apply to.
 var namespaces = []runtime.Object{
 	&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "in", Labels: map[string]string{"jobmesh.dev/inject": "enabled"}}},
 	&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "out"}},
 }
 
-// A client is that of tests, with the schemas of a real API server. It is the type itself that
-// tells informers how the client can be watched.
+// A client is the fake client of client-go with the OpenAPI schemas of a real API server. Clientset is embedded as its
+// own type, because informers find out from that type how the client can be watched.
 type client struct{ *fake.Clientset }
 
 func (c client) Discovery() discovery.DiscoveryInterfaces { return described{c.Clientset.Discovery()} }
@@ -157,7 +156,7 @@ type described struct{ discovery.DiscoveryInterfaces }
 
 func (described) OpenAPIV3() openapi.Client { return openapitest.NewEmbeddedFileClient() }
 
-// A plugin is one of admission, with what the API server gives it.
+// A plugin is an admission plugin, with all inputs that the API server gives to it.
 type plugin interface {
 	admission.Interface
 	initializer.WantsExternalKubeInformerFactory
@@ -169,7 +168,7 @@ type plugin interface {
 	admission.InitializationValidator
 }
 
-// ready starts a plugin over objects.
+// ready starts a plugin with these objects.
 func ready(t testing.TB, p plugin, objects []runtime.Object) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -191,7 +190,7 @@ func mutator(t testing.TB, objects []runtime.Object) admission.Interface {
 	t.Helper()
 	p, err := mutating.NewPlugin(nil)
 	require.NoError(t, err)
-	p.SetEnabled(true) // as its feature gate does
+	p.SetEnabled(true) // the feature gate of the plugin does the same
 	ready(t, p, objects)
 	return p
 }
@@ -204,7 +203,7 @@ func validator(t testing.TB, objects []runtime.Object) *validating.Plugin {
 	return p
 }
 
-// A webhook changes a pod where the chain has those of meshes. It says whether it did.
+// A webhook changes a pod at the point where the chain calls mesh webhooks. It returns whether it has changed the pod.
 type webhook func(*corev1.Pod) bool
 
 func (webhook) Handles(o admission.Operation) bool { return o == admission.Create }
@@ -216,11 +215,11 @@ func (w webhook) Admit(_ context.Context, a admission.Attributes, _ admission.Ob
 	return nil
 }
 
-// A chain is what admits pods: policies, then webhooks, and all once more where a webhook
+// A chain admits pods: it runs the policies, then the webhook, and then all of them once more if the webhook has
 // changed the pod.
 type chain []admission.Interface
 
-// policies is the chain of a chart's policies in an order: that of the API server is by chance.
+// policies returns a chain of policies in the given order. In an API server their order is random.
 func policies(t testing.TB, all []runtime.Object, names ...string) chain {
 	t.Helper()
 	var c chain
@@ -230,7 +229,7 @@ func policies(t testing.TB, all []runtime.Object, names ...string) chain {
 	return c
 }
 
-// admitted is the pod after the chain, in a namespace.
+// admitted returns the pod as it leaves the chain, in a namespace.
 func (c chain) admitted(t testing.TB, pod *corev1.Pod, namespace string, w webhook) *corev1.Pod {
 	t.Helper()
 	pod = pod.DeepCopy()
@@ -240,7 +239,7 @@ func (c chain) admitted(t testing.TB, pod *corev1.Pod, namespace string, w webho
 	return pod
 }
 
-// handler is what the API server makes of the plugins, and of a webhook behind them.
+// handler makes an admission handler of the plugins and a webhook after them, as the API server does.
 func (c chain) handler(t testing.TB, w webhook) admission.MutationInterface {
 	t.Helper()
 	all := slices.Clone([]admission.Interface(c))
@@ -258,7 +257,7 @@ func (c chain) handler(t testing.TB, w webhook) admission.MutationInterface {
 	return handler.(admission.MutationInterface)
 }
 
-// nothing is the configuration of these plugins, which are set up already.
+// nothing is an empty configuration: the plugins are configured already.
 type nothing struct{}
 
 func (nothing) ConfigFor(string) (io.Reader, error) { return nil, nil }

@@ -23,23 +23,23 @@ import (
 
 var update = flag.Bool("update", false, "write what the policies cost into docs/policy.md, instead of comparing")
 
-// A count is what the API server counts for one object in a policy, in its own units.
+// A count is the CEL cost of one object in a policy, in the units of the API server.
 type count struct {
-	conditions int64 // the match conditions
-	largest    int64 // the expression that costs the most
-	all        int64 // the expressions that do the work, with the variables that they read
+	conditions int64 // cost of the match conditions
+	largest    int64 // cost of the most expensive expression
+	all        int64 // cost of the expressions that do the work, with the variables that they read
 }
 
-// The limits of each.
+// limits are the limits of the API server for each of these costs.
 var limits = count{celconfig.RuntimeCELCostBudgetMatchConditions, celconfig.PerCallLimit, celconfig.RuntimeCELCostBudget}
 
 // A meter evaluates expressions as the API server does.
 type meter struct {
 	compiler *plugincel.CompositedCompiler
-	names    []string // of variables, in their order
+	names    []string // of the variables, in their order
 }
 
-// declared are what expressions of these policies may name.
+// declared says what expressions of these policies may refer to.
 var declared = plugincel.OptionalVariableDeclarations{HasAuthorizer: true, HasPatchTypes: true}
 
 func newMeter(t testing.TB, variables []admissionv1.Variable) meter {
@@ -55,13 +55,13 @@ func newMeter(t testing.TB, variables []admissionv1.Variable) meter {
 	return m
 }
 
-// spent is the cost of expressions that share their variables.
+// spent returns the cost of expressions that share their variables.
 func (m meter) spent(t testing.TB, a admission.Attributes, expressions ...string) int64 {
 	t.Helper()
 	return m.prepared(t, a, expressions...)()
 }
 
-// prepared compiles expressions, and is what they cost whenever they are evaluated.
+// prepared compiles expressions, and returns a function that evaluates them and returns their cost.
 func (m meter) prepared(t testing.TB, a admission.Attributes, expressions ...string) func() int64 {
 	t.Helper()
 	var accessors []plugincel.ExpressionAccessor
@@ -71,7 +71,7 @@ func (m meter) prepared(t testing.TB, a admission.Attributes, expressions ...str
 	versioned, err := admission.NewVersionedAttributes(a, a.GetKind(), interfaces)
 	require.NoError(t, err)
 	request := plugincel.CreateAdmissionRequest(a, metav1.GroupVersionResource(a.GetResource()), metav1.GroupVersionKind(a.GetKind()))
-	const budget = 1 << 40 // what is beyond the API server's is to be seen too
+	const budget = 1 << 40 // far above the API server's limit, so that a higher cost is measured too
 	compiled := m.compiler.CompileCondition(accessors, declared, environment.StoredExpressions)
 	return func() int64 {
 		results, left, err := compiled.ForInput(context.Background(), versioned, request, plugincel.OptionalVariableBindings{}, nil, budget)
@@ -83,7 +83,7 @@ func (m meter) prepared(t testing.TB, a admission.Attributes, expressions ...str
 	}
 }
 
-// largest is the cost of the expression that costs the most: one of the variables, or one of these.
+// largest returns the cost of the most expensive expression, among the variables and these expressions.
 func (m meter) largest(t testing.TB, a admission.Attributes, expressions []string) int64 {
 	t.Helper()
 	var read []string
@@ -99,7 +99,7 @@ func (m meter) largest(t testing.TB, a admission.Attributes, expressions []strin
 	return most
 }
 
-// counted counts one object in a policy.
+// counted measures the costs of one object in a policy.
 func counted(t testing.TB, policy runtime.Object, object runtime.Object) count {
 	t.Helper()
 	var variables []admissionv1.Variable
@@ -118,7 +118,7 @@ func counted(t testing.TB, policy runtime.Object, object runtime.Object) count {
 		for _, v := range p.Spec.Validations {
 			work = append(work, v.Expression)
 		}
-		// The validation, its message and the annotation of the audit log are each evaluated with variables of their own.
+		// The validation, its message and its audit annotation are each evaluated with their own variables.
 		evaluations = 3
 		a = attributes(object, "Job", "jobs", "batch")
 	default:
@@ -134,7 +134,7 @@ func counted(t testing.TB, policy runtime.Object, object runtime.Object) count {
 	return c
 }
 
-// TestCosts: what pods cost is what docs/policy.md says, and within the limits of the API server.
+// TestCosts checks that pods cost what docs/policy.md says, and that this is within the limits of the API server.
 func TestCosts(t *testing.T) {
 	all := rendered(t)
 	of := func(name string) runtime.Object { return named(all, name)[0] }
@@ -152,7 +152,7 @@ func TestCosts(t *testing.T) {
 		{"one container, a Cloud SQL proxy, Istio's proxy", pod(t, withDatabase)},
 		{"20 containers that are named, each with a script of 12,000 characters, Istio's proxy", large(20)},
 	} {
-		// nativize has the most to do when it is asked again, after wrap and the webhook.
+		// nativize has the most work when it is called again, after wrap and the webhook.
 		injected := chain{mutator(t, named(all, "-wrap"))}.admitted(t, p.pod, "in", w)
 		job := &batchv1.Job{
 			TypeMeta: metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"}, ObjectMeta: metav1.ObjectMeta{Name: "j", Namespace: "in"},
@@ -174,7 +174,7 @@ func TestCosts(t *testing.T) {
 	requireInDocs(t, "costs", table)
 }
 
-// rounded is a cost in two digits, not less than it is.
+// rounded rounds a cost up to two digits.
 func rounded(cost int64) string {
 	unit := int64(1)
 	for cost/unit >= 100 {
@@ -187,7 +187,7 @@ func rounded(cost int64) string {
 	return digits
 }
 
-// requireInDocs compares a part of docs/policy.md, between comments, with what was measured, or writes it there.
+// requireInDocs compares the part of docs/policy.md between two comments with what was measured, or writes it there.
 func requireInDocs(t testing.TB, part, measured string) {
 	t.Helper()
 	const page = "../../docs/policy.md"

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// admittedProgram prints what jobmesh lint takes Jobs for in a namespace with the policies.
+// admittedProgram builds the program that prints Jobs as jobmesh lint expects them in a namespace with the policies.
 var admittedProgram = sync.OnceValues(func() (string, error) {
 	program := filepath.Join(filepath.Dir(filepath.Dir(packed)), "admitted")
 	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", program, "./tests/admitted")
@@ -27,13 +27,13 @@ var admittedProgram = sync.OnceValues(func() (string, error) {
 	return program, build.Run()
 })
 
-// A forecast is what lint takes the pods of a Job for.
+// A forecast is a Job as lint expects the policies to change it.
 type forecast struct {
 	Object batchv1.Job
 	Left   string
 }
 
-// forecasts are those of the pod templates of Jobs.
+// forecasts returns the forecasts for Jobs with these pod templates.
 func forecasts(t *testing.T, templates []corev1.PodTemplateSpec) []forecast {
 	t.Helper()
 	var manifests bytes.Buffer
@@ -62,8 +62,8 @@ func forecasts(t *testing.T, templates []corev1.PodTemplateSpec) []forecast {
 	return all
 }
 
-// TestForecast: what lint --policy judges is what the policies make, for every Job of the
-// examples and of lint's corpus, and for pods that nobody has thought of.
+// TestForecast checks that lint --policy expects exactly what the policies do, for every Job of the examples and of
+// lint's corpus, and for generated pods.
 func TestForecast(t *testing.T) {
 	all := rendered(t)
 	policies := policies(t, all, "-wrap", "-nativize")
@@ -116,7 +116,7 @@ func isWrapped(p *corev1.Pod) bool {
 	})
 }
 
-// helpers puts programs of the table, proxies, and what their files come from into a pod.
+// helpers adds proxies, programs of the helper table, and what fills their files to a pod at random.
 func helpers(r *rand.Rand, template *corev1.PodTemplateSpec) {
 	spec := &template.Spec
 	for _, c := range []corev1.Container{

@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// pod reads a template of a Job's pod, and is a pod of it.
+// pod reads the pod template of a Job, and returns a pod of it.
 func pod(t testing.TB, template string) *corev1.Pod {
 	t.Helper()
 	var parsed corev1.PodTemplateSpec
@@ -22,8 +22,7 @@ func container(name string) corev1.Container {
 	return corev1.Container{Name: name, Image: "proxy", ReadinessProbe: probe}
 }
 
-// injects is a webhook that puts init containers and ordinary ones behind those of the pod,
-// once.
+// injects returns a webhook that appends init containers and ordinary containers to a pod, once.
 func injects(inits, containers []string) webhook {
 	return func(p *corev1.Pod) bool {
 		for _, c := range p.Spec.Containers {
@@ -155,8 +154,7 @@ func names(containers []corev1.Container) []string {
 	return all
 }
 
-// TestReadyAfterTheApplication: a proxy that is ready once the application answers would wait
-// for ever in front of it.
+// A proxy that is ready only when the application answers would wait for ever if it started before the application.
 func TestReadyAfterTheApplication(t *testing.T) {
 	c := policies(t, rendered(t), "-nativize")
 	p := pod(t, plain)
@@ -166,7 +164,7 @@ func TestReadyAfterTheApplication(t *testing.T) {
 	require.Nil(t, got.Spec.InitContainers[0].StartupProbe)
 }
 
-// TestRestartRulesOfASidecar: an init container that is always restarted may have none.
+// An init container with restartPolicy Always may have no restart rules.
 func TestRestartRulesOfASidecar(t *testing.T) {
 	got := policies(t, rendered(t), "-nativize").admitted(t, pod(t, `
 spec:
@@ -180,7 +178,7 @@ spec:
 	require.Equal(t, new(corev1.ContainerRestartPolicyAlways), got.Spec.InitContainers[0].RestartPolicy)
 }
 
-// TestNamedSidecars: the names of values, and the proxies of meshes beside them.
+// TestNamedSidecars checks the names in the values, beside the proxies of meshes.
 func TestNamedSidecars(t *testing.T) {
 	got := policies(t, rendered(t, "--set", "sidecars={mine}"), "-nativize").admitted(t, pod(t, `
 spec: {restartPolicy: Never, containers: [{name: b, image: b}, {name: mine, image: x}, {name: log, image: fluent-bit}]}
@@ -189,8 +187,8 @@ spec: {restartPolicy: Never, containers: [{name: b, image: b}, {name: mine, imag
 	require.Equal(t, []string{"b", "log"}, names(got.Spec.Containers))
 }
 
-// TestBesideAWrapper: what is made native is not wrapped, in either order, and what several
-// containers share comes first.
+// A container that was made native is not wrapped, in either order of the policies. The init container for the state
+// that several containers share comes first.
 func TestBesideAWrapper(t *testing.T) {
 	all := rendered(t)
 	var pods []string
@@ -207,7 +205,7 @@ func TestBesideAWrapper(t *testing.T) {
 	require.JSONEq(t, pods[0], pods[1])
 }
 
-// TestReinvokedOnce: a pod that has been through the chain comes out of it as it went in.
+// A pod that passes through the chain a second time does not change again.
 func TestTwiceEqualsOnce(t *testing.T) {
 	c := policies(t, rendered(t), "-nativize", "-wrap")
 	w := injects([]string{"istio-init"}, []string{"istio-proxy", "vault-agent"})

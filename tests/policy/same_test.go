@@ -23,13 +23,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// digest pins the wrapper on both sides.
+// digest pins the wrapper image, both for the policy and for inject.
 const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 // containersKey is the annotation that names the containers to wrap.
 const containersKey = "jobmesh.dev/containers"
 
-// jobmesh is the program of these sources.
+// jobmesh builds the program from these sources.
 var jobmesh = sync.OnceValues(func() (string, error) {
 	program := filepath.Join(filepath.Dir(filepath.Dir(packed)), "jobmesh")
 	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", program, "./cmd/jobmesh")
@@ -37,14 +37,14 @@ var jobmesh = sync.OnceValues(func() (string, error) {
 	return program, build.Run()
 })
 
-// A sample is a template of a Job's pod, and what its annotation says of the containers.
+// A sample is the pod template of a Job, and the value of its annotation for the containers.
 type sample struct {
 	name       string
 	template   corev1.PodTemplateSpec
 	containers string
 }
 
-// pod is one of the template, with the annotation.
+// pod returns a pod of the template, with the annotation.
 func (s sample) pod() *corev1.Pod {
 	pod := podOf(s.template)
 	if s.containers != "" {
@@ -53,7 +53,7 @@ func (s sample) pod() *corev1.Pod {
 	return pod
 }
 
-// inject is what jobmesh inject makes of the template; nil where it refuses.
+// inject returns what jobmesh inject makes of the template; nil if inject refuses it.
 func (s sample) inject(t testing.TB, delivery string) *corev1.PodTemplateSpec {
 	t.Helper()
 	job := batchv1.Job{TypeMeta: metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"}, ObjectMeta: metav1.ObjectMeta{Name: "j"}}
@@ -83,8 +83,8 @@ func (s sample) inject(t testing.TB, delivery string) *corev1.PodTemplateSpec {
 	return &job.Spec.Template
 }
 
-// requireSame holds that a policy has made of the pod what inject makes of its template, and
-// returns whether that is a wrapped one.
+// requireSame checks that a policy has made of the pod what inject makes of its template, and returns whether the pod
+// was changed.
 func (s sample) requireSame(t *testing.T, delivery string, got *corev1.Pod) bool {
 	t.Helper()
 	want := s.inject(t, delivery)
@@ -117,18 +117,18 @@ func text(t testing.TB, v any) string {
 	return string(b)
 }
 
-// The ways in which the wrapper comes into a pod that somebody else makes.
+// The ways in which the wrapper is delivered to a pod that a controller creates.
 const (
 	imageVolume   = "imageVolume"
 	initContainer = "initContainer"
 )
 
-// wrapAlone is the chart's wrap without nativize.
+// wrapAlone returns the policy wrap of the chart, without nativize.
 func wrapAlone(t testing.TB, delivery string) chain {
 	return policies(t, rendered(t, "--set", "nativize=false,delivery="+delivery+",jobmesh.image.digest="+digest), "-wrap")
 }
 
-// templates are the pod templates of the Jobs and CronJobs in manifests.
+// templates returns the pod templates of the Jobs and CronJobs in manifests.
 func templates(t testing.TB, manifests string) map[string]corev1.PodTemplateSpec {
 	t.Helper()
 	found := map[string]corev1.PodTemplateSpec{}
@@ -153,8 +153,8 @@ func templates(t testing.TB, manifests string) map[string]corev1.PodTemplateSpec
 	return found
 }
 
-// samples are the Jobs of the examples and of lint's corpus, each as it is and with all its
-// containers named.
+// samples returns the Jobs of the examples and of lint's corpus, each once as it is and once with all its containers
+// named.
 func samples(t testing.TB) []sample {
 	t.Helper()
 	inputs := map[string]string{}
@@ -164,7 +164,7 @@ func samples(t testing.TB) []sample {
 	for _, chart := range charts {
 		folder := filepath.Dir(chart)
 		if filepath.Base(folder) == "umbrella" {
-			continue // it is made of others
+			continue // it only combines other examples
 		}
 		inputs[filepath.Base(folder)] = uninjected(t, folder)
 	}
@@ -180,10 +180,10 @@ func samples(t testing.TB) []sample {
 	for name, manifests := range inputs {
 		for job, template := range templates(t, manifests) {
 			if len(template.Spec.Containers) == 0 || slices.ContainsFunc(template.Spec.Containers, isProxy) {
-				continue // the policies never take the proxy of a mesh for the work
+				continue // the policies never treat the proxy of a mesh as the work
 			}
 			if template.Spec.HostNetwork && template.Annotations["dapr.io/enabled"] == "true" {
-				continue // nor look whether a mesh injects on the host's network
+				continue // the policies do not check whether a mesh injects on the host's network
 			}
 			all = append(all, sample{name + " " + job, template, ""}, sample{name + " " + job + " all", template, "all"})
 		}
@@ -192,7 +192,7 @@ func samples(t testing.TB) []sample {
 	return all
 }
 
-// TestSameAsInject: every Job of the examples and of lint's corpus.
+// TestSameAsInject compares for every Job of the examples and of lint's corpus.
 func TestSameAsInject(t *testing.T) {
 	wrap := wrapAlone(t, imageVolume)
 	for _, s := range samples(t) {
@@ -207,7 +207,7 @@ func isProxy(c corev1.Container) bool {
 	return slices.Contains([]string{"linkerd-proxy", "istio-proxy", "kuma-sidecar", "consul-dataplane", "daprd"}, c.Name)
 }
 
-// uninjected is an example chart, printed as it were without jobmesh.
+// uninjected prints an example chart as it would be without jobmesh.
 func uninjected(t testing.TB, chart string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -224,7 +224,7 @@ func uninjected(t testing.TB, chart string) string {
 	return string(out)
 }
 
-// TestSameAsInjectGenerated: pods made up.
+// TestSameAsInjectGenerated compares for generated pods.
 func TestSameAsInjectGenerated(t *testing.T) {
 	became := map[bool]int{}
 	for delivery, count := range map[string]uint64{imageVolume: 120, initContainer: 40} {
@@ -239,7 +239,7 @@ func TestSameAsInjectGenerated(t *testing.T) {
 	require.Greater(t, became[false], 10)
 }
 
-// generatedSamples are pods that nobody has thought of, each from its own seed.
+// generatedSamples returns random pods, each from its own seed.
 func generatedSamples(count uint64) []sample {
 	var all []sample
 	for seed := range count {
@@ -249,7 +249,7 @@ func generatedSamples(count uint64) []sample {
 	return all
 }
 
-// generated is a pod that nobody has thought of, and what its annotation says.
+// generated returns a random pod template, and the value of its annotation for the containers.
 func generated(r *rand.Rand) (corev1.PodTemplateSpec, string) {
 	one := func(n int) bool { return r.IntN(n) == 0 }
 	var template corev1.PodTemplateSpec

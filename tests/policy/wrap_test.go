@@ -22,8 +22,8 @@ func wrapped(p *corev1.Pod) bool {
 	return len(p.Spec.Containers[0].Command) > 0 && p.Spec.Containers[0].Command[0] == "/jobmesh/jobmesh-wrap"
 }
 
-// who are pods by their owners, namespaces and opt-outs, and whether they are wrapped where
-// owners has argoproj.io/Workflow.
+// who returns pods with different owners, namespaces and opt-outs, and whether they are wrapped if the value owners has
+// argoproj.io/Workflow.
 func who() map[string]struct {
 	change    func(*corev1.Pod)
 	namespace string
@@ -57,7 +57,6 @@ func who() map[string]struct {
 	}
 }
 
-// TestWhoIsWrapped: owners, namespaces and opt-outs.
 func TestWhoIsWrapped(t *testing.T) {
 	c := policies(t, rendered(t, "--set", "owners={argoproj.io/Workflow}"), "-wrap")
 	for name, w := range who() {
@@ -69,7 +68,7 @@ func TestWhoIsWrapped(t *testing.T) {
 	}
 }
 
-// TestExecutor: Argo's own container ends the proxy, and the wrapper only waits.
+// Argo's own container ends the proxy, so the wrapper only waits.
 func TestExecutor(t *testing.T) {
 	c := policies(t, rendered(t, "--set", "owners={argoproj.io/Workflow}"), "-wrap")
 	p := pod(t, `
@@ -86,7 +85,7 @@ spec:
 	require.Contains(t, got.Annotations, "workflows.argoproj.io/kill-cmd-linkerd-proxy")
 }
 
-// TestImages: what an image runs that the values know, by its words and by its digest.
+// The command of a known image comes from the values, by the name of the image or by its digest.
 func TestImages(t *testing.T) {
 	c := policies(t, rendered(t, "-f", "testdata/images.yaml"), "-wrap")
 	for image, want := range map[string]struct{ command, args []string }{
@@ -111,7 +110,7 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// TestSettings: what the library chart's values say of the wrapper is in the command.
+// The settings of the wrapper in the library chart's values are in the command.
 func TestSettings(t *testing.T) {
 	all := rendered(t, "--set", "jobmesh.wrapper.readyTimeout=1m,jobmesh.mountPath=/opt/j,jobmesh.annotations.a/b=c,jobmesh.image.pullSecrets={key}")
 	got := policies(t, all, "-wrap").admitted(t, pod(t, strings.Replace(plain, "Never", "OnFailure", 1)), "in", nil)
@@ -124,7 +123,7 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, "--stop-when=never", got.Spec.Containers[0].Command[1])
 }
 
-// said are the warnings at the creation of an object.
+// said returns the warnings when an object is created.
 func said(t *testing.T, v admission.ValidationInterface, object runtime.Object, kind, resource string) []string {
 	t.Helper()
 	r := &recorder{}
@@ -136,8 +135,8 @@ type recorder struct{ warnings []string }
 
 func (r *recorder) AddWarning(_, text string) { r.warnings = append(r.warnings, text) }
 
-// told are pod templates, and the warning for each reason to leave a Job as it is; none for
-// one that is wrapped.
+// told are pod templates with the warning that is expected for a Job of each. An empty text means that no warning is
+// expected.
 var told = map[string]string{
 	plain: "",
 	`spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: b, image: b, command: [b]}]}`: "JM101: .* a, b do the work; annotate the pod template with jobmesh.dev/containers, as in a, or all",
@@ -153,10 +152,10 @@ var told = map[string]string{
 	`spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a], restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [0]}}]}]}`:                    "",
 }
 
-// withHelper is a template of which policies that nativize wrap the work.
+// withHelper is a template with a helper. Policies that also nativize wrap the work of such a pod.
 const withHelper = `spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: log, image: fluent-bit}]}`
 
-// jobs are a Job and a CronJob of a pod template.
+// jobs returns a Job and a CronJob of a pod template.
 func jobs(t testing.TB, template string) (*batchv1.Job, *batchv1.CronJob) {
 	t.Helper()
 	p := pod(t, template)
@@ -167,7 +166,7 @@ func jobs(t testing.TB, template string) (*batchv1.Job, *batchv1.CronJob) {
 	return job, cron
 }
 
-// TestTell: what is left as it is, is told.
+// The policy warns of a Job that is left as it is.
 func TestTell(t *testing.T) {
 	v := validator(t, named(rendered(t), "-tell"))
 	for template, want := range told {
@@ -187,7 +186,7 @@ func TestTell(t *testing.T) {
 	}
 }
 
-// TestTellOfNative: where proxies become native sidecars, what wrap leaves may still finish, and the warning says so.
+// If proxies become native sidecars, a Job that wrap leaves may still finish, and the warning says so.
 func TestTellOfNative(t *testing.T) {
 	job, _ := jobs(t, `spec: {restartPolicy: Never, containers: [{name: a, image: a}]}`)
 	const unless = "JM101: a mesh's proxy may outlive it, unless that becomes a native sidecar, since it is left as it is: "
@@ -199,7 +198,7 @@ func TestTellOfNative(t *testing.T) {
 	require.Contains(t, warnings[0], strings.ReplaceAll(unless, ", unless that becomes a native sidecar", ""))
 }
 
-// large is a pod of many containers, all of which are named.
+// large returns a pod of many containers, with the annotation that names all of them.
 func large(containers int) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Annotations: map[string]string{containersKey: "all"},
 		OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "j", UID: "u", Controller: new(true)}}}}
@@ -213,8 +212,8 @@ func large(containers int) *corev1.Pod {
 	return p
 }
 
-// TestBudgets: pods far larger than people write are within what the API server lets an
-// expression cost, and one beyond that is admitted as it is.
+// Pods far larger than usual stay within the cost limits of the API server, and a pod beyond these limits is admitted
+// unchanged.
 func TestBudgets(t *testing.T) {
 	c := policies(t, rendered(t), "-nativize", "-wrap")
 	require.True(t, wrapped(c.admitted(t, large(20), "in", nil)))
@@ -223,7 +222,7 @@ func TestBudgets(t *testing.T) {
 	require.Equal(t, text(t, huge.Spec), text(t, got.Spec))
 }
 
-// TestLongAnnotations: what somebody writes into an annotation does not keep the API server busy.
+// A long annotation does not keep the API server busy.
 func TestLongAnnotations(t *testing.T) {
 	all := rendered(t)
 	p := pod(t, plain)
@@ -237,8 +236,8 @@ func TestLongAnnotations(t *testing.T) {
 	}
 }
 
-// BenchmarkAdmission is the time of one pod in both policies, before and after a webhook that adds a proxy: a pod that is
-// not of a Job, one of a Job with one container, and one with a helper beside it.
+// BenchmarkAdmission measures the time for one pod in both policies, before and after a webhook that adds a proxy. It
+// takes a pod that no Job owns, a pod of a Job with one container, and one with a helper too.
 func BenchmarkAdmission(b *testing.B) {
 	c := policies(b, rendered(b), "-nativize", "-wrap")
 	w := injects([]string{"istio-init"}, []string{"istio-proxy"})
@@ -250,7 +249,7 @@ func BenchmarkAdmission(b *testing.B) {
 	}{{"of-a-Deployment", other}, {"of-a-Job", pod(b, plain)}, {"with-a-helper", pod(b, withDatabase)}} {
 		b.Run(p.name, func(b *testing.B) {
 			handler := c.handler(b, w)
-			c.admitted(b, p.pod, "in", w) // the first one waits until the policies are read
+			c.admitted(b, p.pod, "in", w) // the first call waits until the policies are read
 			var times []time.Duration
 			for b.Loop() {
 				each := p.pod.DeepCopy()

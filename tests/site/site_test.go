@@ -1,15 +1,14 @@
-// Package site looks at what make site has made, in Chromium without a window. Every page
-// is loaded as on a telephone and as on a desk, in light and in dark:
+// Package site checks the site that `make site` builds, in headless Chromium. Every page is loaded as on a telephone
+// and as on a desktop, in light and in dark:
 //
-//   - Nothing fails in the console, and nothing is asked of another host.
+//   - Nothing fails in the console, and nothing is requested from another host.
 //   - No page is wider than a telephone.
-//   - Links and anchors lead to what is there. Links to other hosts are not followed.
+//   - Links and anchors lead to existing pages. Links to other hosts are not followed.
 //   - axe finds nothing: contrast, headings, names, languages, and its other rules.
 //   - The search finds what people look for.
 //
-// JOBMESH_SITE is the folder of the site, JOBMESH_AXE the file axe.min.js, and
-// JOBMESH_SCREENSHOTS, where it is set, a folder for pictures of some pages. ci/site-check
-// sets them.
+// JOBMESH_SITE is the folder of the site, and JOBMESH_AXE the file axe.min.js. JOBMESH_SCREENSHOTS, if it is set, is a
+// folder for pictures of some pages. ci/site-check sets all of them.
 package site
 
 import (
@@ -38,14 +37,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long one page may take on a machine that does much else.
+// patience is how long one page may take on a busy machine.
 const patience = 5 * time.Minute
 
-// The width of a small telephone, in pixels.
+// telephone is the width of a small telephone, in pixels.
 const telephone = 390
 
-// folder of the site, and the program that judges pages for those who cannot see or
-// point well.
+// folder returns the folder of the site.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("JOBMESH_SITE")
@@ -56,7 +54,7 @@ func folder(t *testing.T) string {
 	return dir
 }
 
-// serve makes the site a server on loopback.
+// serve serves the site on the loopback interface.
 func serve(t *testing.T) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(http.FileServer(http.Dir(folder(t))))
@@ -64,7 +62,7 @@ func serve(t *testing.T) *httptest.Server {
 	return server
 }
 
-// pages are the paths of all pages of the site.
+// pages returns the paths of all pages of the site.
 func pages(t *testing.T) []string {
 	t.Helper()
 	dir := folder(t)
@@ -81,11 +79,11 @@ func pages(t *testing.T) []string {
 	return all
 }
 
-// browser starts Chromium. No name but that of loopback leads anywhere in it.
+// browser starts Chromium. In it, only the names of the loopback interface resolve.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, // there is none for root, and the pages are our own
+		chromedp.NoSandbox, // Chromium has no sandbox for root, and the pages are ours
 		chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 		chromedp.WSURLReadTimeout(patience),
@@ -98,7 +96,7 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// A tab is a page of the browser, with what went wrong in it.
+// A tab is a page of the browser, with the errors that were seen in it.
 type tab struct {
 	context.Context
 	server string
@@ -117,7 +115,7 @@ func open(t *testing.T, browser context.Context, server *httptest.Server) *tab {
 	return opened
 }
 
-// listen keeps what the browser complains of, and requests to other hosts.
+// listen keeps the errors that the browser reports, and requests to other hosts.
 func (b *tab) listen(event any) {
 	complaint := ""
 	switch e := event.(type) {
@@ -162,14 +160,14 @@ func (b *tab) run(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	require.NoError(t, chromedp.Do(ctx, actions...))
 }
 
-// scheme is what the reader prefers, light or dark.
+// scheme sets the colour scheme that the reader prefers, light or dark.
 func scheme(name string) chromedp.Action[chromedp.Void] {
 	return command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
 	})
 }
 
-// command is a command of the protocol as a step.
+// command makes a step of a protocol command.
 func command[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, c, params)
@@ -177,7 +175,7 @@ func command[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.V
 	})
 }
 
-// keep is a step whose value goes to where it is wanted.
+// keep makes a step that stores the value of an action.
 func keep[T any](action chromedp.Action[T], to *T) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) (err error) {
 		*to, err = action(ctx, t)
@@ -185,7 +183,7 @@ func keep[T any](action chromedp.Action[T], to *T) chromedp.Action[chromedp.Void
 	})
 }
 
-// A look is what a page has to say about itself.
+// A look is what a page reports about itself.
 type look struct {
 	Width   int      `json:"width"`
 	Wide    []string `json:"wide"`
@@ -203,7 +201,6 @@ const lookScript = `(() => ({
   title: document.title,
 }))()`
 
-// TestPages loads every page.
 func TestPages(t *testing.T) {
 	server := serve(t)
 	chromium := browser(t)
@@ -238,8 +235,7 @@ func TestPages(t *testing.T) {
 	t.Logf("%d pages", len(all))
 }
 
-// visit loads one page, as on a telephone in the dark and then on a desk by day, and says
-// what is wrong with it.
+// visit loads one page, as on a telephone in dark and then as on a desktop in light, and returns what is wrong with it.
 func visit(b *tab, page, axe string) (found look, wrong []string) {
 	ctx, cancel := context.WithTimeout(b.Context, patience)
 	defer cancel()
@@ -269,15 +265,14 @@ func visit(b *tab, page, axe string) (found look, wrong []string) {
 	return found, append(wrong, b.complaints()...)
 }
 
-// judge lets axe look at the page that is open. Blocks of code that can be scrolled are
-// reached with the keyboard in Chromium by themselves.
+// judge runs axe on the open page. Chromium itself makes blocks of code that scroll reachable with the keyboard.
 func judge(options string, findings *[]string) chromedp.Action[chromedp.Void] {
 	script := `axe.run(document, ` + options + `).then(r => r.violations.flatMap(v => v.nodes.slice(0, 3).map(n =>
     v.id + ": " + v.help + ": " + n.html.slice(0, 200) + " " + (n.any[0] ? n.any[0].message : ""))))`
 	return keep(chromedp.Evaluate[[]string](script, chromedp.EvalAwaitPromise), findings)
 }
 
-// checkLinks follows the links of all pages, as far as they stay in the site.
+// checkLinks follows the links of all pages, if they stay in the site.
 func checkLinks(t *testing.T, server string, looks map[string]look) {
 	t.Helper()
 	for page, found := range looks {
@@ -301,7 +296,7 @@ func checkLinks(t *testing.T, server string, looks map[string]look) {
 	}
 }
 
-// TestSearch asks what people look for, and finds the page that says it.
+// TestSearch searches for what people look for, and expects the page that answers it.
 func TestSearch(t *testing.T) {
 	server := serve(t)
 	b := open(t, browser(t), server)
@@ -320,7 +315,7 @@ func TestSearch(t *testing.T) {
 		var found []string
 		b.run(t,
 			chromedp.Navigate(server.URL+"/search.html?q="+url.QueryEscape(query)),
-			// The heading of a search that goes on is "Searching".
+			// While the search runs, its heading begins with "Searching".
 			keep(chromedp.Poll[[]string](`(heading => heading && !heading.textContent.startsWith("Searching") &&
 				[...document.querySelectorAll("#search-results ul.search li > a")].map(a => new URL(a.href).pathname))(document.querySelector("#search-results > h2"))`,
 				chromedp.WithPollingInterval(100*time.Millisecond), chromedp.WithPollingTimeout(patience)), &found),
@@ -330,7 +325,7 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// TestPrint: on paper there is the text, without what can only be clicked on.
+// TestPrint checks that paper shows the text, without elements that only make sense on a screen.
 func TestPrint(t *testing.T) {
 	server := serve(t)
 	b := open(t, browser(t), server)
@@ -343,7 +338,7 @@ func TestPrint(t *testing.T) {
 	assert.Equal(t, map[string]string{".sidebar-drawer": "none", ".toc-drawer": "none", "article": "block"}, shown)
 }
 
-// TestScreenshots leaves pictures of some pages, for people to look at.
+// TestScreenshots writes pictures of some pages, for people to look at.
 func TestScreenshots(t *testing.T) {
 	dir := os.Getenv("JOBMESH_SCREENSHOTS")
 	if dir == "" {
