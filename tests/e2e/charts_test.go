@@ -15,9 +15,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What the library chart does beside wrapping the one container of a Job.
+// These tests cover what the library chart does besides wrapping the one container of a Job.
 
-// Several containers, all of them or by name: the proxy is there for the last one, whatever the others came to.
+// The library chart wraps several containers, all of them or those that are named. The proxy must still run for the
+// last container, whatever the exit codes of the others are.
 func TestChartOfSeveralContainers(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -31,7 +32,8 @@ func TestChartOfSeveralContainers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSpace(t, mesh{name: "linkerd", readyAfter: slow})
-			// The other one has left its mark: the proxy must still be there a moment later.
+			// When the file exists, the first container has left its mark. The proxy must still be there a moment
+			// later.
 			last := "until test -e /jobmesh-state/first.done; do sleep 0.1; done; sleep 1"
 			s.release(t, "several", shell(fmt.Sprintf("%s; %s; exit %d", last, needsProxy("linkerd"), test.last)), values{
 				"first":   shell(fmt.Sprintf("%s; exit %d", needsProxy("linkerd"), test.first)),
@@ -48,7 +50,7 @@ func TestChartOfSeveralContainers(t *testing.T) {
 	}
 }
 
-// installed installs a chart of one Job as "app" and returns the Job's pod when the Job is complete.
+// installed installs a chart of one Job as "app", and returns the Job's pod when the Job is complete.
 func (s space) installed(t *testing.T, chart string, v values) *corev1.Pod {
 	t.Helper()
 	require.NoError(t, s.install(t, s.given.Helm4, "app", chart, v))
@@ -56,7 +58,7 @@ func (s space) installed(t *testing.T, chart string, v values) *corev1.Pod {
 	return s.pod(t, "app-1")
 }
 
-// asking are the values of such a chart whose command asks the proxy of the mesh and says that it worked.
+// asking returns the values of such a chart whose command asks the proxy of the mesh and reports that this worked.
 func (s space) asking(mesh string) values {
 	return values{
 		"image":   s.images.shell.Name(),
@@ -65,7 +67,7 @@ func (s space) asking(mesh string) values {
 	}
 }
 
-// The chart of two containers, as it is.
+// This is the example chart with two containers, unchanged.
 func TestTwoContainersChart(t *testing.T) {
 	t.Parallel()
 	for name := range readyURL {
@@ -80,7 +82,7 @@ func TestTwoContainersChart(t *testing.T) {
 				assert.Contains(t, log, says)
 				logs += log
 			}
-			// Both end at about the same time: the proxy may not live to hear a second request.
+			// Both containers end at about the same time, so the proxy may be gone before it gets a second request.
 			assert.Equal(t, 1, len(regexp.MustCompile("jobmesh-wrap: "+name+" (stopped|took the stop) after").FindAllString(logs, -1)), logs)
 			assertOutlived(t, pod, name+"-proxy", "export", "upload")
 			s.assertStoppedOnce(t, pod, name)
@@ -88,7 +90,7 @@ func TestTwoContainersChart(t *testing.T) {
 	}
 }
 
-// Mode hook, in the chart that has it: the shell of the image waits for the proxy and stops it.
+// This is the example chart of mode hook: the shell of the image waits for the proxy and stops it.
 func TestShellHookChart(t *testing.T) {
 	t.Parallel()
 	for name := range readyURL {
@@ -100,7 +102,7 @@ func TestShellHookChart(t *testing.T) {
 	}
 }
 
-// Mode hook leaves a native sidecar to the kubelet, which would start it again.
+// Mode hook sends no stop request to a native sidecar, because the kubelet would restart it.
 func TestShellHookLeavesANativeSidecar(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{name: "istio", native: true, readyAfter: slow})
@@ -110,7 +112,7 @@ func TestShellHookLeavesANativeSidecar(t *testing.T) {
 	assert.NotContains(t, s.logs(t, pod, "istio-proxy"), stopRequest["istio"])
 }
 
-// Mode hook keeps what the command came to, and stops the proxy all the same.
+// Mode hook keeps the exit code of the command, and stops the proxy all the same.
 func TestShellHookKeepsTheCode(t *testing.T) {
 	t.Parallel()
 	for end, code := range map[string]int32{"exit 3": 3, "kill -9 $$": 137} {
@@ -126,8 +128,8 @@ func TestShellHookKeepsTheCode(t *testing.T) {
 	}
 }
 
-// assertHooked holds when the command ended with that code beside a proxy that was stopped after it, and the pod has no
-// other image than those of the command and the proxy.
+// assertHooked checks that the command ended with the code and that the proxy was stopped after it. The pod must have
+// no other images than those of the command and the proxy.
 func (s space) assertHooked(t *testing.T, pod *corev1.Pod, mesh string, code int32) {
 	t.Helper()
 	assert.Equal(t, code, terminated(t, pod, "main").ExitCode)
@@ -144,7 +146,7 @@ func (s space) assertHooked(t *testing.T, pod *corev1.Pod, mesh string, code int
 	assert.Empty(t, delivered(pod))
 }
 
-// Mode optOut, in the chart that has it: what it writes on the pod keeps the injector from adding a proxy.
+// This is the example chart of mode optOut: what it writes on the pod keeps the injector from adding a proxy.
 func TestOptOutChart(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ namespace, setting string }{
@@ -168,7 +170,8 @@ func TestOptOutChart(t *testing.T) {
 	}
 }
 
-// Mode native, in the chart that has it: the proxy is a native sidecar in a namespace where it would not be one.
+// This is the example chart of mode native: the proxy is a native sidecar, although the namespace asks for a classic
+// one.
 func TestNativeChart(t *testing.T) {
 	t.Parallel()
 	for name := range readyURL {
@@ -185,7 +188,7 @@ func TestNativeChart(t *testing.T) {
 	}
 }
 
-// An image with an ENTRYPOINT, in the chart that has it: the command is that of the lock, or of the values.
+// This is the example chart for an image with an ENTRYPOINT: the command comes from the lock file or from the values.
 func TestEntrypointChart(t *testing.T) {
 	t.Parallel()
 	the.resolve(t, the.images.task.Name(), filepath.Join(the.chart("entrypoint"), "jobmesh.lock.yaml"))
@@ -209,8 +212,8 @@ func TestEntrypointChart(t *testing.T) {
 	}
 }
 
-// A Job and a CronJob that are values only. The Job fails once, and the chart's default starts it again beside the same
-// proxy; the CronJob is run in the way that the chart's notes tell.
+// The chart makes a Job and a CronJob from values only. The Job fails once, and by the chart's default it is restarted
+// beside the same proxy. The CronJob is started in the way that the chart's notes describe.
 func TestCronJobsChart(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{name: "linkerd", readyAfter: slow})
@@ -248,7 +251,8 @@ func TestCronJobsChart(t *testing.T) {
 	}
 }
 
-// "helm test" waits for a pod that is no Job's. Helm deletes it when it has succeeded, so it is watched meanwhile.
+// `helm test` waits for a pod that no Job owns. Helm deletes the pod when it has succeeded, so the test watches it
+// meanwhile.
 func TestHelmTestSucceeds(t *testing.T) {
 	t.Parallel()
 	for name, helm := range map[string]string{"Helm 3": the.given.Helm3, "Helm 4": the.given.Helm4} {
@@ -279,7 +283,7 @@ func TestHelmTestSucceeds(t *testing.T) {
 	}
 }
 
-// Without jobmesh the same pod never ends, so the test of a sound release fails.
+// Without jobmesh the same pod never ends, so that `helm test` fails for a working release.
 func TestUnwrappedHelmTestFails(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{name: "linkerd"})
@@ -297,7 +301,7 @@ func TestUnwrappedHelmTestFails(t *testing.T) {
 	assert.NotNil(t, container(pod, "linkerd-proxy").State.Running)
 }
 
-// cronJobs are the values of charts/cronjobs with a test that runs the command.
+// cronJobs returns the values of charts/cronjobs with a test that runs the command.
 func (s *suite) cronJobs(test []string, jobmesh values) values {
 	return values{
 		"test":    values{"image": s.images.shell.Name(), "command": test},
@@ -305,7 +309,7 @@ func (s *suite) cronJobs(test []string, jobmesh values) values {
 	}
 }
 
-// testPhase is what Helm has noted about the one test of the release.
+// testPhase returns the phase that Helm has recorded for the only test of the release.
 func (s space) testPhase(t *testing.T, helm string) string {
 	t.Helper()
 	output, err := s.output("", helm, "status", "app", "--namespace", s.name, "--output", "json")

@@ -22,21 +22,22 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/results"
 )
 
-// A real Dapr: sentry, operator and injector from its own chart, and daprd in the pods.
+// These tests use a real Dapr: sentry, operator and injector from its own chart, and daprd in the pods.
 
 // daprProxy is the container that the injector adds.
 const daprProxy = "daprd"
 
 const daprSystem = "dapr-system"
 
-// newDaprSpace is a namespace in which Dapr's injector looks at pods; they ask for Dapr themselves. The first call installs
-// Dapr. What kind of sidecar a pod gets that does not say so depends on the tests that are running.
+// newDaprSpace makes a namespace in which Dapr's injector changes the pods that ask for it by annotation. The first
+// call installs Dapr. A pod that does not ask for a kind of sidecar gets the one that the running tests have
+// configured.
 func newDaprSpace(t *testing.T) space {
 	t.Helper()
 	return newMeshSpace(t, "restricted", daprLabels(t))
 }
 
-// daprLabels are those of such a namespace.
+// daprLabels returns the labels of such a namespace.
 func daprLabels(t *testing.T) map[string]string {
 	t.Helper()
 	requireOwnCluster(t)
@@ -67,7 +68,7 @@ func daprValues(images map[string]string) values {
 	return values{
 		"global": values{
 			"seccompProfile": "RuntimeDefault",
-			// No Job of the tests has actors or reminders.
+			// No Job of the tests needs actors or reminders.
 			"actors": values{"enabled": false}, "scheduler": values{"enabled": false},
 		},
 		"dapr_sentry":   values{"image": values{"name": images["sentry"]}, "resources": controlPlaneResources},
@@ -76,13 +77,13 @@ func daprValues(images map[string]string) values {
 			"resources": controlPlaneResources,
 			"image":     values{"name": images["daprd"]}, "injectorImage": values{"name": images["injector"]},
 			"sidecarDropALLCapabilities": true, "webhookFailurePolicy": "Fail",
-			// Without it the injector would be asked for its own pod, before it runs.
+			// Without this selector the webhook would be called for the injector's own pod, before the injector runs.
 			"namespaceSelector": values{"matchLabels": values{"dapr": "enabled"}},
 		},
 	}
 }
 
-// makeDaprNative changes what a pod gets that does not say, and returns when it is so.
+// makeDaprNative makes native sidecars the default of the installation, and returns when the injector applies it.
 func makeDaprNative(t *testing.T, s space) {
 	t.Helper()
 	dirs, err := s.meshPrograms()
@@ -99,14 +100,14 @@ func makeDaprNative(t *testing.T, s space) {
 	}, meshLimit, 100*time.Millisecond, "the injector makes native sidecars")
 }
 
-// daprPod are the annotations of a pod that asks for Dapr, in a namespace that is held to "restricted".
+// daprPod returns the annotations of a pod that asks for Dapr, in a namespace that enforces "restricted".
 func daprPod(name string, more map[string]string) map[string]string {
 	annotations := map[string]string{
 		"dapr.io/enabled": "true", "dapr.io/app-id": name,
 		"dapr.io/sidecar-seccomp-profile-type": "RuntimeDefault",
-		// It wants the token of the service account, which not every Job here has.
+		// The secret store needs the token of the service account, which not every Job here has.
 		"dapr.io/disable-builtin-k8s-secret-store": "true",
-		// On a busy machine a start can take longer than the kubelet would look on.
+		// On a busy machine daprd can take longer to start than its liveness probe allows.
 		"dapr.io/sidecar-liveness-probe-delay-seconds": "600",
 		"dapr.io/sidecar-cpu-request":                  "20m",
 	}
@@ -114,15 +115,15 @@ func daprPod(name string, more map[string]string) map[string]string {
 	return annotations
 }
 
-// daprSidecar adds what asks for one kind of sidecar.
+// daprSidecar adds the annotation that asks for one kind of sidecar.
 func daprSidecar(native bool, more map[string]string) map[string]string {
 	annotations := map[string]string{"dapr.io/enable-native-sidecar": fmt.Sprint(native)}
 	maps.Copy(annotations, more)
 	return annotations
 }
 
-// startDaprServer starts a server, which tells who has called it, in a namespace of Dapr. It returns a script that calls the
-// server through the caller's own daprd.
+// startDaprServer starts a server that reports who has called it, in a namespace of Dapr. It returns a script that
+// calls the server through the caller's own daprd.
 func startDaprServer(t *testing.T) string {
 	t.Helper()
 	s := newDaprSpace(t)
@@ -136,13 +137,13 @@ func startDaprServer(t *testing.T) string {
 	return fmt.Sprintf(`wget -q -O - --header "dapr-api-token: $DAPR_API_TOKEN" http://127.0.0.1:3500/v1.0/invoke/server.%s/method/cgi-bin/who`, s.name)
 }
 
-// assertCalled holds when the server has been called by that app.
+// assertCalled checks that the server was called by this app.
 func (s space) assertCalled(t *testing.T, pod *corev1.Pod, app string) {
 	t.Helper()
 	assert.Contains(t, s.logs(t, pod, "main"), fmt.Sprintf("called by %s of %s\n", app, s.name))
 }
 
-// A real Dapr. The Jobs call a server in another namespace through it.
+// TestDapr uses a real Dapr. The Jobs call a server in another namespace through it.
 func TestDapr(t *testing.T) {
 	t.Parallel()
 	call := startDaprServer(t)
@@ -163,11 +164,11 @@ func TestDapr(t *testing.T) {
 	})
 }
 
-// littleCPU makes daprd slow to start: seconds, in which whoever does not wait meets a closed port.
+// littleCPU makes daprd take seconds to start. A command that does not wait finds its port closed meanwhile.
 var littleCPU = map[string]string{"dapr.io/sidecar-cpu-limit": "30m"}
 
-// A classic daprd keeps the Job. A native one does not, but nothing waits for it either: it has no startup probe, so the
-// command starts when it does.
+// A classic daprd keeps the Job. A native one does not, but nothing waits until it is ready: it has no startup probe,
+// so the command starts at the same time.
 func daprWithoutJobmesh(t *testing.T, call string) {
 	t.Parallel()
 	t.Run("classic hangs", func(t *testing.T) {
@@ -205,7 +206,7 @@ func daprWithoutJobmesh(t *testing.T, call string) {
 	})
 }
 
-// A daprCase is one way to a Job beside Dapr.
+// A daprCase is one way to run a Job beside Dapr.
 type daprCase struct {
 	native   bool
 	by       way
@@ -217,7 +218,7 @@ func (c daprCase) String() string {
 	return fmt.Sprintf("%s, %s, %s, exit %d", kind(c.native), c.by, c.delivery, c.code)
 }
 
-// daprCases are those of each run.
+// daprCases are the cases of every run.
 var daprCases = []daprCase{
 	{false, byChart, "initContainer", 0},
 	{false, byInject, "imageVolume", 3},
@@ -234,7 +235,7 @@ func allDaprCases() []daprCase {
 			for _, delivery := range []string{"initContainer", "imageVolume"} {
 				for _, code := range []int32{0, 3} {
 					if by == byHand && delivery != "initContainer" {
-						continue // the manifests by hand have an init container
+						continue // plain manifests always use an init container
 					}
 					all = append(all, daprCase{native, by, delivery, code})
 				}
@@ -262,7 +263,7 @@ func daprWrapped(t *testing.T, call string) {
 			s := newDaprSpace(t)
 			flags := []string{"--mesh=dapr"}
 			if test.native {
-				flags = append(flags, "--native=dapr") // nobody else tells the wrapper in a manifest by hand
+				flags = append(flags, "--native=dapr") // in a plain manifest, only this flag says that the sidecar is native
 			}
 			s.start(t, test.by, work{
 				name: "calls", script: fmt.Sprintf("%s; exit %d", call, test.code),
@@ -281,15 +282,14 @@ func daprWrapped(t *testing.T, call string) {
 	}
 }
 
-// assertHandedOver holds when the wrapper has handed over to the command, or has not, as it does where it has nothing to
-// stop.
+// assertHandedOver checks whether the wrapper has replaced itself by the command. It does so if it has nothing to stop.
 func (s space) assertHandedOver(t *testing.T, pod *corev1.Pod, want bool) {
 	t.Helper()
 	assert.Equal(t, want, strings.Contains(s.logs(t, pod, "main"), "jobmesh-wrap: nothing to do after the command: handing over to it"))
 }
 
-// Where Dapr wants a token the wrapper sends that of the container; without one Dapr refuses, and the wrapper says what is
-// missing.
+// If Dapr requires an API token, the wrapper sends the one of its container. Without a token Dapr refuses the stop
+// request, and the wrapper says what is missing.
 func daprToken(t *testing.T, call string) {
 	t.Parallel()
 	const secret = "token"
@@ -327,8 +327,8 @@ func daprToken(t *testing.T, call string) {
 	})
 }
 
-// Where the installation decides, nothing in the pod says so, and the wrapper asks a native daprd to stop. The Job ends as
-// it would have.
+// If the installation decides that sidecars are native, the pod does not show it, so the wrapper asks a native daprd to
+// stop. The Job still ends with the outcome of its command.
 func daprNativeByInstallation(t *testing.T, call string) {
 	for _, test := range []daprCase{
 		{true, byChart, "initContainer", 0},

@@ -9,7 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// A manifest that was written for linkerd-await: the wrapper is in the image under that name and takes its flags.
+// A manifest was written for linkerd-await. The image has the wrapper under that name, and the wrapper accepts its
+// flags.
 func TestLinkerdAwait(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int32{0, 3} {
@@ -20,7 +21,7 @@ func TestLinkerdAwait(t *testing.T) {
 			main := s.unwrapped("main", append([]string{"/linkerd-await", "--shutdown", "--"}, shell(script)...)...)
 			main.Image = s.images.await.Name()
 			job := s.plainJob("await", main)
-			job.Spec.Template.Spec.InitContainers = nil // the image has all it needs
+			job.Spec.Template.Spec.InitContainers = nil // the image has everything that is needed
 			job.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 			job.Spec.Template.ObjectMeta = metav1.ObjectMeta{
 				Annotations: map[string]string{"config.linkerd.io/proxy-admin-shutdown": "enabled"},

@@ -19,8 +19,8 @@ import (
 // besideEnvoy is the one flag that a command beside Envoy needs.
 const besideEnvoy = "--mesh=envoy"
 
-// A real Envoy. As an ordinary container the wrapper waits for it, without which the command would find nobody, and asks
-// it to stop; as a native sidecar it is left to the kubelet.
+// TestEnvoy uses a real Envoy. If Envoy is an ordinary container, the wrapper waits for it, since the command needs it,
+// and asks it to stop. If Envoy is a native sidecar, its end is left to the kubelet.
 func TestEnvoy(t *testing.T) {
 	t.Parallel()
 	const (
@@ -67,7 +67,7 @@ func TestEnvoy(t *testing.T) {
 	}
 }
 
-// outcomeOf is the end of a Job with that exit code and no further try.
+// outcomeOf returns how a Job ends if its command has this exit code and there is no further try.
 func outcomeOf(code int32) batchv1.JobConditionType {
 	if code == 0 {
 		return batchv1.JobComplete
@@ -75,12 +75,12 @@ func outcomeOf(code int32) batchv1.JobConditionType {
 	return batchv1.JobFailed
 }
 
-// An Envoy without an admin interface, in a pod whose containers see each other's processes and run as the same user: it
-// is ended by signal, and at once where the command failed.
+// An Envoy without an admin interface is ended by a signal, in a pod whose containers share a process namespace and a
+// user. If the command failed, Envoy is killed at once.
 func TestStopProcess(t *testing.T) {
 	t.Parallel()
 	const (
-		byTERM = 0 // Envoy ends in order
+		byTERM = 0 // Envoy ends by itself
 		byKILL = 137
 	)
 	for name, test := range map[string]struct{ code, proxy int32 }{
@@ -107,8 +107,8 @@ func TestStopProcess(t *testing.T) {
 	}
 }
 
-// A database that takes its time, in a pod of its own. The command waits for it after Envoy is ready, where an init
-// container would wait without Envoy. The name is that of a Service.
+// A database in another pod starts late. The command waits for it after Envoy is ready, which an init container could
+// not do, because Envoy does not run yet at that time. The name of the database is that of a Service.
 func TestWaitFor(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
@@ -121,7 +121,7 @@ func TestWaitFor(t *testing.T) {
 		return container(pod, "main").State.Running != nil && container(pod, envoy.Program).State.Running != nil
 	})
 	awaitLine(t, s.follow(t, pod, "main"), "jobmesh-wrap: envoy ready after", jobLimit)
-	time.Sleep(time.Second) // for a command that does not wait
+	time.Sleep(time.Second) // long enough for a command that does not wait to start
 	assert.NotContains(t, s.logs(t, pod, "main"), "started\n")
 
 	require.NoError(t, s.run("", s.kubectl, "exec", "database", "--namespace", s.name, "--", "touch", databaseOpens))
@@ -133,15 +133,15 @@ func TestWaitFor(t *testing.T) {
 	assertUndisturbed(t, s.pod(t, "depends"), envoy.Program)
 }
 
-// databaseOpens is the file that the database waits for.
+// databaseOpens is the file whose existence makes the database listen.
 const databaseOpens = scratchDir + "/opens"
 
-// startDatabase starts a pod that will listen when databaseOpens is there, and the Service "database" before it.
+// startDatabase starts a pod that listens when databaseOpens exists, and makes the Service "database" for it.
 func (s space) startDatabase(t *testing.T) {
 	t.Helper()
 	script := fmt.Sprintf("until test -e %s; do sleep 0.1; done; echo one row > /scratch/index.html; exec httpd -f -p 5432 -h /scratch", databaseOpens)
 	spec := s.plainJob("", s.unwrapped("database", shell(script)...)).Spec.Template.Spec
-	now := int64(1) // it is process 1 and does not listen to TERM
+	now := int64(1) // its process 1 does not handle SIGTERM
 	spec.TerminationGracePeriodSeconds = &now
 	labels := map[string]string{"app": "database"}
 	service := &corev1.Service{

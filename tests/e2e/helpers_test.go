@@ -13,10 +13,9 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/results"
 )
 
-// pgbouncerPort is where PgBouncer listens.
 const pgbouncerPort = 6432
 
-// pgbouncerConfig is that of a pooler which nobody has to know the password of. The image has no folder for a socket.
+// pgbouncerConfig is the configuration of a pooler that needs no password. The image has no folder for a socket.
 var pgbouncerConfig = fmt.Sprintf(`[databases]
 work = host=127.0.0.1 port=5432
 [pgbouncer]
@@ -26,11 +25,11 @@ unix_socket_dir =
 auth_type = any
 `, pgbouncerPort)
 
-// pgbouncerConfigFile is where its image has that.
+// pgbouncerConfigFile is the path of the configuration in the image.
 const pgbouncerConfigFile = "etc/pgbouncer.ini"
 
-// PgBouncer has no request that ends it. It ends in order on SIGINT, and with code 1 on SIGTERM, which would fail the pod
-// of a command that has done its work.
+// PgBouncer has no stop request. It shuts down cleanly on SIGINT. On SIGTERM it ends with code 1, which would fail the
+// pod although its command has succeeded.
 func TestPgBouncer(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -66,8 +65,8 @@ func TestPgBouncer(t *testing.T) {
 	}
 }
 
-// Real proxies that people put beside a Job to reach a database. None of them needs a network to be ready: it is when
-// somebody connects that they look for the database.
+// These are real proxies that people put beside a Job to reach a database. None of them needs a network to be ready:
+// they look for the database only when a client connects.
 func TestHelperProxies(t *testing.T) {
 	t.Parallel()
 	for name, proxy := range map[string]struct{ title, image, instance, endWell string }{
@@ -77,13 +76,13 @@ func TestHelperProxies(t *testing.T) {
 		},
 	} {
 		for shows, test := range map[string]struct {
-			how   string   // how the proxy can be ended
+			how   string   // the flag by which the proxy can be ended
 			flags []string // of the wrapper
 			code  int32    // of the command
 		}{
 			"request":                {"--quitquitquit", []string{"--mesh=" + name}, 0},
 			"request, command fails": {"--quitquitquit", []string{"--mesh=" + name}, 3},
-			// A busy node starts the proxy long after the command.
+			// A busy node may start the proxy long after the command.
 			"request, found by itself": {"--quitquitquit", []string{"--detect-timeout=1m"}, 0},
 			"signal":                   {proxy.endWell, []string{"--ready-url=http://127.0.0.1:9090/startup", "--stop-process=" + name}, 0},
 		} {
@@ -110,7 +109,7 @@ func TestHelperProxies(t *testing.T) {
 	}
 }
 
-// Where nothing ends such a proxy, the Job hangs, and the wrapper says why.
+// If nothing can end such a proxy, the Job hangs, and the wrapper says why.
 func TestHelperProxyWithoutAnEndpoint(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
@@ -123,10 +122,10 @@ func TestHelperProxyWithoutAnEndpoint(t *testing.T) {
 	assert.NotNil(t, container(s.pod(t, "hangs"), "proxy").State.Running)
 }
 
-// cloudSQLInstance is nobody's database.
+// cloudSQLInstance names a database that does not exist.
 const cloudSQLInstance = "project:region:instance?port=5432"
 
-// cloudSQLProxy is a container with the proxy of it, which takes more flags.
+// cloudSQLProxy returns a container with the proxy for this instance, and more flags.
 func (s *suite) cloudSQLProxy(more ...string) corev1.Container {
 	return corev1.Container{
 		Name: "proxy", Image: s.images.cloudSQL.Name(), Args: append(more, "--health-check", "--token=none", cloudSQLInstance),

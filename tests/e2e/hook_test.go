@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// helmStatus is what "helm status -o json" tells of a release.
+// helmStatus is the output of "helm status -o json" about a release.
 type helmStatus struct {
 	Info struct {
 		Status string `json:"status"`
@@ -23,8 +23,8 @@ type helmStatus struct {
 	} `json:"hooks"`
 }
 
-// The chart of a migration: Helm waits for the hook Job before it installs and before it upgrades the application. The
-// namespace is in a mesh, so Helm would wait for ever.
+// This is the chart of a migration: Helm waits for the hook Job before it installs or upgrades the application. The
+// namespace is in a mesh, so that without jobmesh Helm would wait for ever.
 func TestHookJobLetsTheReleaseDeploy(t *testing.T) {
 	t.Parallel()
 	for name, helm := range map[string]string{"Helm 3": the.given.Helm3, "Helm 4": the.given.Helm4} {
@@ -46,7 +46,7 @@ func TestHookJobLetsTheReleaseDeploy(t *testing.T) {
 	}
 }
 
-// Without jobmesh the same release never gets past its hook.
+// Without jobmesh the hook of the same release never ends.
 func TestUnwrappedHookJobFailsTheRelease(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{name: "linkerd"})

@@ -24,7 +24,7 @@ type testImages struct {
 	envoy     name.Tag // a real Envoy
 	pgbouncer name.Tag // a real PgBouncer
 	cloudSQL  name.Tag // a real cloud-sql-proxy
-	// one in an image with a shell, as its makers have too
+	// cloudSQLShell is a real cloud-sql-proxy in an image with a shell, which its makers also publish
 	cloudSQLShell name.Tag
 	alloyDB       name.Tag // a real alloydb-auth-proxy
 	shell         name.Tag // what the Jobs run
@@ -33,8 +33,8 @@ type testImages struct {
 	task          name.Tag // starts taskConfig
 }
 
-// pushImages compiles the programs into dir, makes images of them, of Envoy and of the wrapper in dist, and puts those into
-// the registry.
+// pushImages compiles the programs into dir, makes images of them and of Envoy, and pushes these and the wrapper's
+// image in dist to the registry.
 func pushImages(ctx context.Context, given settings.Settings, dir string) (testImages, error) {
 	var pushed testImages
 	for _, s := range []struct {
@@ -67,10 +67,10 @@ func pushImages(ctx context.Context, given settings.Settings, dir string) (testI
 
 func ofShell() (v1.Image, error) { return image.OfShell(programs.Busybox) }
 
-// envoyBootstrap is where Envoy's image has its configuration.
+// envoyBootstrap is the path of the configuration in Envoy's image.
 const envoyBootstrap = "etc/envoy.yaml"
 
-// ofEnvoy makes an image of the program in the cache.
+// ofEnvoy makes an image of the Envoy program in the cache.
 func ofEnvoy(ctx context.Context) func() (v1.Image, error) {
 	return func() (v1.Image, error) {
 		program, err := envoy.Provide(ctx, os.Stderr)
@@ -81,12 +81,12 @@ func ofEnvoy(ctx context.Context) func() (v1.Image, error) {
 	}
 }
 
-// ofPgBouncer makes an image of Debian's.
+// ofPgBouncer makes an image of Debian's PgBouncer.
 func ofPgBouncer() (v1.Image, error) {
 	return image.OfDynamicProgram(programs.PgBouncer, "pgbouncer", map[string]string{pgbouncerConfigFile: pgbouncerConfig})
 }
 
-// ofHelper makes an image of a program in the cache, which is its entrypoint.
+// ofHelper makes an image of a program in the cache, with the program as its entrypoint.
 func ofHelper(ctx context.Context, name string) func() (v1.Image, error) {
 	return func() (v1.Image, error) {
 		program, err := helper(ctx, name)
@@ -97,7 +97,7 @@ func ofHelper(ctx context.Context, name string) func() (v1.Image, error) {
 	}
 }
 
-// ofHelperWithShell puts it, as /name, beside a shell.
+// ofHelperWithShell puts the program into an image with a shell, as /name.
 func ofHelperWithShell(ctx context.Context, name string) func() (v1.Image, error) {
 	return func() (v1.Image, error) {
 		program, err := helper(ctx, name)
@@ -116,7 +116,7 @@ func ofHelperWithShell(ctx context.Context, name string) func() (v1.Image, error
 	}
 }
 
-// helper is the file of a program in the cache.
+// helper returns the file of a program in the cache.
 func helper(ctx context.Context, name string) (string, error) {
 	built, err := programs.ProvideHelpers(ctx, "helpers", os.Stderr)
 	if err != nil {
@@ -125,8 +125,8 @@ func helper(ctx context.Context, name string) (string, error) {
 	return built.Find(name)
 }
 
-// taskConfig is what an image starts by itself: a command that needs Linkerd's proxy, with a dollar sign that the kubelet
-// would take for its own in a manifest.
+// taskConfig is the ENTRYPOINT and CMD of an image: a command that needs Linkerd's proxy. It has a dollar sign, which
+// the kubelet would interpret in a manifest.
 var taskConfig = v1.Config{
 	Env:        []string{"PATH=/bin"},
 	Entrypoint: []string{"sh", "-ec"},
@@ -141,8 +141,8 @@ func ofTask() (v1.Image, error) {
 	return mutate.Config(shell, taskConfig)
 }
 
-// ofWrapper makes an image as somebody has it who copied the wrapper into his own, to /name. He may have had linkerd-await
-// there before.
+// ofWrapper makes an image into which its author has copied the wrapper as /name, for example in place of
+// linkerd-await.
 func ofWrapper(dist, name string) func() (v1.Image, error) {
 	return func() (v1.Image, error) {
 		wrapper, err := image.FileInLayout(filepath.Join(dist, "oci"), "jobmesh-wrap")

@@ -14,11 +14,11 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// injectedDir is where the table of meshes has what the real injectors leave. Its own test, which needs no cluster, compares
-// the two; those here compare it with the injectors.
+// injectedDir has files with what the real injectors leave in a pod. A test of package mesh, which needs no cluster,
+// compares the table of meshes with these files; the tests here compare the files with the injectors.
 var injectedDir = filepath.Join(repository, "internal", "mesh", "testdata", "injected")
 
-// injected is what an injector leaves in a pod, and what an init container of the pod meets at the proxy's ports.
+// injected is what an injector leaves in a pod, and what an init container of that pod finds at the proxy's ports.
 type injected struct {
 	Mesh           string            `json:"mesh"`
 	Version        string            `json:"version"`
@@ -29,10 +29,10 @@ type injected struct {
 	InitContainers []string          `json:"initContainers"`
 	Containers     []string          `json:"containers"`
 	StartupProbe   bool              `json:"startupProbe"`
-	Answers        map[string]string `json:"answers,omitempty"` // by URL; none where they depend on who is faster
+	Answers        map[string]string `json:"answers,omitempty"` // by URL; empty if the answers depend on timing
 }
 
-// looks is a script that says what answers at URLs.
+// looks returns a script that reports what answers at URLs.
 func looks(urls []string) string {
 	return fmt.Sprintf(`for url in %s; do
   said=$(wget -S -O /dev/null $url 2>&1) || :
@@ -44,8 +44,8 @@ func looks(urls []string) string {
 done`, strings.Join(urls, " "))
 }
 
-// assertLeft starts a Job with an init container that looks at the URLs, and compares what it finds with the file of that
-// name.
+// assertLeft starts a Job with an init container that looks at the URLs, and compares what the injector left with the
+// file of that name.
 func (s space) assertLeft(t *testing.T, file, mesh, proxy string, asked map[string]string, urls ...string) {
 	t.Helper()
 	job := s.plainJob("looks", s.wrapped("main", []string{"--mesh=" + mesh}, "true"))
@@ -75,7 +75,7 @@ func (s space) assertLeft(t *testing.T, file, mesh, proxy string, asked map[stri
 	compareInjected(t, filepath.Join(injectedDir, file+".yaml"), found)
 }
 
-// beside are the entries that somebody has added, and not Kubernetes.
+// beside returns the entries that the injector has added, without those of Kubernetes itself.
 func beside(all, before map[string]string) map[string]string {
 	added := map[string]string{}
 	for key, value := range all {
@@ -117,7 +117,7 @@ func compareInjected(t *testing.T, file string, found injected) {
 		filepath.Base(file), found.Mesh)
 }
 
-// What Istio's injector leaves, in each way that a pod can be asked and a namespace be labelled.
+// istioLeaves records what Istio's injector leaves, for each way to configure the pod and the namespace.
 func istioLeaves(t *testing.T) {
 	t.Parallel()
 	urls := []string{"http://127.0.0.1:15021/healthz/ready", "http://127.0.0.1:15020/healthz/ready", "http://127.0.0.1:15000/ready"}
@@ -130,7 +130,7 @@ func istioLeaves(t *testing.T) {
 		"istio-native":      {istioWithInit, true, urls},
 		"istio-cni-classic": {istioWithCNI, false, urls},
 		"istio-cni-native":  {istioWithCNI, true, urls},
-		// Nobody waits for this one: what an init container meets depends on which of the two is faster.
+		// Nothing waits for this sidecar, so what an init container finds depends on which of the two is faster.
 		"istio-unprobed-native": {istioWithoutProbe, true, nil},
 	} {
 		t.Run(file, func(t *testing.T) {
@@ -140,8 +140,8 @@ func istioLeaves(t *testing.T) {
 	}
 }
 
-// What Dapr's injector leaves where the pod says what it wants. It puts a native sidecar behind all init containers, so
-// that none of them meets it.
+// daprLeaves records what Dapr's injector leaves if the pod asks for a kind of sidecar. The injector puts a native
+// sidecar behind all init containers, so that no init container finds it running.
 func daprLeaves(t *testing.T) {
 	t.Parallel()
 	for file, native := range map[string]bool{"dapr-classic": false, "dapr-native": true} {
@@ -152,5 +152,5 @@ func daprLeaves(t *testing.T) {
 	}
 }
 
-// daprReady is where daprd says that it is ready.
+// daprReady is the URL at which daprd says that it is ready.
 const daprReady = "http://127.0.0.1:3500/v1.0/healthz/outbound"

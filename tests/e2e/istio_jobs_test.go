@@ -15,7 +15,7 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/results"
 )
 
-// strictService has a server that answers nobody who has no certificate of the mesh.
+// strictService has a server that refuses clients without a certificate of the mesh.
 const strictService = `
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
@@ -28,8 +28,8 @@ metadata: {name: server}
 spec: {selector: {app: server}, ports: [{name: http, port: 80, targetPort: 8080}]}
 `
 
-// startStrictServer starts that server, which tells everybody else whom it takes him for, in a namespace of Istio. It returns
-// a script that asks it.
+// startStrictServer starts this server in a namespace of Istio. It answers each client with the identity that it sees.
+// startStrictServer returns a script that calls the server.
 func startStrictServer(t *testing.T) string {
 	t.Helper()
 	s := newIstioSpace(t, istioWithInit)
@@ -38,25 +38,25 @@ func startStrictServer(t *testing.T) string {
 	return fmt.Sprintf("wget -q -O - http://server.%s.svc.cluster.local/cgi-bin/who", s.name)
 }
 
-// assertServed holds when the server has answered a container, and knew it by its certificate.
+// assertServed checks that the server has answered a container, and has identified it by its certificate.
 func (s space) assertServed(t *testing.T, pod *corev1.Pod, container string) {
 	t.Helper()
 	assert.Contains(t, s.logs(t, pod, container), "URI=spiffe://cluster.local/ns/"+s.name+"/sa/default\n")
 }
 
-// assertAgentAsked holds when Istio's agent was asked to stop that often, by its own log.
+// assertAgentAsked checks in the log of Istio's agent how often it was asked to stop.
 func (s space) assertAgentAsked(t *testing.T, pod *corev1.Pod, times int) {
 	t.Helper()
 	assert.Equal(t, times, strings.Count(s.logs(t, pod, istioProxy), "handling /quitquitquit"), "stop requests")
 }
 
-// askedBy is how often the wrapper asks: never where the proxy is a native sidecar.
+// askedBy returns how often the wrapper asks the proxy to stop: never if the proxy is a native sidecar.
 func askedBy(native bool) int { return map[bool]int{false: 1, true: 0}[native] }
 
-// kind names a sidecar.
+// kind returns the name of a kind of sidecar.
 func kind(native bool) string { return map[bool]string{false: "classic", true: "native"}[native] }
 
-// A real Istio with mutual TLS that is required.
+// TestIstio uses a real Istio that requires mutual TLS.
 func TestIstio(t *testing.T) {
 	t.Parallel()
 	ask := startStrictServer(t)
@@ -79,8 +79,8 @@ func TestIstio(t *testing.T) {
 	})
 }
 
-// Who is not in the mesh is refused. Who is in it is served, and then a classic proxy keeps the Job, and a native one does
-// not: but for a certificate, which the server wants, it has to be there before the command.
+// A client outside the mesh is refused. A client in the mesh is served; then a classic proxy keeps the Job, and a
+// native one does not. The server requires a certificate, so the proxy must be ready before the command starts.
 func istioWithoutJobmesh(t *testing.T, ask string) {
 	t.Parallel()
 	t.Run("stranger", func(t *testing.T) {
@@ -108,7 +108,7 @@ func istioWithoutJobmesh(t *testing.T, ask string) {
 	})
 }
 
-// An istioCase is one way to a Job beside Istio.
+// An istioCase is one way to run a Job beside Istio.
 type istioCase struct {
 	revision istioRevision
 	native   bool
@@ -121,7 +121,7 @@ func (c istioCase) String() string {
 	return fmt.Sprintf("%s %s, %s, %s, exit %d", c.revision.title, kind(c.native), c.by, c.delivery, c.code)
 }
 
-// istioCases are those of each run: every pair of kind and delivery, by every way, with and without istio-init.
+// istioCases are the cases of every run: every pair of kind and delivery, by every way, with and without istio-init.
 var istioCases = []istioCase{
 	{istioWithInit, false, byChart, "initContainer", 0},
 	{istioWithInit, false, byInject, "imageVolume", 3},
@@ -137,7 +137,7 @@ var istioCases = []istioCase{
 	{istioWithoutProbe, true, byInject, "imageVolume", 3},
 }
 
-// allIstioCases is every combination.
+// allIstioCases returns all combinations that make sense.
 func allIstioCases() []istioCase {
 	var all []istioCase
 	for _, revision := range []istioRevision{istioWithInit, istioWithCNI, istioWithoutProbe} {
@@ -157,8 +157,9 @@ func allIstioCases() []istioCase {
 	return all
 }
 
-// makesSense is false where the wrapper comes in the init container that a manifest by hand has, where it is the sidecar's
-// startup probe that is missing and there is no native sidecar, and where nothing tells the wrapper of that one.
+// makesSense excludes plain manifests with another delivery than an init container, because they always have one. It
+// excludes the revision without a startup probe for classic sidecars, which it does not concern, and for plain
+// manifests, where nothing tells the wrapper that the sidecar is native.
 func (c istioCase) makesSense() bool {
 	if c.by == byHand && c.delivery != "initContainer" {
 		return false
@@ -199,8 +200,8 @@ func istioWrapped(t *testing.T, ask string) {
 	}
 }
 
-// The agent's port, at which it takes the stop request, can be moved and switched off. Envoy's own is always open, and an
-// agent ends well when its Envoy was asked to end.
+// The agent takes the stop request at a port that can be moved or switched off. The admin port of Envoy is always open,
+// and the agent ends with code 0 after its Envoy was asked to stop.
 func istioStatusPort(t *testing.T) {
 	t.Parallel()
 	for _, port := range []string{"16020", "0"} {
@@ -221,7 +222,7 @@ func istioStatusPort(t *testing.T) {
 	}
 }
 
-// A command that is started again in its pod still has the proxy.
+// A command that is restarted in its pod still has the proxy.
 func istioRestarted(t *testing.T, ask string) {
 	t.Parallel()
 	for _, native := range []bool{false, true} {
@@ -245,7 +246,7 @@ func istioRestarted(t *testing.T, ask string) {
 	}
 }
 
-// A Job that is deleted: the wrapper that still waits gives up at once, and a command that runs is asked to end.
+// When a Job is deleted, a wrapper that still waits gives up at once, and a running command is asked to stop.
 func istioDeleted(t *testing.T, ask string) {
 	t.Parallel()
 	t.Run("while it waits", func(t *testing.T) {
@@ -254,7 +255,7 @@ func istioDeleted(t *testing.T, ask string) {
 		s := newIstioSpace(t, istioWithInit)
 		s.start(t, byChart, work{
 			name: "waits", script: "echo started",
-			// A proxy whose control plane does not answer is never ready.
+			// A proxy whose control plane does not answer never becomes ready.
 			annotations: istioSidecar(false, map[string]string{"proxy.istio.io/config": `{"discoveryAddress": "nobody.istio-system.svc:15012"}`}),
 		})
 		pod := s.podWhen(t, "waits", "both containers run", func(pod *corev1.Pod) bool {
@@ -280,7 +281,7 @@ func istioDeleted(t *testing.T, ask string) {
 	}
 }
 
-// A Job whose time is over.
+// The Job exceeds its activeDeadlineSeconds.
 func istioDeadline(t *testing.T, ask string) {
 	t.Parallel()
 	for _, native := range []bool{false, true} {
@@ -292,7 +293,7 @@ func istioDeadline(t *testing.T, ask string) {
 			s.create(t, annotate(job, istioSidecar(native, nil)))
 			lines := s.followWhenRunning(t, "late")
 			awaitLine(t, lines, "started", jobLimit)
-			// It is set only now: on a busy machine a pod could take any given time to start.
+			// The deadline is set only now, because on a busy machine a pod may take any time to start.
 			require.NoError(t, s.run("", s.kubectl, "patch", "job", "late", "--namespace", s.name, "--type=merge", "--patch", `{"spec": {"activeDeadlineSeconds": 1}}`))
 			awaitLine(t, lines, "asked to stop", jobLimit)
 			ended := s.ended(t, "late")
@@ -302,7 +303,7 @@ func istioDeadline(t *testing.T, ask string) {
 	}
 }
 
-// Two wrapped containers of one pod, of which the first leaves the proxy to the other.
+// A pod has two wrapped containers. The one that ends first leaves the proxy to the other one.
 func istioTwoContainers(t *testing.T, ask string) {
 	t.Parallel()
 	for _, native := range []bool{false, true} {
@@ -328,7 +329,7 @@ func istioTwoContainers(t *testing.T, ask string) {
 	}
 }
 
-// An init container that needs the network of the mesh has it beside a native sidecar only.
+// An init container that needs the network of the mesh has it only beside a native sidecar.
 func istioNetworkDuringInit(t *testing.T, ask string) {
 	t.Parallel()
 	showsReal(t, "Istio", true, results.Result{Delivery: "initContainer", By: string(byHand), Shows: "an init container that needs the network"})
@@ -344,10 +345,10 @@ func istioNetworkDuringInit(t *testing.T, ask string) {
 	assertUndisturbed(t, pod, istioProxy)
 }
 
-// untilAsked is a script that runs until it gets a SIGTERM.
+// untilAsked is a script that runs until it gets SIGTERM.
 const untilAsked = `trap "echo asked to stop; exit 0" TERM; echo started; while :; do sleep 0.1; done`
 
-// followWhenRunning follows the log of main once it runs.
+// followWhenRunning follows the log of container main as soon as it runs.
 func (s space) followWhenRunning(t *testing.T, job string) <-chan string {
 	t.Helper()
 	return s.follow(t, s.podWhen(t, job, "its command runs", func(pod *corev1.Pod) bool {
@@ -360,8 +361,8 @@ func (s space) deleteJob(t *testing.T, name string) {
 	require.NoError(t, s.run("", s.kubectl, "delete", "job", name, "--namespace", s.name, "--wait=false"))
 }
 
-// A second proxy, of a database, that somebody has put into the pod himself: both are waited for, and both stopped but for
-// a native one.
+// The pod also has the proxy of a database, which its author has put there. The wrapper waits for both proxies, and
+// stops both, except for a native one.
 func istioBesideCloudSQLProxy(t *testing.T, ask string) {
 	t.Parallel()
 	for _, native := range []bool{false, true} {
@@ -384,8 +385,8 @@ func istioBesideCloudSQLProxy(t *testing.T, ask string) {
 	}
 }
 
-// A proxy of a database that jobmesh inject has moved into the native place: beside a native proxy of the mesh nothing is
-// wrapped, and beside a classic one the command is.
+// jobmesh inject has made the proxy of a database a native sidecar. Beside a native proxy of the mesh it wraps nothing;
+// beside a classic one it wraps the command.
 func istioMovedProxy(t *testing.T, ask string) {
 	t.Parallel()
 	for _, native := range []bool{false, true} {
@@ -416,8 +417,8 @@ func istioMovedProxy(t *testing.T, ask string) {
 	}
 }
 
-// Two meshes in one pod, each by its own injector. Dapr's sidecar reaches its control plane through Istio's, for which it
-// has to be there first.
+// Two meshes are in one pod, each by its own injector. Dapr's sidecar reaches its control plane through Istio's
+// sidecar, which therefore has to be ready first.
 func istioBesideDapr(t *testing.T, ask string) {
 	t.Parallel()
 	for _, native := range []bool{false, true} {

@@ -18,33 +18,33 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/image"
 )
 
-// A real Istio: its control plane with the injector, from its own charts, and its agent with Envoy in the pods. Envoy is the
-// released one, not the build of it that Istio ships: two features that need filters of Istio's own are off.
+// These tests use a real Istio: its control plane with the injector, from its own charts, and its agent with Envoy in
+// the pods. Envoy is the released one, not Istio's own build of it. Two features that need Istio's own filters are off.
 
 // istioProxy is the container that the injector adds.
 const istioProxy = "istio-proxy"
 
-// An istioRevision is one of the control planes that run side by side, and the namespaces whose pods it injects.
+// An istioRevision is one of the control planes that run side by side, with the namespaces whose pods it injects.
 type istioRevision struct {
 	title    string
-	name     string // empty for the default
-	label    string // of the namespace
+	name     string // empty for the default revision
+	label    string // the label of its namespaces
 	value    string
-	standard string // of Pod Security, to which the pods of such a namespace can be held
-	values   values // beside those of all revisions
-	shows    string // beside what its Jobs do
+	standard string // the Pod Security Standard that pods of such a namespace can meet
+	values   values // in addition to the values of all revisions
+	shows    string // in addition to what its Jobs show
 }
 
 var (
-	// istioWithInit redirects traffic in an init container, which takes rights that only "privileged" gives.
+	// istioWithInit redirects traffic in an init container, which needs capabilities that only "privileged" allows.
 	istioWithInit = istioRevision{title: "istio-init", label: "istio-injection", value: "enabled", standard: "privileged"}
-	// istioWithCNI has a network plugin for that.
+	// istioWithCNI redirects traffic by a network plugin.
 	istioWithCNI = istioRevision{
 		title: "istio-cni", name: "cni", label: "istio.io/rev", value: "cni", standard: "restricted",
 		values: values{"pilot": values{"cni": values{"enabled": true}}},
 		shows:  " (istio-cni, Pod Security \"restricted\")",
 	}
-	// istioWithoutProbe has native sidecars for which the kubelet does not wait.
+	// istioWithoutProbe has native sidecars without a startup probe, so that the kubelet does not wait for them.
 	istioWithoutProbe = istioRevision{
 		title: "no startup probe", name: "unprobed", label: "istio.io/rev", value: "unprobed", standard: "privileged",
 		values: values{"global": values{"proxy": values{"startupProbe": values{"enabled": false}}}},
@@ -52,13 +52,13 @@ var (
 	}
 )
 
-// newIstioSpace is a namespace whose pods Istio injects. The first call installs Istio.
+// newIstioSpace makes a namespace whose pods Istio injects. The first call installs Istio.
 func newIstioSpace(t *testing.T, r istioRevision) space {
 	t.Helper()
 	return newMeshSpace(t, r.standard, istioLabels(t, r))
 }
 
-// istioLabels are those of such a namespace.
+// istioLabels returns the labels of such a namespace.
 func istioLabels(t *testing.T, r istioRevision) map[string]string {
 	t.Helper()
 	requireOwnCluster(t)
@@ -66,7 +66,7 @@ func istioLabels(t *testing.T, r istioRevision) map[string]string {
 	return map[string]string{r.label: r.value}
 }
 
-// installIstio installs all revisions at once, and the network plugin of one of them.
+// installIstio installs all revisions, and the network plugin of one of them.
 var installIstio = sync.OnceValue(func() error {
 	dirs, err := the.meshPrograms()
 	if err != nil {
@@ -99,7 +99,8 @@ const istioSystem = "istio-system"
 
 type istioImages struct{ pilot, proxy string }
 
-// istiodValues are those of one control plane. The requests of the charts are for larger machines.
+// istiodValues returns the values of one control plane. The resource requests of the charts are made for larger
+// machines.
 func istiodValues(images istioImages, r istioRevision) values {
 	small := values{"cpu": "20m", "memory": "64Mi"}
 	v := values{
@@ -123,7 +124,7 @@ func istiodValues(images istioImages, r istioRevision) values {
 	return v
 }
 
-// merge adds values to others, as Helm does with several files of them.
+// merge merges values into others, as Helm does with several values files.
 func merge(to, more values) {
 	for key, value := range more {
 		into, there := to[key].(values)
@@ -136,8 +137,8 @@ func merge(to, more values) {
 	}
 }
 
-// istioImages are those of the control plane, and of the proxy with all that is in Istio's own: agent, Envoy with its
-// bootstrap, and iptables.
+// istioImages makes the images of the control plane and of the proxy. The proxy's image has what Istio's own image has:
+// the agent, Envoy with its bootstrap, and iptables.
 func (s *suite) istioImages(dirs programs.Dirs) (istioImages, error) {
 	var images istioImages
 	pilot, err := dirs.Find(programs.PilotDiscovery)
@@ -190,8 +191,9 @@ func (s *suite) istioImages(dirs programs.Dirs) (istioImages, error) {
 	return images, err
 }
 
-// chainIstioCNI does on the one node what the DaemonSet of Istio's plugin does on each: it puts the program where the
-// container runtime looks for it, gives it a kubeconfig, and its place behind the plugin that makes the network of a pod.
+// chainIstioCNI does on the only node what the DaemonSet of istio-cni does on every node: it puts the plugin where the
+// container runtime looks for plugins, gives it a kubeconfig, and chains it after the plugin that makes the pod's
+// network.
 func (s *suite) chainIstioCNI(dirs programs.Dirs) error {
 	program, err := dirs.Find(programs.IstioCNI)
 	if err != nil {
@@ -230,7 +232,7 @@ func (s *suite) chainIstioCNI(dirs programs.Dirs) error {
 	return replaceFile(file, content)
 }
 
-// replaceFile is for a file that somebody may be reading.
+// replaceFile replaces a file atomically, since another program may read it at the same time.
 func replaceFile(file string, content []byte) error {
 	next := file + ".next"
 	if err := os.WriteFile(next, content, 0o644); err != nil {
@@ -239,7 +241,7 @@ func replaceFile(file string, content []byte) error {
 	return os.Rename(next, file)
 }
 
-// istioSidecar is the annotation by which a pod asks Istio for one kind of sidecar.
+// istioSidecar returns the annotation by which a pod asks Istio for a kind of sidecar, and more annotations.
 func istioSidecar(native bool, more map[string]string) map[string]string {
 	annotations := map[string]string{"sidecar.istio.io/nativeSidecar": fmt.Sprint(native)}
 	maps.Copy(annotations, more)

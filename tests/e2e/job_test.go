@@ -20,10 +20,10 @@ import (
 	watchtools "k8s.io/client-go/tools/watch"
 )
 
-// jobLimit is how long a Job of the tests may take that does next to nothing, on however busy a machine.
+// jobLimit bounds how long a Job that does almost nothing may take, even on a busy machine.
 const jobLimit = 3 * time.Minute
 
-// release installs the tests' own chart: a Job of that name with one container, main, that runs the command.
+// release installs the tests' own chart: a Job of that name with one container, main, which runs the command.
 func (s space) release(t *testing.T, name string, command []string, more values) {
 	t.Helper()
 	v := values{"image": s.images.shell.Name(), "command": command, "jobmesh": s.jobmesh(nil)}
@@ -33,13 +33,13 @@ func (s space) release(t *testing.T, name string, command []string, more values)
 	require.NoError(t, s.install(t, s.given.Helm4, name, "job", v))
 }
 
-// shell is the command line of a script, which stops at the first command that fails. In the command of a container a
-// dollar sign is written twice.
+// shell returns the command line of a script that stops at the first command that fails. A dollar sign is doubled,
+// because Kubernetes expands variables in the command of a container.
 func shell(script string) []string {
 	return []string{"sh", "-ec", strings.ReplaceAll(script, "$", "$$")}
 }
 
-// ended returns a Job that is complete or failed.
+// ended returns the Job when it is complete or has failed.
 func (s space) ended(t *testing.T, name string) *batchv1.Job {
 	t.Helper()
 	job, err := s.awaitJob(name, func(job *batchv1.Job) bool { return outcome(job) != "" })
@@ -63,8 +63,8 @@ func (s space) awaitJob(name string, until func(*batchv1.Job) bool) (*batchv1.Jo
 	return event.Object.(*batchv1.Job), nil
 }
 
-// assertStaysActive holds when a Job whose command has ended, beside a proxy that has not, stays active for as long as
-// anybody looks. It returns the Job's pod.
+// assertStaysActive checks that a Job stays active for the time that it is watched, although its command has ended,
+// because its proxy has not. It returns the Job's pod.
 func (s space) assertStaysActive(t *testing.T, name, proxy string) *corev1.Pod {
 	t.Helper()
 	s.podWhen(t, name, "its command has ended", func(pod *corev1.Pod) bool {
@@ -80,7 +80,7 @@ func (s space) assertStaysActive(t *testing.T, name, proxy string) *corev1.Pod {
 	return pod
 }
 
-// outcome is Complete, Failed or, while the Job is active, nothing.
+// outcome is Complete or Failed; it is empty while the Job is active.
 func outcome(job *batchv1.Job) batchv1.JobConditionType {
 	for _, condition := range job.Status.Conditions {
 		terminal := condition.Type == batchv1.JobComplete || condition.Type == batchv1.JobFailed
@@ -91,7 +91,7 @@ func outcome(job *batchv1.Job) batchv1.JobConditionType {
 	return ""
 }
 
-// pods returns all pods that the Job has had.
+// pods returns all pods of the Job.
 func (s space) pods(t *testing.T, job string) []corev1.Pod {
 	t.Helper()
 	pods, err := s.client.CoreV1().Pods(s.name).List(s.ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job})
@@ -99,7 +99,7 @@ func (s space) pods(t *testing.T, job string) []corev1.Pod {
 	return pods.Items
 }
 
-// pod returns the only pod that the Job has had.
+// pod returns the only pod of the Job.
 func (s space) pod(t *testing.T, job string) *corev1.Pod {
 	t.Helper()
 	pods := s.pods(t, job)
@@ -122,7 +122,7 @@ func (s space) podWhen(t *testing.T, job, reason string, until func(*corev1.Pod)
 	return found
 }
 
-// awaitNoPods returns when nothing is left of the pods of the space.
+// awaitNoPods waits until no pods of the space are left.
 func (s space) awaitNoPods(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -131,7 +131,7 @@ func (s space) awaitNoPods(t *testing.T) {
 	}, jobLimit, 100*time.Millisecond, "the pod is gone")
 }
 
-// container is the status of a container or native sidecar.
+// container returns the status of a container or native sidecar.
 func container(pod *corev1.Pod, name string) corev1.ContainerStatus {
 	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses} {
 		for _, status := range statuses {
@@ -143,7 +143,7 @@ func container(pod *corev1.Pod, name string) corev1.ContainerStatus {
 	return corev1.ContainerStatus{}
 }
 
-// terminated is how a container ended; the test stops when it did not.
+// terminated returns how a container ended; the test stops if it has not ended.
 func terminated(t *testing.T, pod *corev1.Pod, name string) *corev1.ContainerStateTerminated {
 	t.Helper()
 	state := container(pod, name).State
@@ -151,7 +151,7 @@ func terminated(t *testing.T, pod *corev1.Pod, name string) *corev1.ContainerSta
 	return state.Terminated
 }
 
-// logs are those of a container that has ended.
+// logs returns the log of a container that has ended.
 func (s space) logs(t *testing.T, pod *corev1.Pod, container string) string {
 	t.Helper()
 	content, err := s.client.CoreV1().Pods(s.name).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container}).DoRaw(s.ctx)
@@ -159,7 +159,7 @@ func (s space) logs(t *testing.T, pod *corev1.Pod, container string) string {
 	return string(content)
 }
 
-// follow passes on the lines of a running container until it ends.
+// follow sends the lines of a running container until it ends.
 func (s space) follow(t *testing.T, pod *corev1.Pod, container string) <-chan string {
 	t.Helper()
 	options := &corev1.PodLogOptions{Container: container, Follow: true}
@@ -176,7 +176,7 @@ func (s space) follow(t *testing.T, pod *corev1.Pod, container string) <-chan st
 	return lines
 }
 
-// awaitLine returns when a container has written a line that begins like this.
+// awaitLine waits until a container has written a line with this prefix.
 func awaitLine(t *testing.T, lines <-chan string, want string, limit time.Duration) {
 	t.Helper()
 	late := time.After(limit)
@@ -195,33 +195,33 @@ func awaitLine(t *testing.T, lines <-chan string, want string, limit time.Durati
 	}
 }
 
-// assertUndisturbed holds when the proxy ran once, to the end of the command, and ended well.
+// assertUndisturbed checks that the proxy ran once, until after the command, and ended with code 0.
 func assertUndisturbed(t *testing.T, pod *corev1.Pod, proxy string) {
 	t.Helper()
 	assertOutlived(t, pod, proxy, "main")
 }
 
-// assertOutlived holds when the proxy ran once, to the end of these containers, and ended well.
+// assertOutlived checks that the proxy ran once, until after these containers, and ended with code 0.
 func assertOutlived(t *testing.T, pod *corev1.Pod, proxy string, commands ...string) {
 	t.Helper()
 	assert.Zero(t, container(pod, proxy).RestartCount, "restarts of the proxy")
 	ended := terminated(t, pod, proxy)
 	assert.Zero(t, ended.ExitCode, "exit code of the proxy")
 	for _, name := range commands {
-		// The wrapper ends a moment after the proxy it has stopped, and a status counts in seconds.
+		// The wrapper ends a moment after the proxy that it has stopped, and times in a status are whole seconds.
 		command := terminated(t, pod, name)
 		assert.False(t, ended.FinishedAt.Add(time.Second).Before(command.FinishedAt.Time),
 			"the proxy ended at %s, the command of %s at %s", ended.FinishedAt, name, command.FinishedAt)
 	}
 }
 
-// stopRequest is what a proxy that stands in for one of a mesh says when it is asked to stop.
+// stopRequest is what a stand-in for a mesh's proxy logs when it is asked to stop.
 var stopRequest = map[string]string{
 	"linkerd": "proxy: POST /shutdown\n",
 	"istio":   "proxy: POST /quitquitquit\n",
 }
 
-// assertStoppedOnce holds when the proxy of the mesh was asked to stop, and not a second time.
+// assertStoppedOnce checks that the proxy of the mesh was asked to stop exactly once.
 func (s space) assertStoppedOnce(t *testing.T, pod *corev1.Pod, mesh string) {
 	t.Helper()
 	assert.Equal(t, 1, strings.Count(s.logs(t, pod, mesh+"-proxy"), stopRequest[mesh]), "stop requests")

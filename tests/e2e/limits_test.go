@@ -15,19 +15,19 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/envoy"
 )
 
-// limitMemory gives a container no more than that.
+// limitMemory sets the memory limit of a container.
 func limitMemory(c corev1.Container, limit string) corev1.Container {
 	c.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(limit)}
 	return c
 }
 
-// A command that takes more memory than its container has is killed, the wrapper beside it is not: it stops the proxy and
-// passes on the code. This is so with version 1 of the control groups, and with version 2 where the kubelet is told to
-// kill single processes, as the one of the tests is. Left alone it has the kernel kill the wrapper as well.
+// A command that exceeds the memory of its container is killed, but the wrapper beside it is not: it stops the proxy
+// and passes on the exit code. This is so with cgroup v1, and with cgroup v2 if the kubelet kills single processes, as
+// the kubelet of these tests does. By default a kubelet with cgroup v2 has the kernel kill the wrapper as well.
 func TestCommandOutOfMemory(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
-	main := limitMemory(s.wrapped("main", []string{besideEnvoy}, "tail", "/dev/zero"), "32Mi") // a line without an end
+	main := limitMemory(s.wrapped("main", []string{besideEnvoy}, "tail", "/dev/zero"), "32Mi") // tail reads a line without an end
 	s.create(t, s.plainJob("greedy", main, s.envoyWithAdmin()))
 
 	assert.Equal(t, batchv1.JobFailed, outcome(s.ended(t, "greedy")))
@@ -40,7 +40,7 @@ func TestCommandOutOfMemory(t *testing.T) {
 	s.assertStopRequests(t, pod, 1)
 }
 
-// The wrapper is a small guest: a container of 8 MiB runs a command with it.
+// The wrapper needs little memory: a container with 8 MiB can run it and a command.
 func TestLittleMemory(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
@@ -53,7 +53,7 @@ func TestLittleMemory(t *testing.T) {
 	s.assertStopRequests(t, pod, 1)
 }
 
-// Every pod of the tests is held to the Pod Security Standard "restricted": one that does not keep to it is refused.
+// Every namespace of the tests enforces the Pod Security Standard "restricted", which refuses other pods.
 func TestNamespacesAreRestricted(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
@@ -64,7 +64,7 @@ func TestNamespacesAreRestricted(t *testing.T) {
 	require.ErrorContains(t, err, `violates PodSecurity "restricted:latest"`)
 }
 
-// Whoever the pod runs as, and with nothing to write to but its volumes: the wrapper is installed, waits and stops.
+// The wrapper is installed, waits and stops, whatever user the pod runs as, and with only its volumes writable.
 func TestUsers(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -94,13 +94,13 @@ func TestUsers(t *testing.T) {
 	}
 }
 
-// A Job that is out of time: its command is asked to end, and nothing of its pod is left.
+// When a Job exceeds its deadline, its command is asked to stop, and its pod disappears.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
 	script := `trap "echo asked to stop; exit 0" TERM; echo started; while :; do sleep 0.1; done`
 	job := s.plainJob("late", s.wrapped("main", []string{besideEnvoy}, shell(script)...), s.envoyWithAdmin())
-	job.Spec.ActiveDeadlineSeconds = new(int64(30)) // on a busy machine a pod takes some of it to start
+	job.Spec.ActiveDeadlineSeconds = new(int64(30)) // on a busy machine the pod needs a part of this time to start
 	s.create(t, job)
 	pod := s.podWhen(t, "late", "its command runs", func(pod *corev1.Pod) bool {
 		return container(pod, "main").State.Running != nil
@@ -115,7 +115,7 @@ func TestDeadline(t *testing.T) {
 	s.awaitNoPods(t)
 }
 
-// reason is why a Job has ended the way it has.
+// reason returns the reason of the condition with which a Job has ended.
 func reason(job *batchv1.Job) string {
 	for _, condition := range job.Status.Conditions {
 		if condition.Type == outcome(job) {
@@ -125,8 +125,8 @@ func reason(job *batchv1.Job) string {
 	return ""
 }
 
-// With restartPolicy OnFailure, here for a command that fails twice, Envoy sees all three tries and is stopped after the
-// last.
+// With restartPolicy OnFailure a command fails twice. Envoy runs during all three tries, and is stopped after the last
+// one.
 func TestEnvoyOutlivesEveryRestart(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
@@ -147,7 +147,7 @@ func TestEnvoyOutlivesEveryRestart(t *testing.T) {
 	s.assertStopRequests(t, pod, 1)
 }
 
-// With restartPolicy Never a second try is a second pod, with an Envoy of its own. Each is stopped once.
+// With restartPolicy Never the second try is a second pod with its own Envoy. Each Envoy is stopped once.
 func TestSecondPodAfterTheFirstFailed(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
@@ -172,22 +172,22 @@ func TestSecondPodAfterTheFirstFailed(t *testing.T) {
 	}
 }
 
-// unlessRepaired is what ends a script with 3 until somebody has repaired what keeps it from its work.
+// unlessRepaired ends a script with code 3 unless repair was called before.
 const unlessRepaired = `; test -n "$REPAIRED" || exit 3`
 
-// repaired is the variable by which the script knows.
+// repaired returns the variable that tells the script whether repair was called.
 func repaired() corev1.EnvVar {
 	return corev1.EnvVar{Name: "REPAIRED", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{
 		LocalObjectReference: corev1.LocalObjectReference{Name: "repaired"}, Key: "by", Optional: new(true),
 	}}}
 }
 
-// repair waits until the first pod of such a Job has failed, which it returns, and repairs it for the next one.
+// repair waits until the first pod of such a Job has failed, lets the next pod succeed, and returns the first one.
 func (s space) repair(t *testing.T, job string) *corev1.Pod {
 	t.Helper()
 	_, err := s.awaitJob(job, func(job *batchv1.Job) bool { return job.Status.Failed == 1 })
 	require.NoError(t, err)
-	first := s.pod(t, job) // the next one is made 10 s later
+	first := s.pod(t, job) // the next pod is made 10 s later
 	by := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "repaired"}, Data: map[string]string{"by": "hand"}}
 	_, err = s.client.CoreV1().ConfigMaps(s.name).Create(s.ctx, by, metav1.CreateOptions{})
 	require.NoError(t, err)

@@ -21,14 +21,14 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/settings"
 )
 
-// Folders below this one's and above, and the one that is in memory and gone with the sandbox.
+// repository is relative to this folder. sandboxDir is in memory, and disappears with the sandbox.
 const (
 	repository = "../.."
 	sandboxDir = "/run/jobmesh-e2e"
 	clusterDir = sandboxDir + "/cluster"
 )
 
-// scenariosAtOnce is more than there are processors, because they mostly wait. "go test -parallel" overrules it.
+// scenariosAtOnce is more than the number of processors, because tests mostly wait. "go test -parallel" overrides it.
 const scenariosAtOnce = "8"
 
 func TestMain(m *testing.M) {
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// run runs the tests on the cluster that the environment names, or in a sandbox with a cluster of its own.
+// run runs the tests on the cluster that the environment names, or in a sandbox with its own cluster.
 func run(m *testing.M) (int, error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -66,7 +66,7 @@ func run(m *testing.M) (int, error) {
 	}
 }
 
-// enterSandbox does what needs the machine's network, then hands over to the same program in a sandbox.
+// enterSandbox does what needs the machine's network, and then runs the same program again in a sandbox.
 func enterSandbox(ctx context.Context) (int, error) {
 	if err := programs.InstallPackages(ctx, os.Stderr); err != nil {
 		return 0, settings.Hinted{Err: err, Hint: "install them by hand, or " + settings.OtherCluster}
@@ -140,7 +140,7 @@ func runOnCluster(ctx context.Context, m *testing.M, given settings.Settings) (c
 	return runTests(ctx, m, given, images, kubectl, dir)
 }
 
-// runTests prepares what all tests share, runs them and closes with the table of times.
+// runTests prepares what all tests share, runs the tests, and prints the table of times.
 func runTests(
 	ctx context.Context, m *testing.M, given settings.Settings, images testImages, kubectl, dir string,
 ) (code int, err error) {
@@ -164,7 +164,7 @@ func runTests(
 	return code, errors.Join(err, times.print(os.Stdout), context.Cause(ctx))
 }
 
-// wholeRun says whether the run is of all tests.
+// wholeRun tells whether the run includes all tests.
 func wholeRun() bool {
 	return flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.skip").Value.String() == ""
 }

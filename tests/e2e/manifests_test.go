@@ -12,8 +12,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 )
 
-// A Job as somebody writes it who has never heard of a mesh: comments, its own order, and no more than is needed to pass
-// Pod Security "restricted".
+// foreignJob is a Job whose author does not know about meshes: it has comments, its own order of fields, and only what
+// it needs to meet the Pod Security Standard "restricted".
 const foreignJob = `# the nightly report
 apiVersion: batch/v1
 kind: Job
@@ -35,12 +35,12 @@ spec:
               securityContext: {runAsNonRoot: true, runAsUser: 65532, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}
 `
 
-// foreign is that Job with a script.
+// foreign returns this Job with a script.
 func (s *suite) foreign(script string) string {
 	return fmt.Sprintf(foreignJob, s.images.shell.Name(), strings.ReplaceAll(script, "$", "$$"))
 }
 
-// program is the jobmesh of this build.
+// program returns the jobmesh program of this build.
 func program(t *testing.T) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join(repository, "bin", "jobmesh"))
@@ -58,7 +58,7 @@ func (s *suite) resolve(t *testing.T, image, file string) {
 	require.NoError(t, s.run("", program(t), arguments...))
 }
 
-// jobmeshPlugin runs it as "kubectl jobmesh".
+// jobmeshPlugin runs jobmesh as "kubectl jobmesh".
 func (s *suite) jobmeshPlugin(t *testing.T, stdin string, arguments ...string) (string, error) {
 	t.Helper()
 	dir := t.TempDir()
@@ -66,14 +66,14 @@ func (s *suite) jobmeshPlugin(t *testing.T, stdin string, arguments ...string) (
 	return s.output(stdin, "env", append([]string{"PATH=" + dir + ":" + os.Getenv("PATH"), s.kubectl, "jobmesh"}, arguments...)...)
 }
 
-// What lint says of manifests that nobody wrote for a mesh is what the cluster does with them, and what inject makes of
-// them is complete there.
+// The cluster behaves as lint predicts for manifests that were not written for a mesh, and Jobs complete there with
+// what inject makes of these manifests.
 func TestForeignManifests(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		mesh     mesh
 		delivery string
-		version  string // of the mesh, by which its proxies are classic or native
+		version  string // of the mesh; it decides whether its proxies are classic or native
 	}{
 		{mesh{name: "linkerd", readyAfter: slow}, "initContainer", "2.19"},
 		{mesh{name: "istio", readyAfter: slow}, "imageVolume", "1.26"},
@@ -101,7 +101,7 @@ func TestForeignManifests(t *testing.T) {
 			assertUndisturbed(t, pod, test.mesh.name+"-proxy")
 			assert.Equal(t, map[string]string{test.delivery: s.wrapperImage()}, delivered(pod))
 
-			// And back again, to the byte.
+			// --uninject restores the original manifest, byte for byte.
 			back, err := s.jobmeshPlugin(t, injected, "inject", "--uninject")
 			require.NoError(t, err)
 			assert.Equal(t, raw, back)
@@ -109,7 +109,7 @@ func TestForeignManifests(t *testing.T) {
 	}
 }
 
-// The code of a command that fails is the code of its container, and the Job fails instead of hanging.
+// The exit code of a command that fails is the code of its container, and the Job fails instead of hanging.
 func TestForeignManifestKeepsItsCode(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{name: "linkerd"})

@@ -21,17 +21,17 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/sandbox"
 )
 
-// Real service meshes, installed into the cluster of the run with their own charts when a test first asks for them. They
-// stay until the cluster ends.
+// Real service meshes are installed into the cluster of the run, with their own charts, when a test needs them for the
+// first time. They stay until the cluster ends.
 
-// meshLimit is how long the control plane of a mesh may take until it is ready, on however busy a machine.
+// meshLimit bounds how long the control plane of a mesh may take to become ready, even on a busy machine.
 const meshLimit = 10 * time.Minute
 
-// controlPlaneResources are those of the programs that the Jobs wait for. A pod that requests nothing gets next to nothing of
-// a busy machine, and one that requests what is usual does not fit.
+// controlPlaneResources are the requests of the programs that Jobs wait for. Without requests a pod gets almost no CPU
+// on a busy machine, and with the usual requests it does not fit on the node.
 var controlPlaneResources = values{"requests": values{"cpu": "100m", "memory": "64Mi"}}
 
-// requireOwnCluster skips a test that installs a mesh. Somebody else's cluster may have that mesh already.
+// requireOwnCluster skips a test that installs a mesh, because another cluster may have that mesh already.
 func requireOwnCluster(t *testing.T) {
 	t.Helper()
 	if !sandbox.Inside() {
@@ -39,19 +39,19 @@ func requireOwnCluster(t *testing.T) {
 	}
 }
 
-// meshPrograms are the programs and charts in the cache.
+// meshPrograms returns the programs and charts of the meshes in the cache.
 func (s *suite) meshPrograms() (programs.Dirs, error) {
 	return programs.ProvideMeshes(s.ctx, "meshes", os.Stderr)
 }
 
-// helmInstall installs a chart from the cache, or changes the values of one that is there, and waits until all that it
-// has started is available.
+// helmInstall installs a chart from the cache, or changes the values of an installed one, and waits until everything
+// that it has started is available.
 func (s *suite) helmInstall(dirs programs.Dirs, chart, release, namespace string, v values) error {
 	folder, err := dirs.Beside(filepath.Join(programs.Charts, chart))
 	if err != nil {
 		return err
 	}
-	content, err := json.Marshal(v) // JSON is YAML
+	content, err := json.Marshal(v) // JSON is also YAML
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (s *suite) helmInstall(dirs programs.Dirs, chart, release, namespace string
 		"--namespace", namespace, "--create-namespace", "--values", "-", "--wait", "--timeout", meshLimit.String())
 }
 
-// pushContents makes an image of files of this machine and puts it into the registry.
+// pushContents makes an image of files of this machine and pushes it to the registry.
 func (s *suite) pushContents(name string, c image.Contents, config v1.Config) (string, error) {
 	made, err := image.Of(c, config)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *suite) pushContents(name string, c image.Contents, config v1.Config) (s
 	return tag.Name(), nil
 }
 
-// newMeshSpace is a namespace with the labels on which a real mesh injects, held to one of the Pod Security Standards.
+// newMeshSpace makes a namespace with the labels on which a real mesh injects, and with a Pod Security Standard.
 func newMeshSpace(t *testing.T, standard string, labels map[string]string) space {
 	t.Helper()
 	namespace := the.namespace(mesh{})
@@ -81,7 +81,6 @@ func newMeshSpace(t *testing.T, standard string, labels map[string]string) space
 	return newSpaceOf(t, namespace)
 }
 
-// annotate adds annotations to the pods of a Job.
 func annotate(job *batchv1.Job, annotations map[string]string) *batchv1.Job {
 	if job.Spec.Template.Annotations == nil {
 		job.Spec.Template.Annotations = map[string]string{}
@@ -90,7 +89,7 @@ func annotate(job *batchv1.Job, annotations map[string]string) *batchv1.Job {
 	return job
 }
 
-// A way is how somebody comes to a wrapped Job.
+// A way is how a Job comes to be wrapped.
 type way string
 
 const (
@@ -99,12 +98,12 @@ const (
 	byHand   way = "plain manifest"
 )
 
-// work is a Job with one command, for a pod that a mesh injects.
+// work is a Job with one command, in a pod that a mesh injects.
 type work struct {
 	name        string
 	script      string
 	annotations map[string]string // of the pod
-	values      values            // of the library: how it is wrapped
+	values      values            // of the library: how the Job is wrapped
 	more        values            // of the chart
 	flags       []string          // of the wrapper, in a plain manifest
 }
@@ -136,7 +135,7 @@ func (s space) start(t *testing.T, by way, w work) {
 	}
 }
 
-// bareJob is a Job as somebody has it who does not know the wrapper.
+// bareJob returns a Job as its author writes it without the wrapper.
 func (s *suite) bareJob(name string, containers ...corev1.Container) *batchv1.Job {
 	job := s.plainJob(name, containers...)
 	job.TypeMeta = metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"}
@@ -146,7 +145,7 @@ func (s *suite) bareJob(name string, containers ...corev1.Container) *batchv1.Jo
 	return job
 }
 
-// manifestOf is a Job as people write it.
+// manifestOf returns the manifest of a Job.
 func manifestOf(t *testing.T, job *batchv1.Job) string {
 	t.Helper()
 	manifest, err := yaml.Marshal(job)
@@ -154,7 +153,7 @@ func manifestOf(t *testing.T, job *batchv1.Job) string {
 	return string(manifest)
 }
 
-// names are those of containers, in their order.
+// names returns the names of containers, in their order.
 func names(containers []corev1.Container) []string {
 	var names []string
 	for _, c := range containers {
@@ -163,7 +162,7 @@ func names(containers []corev1.Container) []string {
 	return names
 }
 
-// server is a web server that says something to whoever asks for /cgi-bin/who, with the annotations of its pod.
+// server is a web server that answers /cgi-bin/who with a text, with annotations for its pod.
 const server = `
 apiVersion: apps/v1
 kind: Deployment
@@ -194,10 +193,10 @@ spec:
       volumes: [{name: tmp, emptyDir: {}}]
 `
 
-// startServer starts it and waits until it serves. What it says may have variables of a CGI program.
+// startServer starts the server and waits until it serves. Its text may have variables of a CGI program.
 func (s space) startServer(t *testing.T, says string, annotations map[string]string) {
 	t.Helper()
-	written, err := json.Marshal(annotations) // JSON is YAML
+	written, err := json.Marshal(annotations) // JSON is also YAML
 	require.NoError(t, err)
 	s.apply(t, fmt.Sprintf(server, written, s.images.shell.Name(), says))
 	require.NoError(t, s.run("", s.kubectl, "wait", "--namespace", s.name, "--for=condition=Available", "deployment/server", "--timeout="+meshLimit.String()))

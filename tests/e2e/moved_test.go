@@ -13,19 +13,19 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
 )
 
-// besideWork is a Job of one pod with an init container, the work, and a helper beside it, as people write them: without
-// the wrapper, and with the helper among the containers.
+// besideWork returns a Job of one pod with an init container, the work, and a helper, as people write them: without the
+// wrapper, and with the helper among the containers.
 func (s *suite) besideWork(name, before, work string, helper corev1.Container) *batchv1.Job {
 	job := s.plainJob(name, s.unwrapped("main", shell(work)...), helper)
 	spec := &job.Spec.Template.Spec
 	first := s.unwrapped("before", shell(before)...)
-	first.VolumeMounts[0].ReadOnly = true // one that writes there would be taken for what the helper waits for
+	first.VolumeMounts[0].ReadOnly = true // if it could write, inject would take it for an init container that the helper depends on
 	spec.InitContainers = []corev1.Container{first}
-	spec.Volumes = spec.Volumes[1:] // without that of the wrapper
+	spec.Volumes = spec.Volumes[1:] // without the volume of the wrapper
 	return job
 }
 
-// injected is what jobmesh inject makes of a Job with these settings.
+// injected returns what jobmesh inject makes of a Job with these settings.
 func (s space) injected(t *testing.T, job *batchv1.Job, settings ...string) string {
 	t.Helper()
 	raw, err := json.Marshal(job)
@@ -39,7 +39,7 @@ func (s space) injected(t *testing.T, job *batchv1.Job, settings ...string) stri
 	return printed
 }
 
-// moved creates a Job of which jobmesh inject has moved the helper. lint has to find it in order.
+// moved creates a Job whose helper jobmesh inject has made native. lint must find nothing wrong with it.
 func (s space) moved(t *testing.T, job *batchv1.Job, helper string) {
 	t.Helper()
 	injected := s.injected(t, job, "mode=native", "sidecars={"+helper+"}")
@@ -48,7 +48,7 @@ func (s space) moved(t *testing.T, job *batchv1.Job, helper string) {
 	s.apply(t, injected)
 }
 
-// proxyToMove is a real cloud-sql-proxy with no more flags than it needs to serve.
+// proxyToMove returns a real cloud-sql-proxy with only the flags that it needs to serve.
 func (s *suite) proxyToMove() corev1.Container {
 	return corev1.Container{
 		Name: "proxy", Image: s.images.cloudSQL.Name(), Command: []string{"/" + programs.CloudSQLProxy},
@@ -56,8 +56,8 @@ func (s *suite) proxyToMove() corev1.Container {
 	}
 }
 
-// A real cloud-sql-proxy in the native place serves an init container and the work, which connect at once, and is ended
-// behind them. The Job ends as the work does.
+// A real cloud-sql-proxy that was made native serves an init container and the work, which connect at once, and the
+// kubelet ends it after them. The Job ends as the work does.
 func TestMovedProxy(t *testing.T) {
 	t.Parallel()
 	const connect = "nc -w 60 127.0.0.1 5432 </dev/null; echo connected"
@@ -78,18 +78,18 @@ func TestMovedProxy(t *testing.T) {
 	}
 }
 
-// ready is the file by which the helper of helperThat says that it serves.
+// ready is the file by which the helper of helperThat shows that it serves.
 const ready = scratchDir + "/ready"
 
-// helperThat is a helper that serves after a moment, and does on SIGTERM what it is told.
+// helperThat returns a helper that serves after a moment, and runs onTERM on SIGTERM.
 func (s *suite) helperThat(onTERM string) corev1.Container {
 	c := s.unwrapped("helper", shell(fmt.Sprintf("trap '%s' TERM; sleep 1; touch %s; while true; do sleep 1 & wait $! || true; done", onTERM, ready))...)
 	c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"test", "-e", ready}}}}
 	return c
 }
 
-// With which code a helper in the native place ends, and whether it listens to SIGTERM, is nobody's business: the Job ends
-// as the work does. What comes behind it starts when it serves.
+// The exit code of a native helper does not matter, nor whether it handles SIGTERM: the Job ends as the work does. The
+// containers after the helper start when it serves.
 func TestMovedHelper(t *testing.T) {
 	t.Parallel()
 	const serves = "test -e " + ready
@@ -99,7 +99,7 @@ func TestMovedHelper(t *testing.T) {
 				t.Parallel()
 				s := newSpace(t, mesh{})
 				job := s.besideWork("moved", serves, fmt.Sprintf("%s; exit %d", serves, code), s.helperThat(onTERM))
-				grace := int64(2) // for the one that ignores it; the others are given more than they take
+				grace := int64(2) // short for the helper that ignores SIGTERM; the others get more than they need
 				if onTERM != "" {
 					grace = 60
 				}
@@ -116,7 +116,7 @@ func TestMovedHelper(t *testing.T) {
 	}
 }
 
-// Work that is started again in its pod finds the helper as it was.
+// Work that is restarted in its pod finds the helper unchanged.
 func TestMovedHelperOutlivesRestarts(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
@@ -134,8 +134,9 @@ func TestMovedHelperOutlivesRestarts(t *testing.T) {
 	assert.Zero(t, container(pod, "helper").RestartCount)
 }
 
-// A container that has all of its pod started again, marks of the life before or not: the init container is run again too,
-// and takes them away, so that nobody believes that the others have ended. The proxy is stopped once, after the last.
+// A container restarts all containers of its pod after the other container has left its mark. The init containers run
+// again too, and `install` removes the marks, so that no wrapper believes that the others have ended. The proxy is
+// stopped once, after the last container.
 func TestAllContainersAreStartedAgain(t *testing.T) {
 	t.Parallel()
 	const second = scratchDir + "/second"

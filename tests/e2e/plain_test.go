@@ -16,18 +16,18 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/envoy"
 )
 
-// Plain manifests: what somebody writes who has no chart, and who has put Envoy beside his command himself. Every
-// container has a read-only root and a folder that all of them share.
+// These are plain manifests, without a chart, whose author has put Envoy beside the command. Every container has a
+// read-only root and a folder that all of them share.
 
 const (
 	wrapperDir = "/jobmesh"
 	scratchDir = "/scratch"
 )
 
-// askEnvoy is a script that fails where Envoy does not serve, and repeats what it says.
+// askEnvoy is a script that fails if Envoy does not serve, and prints Envoy's answer.
 var askEnvoy = fmt.Sprintf("wget -q -O - http://127.0.0.1:%d/", envoy.Port)
 
-// wrapped is a container that runs the command behind the wrapper.
+// wrapped returns a container that runs the command through the wrapper.
 func (s *suite) wrapped(name string, flags []string, command ...string) corev1.Container {
 	wrapper := append([]string{wrapperDir + "/jobmesh-wrap"}, flags...)
 	c := s.unwrapped(name, append(append(wrapper, "--"), command...)...)
@@ -35,7 +35,7 @@ func (s *suite) wrapped(name string, flags []string, command ...string) corev1.C
 	return c
 }
 
-// unwrapped is a container that runs the command.
+// unwrapped returns a container that runs the command.
 func (s *suite) unwrapped(name string, command ...string) corev1.Container {
 	return corev1.Container{
 		Name:            name,
@@ -46,10 +46,10 @@ func (s *suite) unwrapped(name string, command ...string) corev1.Container {
 	}
 }
 
-// envoyWithAdmin is Envoy as meshes and people have it: it ends when it is asked to by a container of its pod.
+// envoyWithAdmin returns Envoy with its admin interface, as usual: it ends if a container of its pod asks it to.
 func (s *suite) envoyWithAdmin() corev1.Container { return s.envoy("--config-yaml", envoy.Admin) }
 
-// envoyWithoutAdmin is one that can be ended by signal only.
+// envoyWithoutAdmin returns an Envoy that only a signal can end.
 func (s *suite) envoyWithoutAdmin() corev1.Container { return s.envoy() }
 
 func (s *suite) envoy(more ...string) corev1.Container {
@@ -62,7 +62,7 @@ func (s *suite) envoy(more ...string) corev1.Container {
 	}
 }
 
-// native makes a native sidecar of a container: it is ready before the others start, and ends after them.
+// native makes a container a native sidecar: it is ready before the other containers start, and ends after them.
 func native(c corev1.Container) corev1.Container {
 	always := corev1.ContainerRestartPolicyAlways
 	c.RestartPolicy = &always
@@ -74,7 +74,7 @@ func native(c corev1.Container) corev1.Container {
 	return c
 }
 
-// restricted is what the Pod Security Standard of that name wants of a container.
+// restricted returns the security context that the Pod Security Standard "restricted" requires.
 func restricted() *corev1.SecurityContext {
 	yes, no := true, false
 	return &corev1.SecurityContext{
@@ -86,8 +86,8 @@ func restricted() *corev1.SecurityContext {
 	}
 }
 
-// plainJob is a Job of one pod with the containers, of which those that restart always are native sidecars. The wrapped
-// ones start before their proxy is even made, unless that is a native sidecar.
+// plainJob returns a Job of one pod with the containers. Those with restartPolicy Always become native sidecars. A
+// wrapped container starts before its proxy is created, unless the proxy is a native sidecar.
 func (s *suite) plainJob(name string, containers ...corev1.Container) *batchv1.Job {
 	install := corev1.Container{
 		Name:            "jobmesh-install",
@@ -119,14 +119,13 @@ func (s *suite) plainJob(name string, containers ...corev1.Container) *batchv1.J
 	}
 }
 
-// create creates a Job.
 func (s space) create(t *testing.T, job *batchv1.Job) {
 	t.Helper()
 	_, err := s.client.BatchV1().Jobs(s.name).Create(s.ctx, job, metav1.CreateOptions{})
 	require.NoError(t, err)
 }
 
-// assertStopRequests holds when Envoy, which tells of every request to its admin interface, was asked to stop that often.
+// assertStopRequests checks how often Envoy was asked to stop. Envoy logs every request to its admin interface.
 func (s space) assertStopRequests(t *testing.T, pod *corev1.Pod, want int) {
 	t.Helper()
 	requests := []string{}

@@ -14,32 +14,32 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/results"
 )
 
-// The policies beside the injectors of real meshes: no Job here knows of jobmesh, and the label of the namespace is all
-// that there is. Each mesh is asked for a classic sidecar, which the policies wrap the command for, or make native.
+// The policies run beside the injectors of real meshes. No Job here knows about jobmesh; only the namespace has the
+// label. Each mesh is asked for a classic sidecar: the policies wrap the command for it, or make it native.
 
-// byPolicy is a way without a word in the Job.
+// byPolicy is a way that needs no change to the Job.
 const byPolicy way = "policy"
 
-// A policyBeside is a proxy that the policies meet, and work which needs it.
+// A policyBeside is a proxy that the policies find in a pod, and work that needs this proxy.
 type policyBeside struct {
-	mesh        string // one of proxyVersions
+	mesh        string // a name of proxyVersions
 	policy      policyWay
-	shows       string // beside what its Jobs do
-	proxy       string // its container
-	script      string // asks somebody through it
+	shows       string // in addition to what its Jobs show
+	proxy       string // the name of its container
+	script      string // a script that calls a server through the proxy
 	annotations func() map[string]string
-	// answered holds when somebody has answered a container of the pod.
+	// answered checks that a container of the pod got an answer.
 	answered func(*testing.T, space, *corev1.Pod, string)
-	// more is what else is to be seen of the proxy.
+	// more checks what else is expected of the proxy.
 	more func(*testing.T, space, *corev1.Pod)
 }
 
-// job is the Job of one command, with the annotations that the mesh has from its author.
+// job returns a Job of one command, with the annotations of the mesh that its author has written.
 func (b policyBeside) job(s space, name, script string) *batchv1.Job {
 	return annotate(s.bareJob(name, s.unwrapped("main", shell(script)...)), b.annotations())
 }
 
-// assertChanged holds when the policies have done to the pod what they are for, and nothing disturbed the proxy.
+// assertChanged checks that the policies have changed the pod as intended, and that nothing disturbed the proxy.
 func (b policyBeside) assertChanged(t *testing.T, s space, pod *corev1.Pod) {
 	t.Helper()
 	b.answered(t, s, pod, "main")
@@ -62,7 +62,7 @@ func (b policyBeside) note(t *testing.T, shows string) {
 	showsReal(t, b.mesh, b.policy.native(), results.Result{Delivery: "imageVolume", By: string(byPolicy), Shows: shows + b.shows})
 }
 
-// succeedsAndFails are Jobs that end with 0 and with 3.
+// succeedsAndFails runs Jobs that end with 0 and with 3.
 func (b policyBeside) succeedsAndFails(t *testing.T, s space) {
 	for _, code := range []int32{0, 3} {
 		t.Run(ends(code), func(t *testing.T) {
@@ -78,7 +78,7 @@ func (b policyBeside) succeedsAndFails(t *testing.T, s space) {
 	}
 }
 
-// startsAgain are Jobs whose command is started again: in its pod, and in a second one; and the Job of a CronJob.
+// startsAgain runs Jobs whose command is restarted, in its pod and in a second pod, and the Job of a CronJob.
 func (b policyBeside) startsAgain(t *testing.T, s space) {
 	t.Run("in its pod", func(t *testing.T) {
 		t.Parallel()
@@ -117,7 +117,7 @@ func (b policyBeside) startsAgain(t *testing.T, s space) {
 	})
 }
 
-// standIn is a proxy that stands in for that of a mesh.
+// standIn returns a stand-in for the proxy of a mesh.
 func standIn(p policyWay, mesh string) policyBeside {
 	return policyBeside{
 		policy: p, proxy: mesh + "-proxy", script: needsProxy(mesh),
@@ -126,7 +126,7 @@ func standIn(p policyWay, mesh string) policyBeside {
 	}
 }
 
-// istioBeside is a classic proxy of Istio.
+// istioBeside returns a classic proxy of Istio.
 func istioBeside(p policyWay, r istioRevision, ask string) policyBeside {
 	return policyBeside{
 		mesh: "Istio", policy: p, shows: r.shows, proxy: istioProxy, script: ask,
@@ -139,7 +139,7 @@ func istioBeside(p policyWay, r istioRevision, ask string) policyBeside {
 	}
 }
 
-// newIstioPolicySpace is a namespace of Istio in which the policies hold.
+// newIstioPolicySpace makes a namespace of Istio in which the policies apply.
 func newIstioPolicySpace(t *testing.T, p policyWay, r istioRevision) space {
 	t.Helper()
 	namespace := the.namespace(mesh{})
@@ -177,7 +177,7 @@ func istioByPolicy(t *testing.T, ask string) {
 	})
 }
 
-// istioChartsByPolicy: charts in the shape of public ones, whose authors know nothing of a mesh.
+// istioChartsByPolicy installs charts in the shape of public ones, whose authors do not consider meshes.
 func istioChartsByPolicy(t *testing.T, ask string) {
 	t.Parallel()
 	for _, p := range []policyWay{policyWraps, policyMakesNative} {
@@ -202,8 +202,8 @@ func istioChartsByPolicy(t *testing.T, ask string) {
 	}
 }
 
-// istioWithoutLabel: what the policies are asked about in a namespace that has not opted in, nobody notices; nor what is not
-// of a Job in one that has.
+// The policies change nothing in a namespace that has not opted in, and they change no pod without a Job in a namespace
+// that has.
 func istioWithoutLabel(t *testing.T) {
 	t.Parallel()
 	labelled := newIstioPolicySpace(t, policyMakesNative, istioWithInit)

@@ -22,32 +22,32 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
 )
 
-// A policyWay is what a release of jobmesh-policy does to the pods of Jobs in its namespaces.
+// A policyWay says what a release of jobmesh-policy does to the pods of Jobs in its namespaces.
 type policyWay string
 
 const (
 	policyWraps       policyWay = "wraps"
-	policyMakesNative policyWay = "wraps, and makes native" // as the chart does by itself
+	policyMakesNative policyWay = "wraps, and makes native" // the default of the chart
 )
 
-// native says whether proxies and helpers become native sidecars.
+// native tells whether proxies and helpers become native sidecars.
 func (w policyWay) native() bool { return w == policyMakesNative }
 
-// release is its name, and the value of the label that namespaces of the tests have beside that of the chart, since
-// policies are the cluster's.
+// release is the name of the release. It is also the value of a label that selects the namespaces of this release,
+// since policies belong to the whole cluster.
 func (w policyWay) release() string {
 	return map[policyWay]string{policyWraps: "wraps", policyMakesNative: "native"}[w]
 }
 
-// policyLabel is the label of namespaces for a release.
+// policyLabel is the label that assigns a namespace to a release.
 const policyLabel = "e2e.jobmesh.dev/policy"
 
-// labels are those of a namespace in which the policies hold.
+// labels returns the labels of a namespace in which the policies apply.
 func (w policyWay) labels() map[string]string {
 	return map[string]string{"jobmesh.dev/inject": "enabled", policyLabel: w.release()}
 }
 
-// newPolicySpace is a namespace with the label, to which others are added. The first call installs the policies.
+// newPolicySpace makes a namespace in which the policies apply. The first call installs the policies.
 func newPolicySpace(t *testing.T, w policyWay, namespace *corev1.Namespace) space {
 	t.Helper()
 	require.NoError(t, installPolicies())
@@ -55,10 +55,10 @@ func newPolicySpace(t *testing.T, w policyWay, namespace *corev1.Namespace) spac
 	return newSpaceOf(t, namespace)
 }
 
-// policyNamespace is that of the releases.
+// policyNamespace is the namespace of the releases.
 const policyNamespace = "jobmesh-e2e-policies"
 
-// installPolicies installs one release for each way, and returns when they work. close removes them.
+// installPolicies installs one release for each policyWay, and returns when they work. close removes them.
 var installPolicies = sync.OnceValue(func() error {
 	archives, err := filepath.Glob(filepath.Join(the.given.Dist, "charts", "jobmesh-policy-*.tgz"))
 	if err != nil {
@@ -80,7 +80,7 @@ var installPolicies = sync.OnceValue(func() error {
 		v := values{
 			"namespaces": values{"matchLabels": w.labels()}, "nativize": w.native(), "images": known, "jobmesh": the.jobmesh(nil),
 		}
-		content, err := json.Marshal(v) // JSON is YAML
+		content, err := json.Marshal(v) // JSON is also YAML
 		if err != nil {
 			return err
 		}
@@ -98,7 +98,6 @@ var installPolicies = sync.OnceValue(func() error {
 	return nil
 })
 
-// removePolicies removes what installPolicies has installed.
 func (s *suite) removePolicies() error {
 	var failed []error
 	for _, release := range s.policies {
@@ -110,17 +109,17 @@ func (s *suite) removePolicies() error {
 	return errors.Join(failed...)
 }
 
-// awaitPolicy returns when the API server has noticed each policy that changes pods: it takes them up one by one.
+// awaitPolicy waits until every policy that changes pods works: the API server loads them one by one.
 func (s *suite) awaitPolicy(w policyWay) error {
 	probed := s.namespace(mesh{})
-	delete(probed.Labels, podSecurity) // the pod asked for below is never made
+	delete(probed.Labels, podSecurity) // the pod of the dry run below is never created
 	maps.Copy(probed.Labels, w.labels())
 	namespace, err := s.client.CoreV1().Namespaces().Create(s.ctx, probed, metav1.CreateOptions{})
 	if err != nil {
 		return err
 	}
 	defer s.client.CoreV1().Namespaces().Delete(context.WithoutCancel(s.ctx), namespace.Name, metav1.DeleteOptions{})
-	const proxy = "kuma-sidecar" // that of a mesh which no namespace here is in
+	const proxy = "kuma-sidecar" // of a mesh in which no namespace here is
 	beside := corev1.Container{Name: proxy, Image: s.images.shell.Name(), Command: shell("true")}
 	pod := podOfJob(s.policyJob("", "true", beside).Spec.Template)
 	ctx, cancel := context.WithTimeoutCause(s.ctx, clusterLimit, fmt.Errorf("policies: no pod that they change after %s", clusterLimit))
@@ -139,7 +138,7 @@ func (s *suite) awaitPolicy(w policyWay) error {
 	}
 }
 
-// podOfJob is a pod as the controller of a Job asks for it.
+// podOfJob returns a pod as the Job controller creates it.
 func podOfJob(template corev1.PodTemplateSpec) *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
 	pod.Name = "probe"
@@ -147,7 +146,7 @@ func podOfJob(template corev1.PodTemplateSpec) *corev1.Pod {
 	return pod
 }
 
-// policyJob is a Job that nobody has injected.
+// policyJob returns a Job that was not injected.
 func (s *suite) policyJob(name, script string, beside ...corev1.Container) *batchv1.Job {
 	main := corev1.Container{Name: "main", Image: s.images.shell.Name(), Command: shell(script), SecurityContext: restricted()}
 	job := s.plainJob(name, append([]corev1.Container{main}, beside...)...)
@@ -155,7 +154,7 @@ func (s *suite) policyJob(name, script string, beside ...corev1.Container) *batc
 	return job
 }
 
-// A labelled namespace is all that a Job needs: the policies wrap it, or make a native sidecar of its proxy.
+// The label of the namespace is enough: the policies wrap a Job, or make its proxy a native sidecar.
 func TestPolicy(t *testing.T) {
 	t.Parallel()
 	for w, mesh := range map[policyWay]mesh{
@@ -176,7 +175,7 @@ func TestPolicy(t *testing.T) {
 			s.runCronJob(t, "nightly", s.policyJob("", needsProxy(mesh.name)))
 			assert.Equal(t, batchv1.JobComplete, outcome(s.ended(t, "nightly-now")))
 
-			// The hook of a chart whose Jobs nobody has injected.
+			// This is the hook of a chart whose Jobs were not injected.
 			v := s.migration(needsProxy(mesh.name), values{"enabled": false})
 			require.NoError(t, s.install(t, s.given.Helm4, "app", "database-migration", v))
 			requireDeployed(t, s, s.given.Helm4, 1)
@@ -184,7 +183,7 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// runCronJob makes a CronJob that makes such Jobs, and has it make one, NAME-now.
+// runCronJob makes a CronJob of the Job, and starts a Job NAME-now from it.
 func (s space) runCronJob(t *testing.T, name string, job *batchv1.Job) {
 	t.Helper()
 	cron := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: name}}
@@ -195,7 +194,7 @@ func (s space) runCronJob(t *testing.T, name string, job *batchv1.Job) {
 	require.NoError(t, s.run("", s.kubectl, "create", "job", "--namespace", s.name, "--from=cronjob/"+name, name+"-now"))
 }
 
-// A helper in containers, which never ends: the policy makes a native sidecar of it, and the Job is done with its command.
+// A helper among the containers never ends. The policy makes it a native sidecar, so the Job ends with its command.
 func TestPolicyMakesAHelperNative(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int32{0, 3} {
@@ -209,7 +208,7 @@ func TestPolicyMakesAHelperNative(t *testing.T) {
 			}
 			helper.ReadinessProbe = &corev1.Probe{PeriodSeconds: 1}
 			helper.ReadinessProbe.HTTPGet = &corev1.HTTPGetAction{Path: "/startup", Port: intstr.FromInt32(9090)}
-			// Nothing but the probe makes the command wait.
+			// The command waits only because of the probe.
 			job := s.policyJob("queries", fmt.Sprintf("nc -w 60 127.0.0.1 5432 </dev/null; exit %d", code), helper)
 			s.create(t, job)
 			assert.Equal(t, outcomeOf(code), outcome(s.ended(t, "queries")))

@@ -21,18 +21,18 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/sandbox"
 )
 
-// A holder is what keeps pods whose work is done, in a cluster in which nothing of jobmesh is.
+// A holder keeps pods running after their work is done, in a namespace without jobmesh.
 type holder struct {
 	name        string
 	space       func(*testing.T) space  // makes a namespace, whose injector may add the proxy
-	annotations map[string]string       // of the pods, for it
-	beside      func() corev1.Container // what somebody has put beside the work himself
-	container   string                  // its name
+	annotations map[string]string       // of the pods, for the injector
+	beside      func() corev1.Container // the container that the author has put beside the work
+	container   string                  // the name of the proxy's or helper's container
 	port        int                     // where it takes its stop request
-	reason      string                  // of why, where the work has succeeded
+	reason      string                  // the reason of why if the work has succeeded
 }
 
-// holders are those of the fleet. Istio and Dapr are real where they can be installed.
+// holders returns the holders of the fleet. Istio and Dapr are real if they can be installed.
 func holders() []holder {
 	all := []holder{
 		{
@@ -57,12 +57,12 @@ func holders() []holder {
 	)
 }
 
-// inMesh makes a namespace of a mesh that is stood in for, or of none.
+// inMesh returns a function that makes a namespace with a stand-in for a mesh, or without a mesh.
 func inMesh(name string) func(*testing.T) space {
 	return func(t *testing.T) space { t.Helper(); return newSpace(t, mesh{name: name}) }
 }
 
-// cloudSQL is a cloud-sql-proxy with a flag.
+// cloudSQL returns a cloud-sql-proxy with a flag.
 func cloudSQL(flag string) func() corev1.Container {
 	return func() corev1.Container {
 		return authProxy(the.images.cloudSQL.Name(), programs.CloudSQLProxy, flag, "project:region:instance?port=5432")
@@ -73,13 +73,14 @@ func authProxy(image, name, flag, instance string) corev1.Container {
 	return corev1.Container{Name: "proxy", Image: image, Command: []string{"/" + name}, Args: []string{flag, "--token=none", instance}, SecurityContext: restricted()}
 }
 
-// Of each holder there are so many Jobs that succeed, and that fail.
+// For each holder, these numbers of Jobs succeed and fail.
 const succeed, fail = 8, 2
 
-// A fleet of Jobs whose work is done, beside what nobody ends, and some that work, or that work again in a moment. Each
-// namespace has one holder. One command for each of them ends the first, and touches none of the others.
+// TestRescue makes a fleet of Jobs whose work is done while something keeps their pods, and some Jobs that still work
+// or will work again. Each namespace has one holder. One rescue command in each namespace ends the first Jobs, and
+// touches none of the others.
 //
-// Nothing else runs meanwhile, so that the time that is printed is that of the command.
+// No other test runs meanwhile, so that the printed time is that of the command.
 func TestRescue(t *testing.T) {
 	all := holders()
 	spaces := make([]space, len(all))
@@ -94,7 +95,7 @@ func TestRescue(t *testing.T) {
 		works := spaces[i].heldJob(h, "works", 0)
 		works.Spec.Template.Spec.Containers[0].Command = shell("while true; do sleep 1; done")
 		spaces[i].create(t, works)
-		again := spaces[i].heldJob(h, "again", 4) // the kubelet starts it again, and again
+		again := spaces[i].heldJob(h, "again", 4) // the kubelet restarts it again and again
 		again.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
 		again.Spec.BackoffLimit = nil
 		spaces[i].create(t, again)
@@ -130,9 +131,8 @@ func TestRescue(t *testing.T) {
 
 	for i, h := range all {
 		s := spaces[i]
-		// On a busy machine the kubelet may say that a container has ended only after rescue has
-		// stopped waiting for it. Such a pod was asked, which gives exit code 1; another rescue
-		// then finds nothing to do.
+		// On a busy machine the kubelet may report the end of a container only after rescue has stopped waiting for it.
+		// Such a pod is reported as asked, with exit code 1; another rescue then finds nothing to do.
 		ended, asked := results[i].ended(t)
 		assert.Equal(t, len(fleet()), ended+asked, "%s: %s", h.name, results[i].out)
 		assert.Equal(t, asked > 0, results[i].code != 0, "%s: %s", h.name, results[i].said)
@@ -145,7 +145,7 @@ func TestRescue(t *testing.T) {
 				code = 3
 			}
 			assert.Equal(t, outcomeOf(code), outcome(s.ended(t, name)), "%s, %s", h.name, name)
-			pod := s.pod(t, name) // of which there was one
+			pod := s.pod(t, name) // there was exactly one pod
 			assert.Zero(t, container(pod, "main").RestartCount)
 			assert.Equal(t, code, terminated(t, pod, "main").ExitCode)
 			assert.Equal(t, "ran\n", s.logs(t, pod, "main"))
@@ -163,7 +163,7 @@ func TestRescue(t *testing.T) {
 	}
 }
 
-// fleet are the names of the Jobs of one holder that are stuck.
+// fleet returns the names of the stuck Jobs of one holder.
 func fleet() []string {
 	var names []string
 	for n := range succeed {
@@ -175,7 +175,7 @@ func fleet() []string {
 	return names
 }
 
-// The other ways to a container, and what none of them does.
+// TestRescueVia tries the other ways to a container, and what no way can do.
 func TestRescueVia(t *testing.T) {
 	t.Parallel()
 	linkerd := holder{space: inMesh("linkerd"), container: "linkerd-proxy", port: 4191}
@@ -190,7 +190,7 @@ func TestRescueVia(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		holder holder
-		user   int64 // that the pod names, 0 for none
+		user   int64 // the user id in the pod; 0 for none
 		via    string
 		ends   bool
 		says   string
@@ -233,7 +233,7 @@ func TestRescueVia(t *testing.T) {
 	}
 }
 
-// Two rescues at once do what one does: the work is done once, and the Job is complete.
+// Two rescues at the same time do the same as one: the work is done once, and the Job is complete.
 func TestRescueBesideAnother(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
@@ -253,8 +253,8 @@ func TestRescueBesideAnother(t *testing.T) {
 	assert.Zero(t, terminated(t, pod, h.container).ExitCode)
 }
 
-// heldJob is a Job as people write it who know nothing of what will be beside it, or of what that does to it. Its work
-// begins when the holder listens. Where it succeeds, the Job may try again as often as by default.
+// heldJob returns a Job whose author does not know that another container will run beside it. Its work begins when the
+// holder listens. If the work succeeds, the Job has the default number of retries.
 func (s space) heldJob(h holder, name string, code int) *batchv1.Job {
 	main := s.unwrapped("main", shell(fmt.Sprintf("until nc -w 1 127.0.0.1 %d </dev/null; do sleep 0.2; done >/dev/null 2>&1; echo ran; exit %d", h.port, code))...)
 	main.VolumeMounts = nil
@@ -265,14 +265,14 @@ func (s space) heldJob(h holder, name string, code int) *batchv1.Job {
 	job := s.plainJob(name, containers...)
 	pod := &job.Spec.Template
 	pod.Annotations, pod.Spec.InitContainers, pod.Spec.Volumes = h.annotations, nil, nil
-	pod.Spec.TerminationGracePeriodSeconds = new(int64(1)) // a shell that is process 1 does not listen to TERM
+	pod.Spec.TerminationGracePeriodSeconds = new(int64(1)) // a shell that is process 1 does not handle SIGTERM
 	if code == 0 {
 		job.Spec.BackoffLimit = nil
 	}
 	return job
 }
 
-// ran is what a program did.
+// ran is the result of a program.
 type ran struct {
 	out, said string
 	code      int
@@ -291,8 +291,8 @@ func (s space) command(t *testing.T, arguments ...string) ran {
 	return ran{out.String(), said.String(), c.ProcessState.ExitCode()}
 }
 
-// ended counts the pods that rescue has ended, and those that took the stop request and had
-// not ended when it returned.
+// ended counts the pods that rescue has ended, and the pods that accepted the stop request and had not ended when
+// rescue returned.
 func (r ran) ended(t *testing.T) (ended, asked int) {
 	t.Helper()
 	var data struct {
@@ -311,7 +311,7 @@ func (r ran) ended(t *testing.T) (ended, asked int) {
 	return ended, asked
 }
 
-// verdict is what why says.
+// verdict is the answer of why.
 type verdict struct {
 	code            int
 	verdict, reason string

@@ -16,20 +16,20 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/settings"
 )
 
-// update writes the files that say what this run has shown, instead of comparing it with them.
+// update makes the run write the files with its results, instead of comparing its results with them.
 var update = flag.Bool("update", false, "write results.json and what the injectors leave, instead of comparing")
 
-// resultsFile is what the table in docs/tested.md is made of.
+// resultsFile is the source of the table in docs/tested.md.
 const resultsFile = "results.json"
 
-// What the results say of Jobs without jobmesh.
+// These texts say in the results what a Job shows.
 const (
 	hangs     = "without jobmesh: hangs"
 	finishes  = "without jobmesh: finishes"
 	completes = "finishes"
 )
 
-// ends is what a Job shows that ends with this code.
+// ends says what a Job shows that ends with this code.
 func ends(code int32) string {
 	if code == 0 {
 		return completes
@@ -37,8 +37,8 @@ func ends(code int32) string {
 	return fmt.Sprintf("keeps exit code %d", code)
 }
 
-// showsReal notes what a test shows of a real proxy, if it passes, and showsStandIn of one that stands in. The name is one
-// of proxyVersions.
+// showsReal notes what a test shows about a real proxy if it passes, and showsStandIn does so for a stand-in. The name
+// is a key of proxyVersions.
 func showsReal(t *testing.T, name string, native bool, r results.Result) {
 	t.Helper()
 	r.Real = true
@@ -61,7 +61,7 @@ func note(t *testing.T, name string, native bool, r results.Result) {
 	})
 }
 
-// shown are the results of the run so far.
+// shown collects the results of the run.
 var shown resultSet
 
 type resultSet struct {
@@ -75,7 +75,7 @@ func (s *resultSet) add(r results.Result) {
 	s.all = append(s.all, r)
 }
 
-// settle compares what a run in which nothing has failed has shown with the file, or writes it there.
+// settle compares the results of a run without failures with the file, or writes them there.
 func (s *resultSet) settle(file string, whole, all bool) error {
 	found, err := s.versioned()
 	if err != nil || len(found) == 0 {
@@ -95,7 +95,7 @@ func (s *resultSet) settle(file string, whole, all bool) error {
 	return nil
 }
 
-// versioned are the results with the versions of what was run.
+// versioned returns the results with the versions of the proxies.
 func (s *resultSet) versioned() ([]results.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +116,7 @@ func (s *resultSet) versioned() ([]results.Result, error) {
 	return found, nil
 }
 
-// proxyVersions say which release of a proxy the tests run, or which one it is that a stand-in behaves like.
+// proxyVersions returns the version of each proxy that the tests run, or the version that a stand-in behaves like.
 var proxyVersions = map[string]func() (string, error){
 	"Istio": istioVersion,
 	"Dapr":  moduleVersion("meshes/dapr/go.mod", "github.com/dapr/dapr"),
@@ -142,7 +142,7 @@ func moduleVersion(gomod, module string) func() (string, error) {
 	}
 }
 
-// istioVersion has the commit too: Go knows no releases of Istio's module.
+// istioVersion includes the commit, because Istio's releases are not versions of its Go module.
 func istioVersion() (string, error) {
 	version, err := programs.ModuleVersion("meshes/istio/go.mod", "istio.io/istio")
 	if err != nil {

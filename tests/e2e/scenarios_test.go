@@ -15,22 +15,22 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/results"
 )
 
-// What proxies are asked before and while a command runs.
+// readyURL is the URL at which each proxy says whether it is ready.
 var readyURL = map[string]string{
 	"linkerd": "http://127.0.0.1:4191/ready",
 	"istio":   "http://127.0.0.1:15021/healthz/ready",
 }
 
-// needsProxy is a script that fails where the proxy does not answer as ready.
+// needsProxy returns a script that fails if the proxy is not ready.
 func needsProxy(mesh string) string { return "wget -q -O /dev/null " + readyURL[mesh] }
 
-// watched is how long a Job is looked at that must not end. Its command has ended before.
+// watched is for how long a test watches a Job that must not end, after its command has ended.
 const watched = 10 * time.Second
 
-// slow is a proxy that a command must be made to wait for.
+// slow is how long a proxy takes to be ready if a command must be made to wait for it.
 const slow = time.Second
 
-// The problem: the command has ended, the proxy has not, and the Job stays active for as long as anybody looks.
+// This is the problem: the command has ended, the proxy has not, and the Job stays active for as long as it is watched.
 func TestUnwrappedJobStaysActive(t *testing.T) {
 	t.Parallel()
 	for name := range readyURL {
@@ -51,7 +51,7 @@ func TestUnwrappedJobStaysActive(t *testing.T) {
 	}
 }
 
-// The same Job, wrapped: it waits for the proxy, does its work, stops the proxy and is complete.
+// The same Job is wrapped: it waits for the proxy, does its work, stops the proxy and is complete.
 func TestWrappedJobCompletes(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -91,8 +91,9 @@ func TestWrappedJobCompletes(t *testing.T) {
 			pod := s.pod(t, "completes")
 			assert.Zero(t, terminated(t, pod, "main").ExitCode)
 			assert.Contains(t, s.logs(t, pod, "main"), "worked\n")
-			// Where no init container of ours has looked, nothing tells that Linkerd 2.20 has made its proxy native by itself.
-			// The wrapper stops it, and the kubelet may start it once more before it sees that the command has ended.
+			// Without an init container of jobmesh, the wrapper cannot know that Linkerd 2.20 has made its proxy native
+			// by default. It stops the proxy, and the kubelet may start it once more before it sees that the command
+			// has ended.
 			if !(test.mesh.name == "linkerd" && test.mesh.native && test.delivery == "imageVolume") {
 				assertUndisturbed(t, pod, test.mesh.name+"-proxy")
 			}
@@ -101,12 +102,12 @@ func TestWrappedJobCompletes(t *testing.T) {
 	}
 }
 
-// wrapperImage is the reference by which the charts must name the image: the digest is that of "make build".
+// wrapperImage returns the image reference that the charts must use: its digest is that of "make build".
 func (s *suite) wrapperImage() string {
 	return fmt.Sprintf("%s/%s@%s", s.given.Registry, wrapperRepository, s.digest)
 }
 
-// delivered says how the wrapper came into a pod, and of which image.
+// delivered returns how the wrapper came into a pod, and from which image.
 func delivered(pod *corev1.Pod) map[string]string {
 	found := map[string]string{}
 	for _, c := range pod.Spec.InitContainers {
@@ -122,7 +123,7 @@ func delivered(pod *corev1.Pod) map[string]string {
 	return found
 }
 
-// A failed Job shows the code of its own command, not one of the wrapper's, and the proxy is gone all the same.
+// A failed Job has the exit code of its command, not one of the wrapper, and its proxy is stopped all the same.
 func TestFailedJobKeepsItsCode(t *testing.T) {
 	t.Parallel()
 	for script, code := range map[string]int32{
@@ -143,7 +144,7 @@ func TestFailedJobKeepsItsCode(t *testing.T) {
 	}
 }
 
-// With restartPolicy OnFailure the kubelet starts the command again beside the same proxy, which must still be there.
+// With restartPolicy OnFailure the kubelet restarts the command beside the same proxy, which must still be there.
 func TestRestartedCommandKeepsTheProxy(t *testing.T) {
 	t.Parallel()
 	showsStandIn(t, "Linkerd", false, results.Result{Delivery: "initContainer", By: string(byChart), Shows: "`OnFailure`: started again in its pod"})
@@ -163,7 +164,7 @@ func TestRestartedCommandKeepsTheProxy(t *testing.T) {
 	assertUndisturbed(t, pod, "linkerd-proxy")
 }
 
-// Where there is no mesh, the wrapper becomes the command: process 1 of the container is the command itself.
+// Without a mesh the wrapper replaces itself by the command: process 1 of the container is the command.
 func TestNoMesh(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})
@@ -176,8 +177,8 @@ func TestNoMesh(t *testing.T) {
 	assert.Contains(t, strings.Split(s.logs(t, pod, "main"), "\n"), "cat")
 }
 
-// Deleting a Job asks its command to stop, through the wrapper or the shell that is in its place, long before the grace
-// period of 30 s is over.
+// If a Job is deleted, its command is asked to stop, through the wrapper or the shell in its place, long before the
+// grace period of 30 s is over.
 func TestDeletedJobIsAskedToStop(t *testing.T) {
 	t.Parallel()
 	for name, jobmesh := range map[string]values{
@@ -202,7 +203,7 @@ func TestDeletedJobIsAskedToStop(t *testing.T) {
 	}
 }
 
-// The chart of a nightly report, as a user installs it, in a namespace of a mesh.
+// This is the chart of a nightly report, installed in a namespace of a mesh.
 func TestCronJobFires(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{name: "linkerd", readyAfter: slow})
@@ -224,7 +225,7 @@ func TestCronJobFires(t *testing.T) {
 	assert.Zero(t, terminated(t, pod, "linkerd-proxy").ExitCode)
 }
 
-// fired is the first Job that the one CronJob of the space makes by itself.
+// fired returns the first Job that the only CronJob of the space makes by its schedule.
 func (s space) fired(t *testing.T) string {
 	t.Helper()
 	var fired string
@@ -243,7 +244,7 @@ func (s space) fired(t *testing.T) string {
 	return fired
 }
 
-// shellImage is the image in the form of the charts' values.
+// shellImage returns the image in the form of the charts' values.
 func (s *suite) shellImage() values {
 	return values{"repository": s.images.shell.Repository.Name(), "tag": s.images.shell.TagStr()}
 }

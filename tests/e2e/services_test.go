@@ -7,8 +7,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 )
 
-// The cluster is an ordinary one: a pod reaches the API server by the name and the address of its Service, and a name that
-// nobody has does not exist. The control planes of meshes need no more than that.
+// The cluster is an ordinary one: a pod reaches the API server by the name and by the address of its Service, and an
+// unknown name does not exist. The control planes of meshes need no more than that.
 func TestServicesHaveNames(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})

@@ -11,18 +11,18 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/envoy"
 )
 
-// member is a wrapped container that is one of two.
+// member returns a wrapped container that is one of two.
 func (s *suite) member(name, script string) corev1.Container {
 	flags := []string{besideEnvoy, "--state-dir=" + scratchDir, "--member=" + name, "--members=2"}
 	return s.wrapped(name, flags, shell(script)...)
 }
 
-// awaitFile is a script that ends when the file is there, which another container makes.
+// awaitFile returns a script that waits until another container has made the file.
 func awaitFile(name string) string {
 	return fmt.Sprintf("until test -e %s/%s; do sleep 0.1; done", scratchDir, name)
 }
 
-// Two wrapped containers share a proxy. The first to end leaves it to the other, whatever its own exit code is.
+// Two wrapped containers share a proxy. The first one to end leaves it to the other, whatever its own exit code is.
 func TestLastOfSeveralContainersStopsTheProxy(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ first, last int32 }{
@@ -35,7 +35,8 @@ func TestLastOfSeveralContainersStopsTheProxy(t *testing.T) {
 			s := newSpace(t, mesh{})
 			s.create(t, s.plainJob("two",
 				s.member("first", fmt.Sprintf("%s; exit %d", askEnvoy, test.first)),
-				// The other one has left its mark: Envoy must still be there a moment later.
+				// When the file exists, the first container has left its mark. Envoy must still be there a moment
+				// later.
 				s.member("main", fmt.Sprintf("%s; sleep 1; %s; exit %d", awaitFile("first.done"), askEnvoy, test.last)),
 				s.envoyWithAdmin()))
 
@@ -51,8 +52,9 @@ func TestLastOfSeveralContainersStopsTheProxy(t *testing.T) {
 	}
 }
 
-// A wrapper that is killed stops nothing and leaves no mark. Nobody restarts it, so the other one does not wait for it.
-// It is the other one that kills it, once both commands run, which takes processes that see each other.
+// A wrapper that is killed stops nothing and leaves no mark. It is not restarted, so the other wrapper does not wait
+// for it. The command of the other container kills it once both commands run; for that the pod shares its process
+// namespace.
 func TestKilledContainerDoesNotKeepTheProxy(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, mesh{})

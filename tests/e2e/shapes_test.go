@@ -21,10 +21,10 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/image"
 )
 
-// Charts that are written here in the shape of public ones. Nothing in them knows of a mesh or of jobmesh: in a labelled
-// namespace the policies are all that there is.
+// These charts are written here in the shape of public ones. Nothing in them refers to a mesh or to jobmesh: only the
+// policies act, in a namespace with the label.
 
-// Their hooks and their CronJob come to an end beside a proxy, with the code of their work.
+// The hooks and the CronJob of these charts end beside a proxy, with the exit code of their work.
 func TestPolicyForPublicCharts(t *testing.T) {
 	t.Parallel()
 	for w, mesh := range map[policyWay]mesh{
@@ -47,13 +47,13 @@ func TestPolicyForPublicCharts(t *testing.T) {
 	}
 }
 
-// shapeImages are the images of these charts that have the command of their containers.
+// shapeImages are images whose own ENTRYPOINT or CMD is the command of the containers in these charts.
 type shapeImages struct {
-	entry   string // starts what it is given, as images of applications do
+	entry   string // it runs its arguments, as images of applications do
 	kubectl string
 }
 
-// pushShapeImages puts them into the registry, once.
+// pushShapeImages pushes these images to the registry, once.
 var pushShapeImages = sync.OnceValues(func() (shapeImages, error) {
 	var images shapeImages
 	shell, err := ofShell()
@@ -80,7 +80,8 @@ var pushShapeImages = sync.OnceValues(func() (shapeImages, error) {
 	return images, nil
 })
 
-// knownImages is the value images of jobmesh-policy for what the charts print, as a user comes to it.
+// knownImages returns the value `images` of jobmesh-policy for what the charts print. It gets the value as a user
+// would.
 func (s *suite) knownImages(images shapeImages) (any, error) {
 	printed := ""
 	for chart, img := range map[string]string{"migration-hook": images.entry, "certificate-hooks": images.kubectl} {
@@ -110,7 +111,7 @@ func (s *suite) knownImages(images shapeImages) (any, error) {
 	return params.Images, nil
 }
 
-// shape is the folder of such a chart.
+// shape returns the folder of such a chart.
 func shape(chart string) string { return filepath.Join("charts", chart) }
 
 // helmShape installs or upgrades a release of such a chart, and waits for its hooks.
@@ -120,8 +121,8 @@ func (s space) helmShape(t *testing.T, program, verb, release, chart string, v v
 	return err
 }
 
-// migrationHook installs an application whose database is migrated before. An upgrade whose migration fails is refused, and
-// the pod that says why has ended.
+// migrationHook installs an application after its database was migrated. An upgrade with a failing migration is
+// refused, and the pod of the migration has ended and shows why.
 func (s space) migrationHook(t *testing.T, b policyBeside) {
 	images, err := pushShapeImages()
 	require.NoError(t, err)
@@ -140,7 +141,7 @@ func (s space) migrationHook(t *testing.T, b policyBeside) {
 	assertOutlived(t, pod, b.proxy, "run-migrations")
 }
 
-// certificateHooks installs an application that makes a certificate by hooks, which speak to the API server.
+// certificateHooks installs an application whose hooks make a certificate and call the API server.
 func (s space) certificateHooks(t *testing.T, b policyBeside) {
 	images, err := pushShapeImages()
 	require.NoError(t, err)
@@ -151,8 +152,8 @@ func (s space) certificateHooks(t *testing.T, b policyBeside) {
 	assert.Equal(t, "yes", secret.Labels["patched"])
 }
 
-// backup installs a database's backup, whose schedule fires by itself. Where helpers become native sidecars it has one in
-// its containers, the proxy of the database.
+// backup installs the backup of a database, which starts by its schedule. If helpers become native sidecars, the pod
+// also has the proxy of the database among its containers.
 func (s space) backup(t *testing.T, b policyBeside) {
 	v := values{"image": s.images.shell.Name(), "podAnnotations": b.annotations(), "script": b.script + " && date > $(PGDUMP_DIR)/dump && echo dumped"}
 	if b.policy.native() {
@@ -173,7 +174,7 @@ func (s space) backup(t *testing.T, b policyBeside) {
 		order := names(pod.Spec.InitContainers)
 		assert.Less(t, slices.Index(order, b.proxy), slices.Index(order, "database"), "the helper needs the network of the mesh: %q", order)
 		assert.Zero(t, container(pod, "database").RestartCount)
-		// What is made native first depends on whether the proxy is injected by a policy or by a webhook.
+		// Which container is made native first depends on whether a policy or a webhook injects the proxy.
 		assert.ElementsMatch(t, []string{"database", b.proxy}, strings.Split(pod.Annotations["jobmesh.dev/native"], ","))
 	}
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/results"
 )
 
-// Kuma and Consul cannot be had here. What stands in for their proxies behaves as the real ones were measured to: Kuma's
-// says that it is ready before its Envoy is, and Consul's must not be asked to stop before that.
+// Kuma and Consul are not available here. Their stand-ins behave as the real proxies were measured to behave: Kuma's
+// proxy says that it is ready before its Envoy is, and Consul's proxy must not be asked to stop before its Envoy is
+// ready.
 func TestStandIns(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ title, ready string }{

@@ -24,7 +24,7 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/settings"
 )
 
-// suite is what the tests share: a cluster, the images in its registry and the programs of a user.
+// suite is what the tests share: a cluster, the images in its registry, and the programs that a user has.
 type suite struct {
 	ctx     context.Context
 	client  kubernetes.Interface
@@ -32,22 +32,22 @@ type suite struct {
 	images  testImages
 	digest  string // of the wrapper's image index, as built
 	kubectl string
-	charts  string // folder with the charts, each with the packaged library in it
-	dir     string // for files of the tests
+	charts  string // the folder with the charts, each with the packaged library in it
+	dir     string // the folder for files of the tests
 
-	policies []string // releases of jobmesh-policy
+	policies []string // the releases of jobmesh-policy
 }
 
-// the is the one suite of a run; TestMain makes it.
+// the is the only suite of a run; TestMain makes it.
 var the *suite
 
 //go:embed injector.yaml
 var injector string
 
-// wrapperRepository is where the wrapper's image is put, below the registry.
+// wrapperRepository is the repository of the wrapper's image in the registry.
 const wrapperRepository = "jobmesh/jobmesh-wrap"
 
-// clusterLimit is how long the cluster may take for what it does by itself, such as a service account.
+// clusterLimit bounds how long the cluster may take to make such things as a service account.
 const clusterLimit = 2 * time.Minute
 
 func newSuite(
@@ -57,7 +57,7 @@ func newSuite(
 	if err != nil {
 		return nil, err
 	}
-	config.QPS = -1 // the limit of the client would be measured with the times
+	config.QPS = -1 // otherwise the client's own limit would add to the measured times
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func newSuite(
 	return s, s.copyCharts()
 }
 
-// open puts into the cluster what the tests share, and close removes it.
+// open puts into the cluster what the tests share. close removes it.
 func (s *suite) open() error {
 	if err := s.run(injector, s.kubectl, "apply", "-f", "-"); err != nil {
 		return fmt.Errorf("injector: %w", err)
@@ -85,8 +85,8 @@ func (s *suite) close() error {
 	return errors.Join(s.removePolicies(), s.run(injector, s.kubectl, "delete", "--ignore-not-found", "-f", "-"))
 }
 
-// copyCharts copies the charts that use the library and gives them its packaged archive, as "helm dependency build"
-// does for a user who takes it from a registry.
+// copyCharts copies the charts that use the library, and gives them its packaged archive, as "helm dependency build"
+// does for a user who takes the library from a registry.
 func (s *suite) copyCharts() error {
 	archive, err := s.given.Archive()
 	if err != nil {
@@ -121,10 +121,10 @@ func (s *suite) copyCharts() error {
 	return nil
 }
 
-// awaitInjector returns when new pods get a proxy: the API server notices a policy only after a moment.
+// awaitInjector waits until new pods get a proxy: the API server notices a policy only after a moment.
 func (s *suite) awaitInjector() error {
 	probed := s.namespace(mesh{name: "linkerd"})
-	delete(probed.Labels, podSecurity) // the pod asked for below is never made
+	delete(probed.Labels, podSecurity) // the pod of the dry run below is never created
 	namespace, err := s.client.CoreV1().Namespaces().Create(s.ctx, probed, metav1.CreateOptions{})
 	if err != nil {
 		return err
@@ -149,14 +149,14 @@ func (s *suite) awaitInjector() error {
 	}
 }
 
-// run runs a program with the kubeconfig of the cluster, for its effect.
+// run runs a program with the kubeconfig of the cluster, and drops its output.
 func (s *suite) run(stdin, program string, arguments ...string) error {
 	_, err := s.output(stdin, program, arguments...)
 	return err
 }
 
-// output runs a program with the kubeconfig of the cluster. What a user has configured for Helm is out of its sight, and
-// what it keeps for later is gone with the run.
+// output runs a program with the kubeconfig of the cluster, and returns its output. Helm does not see the user's own
+// configuration, and its cache disappears with the run.
 func (s *suite) output(stdin, program string, arguments ...string) (string, error) {
 	c := exec.CommandContext(s.ctx, program, arguments...)
 	c.Stdin = strings.NewReader(stdin)
@@ -172,17 +172,17 @@ func (s *suite) output(stdin, program string, arguments ...string) (string, erro
 	return stdout.String(), nil
 }
 
-// mesh is what a namespace's pods get; the zero value is no mesh.
+// mesh is the mesh of the pods of a namespace; the zero value is no mesh.
 type mesh struct {
 	name       string // linkerd or istio
 	native     bool
 	readyAfter time.Duration
 }
 
-// podSecurity is the label that holds the pods of a namespace to a standard.
+// podSecurity is the label by which a namespace enforces a Pod Security Standard.
 const podSecurity = "pod-security.kubernetes.io/enforce"
 
-// namespace is one whose pods are in the mesh, and held to the strictest of the Pod Security Standards.
+// namespace returns a namespace whose pods are in the mesh, and which enforces the Pod Security Standard "restricted".
 func (s *suite) namespace(m mesh) *corev1.Namespace {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		GenerateName: "jobmesh-e2e-",
@@ -199,13 +199,13 @@ func (s *suite) namespace(m mesh) *corev1.Namespace {
 	return namespace
 }
 
-// space is a namespace of one test.
+// space is the namespace of one test.
 type space struct {
 	*suite
 	name string
 }
 
-// newSpace makes a namespace and waits until pods can be made in it. It is deleted after the test.
+// newSpace makes a namespace and waits until pods can be created in it. It is deleted after the test.
 func newSpace(t *testing.T, m mesh) space {
 	t.Helper()
 	return newSpaceOf(t, the.namespace(m))
@@ -232,7 +232,7 @@ func newSpaceOf(t *testing.T, wanted *corev1.Namespace) space {
 	return s
 }
 
-// describe says what a failed test left.
+// describe prints what a failed test has left.
 func (s space) describe(t *testing.T) {
 	for _, arguments := range [][]string{
 		{"get", "jobs,pods", "-o", "wide"},
@@ -244,10 +244,11 @@ func (s space) describe(t *testing.T) {
 	}
 }
 
-// values are those of a Helm release.
+// values are the values of a Helm release.
 type values map[string]any
 
-// jobmesh are the values of the library that every release of the tests has: the image of this build, where it was put.
+// jobmesh returns the values of the library that every release of the tests has: the image of this build in the
+// registry.
 func (s *suite) jobmesh(more values) values {
 	jobmesh := values{"image": values{"registry": s.given.Registry, "repository": wrapperRepository}}
 	for key, value := range more {
@@ -256,24 +257,23 @@ func (s *suite) jobmesh(more values) values {
 	return jobmesh
 }
 
-// apply makes what a manifest says in the space.
+// apply applies a manifest in the space.
 func (s space) apply(t *testing.T, manifest string) {
 	t.Helper()
 	require.NoError(t, s.run(manifest, s.kubectl, "apply", "--namespace", s.name, "-f", "-"))
 }
 
-// helm runs Helm on a release of the space with the values, which it reads from its standard input.
+// helm runs Helm on a release of the space with the values, which Helm reads from its standard input.
 func (s space) helm(t *testing.T, program string, v values, arguments ...string) (string, error) {
 	t.Helper()
-	content, err := json.Marshal(v) // JSON is YAML
+	content, err := json.Marshal(v) // JSON is also YAML
 	require.NoError(t, err)
 	return s.output(string(content), program, append(arguments, "--namespace", s.name, "--values", "-")...)
 }
 
-// chart is the folder of a chart with the library in it.
+// chart returns the folder of a chart with the library in it.
 func (s *suite) chart(name string) string { return filepath.Join(s.charts, name) }
 
-// install installs a chart.
 func (s space) install(t *testing.T, program, release, chart string, v values) error {
 	t.Helper()
 	_, err := s.helm(t, program, v, "install", release, s.chart(chart), "--timeout", "60s")

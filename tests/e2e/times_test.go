@@ -16,15 +16,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// runs is how many Jobs a time is the median of.
+// runs is the number of Jobs for each median.
 const runs = 5
 
-// relist is how often a kubelet looks at its containers. Times move in such steps: Jobs that follow on each other would
-// all start at the same moment of that rhythm, the one at which the last was seen to end, and one kind of pod would look
-// a second better than another for no more than a few milliseconds. So the Jobs start at all moments of it in turn.
+// relist is the interval at which a kubelet looks at its containers. Times therefore move in steps of this interval.
+// Jobs that follow each other would all start at the same phase of it, namely when the previous Job was seen to end,
+// and a difference of milliseconds could look like a second. So the Jobs start at different phases in turn.
 const relist = time.Second
 
-// readyAfter are the columns of the table: after how long the proxy is ready.
+// readyAfter are the columns of the table: the time after which the proxy is ready.
 var readyAfter = []time.Duration{300 * time.Millisecond, 1500 * time.Millisecond}
 
 // rows are the kinds of pods that are compared.
@@ -42,11 +42,11 @@ var rows = []struct {
 // table holds the medians: a line for each row, in the order of readyAfter.
 type table [][]time.Duration
 
-// times is filled by TestTimes and printed last.
+// times is filled by TestTimes and printed at the end.
 var times table
 
-// The time from the creation of a Job that runs "true" until it is complete. Nothing else runs meanwhile: tests that
-// call t.Parallel wait for those that do not.
+// TestTimes measures the time from the creation of a Job that runs "true" until it is complete. No other test runs
+// meanwhile: tests that call t.Parallel wait for those that do not.
 func TestTimes(t *testing.T) {
 	measured := make(table, len(rows))
 	for i, row := range rows {
@@ -55,7 +55,7 @@ func TestTimes(t *testing.T) {
 				row.mesh.readyAfter = ready
 				s := newSpace(t, row.mesh)
 				job := s.render(t, row.jobmesh)
-				s.timeToComplete(t, job) // the first one pulls the images
+				s.timeToComplete(t, job) // the first Job pulls the images
 				var took []time.Duration
 				for i := range runs {
 					awaitPhase(time.Duration(i) * relist / runs)
@@ -75,7 +75,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// render returns the Job that the chart makes of the command "true".
+// render returns the Job that the chart makes for the command "true".
 func (s space) render(t *testing.T, jobmesh values) *batchv1.Job {
 	t.Helper()
 	output, err := s.helm(t, s.given.Helm4, values{
@@ -88,7 +88,7 @@ func (s space) render(t *testing.T, jobmesh values) *batchv1.Job {
 	return &job
 }
 
-// awaitPhase returns when the clock is so far into a relist period.
+// awaitPhase waits until the clock has reached this phase of a relist interval.
 func awaitPhase(phase time.Duration) {
 	now := time.Now()
 	next := now.Truncate(relist).Add(phase)
@@ -98,7 +98,7 @@ func awaitPhase(phase time.Duration) {
 	time.Sleep(next.Sub(now))
 }
 
-// timeToComplete creates the Job, returns how long it takes, and clears it away.
+// timeToComplete creates the Job, returns how long it takes, and deletes it.
 func (s space) timeToComplete(t *testing.T, job *batchv1.Job) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -112,7 +112,7 @@ func (s space) timeToComplete(t *testing.T, job *batchv1.Job) time.Duration {
 	return took
 }
 
-// print writes the table; a run of other tests has none.
+// print writes the table; there is none if TestTimes did not run.
 func (m table) print(to io.Writer) error {
 	if m == nil {
 		return nil
