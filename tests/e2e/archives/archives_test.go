@@ -1,4 +1,4 @@
-// Package archives tests what make release leaves in release/.
+// Package archives tests the files that `make release` writes to release/.
 package archives
 
 import (
@@ -30,9 +30,9 @@ import (
 
 const root = "../../.."
 
-// TestRelease packs what is in dist/, with a key and other settings of Go the second
-// time: the archives are the same bytes, and only signatures come on top. Then it is
-// installed in every way there is, from a file server of this machine.
+// TestRelease packs what is in dist/ twice, the second time with a key and with other settings of Go. The archives must
+// be the same bytes, and only signatures are added. Then the release is installed in every documented way, from a file
+// server on this machine.
 func TestRelease(t *testing.T) {
 	version := strings.TrimSpace(string(read(t, root, "VERSION")))
 	var built struct{ Image struct{ Digest string } }
@@ -72,7 +72,7 @@ func TestRelease(t *testing.T) {
 	want = append(want, "checksums.txt", "provenance.intoto.json", "krew/jobmesh.yaml", "homebrew/Formula/jobmesh.rb")
 	require.ElementsMatch(t, want, slices.Collect(maps.Keys(first)))
 
-	// As somebody checks it who has downloaded it.
+	// Check the sums as a user does after the download.
 	check := exec.Command("sha256sum", "--check", "--strict", "checksums.txt")
 	check.Dir = filepath.Join(root, "release")
 	output, err := check.CombinedOutput()
@@ -121,7 +121,7 @@ func TestRelease(t *testing.T) {
 	tryWays(t, version, built.Image.Digest, key)
 }
 
-// pack does what make release does after make build, and returns the files by name.
+// pack does what `make release` does after `make build`, and returns the files by name.
 func pack(t *testing.T, env ...string) map[string][]byte {
 	t.Helper()
 	cmd := exec.Command("go", "build", "-o", filepath.Join(t.TempDir(), "pack"), "./ci/pack")
@@ -150,7 +150,7 @@ func read(t *testing.T, elements ...string) []byte {
 	return content
 }
 
-// newKey writes a private key to a file, and the public one beside it with the suffix .pub.
+// newKey writes a private key to a file, and the public key next to it with the suffix .pub.
 func newKey(t *testing.T, file string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -163,8 +163,8 @@ func newKey(t *testing.T, file string) {
 	require.NoError(t, os.WriteFile(file+".pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o600))
 }
 
-// cosign verifies a bundle of the release about a file of it, as somebody does who has
-// downloaded both, and refuses the same about another file.
+// cosign verifies a bundle of the release for one of its files, as a user does who has downloaded both, and checks that
+// the bundle is refused for another file.
 func cosign(t *testing.T, key, predicate, bundle, file string) {
 	t.Helper()
 	for name, good := range map[string]bool{file: true, "jobmesh.yaml": false} {
@@ -179,7 +179,7 @@ func cosign(t *testing.T, key, predicate, bundle, file string) {
 	}
 }
 
-// program is where ci/packed puts a tool.
+// program returns the path of a tool that ci/packed has built.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join(root, "bin", name))
@@ -188,7 +188,7 @@ func program(t *testing.T, name string) string {
 	return path
 }
 
-// unpack writes the program of an archive to a file, and looks at the others in it.
+// unpack writes the program of an archive to a file, and checks the other files in the archive.
 func unpack(t *testing.T, archive []byte) string {
 	t.Helper()
 	unpacked, err := gzip.NewReader(bytes.NewReader(archive))
@@ -225,7 +225,7 @@ func checksums(t *testing.T, text []byte) map[string]string {
 	return sums
 }
 
-// requireStatement looks at the subjects of an in-toto statement: archives and plugins.
+// requireStatement checks that the subjects of an in-toto statement are the archives and plugins.
 func requireStatement(t *testing.T, text []byte, sums map[string]string) {
 	t.Helper()
 	var statement struct {

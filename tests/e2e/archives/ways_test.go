@@ -25,13 +25,13 @@ import (
 	"golang.org/x/mod/zip"
 )
 
-// hangs is a Job that lint finds to hang, the one of the action's tests.
+// hangs returns a Job that lint finds to hang: the one that the tests of the action use.
 func hangs(t *testing.T) io.Reader {
 	return bytes.NewReader(read(t, root, "tests", "hooks", "testdata", "hangs.yaml"))
 }
 
-// tryWays installs the release in release/ in each of the ways of docs/install.md. Its
-// manifests name a file server that is running, and key is the file that it was signed with.
+// tryWays installs the release in release/ in each of the ways of docs/install.md. Its manifests name a file server
+// that is running. key is the file with the key that has signed the release.
 func tryWays(t *testing.T, version, digest, key string) {
 	t.Run("krew", func(t *testing.T) { tryKrew(t, version) })
 	t.Run("homebrew", func(t *testing.T) { tryHomebrew(t, version) })
@@ -51,18 +51,17 @@ func run(t *testing.T, cmd *exec.Cmd) string {
 	return string(printed)
 }
 
-// lints says whether a program finds the Job that hangs, as jobmesh does.
+// lints checks that a program finds the Job that hangs, as jobmesh does.
 func lints(t *testing.T, program string) {
 	t.Helper()
 	cmd := exec.Command(program, "lint", "--mesh", "linkerd", "--mesh-version", "2.18", "-")
 	cmd.Stdin = hangs(t)
-	printed, _ := cmd.CombinedOutput() // it ends with 1
+	printed, _ := cmd.CombinedOutput() // the exit code is 1
 	require.Equal(t, 1, cmd.ProcessState.ExitCode(), string(printed))
 	require.Contains(t, string(printed), "JM101")
 }
 
-// tryKrew lets krew judge the manifest by its rules, and then install what it names for
-// this platform.
+// tryKrew lets krew check the manifest by its rules, and then install the archive for this platform.
 func tryKrew(t *testing.T, version string) {
 	manifest := filepath.Join(root, "release", "krew", "jobmesh.yaml")
 	run(t, exec.Command(program(t, "validate-krew-manifest"), "-skip-install", "-manifest", manifest))
@@ -86,8 +85,8 @@ func tryHomebrew(t *testing.T, version string) {
 	lints(t, installed)
 }
 
-// tryGoInstall installs the sources as a module of a proxy, with the line in image.digest
-// that ci/release writes: the program knows its version, and what it pins.
+// tryGoInstall installs the sources as a module from a Go module proxy, with the line in image.digest that ci/release
+// writes. The program must know its version and the digest that it pins.
 func tryGoInstall(t *testing.T, version, digest string) {
 	proxy := t.TempDir()
 	writeModule(t, proxy, module.Version{Path: "github.com/jobmesh/jobmesh", Version: "v" + version}, version+" "+digest+"\n")
@@ -95,9 +94,8 @@ func tryGoInstall(t *testing.T, version, digest string) {
 	cmd := exec.Command("go", "install", "github.com/jobmesh/jobmesh/cmd/jobmesh@v"+version)
 	kept := strings.TrimSpace(run(t, exec.Command("go", "env", "GOMODCACHE")))
 	cmd.Dir = bin // outside every module
-	// A cache of modules of its own: this version must not stay in that of the machine. What
-	// others have made comes from there all the same. The flags are those of the archives,
-	// whose packages are compiled already.
+	// It uses its own module cache, because this version must not stay in the cache of the machine. Modules of others
+	// still come from that cache. The flags are those of the archives, whose packages are compiled already.
 	cmd.Env = append(os.Environ(), "GOBIN="+bin, "GOMODCACHE="+filepath.Join(t.TempDir(), "modules"), "GOFLAGS=-modcacherw -trimpath -buildvcs=false", "CGO_ENABLED=0",
 		"GOPROXY=file://"+proxy+",file://"+filepath.Join(kept, "cache", "download"), "GONOSUMDB=*", "GOSUMDB=off", "GOTOOLCHAIN=local")
 	run(t, cmd)
@@ -112,8 +110,7 @@ func tryGoInstall(t *testing.T, version, digest string) {
 	lints(t, installed)
 }
 
-// A sourceFile is a file of the sources in a module, with content of its own where it is
-// not as in the sources.
+// A sourceFile is a file of the sources in a module. content is set if it differs from the sources.
 type sourceFile struct {
 	path    string
 	content string
@@ -128,13 +125,13 @@ func (f sourceFile) Open() (io.ReadCloser, error) {
 	return os.Open(filepath.Join(root, f.path))
 }
 
-// writeModule writes the sources into a folder that is a proxy of modules.
+// writeModule writes the sources into a folder that serves as a Go module proxy.
 func writeModule(t *testing.T, proxy string, m module.Version, digests string) {
 	t.Helper()
 	list := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard")
 	list.Dir = root
 	var files []zip.File
-	var nested []string // folders with a module of their own
+	var nested []string // folders with their own module
 	listed := strings.Fields(run(t, list))
 	for _, path := range listed {
 		if folder, isModule := strings.CutSuffix(path, "/go.mod"); isModule {
@@ -165,8 +162,7 @@ next:
 	require.NoError(t, os.WriteFile(filepath.Join(folder, m.Version+".info"), []byte(`{"Version":"`+m.Version+`"}`), 0o600))
 }
 
-// tryImage publishes everything to a registry, and runs the program of the image of the
-// command line with nothing else around it.
+// tryImage publishes everything to a registry, and runs the program of the command line image without any other files.
 func tryImage(t *testing.T, version, key string) {
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
 	t.Cleanup(server.Close)
@@ -208,15 +204,15 @@ func tryImage(t *testing.T, version, key string) {
 	cmd := exec.Command(config.Config.Entrypoint[0], "lint", "--mesh", "linkerd", "--mesh-version", "2.18", "-")
 	cmd.Dir, cmd.Env, cmd.Stdin = "/", []string{}, hangs(t)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: alone, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
-	if os.Getuid() != 0 { // to change the root takes root
+	if os.Getuid() != 0 { // only root may change the root folder
 		cmd.Path, cmd.SysProcAttr = filepath.Join(alone, "jobmesh"), nil
 	}
-	output, _ := cmd.CombinedOutput() // it ends with 1
+	output, _ := cmd.CombinedOutput() // the exit code is 1
 	require.Contains(t, string(output), "JM101")
 	require.Equal(t, 1, cmd.ProcessState.ExitCode(), string(output))
 }
 
-// runTests runs tests of the repository that take a release.
+// runTests runs those tests of the repository that need a release.
 func runTests(t *testing.T, key string, arguments ...string) {
 	released, err := filepath.Abs(filepath.Join(root, "release"))
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-// Package cache keeps what takes long to make in folders that outlive the runs, each complete or not there at all.
+// Package cache keeps results that take long to make in folders that outlive the runs. A folder is complete or absent.
 package cache
 
 import (
@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 )
 
-// Dir is a folder of such folders. It may be removed at any time.
+// Dir is the parent of such folders. It may be removed at any time.
 type Dir string
 
-// OfUser is the one of whoever runs the tests.
+// OfUser returns the Dir of the user who runs the tests.
 func OfUser() (Dir, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -21,9 +21,9 @@ func OfUser() (Dir, error) {
 	return Dir(filepath.Join(dir, "jobmesh", "e2e")), nil
 }
 
-// Folder returns the folder of that name. When it is not there yet, make fills a new one, which gets the name when it is
-// complete; of two that make the same at a time, either will do. The name has to tell apart all that a version of these
-// tests may look for.
+// Folder returns the folder of that name. If it does not exist, make fills a new folder, which gets the name when it is
+// complete. If two runs make the same folder at the same time, either result is used. The name must be different for
+// everything that a version of these tests may need.
 func (d Dir) Folder(name string, make func(folder string) error) (string, error) {
 	final := filepath.Join(string(d), name)
 	if _, err := os.Stat(final); err == nil {

@@ -33,7 +33,7 @@ func TestFolderIsMadeOnce(t *testing.T) {
 	assert.Equal(t, 2, made, "another name is another folder")
 }
 
-// Two runs may make the same folder at a time; the slower one uses what the faster one left.
+// Two runs may make the same folder at the same time; the slower one uses the folder of the faster one.
 func TestFolderThatAnotherRunMakesMeanwhile(t *testing.T) {
 	dir := cache.Dir(t.TempDir())
 	folder, err := dir.Folder("envoy", func(slower string) error {
@@ -49,7 +49,7 @@ func TestFolderThatAnotherRunMakesMeanwhile(t *testing.T) {
 	assert.NoFileExists(t, filepath.Join(folder, "slower"))
 }
 
-// What fails half-way leaves nothing that a later run would take for complete.
+// A make that fails leaves nothing that a later run would take for complete.
 func TestFolderThatCannotBeMade(t *testing.T) {
 	dir := cache.Dir(t.TempDir())
 	broken := errors.New("half-way")

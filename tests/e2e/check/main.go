@@ -1,5 +1,5 @@
-// Check says at once, before anything is built, why the end-to-end tests cannot run on this machine. It is quiet when
-// they can. The tests check the same, but compiling them takes a while.
+// Check says at once, before anything is built, why the end-to-end tests cannot run on this machine. It prints nothing
+// if they can run. The tests check the same, but it takes a while to compile them.
 package main
 
 import (

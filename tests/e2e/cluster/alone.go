@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// auditPolicy has every request written down once, without its content.
+// auditPolicy logs every request once, without its content.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
 rules: [{level: Metadata}]
 `
 
-// StartAPI brings up etcd and the API server alone, on their ports of loopback, for tests that only read and write
-// objects: no pod is ever started. Of the network only the ServiceNetwork is asked for. Every request is written to the file audit, as JSON, one a line. stop ends both.
+// StartAPI starts only etcd and the API server, on their ports of the loopback interface, for tests that only read and
+// write objects: no pod is ever started. Of the network options it needs only ServiceNetwork. Every request is written
+// to the file audit, as one line of JSON. stop ends both programs.
 func StartAPI(ctx context.Context, o Options, audit string) (kubeconfig string, stop func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("not ready after %s", startLimit))
 	defer cancel()
@@ -36,10 +37,10 @@ func StartAPI(ctx context.Context, o Options, audit string) (kubeconfig string, 
 	server := apiServer(files,
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
-		"--endpoint-reconciler-type=none", // it refuses to publish a loopback address
+		"--endpoint-reconciler-type=none", // the reconciler refuses to publish a loopback address
 		"--service-cluster-ip-range="+o.ServiceNetwork,
 		"--audit-policy-file="+policy, "--audit-log-path="+audit,
-		"--disable-admission-plugins=ServiceAccount") // nobody makes the accounts that it wants
+		"--disable-admission-plugins=ServiceAccount") // no controller makes the service accounts that it requires
 	api, err := connect(files.kubeconfig)
 	if err != nil {
 		return "", nil, err

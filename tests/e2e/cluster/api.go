@@ -10,7 +10,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// api asks a cluster how far it is.
+// api asks a cluster whether it is ready.
 type api struct{ client kubernetes.Interface }
 
 func connect(kubeconfig string) (api, error) {
@@ -41,7 +41,7 @@ func (a api) nodeReady(ctx context.Context) error {
 	return errors.New("no node is ready")
 }
 
-// podsAllowed holds when a namespace has what every pod in it needs.
+// podsAllowed succeeds when the namespace has the service account that every pod in it needs.
 func (a api) podsAllowed(ctx context.Context) error {
 	_, err := a.client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
 	return err

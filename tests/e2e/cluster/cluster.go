@@ -1,6 +1,7 @@
 // Package cluster starts a real Kubernetes with one node: etcd, API server, controller manager, scheduler, containerd,
-// kubelet and kube-proxy, with DNS for the names of Services. It expects to be alone in the namespaces of package sandbox, whose end is also the cluster's: fixed
-// ports on loopback, all files below one folder, nothing to stop by hand.
+// kubelet and kube-proxy, with DNS for the names of Services. It expects to be alone in the namespaces of package
+// sandbox, which end the cluster when they end. So it uses fixed ports on the loopback interface, keeps all files below
+// one folder, and nothing has to be stopped.
 package cluster
 
 import (
@@ -15,34 +16,34 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
 )
 
-// Where the servers listen, inside the namespaces.
+// The servers listen at these URLs, inside the namespaces.
 const (
 	etcdURL      = "http://127.0.0.1:2379"
 	etcdPeerURL  = "http://127.0.0.1:2380"
 	apiServerURL = "https://127.0.0.1:6443"
 )
 
-// startLimit is how long the machine may take until the node is ready; a quiet one takes 10 to 20 s.
+// startLimit is how long the node may take to become ready; on an idle machine it takes 10 to 20 s.
 const startLimit = 5 * time.Minute
 
 // Options say what the cluster is made of and where it lives.
 type Options struct {
 	Programs programs.Dirs
-	Dir      string // for all files; short, as the names of sockets below it are limited
-	Logs     string // folder for what the servers say
+	Dir      string // for all files; it must be short, because the paths of sockets below it are limited
+	Logs     string // folder for the logs of the servers
 	Cgroup   string // control group for the pods
 	NodeName string
 	NodeIP   string // not a loopback address
-	// ServiceNetwork has the addresses of Services. The node needs a route to it: Linux asks for one before it asks the
-	// rules of kube-proxy.
+	// ServiceNetwork has the addresses of Services. The node needs a route to it, because Linux looks up a route before
+	// it applies the rules of kube-proxy.
 	ServiceNetwork string
-	Registry       string // HOST:PORT of the registry with the images, plain HTTP
+	Registry       string // HOST:PORT of the registry with the images; it speaks plain HTTP
 	SandboxImage   string // the image that holds a pod's namespaces open
 	Progress       io.Writer
 }
 
-// Start brings the cluster up and returns the kubeconfig file of an administrator. When the node is ready and pods can
-// be made, it is done. An error quotes the log of the server that failed.
+// Start starts the cluster, and returns the kubeconfig file of an administrator. It returns when the node is ready and
+// pods can be created. An error quotes the log of the server that failed.
 func Start(ctx context.Context, o Options) (kubeconfig string, err error) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("not ready after %s", startLimit))
@@ -63,7 +64,7 @@ func Start(ctx context.Context, o Options) (kubeconfig string, err error) {
 		reason string
 	}{
 		{[]command{etcd(o), reachableAPIServer(o, files), containerd(o)}, api.answers, "API server"},
-		{nil, listens(filepath.Join(o.Dir, "containerd.sock")), "containerd"}, // a kubelet that finds none ends
+		{nil, listens(filepath.Join(o.Dir, "containerd.sock")), "containerd"}, // a kubelet that finds no containerd ends
 		{[]command{controllerManager(files), scheduler(files), kubelet(o, files), kubeProxy(o)}, api.nodeReady, "node"},
 		{nil, api.podsAllowed, "service account"},
 	} {
@@ -84,7 +85,7 @@ func Start(ctx context.Context, o Options) (kubeconfig string, err error) {
 	return files.kubeconfig, nil
 }
 
-// listens returns nil when somebody takes connections at a socket.
+// listens returns a check that succeeds when a program accepts connections at a socket.
 func listens(socket string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		connection, err := new(net.Dialer).DialContext(ctx, "unix", socket)
@@ -103,7 +104,7 @@ func etcd(o Options) command {
 		"--listen-peer-urls=" + etcdPeerURL,
 		"--initial-advertise-peer-urls=" + etcdPeerURL,
 		"--initial-cluster=default=" + etcdPeerURL,
-		"--unsafe-no-fsync", // the data is not worth a disk's patience
+		"--unsafe-no-fsync", // the data need not survive a crash, so etcd need not wait for the disk
 	}}
 }
 
@@ -111,7 +112,7 @@ func containerd(o Options) command {
 	return command{"containerd", []string{"--config=" + filepath.Join(o.Dir, "containerd.toml")}}
 }
 
-// reachableAPIServer is one that pods reach, behind the Service "kubernetes".
+// reachableAPIServer returns an API server that pods can reach through the Service "kubernetes".
 func reachableAPIServer(o Options, f files) command {
 	return apiServer(f, "--advertise-address="+o.NodeIP, "--service-cluster-ip-range="+o.ServiceNetwork)
 }
@@ -126,7 +127,7 @@ func apiServer(f files, where ...string) command {
 		"--service-account-issuer=" + apiServerURL,
 		"--service-account-key-file=" + f.serviceAccountKey,
 		"--service-account-signing-key-file=" + f.serviceAccountKey,
-		"--kubelet-preferred-address-types=InternalIP", // the node's name does not resolve
+		"--kubelet-preferred-address-types=InternalIP", // the name of the node does not resolve
 	}, where...)}
 }
 
@@ -135,7 +136,7 @@ func controllerManager(f files) command {
 		"--kubeconfig=" + f.kubeconfig,
 		"--bind-address=127.0.0.1",
 		"--leader-elect=false",
-		// Without these two no pod is ever created: its service account has no token and no root certificate.
+		// Without these two no pod is ever created: its service account would have no token and no root certificate.
 		"--service-account-private-key-file=" + f.serviceAccountKey,
 		"--root-ca-file=" + f.certificate,
 	}}

@@ -23,17 +23,17 @@ import (
 //go:embed config
 var config embed.FS
 
-// NetworkConfig is the file in the folder of a cluster that says how a pod gets its network, and NetworkPlugins the folder
-// for programs that it names and that Debian has not. The container runtime reads the file again when it changes.
+// NetworkConfig is the file in the folder of a cluster that configures the network of pods. The container runtime reads
+// it again when it changes. NetworkPlugins is the folder for network plugins that Debian does not package.
 func NetworkConfig(dir string) string  { return filepath.Join(dir, "cni", "network.conflist") }
 func NetworkPlugins(dir string) string { return filepath.Join(dir, "cni-plugins") }
 
-// files are those the servers share.
+// files are the files that the servers share.
 type files struct {
 	certificate, key, serviceAccountKey, tokens, kubeconfig string
 }
 
-// writeFiles writes everything the servers read.
+// writeFiles writes all files that the servers read.
 func writeFiles(o Options) (files, error) {
 	for _, dir := range []string{o.Dir, o.Logs, NetworkPlugins(o.Dir)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -92,8 +92,8 @@ func render(t *template.Template, to string, values any) error {
 	return file.Close()
 }
 
-// writeCredentials makes a certificate for the API server, a key for service accounts and one token, an
-// administrator's, that all clients share. The addresses are those of the API server.
+// writeCredentials makes a certificate for the API server, a key for service accounts, and a token of an administrator,
+// which all clients share. The certificate is for these addresses of the API server.
 func writeCredentials(dir string, addresses []net.IP) (files, error) {
 	f := files{
 		certificate:       filepath.Join(dir, "api-server.crt"),
@@ -129,14 +129,14 @@ func writeCredentials(dir string, addresses []net.IP) (files, error) {
 	return f, clientcmd.WriteToFile(*kubeconfig, f.kubeconfig)
 }
 
-// apiServerNames are those by which pods know the API server.
+// apiServerNames are the names by which pods reach the API server.
 var apiServerNames = []string{"kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + dns.Domain}
 
-// loopback is where the servers beside the API server reach it.
+// loopback is the address by which the other servers reach the API server.
 var loopback = []net.IP{net.IPv4(127, 0, 0, 1)}
 
-// apiServerAddresses are where it is reached: by the servers beside it, by the node's address, and by that of the Service
-// "kubernetes", which is the first of the Services' network.
+// apiServerAddresses returns the addresses of the API server: the loopback address for the other servers, the address
+// of the node, and the address of the Service "kubernetes", which is the first of the network of Services.
 func apiServerAddresses(o Options) ([]net.IP, error) {
 	services, err := netip.ParsePrefix(o.ServiceNetwork)
 	if err != nil {

@@ -17,17 +17,17 @@ type command struct {
 	arguments []string
 }
 
-// servers are the running programs. One that ends has failed: none is meant to.
+// servers are the running programs. A server that ends has failed, since no server is meant to end.
 type servers struct {
 	options Options
 	failed  chan error
 	running []*exec.Cmd
 }
 
-// pollEvery is how often a starting cluster is looked at.
+// pollEvery is how often a starting cluster is checked.
 const pollEvery = 100 * time.Millisecond
 
-// quoted is how much of a failed server's log an error shows, in lines.
+// quoted is how many lines of a failed server's log an error shows.
 const quoted = 10
 
 func newServers(o Options) *servers {
@@ -59,22 +59,22 @@ func (s *servers) start(c command) error {
 	return nil
 }
 
-// stop ends them all, the last one first, and waits for that.
+// stop kills all servers, the last one first, and waits until they have ended.
 func (s *servers) stop() {
 	for i := len(s.running) - 1; i >= 0; i-- {
-		s.running[i].Process.Kill() // its data is thrown away
+		s.running[i].Process.Kill() // the data is thrown away, so nothing has to be saved
 		<-s.failed
 	}
 }
 
-// watch tells of every server that fails from now on.
+// watch reports every server that fails from now on.
 func (s *servers) watch() {
 	for err := range s.failed {
 		fmt.Fprintf(s.options.Progress, "e2e: cluster: %v\n", err)
 	}
 }
 
-// wait returns when the condition holds, a server has failed or the time is over.
+// wait returns when the condition holds, a server has failed, or the time is over.
 func (s *servers) wait(ctx context.Context, until func(context.Context) error) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()

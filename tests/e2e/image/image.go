@@ -1,5 +1,5 @@
-// Package image assembles the small images the tests run and puts images into a registry. No container engine is
-// involved: an image is a tar of a few files.
+// Package image makes the small images of the tests, and pushes images to a registry. It needs no container engine,
+// since an image is a tar of a few files.
 package image
 
 import (
@@ -22,17 +22,17 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// nobody is who the images run as when a pod does not say.
+// nobody is the user of the images if a pod sets none.
 const nobody = "65532:65532"
 
-// entry is one file of a layer: a program, or a link to one.
+// entry is a file of a layer: a program, or a link to one.
 type entry struct {
 	name    string
 	content []byte
 	link    string
 }
 
-// OfProgram is an image with one static program, /name, as its entrypoint.
+// OfProgram makes an image with a static program, /name, as its entrypoint.
 func OfProgram(file, name string) (v1.Image, error) {
 	content, err := staticProgram(file)
 	if err != nil {
@@ -41,8 +41,8 @@ func OfProgram(file, name string) (v1.Image, error) {
 	return assemble([]entry{{name: name, content: content}}, v1.Config{Entrypoint: []string{"/" + name}, User: nobody})
 }
 
-// OfDynamicProgram is an image with one program, /name, as its entrypoint, beside the shared libraries of this machine that
-// it is linked with, and more files.
+// OfDynamicProgram makes an image with a program, /name, as its entrypoint. The image also has the shared libraries of
+// this machine that the program needs, and more files.
 func OfDynamicProgram(file, name string, more map[string]string) (v1.Image, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -65,7 +65,7 @@ func OfDynamicProgram(file, name string, more map[string]string) (v1.Image, erro
 	return assemble(entries, v1.Config{Entrypoint: []string{"/" + name}, User: nobody})
 }
 
-// loaded is a file in the output of ldd: a library where it was found, or the dynamic linker.
+// loaded matches a file in the output of ldd: a library that was found, or the dynamic linker.
 var loaded = regexp.MustCompile(`(/\S+) \(0x[0-9a-f]+\)`)
 
 func librariesOf(program string) ([]string, error) {
@@ -92,7 +92,7 @@ func WithProgram(img v1.Image, name string, content []byte) (v1.Image, error) {
 	return mutate.AppendLayers(img, layer)
 }
 
-// OfShell is an image with busybox and a link in /bin for each of its programs.
+// OfShell makes an image with busybox, and a link in /bin for each of its programs.
 func OfShell(busybox string) (v1.Image, error) {
 	content, err := staticProgram(busybox)
 	if err != nil {
@@ -111,7 +111,7 @@ func OfShell(busybox string) (v1.Image, error) {
 	return assemble(entries, v1.Config{Env: []string{"PATH=/bin"}, Cmd: []string{"sh"}, User: nobody})
 }
 
-// staticProgram reads a program that needs no file but itself, as an image with nothing else in it requires.
+// staticProgram reads a program and checks that it needs no other file, since its image has no other.
 func staticProgram(file string) ([]byte, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -163,5 +163,5 @@ func layerOf(entries []entry) (v1.Layer, error) {
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	return static.NewLayer(archive.Bytes(), types.DockerUncompressedLayer), nil // it does not travel far
+	return static.NewLayer(archive.Bytes(), types.DockerUncompressedLayer), nil // uncompressed, because the registry is on this machine
 }

@@ -26,7 +26,7 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/image"
 )
 
-// lister is a static program that lists itself, a shell and true, as busybox would.
+// lister builds a static program that lists the names of itself, a shell and true, as busybox does.
 func lister(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -56,7 +56,7 @@ func TestImageOfAProgram(t *testing.T) {
 	assert.Equal(t, map[string]string{"pause": string(content)}, files(t, img))
 }
 
-// Several files, under other names or under their own, a program with what it is linked with, and links.
+// The image has files with new names and with their own names, a program with its shared libraries, and links.
 func TestImageOfContents(t *testing.T) {
 	dir := t.TempDir()
 	plain := filepath.Join(dir, "plain.json")
@@ -94,14 +94,14 @@ func TestImageOfAShell(t *testing.T) {
 	assert.Equal(t, map[string]string{"bin/sh": "-> busybox", "bin/true": "-> busybox"}, found)
 }
 
-// A program that needs a dynamic linker would fail in its image with "no such file", of all things.
+// A program that needs a dynamic linker would fail in its image with a misleading "no such file".
 func TestDynamicProgramIsRefused(t *testing.T) {
 	_, err := image.OfProgram("/bin/sh", "sh")
 	assert.EqualError(t, err, "/bin/sh: it is linked dynamically and would not start in an image of its own")
 }
 
-// Its libraries go where its dynamic linker looks for them: it runs with nothing else around. (To change the root takes
-// root.)
+// The libraries are where the dynamic linker looks for them, so that the program runs without other files. Only root
+// may change the root folder.
 func TestImageOfADynamicProgram(t *testing.T) {
 	img, err := image.OfDynamicProgram("/bin/sh", "bin/shell", map[string]string{"etc/motd": "hello"})
 	require.NoError(t, err)
@@ -165,7 +165,7 @@ func TestPush(t *testing.T) {
 	assert.Equal(t, digest(t, img).Hex[:12], tag.TagStr())
 }
 
-// What is built is what is pushed: the digest does not change on the way.
+// The pushed image has the digest of the built one.
 func TestPushLayout(t *testing.T) {
 	registry, err := image.Serve()
 	require.NoError(t, err)
@@ -191,7 +191,7 @@ func TestPushLayout(t *testing.T) {
 	assert.ErrorContains(t, err, "want one nested image index, there are 2")
 }
 
-// Of the images of an index, one is for this machine.
+// An index has one image for the architecture of this machine.
 func TestFileInLayout(t *testing.T) {
 	var index v1.ImageIndex = empty.Index
 	for _, architecture := range []string{"another", runtime.GOARCH} {

@@ -16,7 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// PushLayout puts the one nested image index of an OCI layout into a repository, byte for byte, and returns its digest.
+// PushLayout pushes the only nested image index of an OCI layout to a repository, byte for byte, and returns its
+// digest.
 func PushLayout(repository, dir string) (string, error) {
 	index, digest, err := nestedIndex(dir)
 	if err != nil {
@@ -32,7 +33,7 @@ func PushLayout(repository, dir string) (string, error) {
 	return digest.String(), nil
 }
 
-// FileInLayout is the content of a file in the image of an OCI layout that is for machines like this one.
+// FileInLayout returns the content of a file in the image of an OCI layout that is for this machine's architecture.
 func FileInLayout(dir, file string) ([]byte, error) {
 	index, _, err := nestedIndex(dir)
 	if err != nil {

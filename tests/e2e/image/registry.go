@@ -14,7 +14,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// Serve starts a registry in this process, on loopback and in memory, and returns its address. It ends with the process.
+// Serve starts a registry in this process, on the loopback interface and in memory, and returns its address. It ends
+// with the process.
 func Serve() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -25,8 +26,8 @@ func Serve() (string, error) {
 	return listener.Addr().String(), nil
 }
 
-// Push puts an image into a repository, under a tag that is made of its digest: the same tag is always the same image,
-// so that no node ever runs an older one that it has kept.
+// Push pushes an image to a repository, under a tag that is made of its digest. The same tag is therefore always the
+// same image, and a node never runs an older image that it has kept.
 func Push(repository string, img v1.Image) (name.Tag, error) {
 	digest, err := img.Digest()
 	if err != nil {

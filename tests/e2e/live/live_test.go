@@ -1,5 +1,6 @@
-// Package live tests the verbs that read clusters against a real API server without a kubelet: objects with a status
-// that is made up, requests counted in the audit log, rights as roles give them. It wants bin/jobmesh (make build).
+// Package live tests the verbs that read clusters against a real API server without a kubelet. The status of the
+// objects is made up, requests are counted in the audit log, and rights come from roles. It needs bin/jobmesh (make
+// build).
 package live
 
 import (
@@ -32,7 +33,7 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/sandbox"
 )
 
-// How many of each there are beside those that are asked about. ci/bench measures with more.
+// These are the numbers of further objects in the cluster. ci/bench measures with more of them.
 var (
 	pods     = flag.Int("pods", 300, "pods of 8 KB")
 	cronJobs = flag.Int("cronjobs", 50, "CronJobs")
@@ -138,8 +139,7 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// run runs jobmesh, and returns what it writes to stdout and to stderr, and the requests that it has made as the API server
-// has them.
+// run runs jobmesh. It returns the exit code, stdout, stderr, and the requests of jobmesh from the audit log.
 func run(t *testing.T, kubeconfig, audit string, arguments ...string) (code int, out, notes string, requests []string) {
 	t.Helper()
 	before, err := os.ReadFile(audit)
@@ -167,7 +167,7 @@ func run(t *testing.T, kubeconfig, audit string, arguments ...string) (code int,
 	return code, string(text), said.String(), requests
 }
 
-// cost is what a program took.
+// cost describes the time and memory that a program took.
 func cost(took time.Duration, state *os.ProcessState) string {
 	text := took.Round(time.Millisecond).String()
 	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
@@ -192,7 +192,7 @@ func bind(ctx context.Context, t *testing.T, client kubernetes.Interface, verb s
 	require.NoError(t, err)
 }
 
-// load writes a cluster: an old node, a Job that is stuck, and much that is not.
+// load fills the cluster with an old node, a stuck Job, and many objects that are not stuck.
 func load(ctx context.Context, t *testing.T, client kubernetes.Interface) {
 	t.Helper()
 	do := func(_ any, err error) { t.Helper(); require.NoError(t, err) }
@@ -239,7 +239,8 @@ func load(ctx context.Context, t *testing.T, client kubernetes.Interface) {
 	}
 }
 
-// labelled makes a namespace with the label of jobmesh-policy, and a CronJob in it that its proxy and its helper keep.
+// labelled makes a namespace with the label of jobmesh-policy. It has a CronJob whose pods its proxy and its helper
+// keep.
 func labelled(ctx context.Context, t *testing.T, client kubernetes.Interface) {
 	t.Helper()
 	_, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
@@ -255,7 +256,8 @@ func labelled(ctx context.Context, t *testing.T, client kubernetes.Interface) {
 	require.NoError(t, err)
 }
 
-// aPolicy is a policy as the verbs see those of the chart: by its kind and label. It changes nothing.
+// aPolicy returns a policy with the kind and the label of those of the chart, by which the verbs find them. It changes
+// nothing.
 func aPolicy() *admissionv1.MutatingAdmissionPolicy {
 	return &admissionv1.MutatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: "jobmesh-policy-wrap", Labels: map[string]string{"app.kubernetes.io/name": "jobmesh-policy"}},

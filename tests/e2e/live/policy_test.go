@@ -30,8 +30,8 @@ import (
 // policyLimit is how long the API server may take to notice a policy.
 const policyLimit = 2 * time.Minute
 
-// TestPolicy: the chart jobmesh-policy, as make build packs it, on a real API server, with a webhook that puts a proxy
-// into pods as Istio's does.
+// TestPolicy installs the chart jobmesh-policy, as `make build` packs it, on a real API server, with a webhook that
+// adds a proxy to pods as Istio's webhook does.
 func TestPolicy(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
@@ -73,7 +73,7 @@ func TestPolicy(t *testing.T) {
 		pod, err := p.create(p.pod("probe"), metav1.DryRunAll)
 		return err == nil && pod.Spec.Containers[0].Command[0] == "/jobmesh/jobmesh-wrap" && len(pod.Spec.InitContainers) == 2
 	})
-	// The API server takes up this kind of policy by itself.
+	// The API server loads this kind of policy with a delay of its own.
 	p.await(t, "a warning", func() bool {
 		_, stderr, err := p.kubectl(twoContainers, "apply", "--dry-run=server", "-n", "shop", "-f", "-")
 		return err == nil && strings.HasPrefix(stderr, "Warning: ")
@@ -150,14 +150,14 @@ func TestPolicy(t *testing.T) {
 	})
 }
 
-// policyTest is a real API server and its client.
+// policyTest has a real API server and its client.
 type policyTest struct {
 	ctx     context.Context
 	client  kubernetes.Interface
 	kubectl func(stdin string, arguments ...string) (stdout, stderr string, err error)
 }
 
-// policyChart is the packed chart, printed by Helm.
+// policyChart returns the packed chart, printed by Helm.
 func policyChart(t *testing.T, arguments ...string) string {
 	t.Helper()
 	or := func(variable, fallback string) string {
@@ -174,7 +174,7 @@ func policyChart(t *testing.T, arguments ...string) string {
 	return string(out)
 }
 
-// pod is one of a Job, of which nothing else is there.
+// pod returns a pod that a Job owns; the Job itself does not exist.
 func (p policyTest) pod(name string) *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", OwnerReferences: []metav1.OwnerReference{
 		{APIVersion: "batch/v1", Kind: "Job", Name: "j", UID: "u", Controller: new(true)},
@@ -192,7 +192,7 @@ func (p policyTest) await(t *testing.T, what string, holds func() bool) {
 	require.Eventually(t, holds, policyLimit, 50*time.Millisecond, what)
 }
 
-// injector is a webhook that adds an init container and a proxy, as Istio's does to a pod that is not native.
+// injector installs a webhook that adds an init container and a proxy, as Istio's does for a classic sidecar.
 func (p policyTest) injector(t *testing.T) {
 	t.Helper()
 	server := httptest.NewTLSServer(http.HandlerFunc(inject))
@@ -229,7 +229,7 @@ func inject(w http.ResponseWriter, r *http.Request) {
 	}
 	review.Request = nil
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(review) // the API server says what it did not get
+	_ = json.NewEncoder(w).Encode(review) // the API server reports a missing answer
 }
 
 const twoContainers = `

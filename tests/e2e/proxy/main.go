@@ -1,11 +1,12 @@
-// Proxy stands in for the sidecar proxies of Linkerd, Istio, Kuma and Consul, whose own images the tests cannot rely on to
-// be reachable. It proxies nothing. It keeps to the admin contract that a Job depends on: how such a proxy says that it is
-// ready, how it is asked to stop, which requests it refuses, and that it never ends otherwise.
+// Proxy stands in for the sidecar proxies of Linkerd, Istio, Kuma and Consul, because the tests cannot rely on their
+// images being reachable. It proxies nothing. It keeps to the admin contract that a Job depends on: how such a proxy
+// says that it is ready, how it is asked to stop, which requests it refuses, and that it never ends otherwise.
 //
 //	proxy -mesh linkerd -ready-after 300ms
 //
-// Linkerd: linkerd2-proxy, linkerd/app/admin/src/server.rs. Istio: pilot/cmd/pilot-agent/status/server.go. Kuma: as kuma-dp
-// 2.11.18 was measured to behave with its Envoy. Consul: as consul-dataplane 2.0.1 was, without a shutdown grace period.
+// The behaviour is taken from these sources. Linkerd: linkerd2-proxy, linkerd/app/admin/src/server.rs. Istio:
+// pilot/cmd/pilot-agent/status/server.go. Kuma: measured with kuma-dp 2.11.18 and its Envoy. Consul: measured with
+// consul-dataplane 2.0.1, without a shutdown grace period.
 package main
 
 import (
@@ -23,19 +24,19 @@ import (
 	"time"
 )
 
-// drain is how long an answered stop request leaves open connections; the proxies let go of idle ones at once.
+// drain is how long open connections stay after a stop request was answered; the real proxies close idle ones at once.
 const drain = time.Second
 
-// linkerdShutdown is the variable by which Linkerd's injector turns on the stop request; it is off since 2.16.
+// linkerdShutdown is the variable with which Linkerd's injector enables the stop request, which is off since 2.16.
 const linkerdShutdown = "LINKERD2_PROXY_SHUTDOWN_ENDPOINT_ENABLED"
 
-// admin is what the proxies have in common.
+// admin is what all proxies have in common.
 type admin struct {
 	readyAt time.Time
 	stop    func()
 }
 
-// servers gives, for each mesh, what listens on which port.
+// servers gives, for each mesh, the handler of each port.
 var servers = map[string]func(admin) map[int]http.Handler{
 	"linkerd": linkerd,
 	"istio":   istio,
@@ -67,7 +68,7 @@ func istio(a admin) map[int]http.Handler {
 	return map[int]http.Handler{15020: agent, 15021: envoy}
 }
 
-// kuma has a reporter that says from its first moment on that all is ready, whatever Envoy does.
+// kuma has a reporter that says from the start that everything is ready, whether or not Envoy is.
 func kuma(a admin) map[int]http.Handler {
 	envoy := http.NewServeMux()
 	envoy.HandleFunc("GET /ready", a.ready)
@@ -77,8 +78,8 @@ func kuma(a admin) map[int]http.Handler {
 	return map[int]http.Handler{9901: envoy, 9902: reporter}
 }
 
-// consul takes any method, and a request that comes before its Envoy is there: it answers as always, and nothing ends it
-// any more.
+// consul accepts any method. If a stop request comes before its Envoy is ready, consul answers as usual, but from then
+// on no request can end it.
 func consul(a admin) map[int]http.Handler {
 	envoy := http.NewServeMux()
 	envoy.HandleFunc("GET /ready", a.ready)
@@ -103,7 +104,7 @@ func (a admin) ready(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "ready")
 }
 
-// shutdown obeys containers of the same pod only.
+// shutdown obeys only containers of the same pod.
 func (a admin) shutdown(w http.ResponseWriter, r *http.Request, reply string) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
@@ -111,7 +112,7 @@ func (a admin) shutdown(w http.ResponseWriter, r *http.Request, reply string) {
 		return
 	}
 	fmt.Fprint(w, reply)
-	fmt.Println("proxy: "+r.Method, r.URL.Path) // the tests count them
+	fmt.Println("proxy: "+r.Method, r.URL.Path) // the tests count these lines
 	a.stop()
 }
 
@@ -119,7 +120,7 @@ func answer(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }
 }
 
-// environment answers /env.json?NAME with the value of that variable, null when it is not set.
+// environment answers /env.json?NAME with the value of that variable; null if it is not set.
 func environment(w http.ResponseWriter, r *http.Request) {
 	name := r.URL.RawQuery
 	values := map[string]*string{name: nil}
@@ -140,10 +141,10 @@ func main() {
 	}
 }
 
-// allAddresses is where it listens in a pod: the kubelet's probes come in from outside.
+// allAddresses makes the proxy listen on all addresses, since the kubelet's probes come from outside the pod.
 const allAddresses = ""
 
-// run serves until it is asked to stop, by request or by signal.
+// run serves until it is asked to stop, by a request or by a signal.
 func run(address, mesh string, readyAfter time.Duration) error {
 	handlers, known := servers[mesh]
 	if !known {
@@ -152,7 +153,7 @@ func run(address, mesh string, readyAfter time.Duration) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 
-	// All ports are open before any is served: who sees one of them ready may turn to another at once.
+	// All ports are open before any is served: a client that sees one of them ready may use another one at once.
 	listeners := map[net.Listener]http.Handler{}
 	for port, handler := range handlers(admin{readyAt: time.Now().Add(readyAfter), stop: stop}) {
 		listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", address, port))

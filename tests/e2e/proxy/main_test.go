@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The admin contract, request by request. Who asks is this machine, unless from says otherwise.
+// TestAdminContract checks the admin contract request by request. Requests come from this machine unless from is set.
 func TestAdminContract(t *testing.T) {
 	const elsewhere = "198.51.100.7:40000"
 	type question struct {
@@ -129,9 +129,9 @@ func TestAdminContract(t *testing.T) {
 	}
 }
 
-// Over real ports: it serves until it is asked to stop, then ends without an error.
+// The program serves on real ports until it is asked to stop, and then ends without an error.
 func TestRunEndsWhenAskedTo(t *testing.T) {
-	const address = "127.15.20.1" // loopback, and not where a real one would listen
+	const address = "127.15.20.1" // a loopback address that no real proxy uses
 	ended := make(chan error, 1)
 	go func() { ended <- run(address, "istio", 0) }()
 	require.Eventually(t, func() bool {

@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// containerd's import, the code behind `ctr image import` and behind what kind
-// loads: the archive has the image under its name, for every platform, complete.
+// containerd imports the archive with the code behind `ctr image import` and behind the loading of images in kind. The
+// archive has the image under its name, complete for every platform.
 func TestContainerdImportsEveryPlatform(t *testing.T) {
 	dist := dist(t)
 	built := resultOf(t, dist)
@@ -36,7 +36,7 @@ func TestContainerdImportsEveryPlatform(t *testing.T) {
 
 	all, err := images.Children(ctx, store, root)
 	require.NoError(t, err)
-	// What has no name is the documents about the image, which an import passes over.
+	// Entries without a name are documents about the image, which an import ignores.
 	listed := slices.DeleteFunc(slices.Clone(all), func(d ocispec.Descriptor) bool { return d.Annotations[images.AnnotationImageName] == "" })
 	require.Len(t, listed, 1)
 	for _, d := range all[1:] {
@@ -70,7 +70,7 @@ func TestSkopeoReadsTheArchiveAndTheLayout(t *testing.T) {
 	}
 }
 
-// What crane push does with the layout, into the registry of Debian.
+// crane pushes the layout to Debian's registry.
 func TestCranePushesTheLayout(t *testing.T) {
 	dist := dist(t)
 	built := resultOf(t, dist)

@@ -24,7 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fromEnv is a path of the environment, or where make puts it.
+// fromEnv returns the path in a variable of the environment, or the path where make puts the file.
 func fromEnv(t *testing.T, variable string, otherwise ...string) string {
 	t.Helper()
 	path := os.Getenv(variable)
@@ -41,13 +41,13 @@ func dist(t *testing.T) string {
 	return filepath.Dir(fromEnv(t, "JOBMESH_RESULT", "dist", "result.json"))
 }
 
-// A content is a part of result.json.
+// A content is a digest and a size in result.json.
 type content struct {
 	Digest string
 	Size   int64
 }
 
-// A result is what this package needs of result.json.
+// A result is the part of result.json that this package needs.
 type result struct {
 	Version string
 	Image   struct {
@@ -71,7 +71,7 @@ func resultOf(t *testing.T, dist string) (r result) {
 	return r
 }
 
-// run runs a program that has to succeed and returns its stdout and stderr.
+// run runs a program that must succeed, and returns its stdout and stderr.
 func run(t *testing.T, dir, program string, arguments ...string) (stdout, stderr string) {
 	t.Helper()
 	stdout, stderr, err := try(t, dir, program, arguments...)
@@ -91,8 +91,8 @@ func try(t *testing.T, dir, program string, arguments ...string) (stdout, stderr
 	return out.String(), errs.String(), err
 }
 
-// publish runs jobmesh publish and returns the references that it prints of the
-// image and the library chart; those of the charts that carry it come after them.
+// publish runs jobmesh publish, and returns the references of the image and of the library chart that it prints. After
+// them it prints the charts that contain the library.
 func publish(t *testing.T, prefix, from string) (image, chart, stderr string) {
 	t.Helper()
 	stdout, stderr := run(t, "", fromEnv(t, "JOBMESH", "bin", "jobmesh"), "publish", prefix, "--from", from)
@@ -103,7 +103,7 @@ func publish(t *testing.T, prefix, from string) (image, chart, stderr string) {
 	return lines[0], lines[1], stderr
 }
 
-// A front is a proxy before a registry that counts, and breaks things on demand.
+// A front is a proxy in front of a registry. It counts requests, and breaks them on demand.
 type front struct {
 	host string
 
@@ -156,7 +156,7 @@ var kinds = map[string]func(*testing.T) http.Handler{
 	},
 }
 
-// dockerRegistry starts the registry of Debian and returns a way to it.
+// dockerRegistry starts Debian's registry, and returns a handler that leads to it.
 func dockerRegistry(t *testing.T) http.Handler {
 	program := fromEnv(t, "JOBMESH_DOCKER_REGISTRY", "bin", "docker-registry")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -185,7 +185,7 @@ func dockerRegistry(t *testing.T) http.Handler {
 		return err == nil && answer.Body.Close() == nil
 	}, time.Minute, 10*time.Millisecond, "docker-registry does not listen")
 	return &httputil.ReverseProxy{
-		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(where); r.Out.Host = r.In.Host }, // it answers with locations of that host
+		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(where); r.Out.Host = r.In.Host }, // the registry answers with locations that have this host
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 }

@@ -24,7 +24,7 @@ import (
 	orasremote "oras.land/oras-go/v2/registry/remote"
 )
 
-// Each registry takes image and chart, and each client reads what was built.
+// Each registry accepts the image and the chart, and each client reads what was built.
 func TestEveryRegistryWithEveryReader(t *testing.T) {
 	for kind, start := range kinds {
 		t.Run(kind, func(t *testing.T) {
@@ -98,8 +98,8 @@ func readWithOras(t *testing.T, prefix string, built result) {
 	isWhole(t, dir, built)
 }
 
-// isWhole looks for the blobs of all platforms in a layout, which those who write
-// one check by their digest.
+// isWhole checks that a layout has the blobs of all platforms. The programs that write a layout check each blob by its
+// digest.
 func isWhole(t *testing.T, layout string, built result) {
 	t.Helper()
 	for _, p := range built.Image.Platforms {
@@ -132,8 +132,8 @@ func readWithSkopeo(t *testing.T, prefix string, built result) {
 	isWhole(t, dir, built)
 }
 
-// A chart that depends on the published one is rendered with the image that was
-// published with it; a mirror changes the registry alone.
+// readWithHelm renders a chart that depends on the published one. The result must have the published image; a mirror
+// changes only its registry.
 func readWithHelm(t *testing.T, helm, prefix string, built result) {
 	program := fromEnv(t, "JOBMESH_"+strings.ToUpper(helm), "bin", helm)
 	dir := t.TempDir()
@@ -171,8 +171,7 @@ containers:
 	assert.Contains(t, rendered, "image: mirror.example"+repository+"@"+built.Image.Digest+"\n")
 }
 
-// The registry of Debian behind a proxy that breaks the first requests of each
-// kind, in one way or another.
+// Debian's registry is behind a proxy that breaks the first requests of each kind in several ways.
 func TestEveryKindOfRequestBreaks(t *testing.T) {
 	for kind, breaks := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"503": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },

@@ -1,5 +1,5 @@
-// Package results keeps what the tests have shown beside which proxy, in a file that the repository's documentation is made
-// of. A run of the tests compares itself with the file, or writes it.
+// Package results keeps what the tests have shown beside which proxy, in a file from which documentation is generated.
+// A run of the tests compares its results with the file, or writes the file.
 package results
 
 import (
@@ -13,27 +13,27 @@ import (
 	"strings"
 )
 
-// A Result is what one test has shown of one proxy.
+// A Result is what one test has shown about one proxy.
 type Result struct {
 	Mesh     string `json:"mesh"`
 	Version  string `json:"version"`
-	Real     bool   `json:"real"` // nothing stands in for it
+	Real     bool   `json:"real"` // it is not a stand-in
 	Sidecar  string `json:"sidecar"`
-	Delivery string `json:"delivery,omitempty"` // of the wrapper; none where there is none
+	Delivery string `json:"delivery,omitempty"` // of the wrapper; empty without a wrapper
 	By       string `json:"by,omitempty"`       // the way in which the Job was wrapped
 	Shows    string `json:"shows"`
 	Test     string `json:"test"`
 	All      bool   `json:"all,omitempty"` // only a run of all combinations shows it
 }
 
-// A Run is what a run of the tests has shown.
+// A Run has the results of a run of the tests.
 type Run struct {
 	Found []Result
 	Whole bool // all tests have run
-	All   bool // with all combinations
+	All   bool // all combinations have run
 }
 
-// Read returns the results of a file. One that is not there has none.
+// Read returns the results of a file. A file that does not exist has none.
 func Read(file string) ([]Result, error) {
 	content, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
@@ -49,7 +49,7 @@ func Read(file string) ([]Result, error) {
 	return all, nil
 }
 
-// Write writes one line a result.
+// Write writes each result on its own line.
 func Write(file string, all []Result) error {
 	var b bytes.Buffer
 	b.WriteString("[")
@@ -65,7 +65,7 @@ func Write(file string, all []Result) error {
 	return os.WriteFile(file, b.Bytes(), 0o644)
 }
 
-// Merge puts what a run has shown in the place of what is kept of the same tests.
+// Merge replaces the kept results of those tests that have run by the results of the run.
 func (run Run) Merge(kept []Result) []Result {
 	ran := map[string]bool{}
 	for _, r := range run.Found {
@@ -81,7 +81,8 @@ func (run Run) Merge(kept []Result) []Result {
 	return slices.Compact(all)
 }
 
-// Compare says what the run has shown that is not kept, and what is kept that a whole run should have shown.
+// Compare reports results of the run that are not kept, and kept results that a whole run should have shown and has
+// not.
 func (run Run) Compare(kept []Result) error {
 	var faults []error
 	for _, r := range run.Found {

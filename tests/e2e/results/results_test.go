@@ -33,7 +33,8 @@ func TestFile(t *testing.T) {
 	require.ErrorContains(t, err, file)
 }
 
-// A run of some tests leaves what others have shown, and one of some combinations what only all of them show.
+// A run of some tests keeps the results of other tests, and a run of some combinations keeps the results that only a
+// run of all combinations shows.
 func TestMerge(t *testing.T) {
 	kept := []results.Result{classic, other, seldom}
 	assert.Equal(t, []results.Result{other, native, seldom}, results.Run{Found: []results.Result{native, native}}.Merge(kept))

@@ -20,8 +20,8 @@ const (
 	cgroupPrefix = "jobmesh-e2e-" // followed by the id of the process that removes it
 )
 
-// makeCgroup makes a control group for this process in every hierarchy and returns its path below their roots.
-// Groups that a killed process left behind are removed first.
+// makeCgroup makes a control group for this process in every hierarchy, and returns its path below their roots. It
+// first removes groups that a killed process has left.
 func makeCgroup() (string, error) {
 	hierarchies, err := cgroupHierarchies()
 	if err != nil {
@@ -37,8 +37,8 @@ func makeCgroup() (string, error) {
 	return "/" + name, nil
 }
 
-// cgroupHierarchies lists the mounted hierarchies: one for version 2; for version 1 one a controller and, beside them, a
-// version 2 that runc uses too.
+// cgroupHierarchies lists the mounted hierarchies: a single one for version 2; for version 1, one for each controller,
+// and a version 2 hierarchy that runc uses too.
 func cgroupHierarchies() ([]string, error) {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(cgroupRoot, &stat); err != nil {
@@ -54,7 +54,7 @@ func cgroupHierarchies() ([]string, error) {
 	var hierarchies []string
 	for _, entry := range entries {
 		dir := filepath.Join(cgroupRoot, entry.Name())
-		if !entry.IsDir() { // cpu,cpuacct and its like are also reached by symbolic links
+		if !entry.IsDir() { // names such as cpu,cpuacct are also reached through symbolic links
 			continue
 		}
 		if err := unix.Statfs(dir, &stat); err == nil &&
@@ -68,7 +68,7 @@ func cgroupHierarchies() ([]string, error) {
 	return hierarchies, nil
 }
 
-// kubeletControllers are those that a kubelet wants to find in its group, of those the machine has.
+// kubeletControllers are the controllers that a kubelet needs in its group, if the machine has them.
 var kubeletControllers = []string{"cpu", "cpuset", "hugetlb", "memory", "pids"}
 
 func makeUsable(hierarchy, name string) error {
@@ -77,7 +77,7 @@ func makeUsable(hierarchy, name string) error {
 		return err
 	}
 	switch {
-	case hierarchy == cgroupRoot: // version 2: controllers reach a group only when its parent passes them on
+	case hierarchy == cgroupRoot: // version 2: a group gets only the controllers that its parent enables for it
 		available, err := os.ReadFile(filepath.Join(hierarchy, "cgroup.controllers"))
 		if err != nil {
 			return err
@@ -106,7 +106,8 @@ func makeUsable(hierarchy, name string) error {
 	return nil
 }
 
-// removeCgroup removes the group with all groups below it. Its processes are dead, but may take a moment to be gone.
+// removeCgroup removes the group with all groups below it. Its processes are killed, but may take a moment to
+// disappear.
 func removeCgroup(group string) error {
 	hierarchies, err := cgroupHierarchies()
 	if err != nil {
@@ -129,7 +130,7 @@ func removeCgroup(group string) error {
 	return nil
 }
 
-// removeTree removes directories only, deepest first: the files of a control group go with it.
+// removeTree removes only folders, the deepest first: the files of a control group disappear with it.
 func removeTree(root string) error {
 	var dirs []string
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -152,7 +153,7 @@ func removeTree(root string) error {
 	return nil
 }
 
-// removeStaleCgroups removes what killed runs left. A group it cannot remove is in use after all, and stays.
+// removeStaleCgroups removes what killed runs have left. A group that it cannot remove is still in use, and stays.
 func removeStaleCgroups(hierarchies []string) {
 	for _, hierarchy := range hierarchies {
 		left, _ := filepath.Glob(filepath.Join(hierarchy, cgroupPrefix+"*"))

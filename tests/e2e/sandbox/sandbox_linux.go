@@ -15,23 +15,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The two lives of the program inside. The first process of a PID namespace inherits every orphan, and Go's os/exec
-// must not compete with a reaper for the same children: so one process does nothing but reap, the other the work.
+// The program has two stages inside. The first process of a PID namespace inherits every orphan, and Go's os/exec must
+// not compete with a reaper for the same children. So one process only reaps, and the other one does the work.
 const (
 	stageInit = "init"
 	stageWork = "work"
 )
 
-// interrupted is what shells and the CLI say for SIGINT.
+// interrupted is the exit code of shells and of the command line for SIGINT.
 const interrupted = 130
 
-// Inside says whether this process is the one that does the work in the sandbox.
+// Inside tells whether this process does the work in the sandbox.
 func Inside() bool { return os.Getenv(stageVariable) == stageWork }
 
-// Cgroup is the control group made for the run, a path below each hierarchy's root. It is empty outside.
+// Cgroup is the control group of the run, as a path below each hierarchy's root. It is empty outside.
 func Cgroup() string { return os.Getenv(cgroupVariable) }
 
-// Init turns the process into the sandbox's first process when it was started to be that, and then never returns.
+// Init never returns if the process was started as the sandbox's first process: it then does the work of that process.
 // Call it before anything else in main.
 func Init() {
 	if os.Getenv(stageVariable) != stageInit {
@@ -45,8 +45,8 @@ func Init() {
 	os.Exit(code)
 }
 
-// Run starts this program with its own arguments in a new sandbox and returns its exit code when everything in the
-// sandbox is gone. It needs root.
+// Run starts this program with the same arguments in a new sandbox. When everything in the sandbox has ended, it
+// returns the program's exit code. It needs root.
 func Run() (code int, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -62,7 +62,7 @@ func Run() (code int, err error) {
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer signal.Stop(signals)
 
-	// A parent-death signal is sent when the thread that forked ends, not the process.
+	// A parent-death signal is sent when the thread that forked ends, not when the process ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	// "go test" does not pass on the signal that ends it.
@@ -76,7 +76,7 @@ func Run() (code int, err error) {
 	first.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
 		Pdeathsig:  unix.SIGKILL,
-		Setpgid:    true, // a terminal's Ctrl-C is ours to translate into the one signal that ends a PID namespace
+		Setpgid:    true, // Ctrl-C of a terminal is handled here, by the one signal that ends a PID namespace
 	}
 	if err := first.Start(); err != nil {
 		return 0, fmt.Errorf("namespaces: %w", err)
@@ -92,7 +92,7 @@ func Run() (code int, err error) {
 	}
 }
 
-// ignoreExit drops the error that only says with which code a process ended.
+// ignoreExit drops an error that only gives the exit code of a process.
 func ignoreExit(err error) error {
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return nil
@@ -100,7 +100,7 @@ func ignoreExit(err error) error {
 	return err
 }
 
-// beInit prepares the namespaces, starts the worker and reaps until it ends. Leaving then ends all others.
+// beInit prepares the namespaces, starts the worker, and reaps until the worker ends. Its own end then ends all others.
 func beInit() (code int, err error) {
 	if err := mountAll(); err != nil {
 		return 0, err
@@ -136,15 +136,15 @@ func beInit() (code int, err error) {
 	}
 }
 
-// inMemory are folders that start empty inside and end there.
+// inMemory are folders that are empty inside at the start, and disappear at the end.
 var inMemory = []string{"/run", "/var/log"}
 
-// layered are folders that look like the machine's and keep what is written to them in memory: whatever a cluster's
-// configuration says, the kubelet has its sockets for devices in /var/lib/kubelet, and the network plugins' library
-// what they answered in /var/lib/cni. Mounts below such a folder are not seen inside.
+// layered are folders that show the machine's content and keep writes in memory. The kubelet always has its device
+// sockets in /var/lib/kubelet, and the library of the network plugins keeps its results in /var/lib/cni, whatever the
+// configuration of a cluster says. Mounts below such a folder are not visible inside.
 var layered = []string{"/var/lib"}
 
-// kernelSettings are what a kubelet writes to the running kernel, for good, unless it finds these values.
+// kernelSettings are settings that a kubelet would change in the running kernel for good, unless it finds these values.
 var kernelSettings = map[string]string{
 	"vm/overcommit_memory":      "1",
 	"vm/panic_on_oom":           "0",
@@ -155,7 +155,7 @@ var kernelSettings = map[string]string{
 }
 
 func mountAll() error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil { // the machine sees none of the following
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil { // the machine does not see the following mounts
 		return fmt.Errorf("mounts: %w", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
@@ -185,7 +185,7 @@ func layer(dir string) error {
 	return unix.Mount("overlay", dir, "overlay", 0, options)
 }
 
-// shieldKernel shows a kubelet the settings it wants, in files over the real ones.
+// shieldKernel shows a kubelet the settings that it wants, in files over the real ones.
 func shieldKernel() error {
 	for name, value := range kernelSettings {
 		shield := filepath.Join("/run", strings.ReplaceAll(name, "/", "."))
@@ -200,8 +200,8 @@ func shieldKernel() error {
 	return nil
 }
 
-// networkUp makes the network that a node of a cluster is in. Linux looks for a route before it looks at rules that
-// translate addresses, so one for Services is there, although no device has them.
+// networkUp makes the network of a cluster's node. Linux looks up a route before it applies rules that translate
+// addresses, so there is a route for Services, although no device has their addresses.
 func networkUp() error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {

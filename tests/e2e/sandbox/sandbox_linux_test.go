@@ -20,10 +20,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What this program does when a test starts it again: the task is done in a sandbox that it enters.
+// taskVariable names the task that this program does in a sandbox when a test starts it again.
 const taskVariable = "SANDBOX_TEST_TASK"
 
-// tasks are done inside.
+// tasks are done inside the sandbox.
 var tasks = map[string]func() error{
 	"look":  look,
 	"stay":  stay,
@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// look writes what it is like inside.
+// look prints what the sandbox looks like inside.
 func look() error {
 	fmt.Println("cgroup", Cgroup())
 	name, err := os.Hostname()
@@ -60,7 +60,7 @@ func look() error {
 		return err
 	}
 	fmt.Println("name", name)
-	// An orphan, of the kind that a daemon leaves: only a reaper gets rid of it.
+	// This makes an orphan, as a daemon does: only a reaper can remove it.
 	if err := exec.Command("sh", "-c", "true & exit 0").Run(); err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func look() error {
 	return os.Mkdir(group, 0o755)
 }
 
-// processesAfter lists the processes when there are only the two that belong here, or the time is over.
+// processesAfter lists the processes when only the two expected ones are left, or the time is over.
 func processesAfter(limit time.Duration) []string {
 	deadline := time.Now().Add(limit)
 	for {
@@ -97,7 +97,7 @@ func processesAfter(limit time.Duration) []string {
 	}
 }
 
-// stay holds standard output open in three processes: itself, a child and an orphan.
+// stay keeps standard output open in three processes: itself, a child and an orphan.
 func stay() error {
 	child := exec.Command("sh", "-c", "sleep 1000 & exec sleep 1000")
 	child.Stdout = os.Stdout
@@ -108,7 +108,7 @@ func stay() error {
 	return child.Wait()
 }
 
-// program is this test program, about to do the task in a sandbox.
+// program returns a command that runs this test program for a task in a sandbox.
 func program(t *testing.T, task string) *exec.Cmd {
 	t.Helper()
 	require.Zero(t, os.Geteuid(), "namespaces are made by root")
@@ -147,8 +147,8 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
-// However the program ends, so does everything inside. Standard output shows it: it is at its end when the last process
-// that holds it is gone.
+// However the program ends, everything inside ends too. Standard output shows it: it ends when the last process that
+// holds it open has ended.
 func TestNothingIsLeft(t *testing.T) {
 	for _, test := range []struct {
 		signal syscall.Signal
@@ -171,7 +171,7 @@ func TestNothingIsLeft(t *testing.T) {
 			c.Wait()
 			assert.Equal(t, test.want, c.ProcessState.ExitCode())
 
-			if test.signal == syscall.SIGKILL { // nobody was left to remove them, but the next run does
+			if test.signal == syscall.SIGKILL { // no process was left to remove them, but the next run does
 				require.NoError(t, program(t, "look").Run())
 			}
 			assertNoCgroup(t, group)
@@ -179,7 +179,7 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 }
 
-// The same when it is not the program that is killed, but the one that started it.
+// The same holds if the process that started the program is killed instead of the program.
 func TestNothingIsLeftOfAnOrphan(t *testing.T) {
 	c := program(t, "stay")
 	c.Args = []string{"sh", "-c", `"$0" & wait`, c.Path}
@@ -195,7 +195,7 @@ func TestNothingIsLeftOfAnOrphan(t *testing.T) {
 	assertNoCgroup(t, group)
 }
 
-// cgroupLine reads the line in which a task names its control group.
+// cgroupLine reads the line in which a task prints its control group.
 func cgroupLine(t *testing.T, reader *bufio.Reader) string {
 	t.Helper()
 	line, err := reader.ReadString('\n')
@@ -205,7 +205,7 @@ func cgroupLine(t *testing.T, reader *bufio.Reader) string {
 	return group
 }
 
-// requireEnd returns when no process holds the other end of the pipe.
+// requireEnd waits until no process holds the other end of the pipe.
 func requireEnd(t *testing.T, reader io.Reader) {
 	t.Helper()
 	gone := make(chan error, 1)

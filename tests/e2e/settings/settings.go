@@ -1,4 +1,4 @@
-// Package settings reads what a run is told by its environment and says, before anything is built, what is missing.
+// Package settings reads the settings of a run from its environment, and says what is missing before anything is built.
 package settings
 
 import (
@@ -10,18 +10,18 @@ import (
 	"path/filepath"
 )
 
-// Settings are all a run can be told.
+// Settings are all settings of a run.
 type Settings struct {
 	Dist       string // JOBMESH_DIST: what "make build" made
 	Helm3      string // JOBMESH_HELM3
 	Helm4      string // JOBMESH_HELM4
-	Kubeconfig string // KUBECONFIG: another cluster than one of its own
+	Kubeconfig string // KUBECONFIG: a cluster to use instead of starting one
 	Registry   string // JOBMESH_E2E_REGISTRY: HOST[:PORT][/PREFIX] that this cluster pulls from, and this machine pushes to
-	Logs       string // JOBMESH_E2E_LOGS: a folder to keep the logs of its own cluster in
-	AllMeshes  bool   // MESHES=all: every combination beside real meshes, not only those of each run
+	Logs       string // JOBMESH_E2E_LOGS: a folder to keep the logs of the run's own cluster in
+	AllMeshes  bool   // MESHES=all: every combination beside real meshes, not only those of every run
 }
 
-// Hinted is an error with something to do about it.
+// Hinted is an error with a hint about what to do.
 type Hinted struct {
 	Err  error
 	Hint string
@@ -32,7 +32,7 @@ func (h Hinted) Error() string { return h.Err.Error() }
 // Unwrap returns the error without the hint.
 func (h Hinted) Unwrap() error { return h.Err }
 
-// Report writes an error the way people read it: what and why in one line, then what to do.
+// Report writes an error for people: what failed and why in one line, then what to do.
 func Report(to io.Writer, err error) {
 	fmt.Fprintf(to, "e2e: %v\n", err)
 	if hinted := (Hinted{}); errors.As(err, &hinted) {
@@ -40,10 +40,10 @@ func Report(to io.Writer, err error) {
 	}
 }
 
-// OtherCluster is what helps where a cluster cannot be started.
+// OtherCluster is the hint if no cluster can be started.
 const OtherCluster = "set KUBECONFIG and JOBMESH_E2E_REGISTRY to use another cluster"
 
-// Read reads the environment. Files are looked for below root, the repository.
+// Read reads the environment. Files are searched below root, the repository.
 func Read(getenv func(string) string, root string) (Settings, error) {
 	or := func(name, fallback string) string {
 		if value := getenv(name); value != "" {
@@ -77,10 +77,10 @@ func Read(getenv func(string) string, root string) (Settings, error) {
 	return s, nil
 }
 
-// OwnCluster says whether the run starts a cluster.
+// OwnCluster tells whether the run starts its own cluster.
 func (s Settings) OwnCluster() bool { return s.Kubeconfig == "" }
 
-// CheckMachine says why a cluster cannot be started here, by this user.
+// CheckMachine says why this user cannot start a cluster on this machine.
 func (s Settings) CheckMachine(goos string, euid int) error {
 	switch {
 	case !s.OwnCluster():
@@ -93,7 +93,7 @@ func (s Settings) CheckMachine(goos string, euid int) error {
 	return nil
 }
 
-// CheckFiles says what has not been built.
+// CheckFiles says which files have not been built.
 func (s Settings) CheckFiles() error {
 	if _, err := os.Stat(filepath.Join(s.Dist, "oci", "index.json")); err != nil {
 		return Hinted{fmt.Errorf("image: %w", err), "make build"}
@@ -109,7 +109,7 @@ func (s Settings) CheckFiles() error {
 	return nil
 }
 
-// Archive is the packaged library chart.
+// Archive returns the path of the packaged library chart.
 func (s Settings) Archive() (string, error) {
 	pattern := filepath.Join(s.Dist, "charts", "jobmesh-[0-9]*.tgz")
 	found, err := filepath.Glob(pattern)

@@ -12,7 +12,7 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/settings"
 )
 
-// built is a repository after "make build", as far as a run looks at it.
+// built makes a folder that looks like the repository after "make build", as far as a run checks it.
 func built(t *testing.T) string {
 	root := t.TempDir()
 	for _, file := range []string{

@@ -1,5 +1,5 @@
-// Package signatures holds what jobmesh signs against sigstore's own verifiers: the
-// library, and the cosign program, both without a transparency log.
+// Package signatures checks what jobmesh signs with sigstore's own verifiers: the library, and the cosign program, both
+// without a transparency log.
 package signatures
 
 import (
@@ -37,7 +37,7 @@ const (
 	buildPredicate = "https://slsa.dev/provenance/v1"
 )
 
-// run runs a program in a folder; its environment has the passphrase.
+// run runs a program in a folder. Its environment has the passphrase.
 func run(t *testing.T, dir, program string, arguments ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command(program, arguments...)
@@ -59,8 +59,8 @@ func cosign(t *testing.T, arguments ...string) (string, error) {
 	return run(t, repository, "bin/cosign", arguments...)
 }
 
-// Index, platforms and charts, signed by jobmesh with a key of cosign's,
-// are verified by both, in registries with and without the referrers API.
+// jobmesh signs the index, the platforms and the charts with a key that cosign has made. Both verifiers accept the
+// signatures, in registries with and without the referrers API.
 func TestSignatures(t *testing.T) {
 	work := t.TempDir()
 	program := filepath.Join(work, "jobmesh")
@@ -100,7 +100,7 @@ func TestSignatures(t *testing.T) {
 				assert.Error(t, err, "another key")
 			}
 
-			// What cosign signs, jobmesh verifies.
+			// jobmesh verifies what cosign signs.
 			plain := prefix + "/by-cosign"
 			_, err = run(t, ".", program, "publish", plain, "--from", dist, "--referrers", "none")
 			require.NoError(t, err)
@@ -133,8 +133,7 @@ func platforms(t *testing.T, dist string) (digests []string) {
 	return digests
 }
 
-// verifyWithLibrary checks every bundle that refers to an artifact with the library
-// that policy controllers are made of.
+// verifyWithLibrary verifies every bundle that refers to an artifact with the library that policy controllers use.
 func verifyWithLibrary(t *testing.T, reference, publicKey string) {
 	t.Helper()
 	subject, err := name.NewDigest(reference)
@@ -151,7 +150,7 @@ func verifyWithLibrary(t *testing.T, reference, publicKey string) {
 		require.NoError(t, err)
 		kind, err := layers[0].MediaType()
 		require.NoError(t, err)
-		if kind != bundleType { // other documents
+		if kind != bundleType { // other documents are skipped
 			continue
 		}
 		content, err := layers[0].Compressed()
@@ -171,7 +170,7 @@ func verifyWithLibrary(t *testing.T, reference, publicKey string) {
 	assert.ElementsMatch(t, []string{signPredicate, buildPredicate}, predicates)
 }
 
-// trusted is a root of trust that is one key.
+// trusted returns a root of trust that has only one key.
 func trusted(t *testing.T, publicKey string) root.TrustedMaterial {
 	t.Helper()
 	text, err := os.ReadFile(publicKey)

@@ -1,7 +1,6 @@
-# Installs a formula as Homebrew does, with as many of its words as a formula of goreleaser
-# has, on Linux: ruby install.rb FORMULA FOLDER. It fails where Homebrew would: a word that
-# it does not know, no archive for this machine, another sum, a test that fails. Of the
-# rules of `brew audit` it has those for descriptions.
+# ruby install.rb FORMULA FOLDER installs a formula on Linux as Homebrew does. It knows those words of a formula that
+# goreleaser writes. It fails where Homebrew would fail: for an unknown word, without an archive for this machine, for a
+# wrong checksum, and for a failing test. Of the rules of `brew audit` it has those for descriptions.
 require "digest"
 require "fileutils"
 require "open-uri"

@@ -1,5 +1,5 @@
-// Package dns answers for the names of Services, as CoreDNS does in other clusters: NAME.NAMESPACE.svc.cluster.local is the
-// address of the Service, or the addresses of its pods where it has none of its own. Every other name does not exist.
+// Package dns resolves the names of Services, as CoreDNS does in other clusters: NAME.NAMESPACE.svc.cluster.local is
+// the address of the Service, or the addresses of its pods if the Service has no address. No other name exists.
 package dns
 
 import (
@@ -14,15 +14,15 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Domain is what the names of the cluster end in.
+// Domain is the suffix of the names of the cluster.
 const Domain = "cluster.local"
 
 const suffix = ".svc." + Domain + "."
 
-// port is where resolvers ask.
+// port is the port that resolvers use.
 const port = "53"
 
-// largest is the size of a message over UDP that a resolver sends without having agreed on more (RFC 1035, 4.2.1).
+// largest is the maximum size of a UDP message unless the resolver offers more (RFC 1035, 4.2.1).
 const largest = 512
 
 // Serve answers over UDP at an address of this machine until the context ends.
@@ -41,7 +41,7 @@ func Serve(ctx context.Context, ip string, client kubernetes.Interface) error {
 			}
 			go func() {
 				if reply, err := answer(ctx, client, query[:n]); err == nil {
-					_, _ = socket.WriteTo(reply, from) // the resolver asks again when it gets nothing
+					_, _ = socket.WriteTo(reply, from) // a resolver without an answer asks again
 				}
 			}()
 		}
@@ -49,7 +49,7 @@ func Serve(ctx context.Context, ip string, client kubernetes.Interface) error {
 	return nil
 }
 
-// answer is the reply to a query.
+// answer returns the reply to a query.
 func answer(ctx context.Context, client kubernetes.Interface, query []byte) ([]byte, error) {
 	var asked dnsmessage.Message
 	if err := asked.Unpack(query); err != nil {
@@ -67,7 +67,7 @@ func answer(ctx context.Context, client kubernetes.Interface, query []byte) ([]b
 			reply.RCode = code
 		}
 		if question.Type != dnsmessage.TypeA {
-			continue // the name is there, and has no address of this kind
+			continue // the name exists, but has no address of this type
 		}
 		for _, address := range addresses {
 			reply.Answers = append(reply.Answers, dnsmessage.Resource{

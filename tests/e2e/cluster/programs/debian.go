@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// debianPackages are what the run takes from the distribution, each with a file that tells that it is there: by its full
-// name, or as a program that may be anywhere in PATH.
+// debianPackages are the packages that the run takes from the distribution. Each has a file that shows whether it is
+// installed: a full path, or the name of a program in PATH.
 var debianPackages = []debianPackage{
 	{"gcc", "/usr/bin/gcc"},                                 // to build runc
 	{"libc6-dev", "/usr/include/stdlib.h"},                  //
@@ -36,12 +36,12 @@ func (p debianPackage) installed() bool {
 	return err == nil
 }
 
-// Where Debian's packages put what the cluster needs.
+// The cluster needs these files of the Debian packages.
 const (
 	CNIPlugins = "/usr/lib/cni"
 	Busybox    = "/bin/busybox"
 	PgBouncer  = "/usr/sbin/pgbouncer"
-	// IPTables is the program behind iptables, ip6tables and those that save and restore; it loads the modules.
+	// IPTables is the program behind iptables, ip6tables, and their save and restore commands. It loads the modules.
 	IPTables        = "/usr/sbin/xtables-nft-multi"
 	IPTablesModules = "/usr/lib/*/xtables/lib*.so"
 )
@@ -64,7 +64,7 @@ func InstallPackages(ctx context.Context, progress io.Writer) error {
 		append([]string{"install", "-q", "-y", "--no-install-recommends"}, missing...),
 	} {
 		apt := exec.CommandContext(ctx, "apt-get", arguments...)
-		// A service that comes with a package is not started: systemctl then does what it does in a chroot.
+		// systemctl then behaves as in a chroot, so that no service of a package is started.
 		apt.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "SYSTEMD_OFFLINE=1")
 		if output, err := apt.CombinedOutput(); err != nil {
 			return fmt.Errorf("debian packages %s: apt-get %s: %w%s", names, arguments[0], err, lastLine(output))

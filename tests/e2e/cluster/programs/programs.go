@@ -1,6 +1,6 @@
-// Package programs provides the programs of the test cluster, and those of proxies and service meshes that run in it. They
-// are compiled from Go modules that pin them, once: the results are kept in the user's cache, under a key made of everything
-// that goes into them, so that a change of version never meets a stale program.
+// Package programs provides the programs of the test cluster, and of the proxies and service meshes that run in it.
+// They are compiled once from Go modules that pin them, and kept in the user's cache. Their key there is made of
+// everything that goes into them, so that a change of version never finds an old program.
 package programs
 
 import (
@@ -21,29 +21,29 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/cache"
 )
 
-// source is one project whose programs are built together: those tools of a go.mod that come from the project's module, or
-// from the go.mod's own.
+// source is a project whose programs are built together: those tools of a go.mod that belong to the project's module or
+// to the module of the go.mod itself.
 type source struct {
 	name            string
-	dir             string // holds the go.mod that pins the programs by its tool directives
-	module          string // whose version is the programs' version
-	only            string // the one tool that is built, where others want other flags
-	versionVariable string // what the linker sets to the version, if anything
+	dir             string // has the go.mod that pins the programs by its tool directives
+	module          string // the module whose version is the version of the programs
+	only            string // the only tool to build, if other tools need other flags
+	versionVariable string // the variable that the linker sets to the version, if any
 	tags            string
 	ldflags         string
 	cgo             string
-	rename          map[string]string // programs whose package has another name
-	files           map[string]string // what is copied out of the module, a file or a folder, and its name beside the programs
+	rename          map[string]string // programs that are named differently from their packages
+	files           map[string]string // files or folders to copy out of the module, and their names next to the programs
 }
 
-// sources are small before large, so that a broken toolchain shows early.
+// sources are in order of size, so that a broken toolchain shows early.
 var sources = []source{
 	{
 		name:    "runc",
 		dir:     "node",
 		module:  "github.com/opencontainers/runc",
 		tags:    "seccomp,netgo,osusergo",
-		ldflags: "-extldflags=-static", // a cached program must not depend on a library that may be gone
+		ldflags: "-extldflags=-static", // a cached program must not depend on a library that may be removed later
 		cgo:     "1",                   // runc enters namespaces in C, before the Go runtime has threads
 	},
 	{
@@ -65,7 +65,7 @@ var sources = []source{
 		name:            "kubernetes",
 		dir:             "kubernetes",
 		module:          "k8s.io/kubernetes",
-		versionVariable: "k8s.io/component-base/version.gitVersion", // unset, the API server reports no usable version
+		versionVariable: "k8s.io/component-base/version.gitVersion", // if it is not set, the API server reports no usable version
 		cgo:             "0",
 	},
 }
@@ -76,7 +76,6 @@ var helpers = []source{
 	{name: AlloyDBAuthProxy, dir: AlloyDBAuthProxy, module: "github.com/GoogleCloudPlatform/alloydb-auth-proxy", cgo: "0"},
 }
 
-// The names of the helpers' programs.
 const (
 	CloudSQLProxy    = "cloud-sql-proxy"
 	AlloyDBAuthProxy = "alloydb-auth-proxy"
@@ -94,7 +93,7 @@ var meshes = []source{
 			"tools/packaging/common/envoy_bootstrap.json":    EnvoyTemplate,
 		},
 	},
-	{ // the tag leaves out what only the control plane needs
+	{ // the tag leaves out code that only the control plane needs
 		name: "istio-proxy", dir: "istio", module: istioModule, only: istioModule + "/pilot/cmd/" + PilotAgent,
 		tags: "agent,disable_pgv,grpcnotrace,retrynotrace", cgo: "0",
 	},
@@ -110,24 +109,24 @@ var meshes = []source{
 
 const istioModule = "istio.io/istio"
 
-// The names of the meshes' programs, and what is beside them.
+// These are the names of the meshes' programs and files.
 const (
 	PilotDiscovery = "pilot-discovery"
 	PilotAgent     = "pilot-agent"
 	IstioCNI       = "istio-cni"
-	EnvoyTemplate  = "envoy_bootstrap.json" // with which Istio's agent starts its Envoy
+	EnvoyTemplate  = "envoy_bootstrap.json" // the template with which Istio's agent starts its Envoy
 	Charts         = "charts"               // the folder of charts
 )
 
 // Dirs are the folders that hold the programs, for PATH.
 type Dirs []string
 
-// Path is the value of a PATH that finds the programs first.
+// Path returns a value of PATH that finds these programs first.
 func (d Dirs) Path() string {
 	return strings.Join(append(d, os.Getenv("PATH")), string(os.PathListSeparator))
 }
 
-// Find returns the full name of a program.
+// Find returns the full path of a program.
 func (d Dirs) Find(program string) (string, error) {
 	for _, dir := range d {
 		if file := filepath.Join(dir, program); isExecutable(file) {
@@ -137,7 +136,7 @@ func (d Dirs) Find(program string) (string, error) {
 	return "", fmt.Errorf("%s: not among the programs in %s", program, strings.Join(d, ", "))
 }
 
-// Beside returns the full name of what is in a folder of the programs, a file or a folder.
+// Beside returns the full path of a file or folder in a folder of the programs.
 func (d Dirs) Beside(name string) (string, error) {
 	for _, dir := range d {
 		if file := filepath.Join(dir, name); exists(file) {
@@ -157,8 +156,8 @@ func isExecutable(file string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// Provide returns the folders of the cluster's programs, which are pinned below root, building what the cache does not
-// have. It tells on progress what it is at, since a first build takes minutes.
+// Provide returns the folders of the cluster's programs, which are pinned below root. It builds the programs that are
+// not in the cache, and reports its progress, since a first build takes minutes.
 func Provide(ctx context.Context, root string, progress io.Writer) (Dirs, error) {
 	return provide(ctx, root, sources, progress)
 }
@@ -204,7 +203,7 @@ func (s source) provide(ctx context.Context, moduleDir string, kept cache.Dir, p
 	})
 }
 
-// recipe is all that goes into the programs of a source.
+// recipe is everything that goes into the programs of a source.
 type recipe struct {
 	version   string
 	arguments []string // of "go build" without the output: flags, then packages
@@ -240,7 +239,7 @@ func (s source) recipe(moduleDir string) (recipe, error) {
 	return recipe{version, arguments, key(gomod, gosum, arguments, s.cgo, more...)}, nil
 }
 
-// ownCode is the code of the tools that are packages of the go.mod's own module.
+// ownCode returns the code of those tools that are packages of the go.mod's own module.
 func ownCode(moduleDir string, file *modfile.File) ([]string, error) {
 	var code []string
 	for _, tool := range file.Tool {
@@ -263,7 +262,7 @@ func ownCode(moduleDir string, file *modfile.File) ([]string, error) {
 	return code, nil
 }
 
-// ModuleVersion is the version of a module that a go.mod requires.
+// ModuleVersion returns the version of a module that a go.mod requires.
 func ModuleVersion(gomod, module string) (string, error) {
 	content, err := os.ReadFile(gomod)
 	if err != nil {
@@ -312,7 +311,7 @@ func (s source) builds(tool, module string) bool {
 	return tool == module || strings.HasPrefix(tool, module+"/")
 }
 
-// key is short: it tells apart the few variants one machine ever has.
+// key returns a short hash: it only distinguishes the few variants on one machine.
 func key(gomod, gosum []byte, arguments []string, cgo string, more ...string) string {
 	hash := sha256.New()
 	for _, part := range append([]string{
@@ -339,7 +338,7 @@ func (s source) build(ctx context.Context, moduleDir, output string, arguments [
 	return nil
 }
 
-// command is one of Go, in a module, whatever the environment says of other builds.
+// command returns a command of Go in a module. It resets variables of the environment that would change the build.
 func (s source) command(ctx context.Context, moduleDir string, arguments ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, "go", arguments...)
 	c.Dir = moduleDir
@@ -347,7 +346,7 @@ func (s source) command(ctx context.Context, moduleDir string, arguments ...stri
 	return c
 }
 
-// copyFiles puts what is taken from the module as it is beside the programs.
+// copyFiles copies those files of the module that are used unchanged, next to the programs.
 func (s source) copyFiles(ctx context.Context, moduleDir, output string) error {
 	if len(s.files) == 0 {
 		return nil

@@ -16,8 +16,8 @@ import (
 	"github.com/jobmesh/jobmesh/tests/e2e/cache"
 )
 
-// hello is a module that pins a program, and one of another project. Both are in folders, so that nothing has to be
-// downloaded.
+// hello is a module that pins a program of its own and a program of another module. Both modules are folders, so that
+// nothing has to be downloaded.
 var hello = map[string]string{
 	"go.mod": `module example.com/hello
 
@@ -82,7 +82,7 @@ func TestBuiltOnce(t *testing.T) {
 	assert.Empty(t, progress.String(), "nothing is built")
 }
 
-// Whatever goes into a program makes it another one.
+// A change of anything that goes into a program changes its key.
 func TestKey(t *testing.T) {
 	base := key([]byte("mod"), []byte("sum"), []string{"-tags=a", "pkg"}, "0")
 	assert.Equal(t, base, key([]byte("mod"), []byte("sum"), []string{"-tags=a", "pkg"}, "0"))
@@ -97,8 +97,8 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// What is taken out of the module as it is, a folder and a file, is beside the programs, and so is a program that the
-// module which pins the others has itself: the same as what it pins, another one when its code changes.
+// A file and a folder of the module are copied next to the programs. A tool of the module that pins the others is built
+// too, and a change of its code changes the key.
 func TestFilesAndOwnPrograms(t *testing.T) {
 	files := maps.Clone(hello)
 	files["go.mod"] = strings.Replace(files["go.mod"], "tool (", "tool (\n\texample.com/hello/own", 1)
@@ -132,7 +132,7 @@ func TestFilesAndOwnPrograms(t *testing.T) {
 	assert.NotEqual(t, before.key, after.key)
 }
 
-// One tool of several, where each wants flags of its own.
+// Only one of several tools is built, if each needs its own flags.
 func TestOnlyOneTool(t *testing.T) {
 	files := maps.Clone(hello)
 	files["go.mod"] = strings.Replace(files["go.mod"], "tool (", "tool (\n\texample.com/pinned/cmd/bye", 1)
@@ -147,7 +147,7 @@ func TestOnlyOneTool(t *testing.T) {
 	require.Error(t, err)
 }
 
-// The version of a mesh is that of its module.
+// The version of a mesh is the version of its module.
 func TestModuleVersion(t *testing.T) {
 	gomod := filepath.Join(written(t, hello), "go.mod")
 	version, err := ModuleVersion(gomod, "example.com/pinned")
@@ -157,7 +157,7 @@ func TestModuleVersion(t *testing.T) {
 	require.EqualError(t, err, gomod+" requires no example.com/nobody")
 }
 
-// A build that fails says what the compiler said, and leaves the cache as it was.
+// A build that fails reports the compiler's messages, and leaves the cache unchanged.
 func TestFailedBuild(t *testing.T) {
 	broken := map[string]string{}
 	for name, content := range hello {
@@ -177,14 +177,14 @@ func TestMissingProgram(t *testing.T) {
 	assert.EqualError(t, err, "kubelet: not among the programs in /nowhere, /neither")
 }
 
-// The modules of this repository have what the tables say of them.
+// The modules of this repository match the tables of sources.
 func TestSources(t *testing.T) {
 	for root, sources := range map[string][]source{"..": sources, "../../helpers": helpers, "../../meshes": meshes} {
 		for _, s := range sources {
 			t.Run(s.name, func(t *testing.T) {
 				recipe, err := s.recipe(filepath.Join(root, s.dir))
 				require.NoError(t, err)
-				// Releases of Istio have no tags that Go knows.
+				// Releases of Istio have no tags that Go accepts as versions.
 				assert.Regexp(t, `^v\d+\.\d+\.\d+(-\d{14}-[0-9a-f]{12})?$`, recipe.version)
 				assert.Contains(t, strings.Join(recipe.arguments, " "), " "+s.module, "a package of the module is built")
 			})

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// compileReport reads what "go build -v" says, one package a line, and sums it up now and then.
+// compileReport reads the output of "go build -v", one package a line, and reports a summary now and then.
 type compileReport struct {
 	name  string
 	to    io.Writer
@@ -20,7 +20,7 @@ type compileReport struct {
 	mu      sync.Mutex
 	partial []byte
 	lines   int
-	last    []string // for when it goes wrong
+	last    []string // for an error message
 }
 
 const (
