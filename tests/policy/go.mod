@@ -1,4 +1,4 @@
-// What tests the policies of charts/policy: the admission chain of the API server.
+// This module tests the policies of charts/policy, for which it requires the admission chain of the API server.
 module github.com/jobmesh/jobmesh/tests/policy
 
 go 1.26.0

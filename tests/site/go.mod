@@ -1,4 +1,4 @@
-// What looks at the site of the documentation: the protocol of Chromium.
+// This module tests the documentation site, for which it requires a client of the Chromium DevTools protocol.
 module github.com/jobmesh/jobmesh/tests/site
 
 go 1.26.0
