@@ -31,7 +31,7 @@ func (f *Flags) explainConfig(err error, loader clientcmd.ClientConfig) error {
 	case errors.As(err, &missing):
 		return fault.New(fault.Usage, fmt.Errorf("kubeconfig %s: %w", missing.Path, missing.Err), "--kubeconfig names another file")
 	case clientcmd.IsEmptyConfig(err):
-		return fault.New(fault.Usage, errors.New("no cluster is known: there is no kubeconfig, and this is no pod"),
+		return fault.New(fault.Usage, errors.New("no cluster is known: there is no kubeconfig, and jobmesh does not run in a pod"),
 			"export KUBECONFIG=FILE, or --kubeconfig FILE", "kubectl config view shows what kubectl reads")
 	}
 	return fault.New(fault.Usage, fmt.Errorf("kubeconfig: %s", oneLine(err)), "kubectl config view shows what kubectl reads")
@@ -145,7 +145,7 @@ func oneLine(err error) string {
 func (c *Cluster) ExplainDial(err error) error {
 	switch {
 	case isTimeout(err):
-		return fault.New(fault.Registry, errors.New("the port-forward does not come about in time"))
+		return fault.New(fault.Registry, errors.New("the port-forward was not set up in time"))
 	case IsDenied(err):
 		return fault.New(fault.Auth, errors.New("port-forward is not allowed (create pods/portforward)"), "jobmesh rbac rescue prints the rights that this needs")
 	}

@@ -166,7 +166,7 @@ func (l *lineage) absent(ctx context.Context, t Target, jobs []batchv1.Job) erro
 		return fault.New(fault.Auth, fmt.Errorf("%s has no pods of its own, and what it has made by %s is not seen: they may not be listed", t.Name, strings.Join(l.denied, ", ")),
 			"jobmesh rbac rescue prints the rights that this needs")
 	case len(l.left) > 0:
-		return fault.New(fault.Usage, errors.New(t.Name+" has no pods of its own, and nobody has looked at what it has made by "+strings.Join(l.left, ", ")), "name the objects below it")
+		return fault.New(fault.Usage, errors.New(t.Name+" has no pods of its own, and what it has made by "+strings.Join(l.left, ", ")+" was not read"), "name the objects below it")
 	}
 	return nil
 }

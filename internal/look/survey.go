@@ -71,7 +71,7 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 			})
 		})
 	})
-	add("Jobs", "those that nobody has made are not judged", func(ctx context.Context) (err error) {
+	add("Jobs", "those without an owner are not judged", func(ctx context.Context) (err error) {
 		facts.Jobs, err = c.Jobs(ctx, ns)
 		return err
 	})

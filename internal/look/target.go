@@ -78,7 +78,7 @@ func Parse(text string) (Target, error) {
 		word, name = "", text
 	}
 	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
-		return Target{}, fault.New(fault.Usage, fmt.Errorf("%q is no name of an object", text), "give a NAME, or a KIND/NAME such as cronjob/nightly")
+		return Target{}, fault.New(fault.Usage, fmt.Errorf("%q is not the name of an object", text), "give a NAME, or a KIND/NAME such as cronjob/nightly")
 	}
 	if !typed {
 		return Target{Name: name}, nil

@@ -88,7 +88,7 @@ func ClockNote(c *cluster.Cluster) string {
 	if off == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the clock here is %s off that of the cluster; ages are by the cluster's", off.Abs().Round(time.Second))
+	return fmt.Sprintf("the clock of this machine is %s off the clock of the cluster; ages are by the latter", off.Abs().Round(time.Second))
 }
 
 func (l *looker) note(format string, arguments ...any) {
@@ -199,10 +199,10 @@ func (l *looker) find(ctx context.Context, t Target) (object, error) {
 	}
 	hints := []string{"-n names another namespace", "kubectl get jobs,cronjobs,pods -n " + l.ns}
 	if len(unread) > 0 {
-		hints = append(hints, "nobody has looked who has made the "+strings.Join(unread, ", ")+" that are there")
+		hints = append(hints, "the owners of the "+strings.Join(unread, ", ")+" there were not read")
 	}
 	if len(left) > 0 {
-		hints = append([]string{"nobody has looked among " + strings.Join(left, ", ") + ": jobmesh " + l.verb + " " + left[0] + "/" + t.Name}, hints...)
+		hints = append([]string{strings.Join(left, ", ") + " were not searched: jobmesh " + l.verb + " " + left[0] + "/" + t.Name}, hints...)
 	}
 	return object{}, fault.New(fault.Usage, fmt.Errorf("%s: there is no such Job, CronJob, Pod or other object that makes pods", what), hints...)
 }

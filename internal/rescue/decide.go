@@ -247,7 +247,7 @@ func bySignal(p *running.Pod, c *running.Container, step Step) (Step, string) {
 	}
 	user, known := userOf(p, c)
 	if refusal == "" && !known {
-		refusal = "runs as a user id that the pod does not say; a signal needs the same one"
+		refusal = "runs as a user id that the pod does not name, and a signal needs the same one"
 	}
 	if refusal != "" {
 		return step, refusal
@@ -260,16 +260,16 @@ func bySignal(p *running.Pod, c *running.Container, step Step) (Step, string) {
 // there is none.
 func signal(c *running.Container) (name, program, refusal string) {
 	if c.Helper == nil || len(c.Helper.Programs) == 0 {
-		return "", "", "is in no table that says with which code it ends on a signal"
+		return "", "", "is not in the tables, so the code with which it ends on a signal is not known"
 	}
-	refusal = "ends on no signal that is known"
+	refusal = "is not known to end on a signal"
 	for _, e := range c.Helper.Ends {
 		switch {
 		case e.Signal == "":
 		case e.Code == 0 && (e.Needs == "" || given(c, e.Needs)):
 			return e.Signal, c.Helper.Programs[0], ""
 		case e.Code == sidecar.Unknown:
-			refusal = fmt.Sprintf("ends on %s with a code that nobody knows: the pod might fail and its Job run again", e.Signal)
+			refusal = fmt.Sprintf("ends on %s with a code that is not known: the pod might fail, and its Job would run again", e.Signal)
 		case e.Code != 0:
 			refusal = fmt.Sprintf("ends with %d on %s: the pod would fail and its Job run again", e.Code, strings.TrimPrefix(e.Signal, "SIG"))
 		}

@@ -141,7 +141,7 @@ func (e *Ender) ask(ctx context.Context, pod *corev1.Pod, step Step) error {
 	case code == http.StatusUnauthorized && row.TokenVariable != "":
 		return fmt.Errorf("it wants the token of its variable %s; --via ephemeral cannot know it either: end it with that header by hand", row.TokenVariable)
 	case (code == http.StatusNotFound || code == http.StatusForbidden) && row.StopDisabled != "":
-		return fmt.Errorf("its stop request is off (%d): %s, for the runs to come", code, row.StopDisabled)
+		return fmt.Errorf("its stop request is off (%d); for later runs: %s", code, row.StopDisabled)
 	case code >= 300:
 		return fmt.Errorf("%s is answered with %d", step.Request, code)
 	}
@@ -314,7 +314,7 @@ func lastLine(text string) string {
 // unknown is the error if a pod cannot be read after it was asked. Whoever had the right to ask has
 // enough rights, so it is not an error of missing rights.
 func (e *Ender) unknown(err error) error {
-	return fault.New(fault.Registry, e.Cluster.Explain(err, "it was asked to stop, and whether it has is not known", "rescue"))
+	return fault.New(fault.Registry, e.Cluster.Explain(err, "it was asked to stop, and whether it has stopped is not known", "rescue"))
 }
 
 func over(pod *corev1.Pod, steps []Step) bool {

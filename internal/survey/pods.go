@@ -52,7 +52,7 @@ func (s *survey) pods() {
 		st := s.stuck[o]
 		if st.finding.Rule.ID == "JM113" {
 			st.finding.Message = fmt.Sprintf("`%s` keeps %s", st.container, kept(st.pods, why.Ago(s.Now.Sub(st.since))))
-			st.finding.Fix = fmt.Sprintf("jobmesh rescue -n %s %s --yes ends it now; for the runs to come, fix what lint says of the template", o.Namespace, o.Name)
+			st.finding.Fix = fmt.Sprintf("jobmesh rescue -n %s %s --yes ends it now; for later runs, fix what lint says about the template", o.Namespace, o.Name)
 		}
 		s.add(st.finding)
 	}
@@ -63,7 +63,7 @@ func kept(n int, ago string) string {
 	if n == 1 {
 		return "a pod whose work ended " + ago
 	}
-	return fmt.Sprintf("%d pods whose work has ended, that of the first one %s", n, ago)
+	return fmt.Sprintf("%d pods whose work has ended, the first %s", n, ago)
 }
 
 // suspicious tells from a few fields whether a pod can be stuck. Most pods cannot be stuck, and to

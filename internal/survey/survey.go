@@ -362,7 +362,7 @@ func (s *survey) quota(o manifest.Object) {
 					}
 					if manifest.Get(c.Node, "resources", field, resource) == nil {
 						s.add(lint.Observe("JM506", lint.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}, c.Name,
-							fmt.Sprintf("quota %s counts %s, and `%s` says none: its pods are refused", q.Name, name, c.Name), ""))
+							fmt.Sprintf("quota %s limits %s, and `%s` does not set it: its pods are refused", q.Name, name, c.Name), ""))
 						return
 					}
 				}

@@ -130,7 +130,7 @@ func (j *judge) classic(p *running.Pod, c *running.Container) []string {
 	case d.Open != "", d.Yes:
 		return nil // the answer depends on something that is not known here
 	}
-	return []string{fmt.Sprintf("It is no native sidecar: %s.", d.By)}
+	return []string{fmt.Sprintf("It is not a native sidecar: %s.", d.By)}
 }
 
 // installation describes the mesh of a proxy, as far as its pod and the nodes show it.
@@ -173,7 +173,7 @@ func byHand(p *running.Pod, c *running.Container) []string {
 	_, url, _ := strings.Cut(row.Stop, " ")
 	fix := []string{fmt.Sprintf("kubectl -n %s port-forward %s %s & sleep 2; curl -X %s %s; kill $!", p.Namespace, p.Name, port, method, url)}
 	if row.StopNeeds.Key != "" && p.Annotations[row.StopNeeds.Key] != row.StopNeeds.Value {
-		fix = append(fix, fmt.Sprintf("where that answers 404 its stop request is off: %s, for the runs to come", row.StopDisabled))
+		fix = append(fix, fmt.Sprintf("if that answers 404, its stop request is off; for later runs: %s", row.StopDisabled))
 	}
 	return fix
 }
