@@ -71,13 +71,7 @@ func enterSandbox(ctx context.Context) (int, error) {
 	if err := programs.InstallPackages(ctx, os.Stderr); err != nil {
 		return 0, settings.Hinted{Err: err, Hint: "install them by hand, or " + settings.OtherCluster}
 	}
-	if _, err := programs.Provide(ctx, "cluster", os.Stderr); err != nil {
-		return 0, err
-	}
-	if _, err := programs.ProvideHelpers(ctx, "helpers", os.Stderr); err != nil {
-		return 0, err
-	}
-	if _, err := programs.ProvideMeshes(ctx, "meshes", os.Stderr); err != nil {
+	if err := programs.ProvideAll(ctx, ".", os.Stderr); err != nil {
 		return 0, err
 	}
 	if _, err := envoy.Provide(ctx, os.Stderr); err != nil {

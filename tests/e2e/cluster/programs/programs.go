@@ -172,6 +172,18 @@ func ProvideMeshes(ctx context.Context, root string, progress io.Writer) (Dirs, 
 	return provide(ctx, root, meshes, progress)
 }
 
+// ProvideAll does all of that. root is the folder of the end-to-end tests.
+func ProvideAll(ctx context.Context, root string, progress io.Writer) error {
+	if _, err := Provide(ctx, filepath.Join(root, "cluster"), progress); err != nil {
+		return err
+	}
+	if _, err := ProvideHelpers(ctx, filepath.Join(root, "helpers"), progress); err != nil {
+		return err
+	}
+	_, err := ProvideMeshes(ctx, filepath.Join(root, "meshes"), progress)
+	return err
+}
+
 func provide(ctx context.Context, root string, sources []source, progress io.Writer) (Dirs, error) {
 	kept, err := cache.OfUser()
 	if err != nil {
