@@ -76,17 +76,23 @@ func helm() string {
 	return filepath.Join("..", "..", "bin", "helm3")
 }
 
-// rendered returns the objects that the chart prints. It sets failurePolicy to Fail, so that a mistake in an expression
-// cannot go unnoticed.
-func rendered(t testing.TB, args ...string) []runtime.Object {
+// printed is what the chart prints.
+func printed(t testing.TB, args ...string) []byte {
 	t.Helper()
 	out, err := exec.Command(helm(), append([]string{"template", "jobmesh", packed, "--set", "failurePolicy=Fail"}, args...)...).Output()
 	if failed, ok := err.(*exec.ExitError); ok {
 		require.Fail(t, string(failed.Stderr))
 	}
 	require.NoError(t, err)
+	return out
+}
+
+// rendered returns the objects that the chart prints. It sets failurePolicy to Fail, so that a mistake in an expression
+// cannot go unnoticed.
+func rendered(t testing.TB, args ...string) []runtime.Object {
+	t.Helper()
 	var all []runtime.Object
-	for _, document := range strings.Split("\n"+string(out), documentStart) {
+	for _, document := range strings.Split("\n"+string(printed(t, args...)), documentStart) {
 		if strings.TrimSpace(document) == "" {
 			continue
 		}
