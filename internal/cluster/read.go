@@ -221,6 +221,9 @@ type Kinds struct {
 	groups    map[string]string
 }
 
+// Asked tells whether a server was asked for its kinds, and has answered.
+func (k Kinds) Asked() bool { return k.resources != nil || k.groups != nil }
+
 // Version is the version in which a server has a kind; it is empty if the server does not have the
 // kind. Of a server before 1.27 only the groups are known, so that the kind may still be missing.
 func (k Kinds) Version(group, kind string) string { return k.Resource(group, "", kind).Version }

@@ -19,9 +19,13 @@ var (
 const policyLabel = "app.kubernetes.io/name=jobmesh-policy"
 
 // policiesOf says what applies jobmesh-policy in a cluster, for namespaces that ask for it. server
-// is the version of the API server, and kinds are its kinds; either may be unknown.
-func policiesOf(ctx context.Context, c *cluster.Cluster, server mesh.Version, kinds cluster.Kinds) (running.Engine, error) {
+// is the version of the API server, and kinds are its kinds; either may be unknown. It makes at most
+// two requests, and none once more returns false.
+func policiesOf(ctx context.Context, c *cluster.Cluster, server mesh.Version, kinds cluster.Kinds, more func() bool) (running.Engine, error) {
 	old := server.Known() && server.Before(native.Policies.Major, native.Policies.Minor)
+	if !old && !more() {
+		return running.Presumed, nil
+	}
 	if !old {
 		found, err := c.Metadata(ctx, ofServer, "", policyLabel)
 		switch {
@@ -35,7 +39,14 @@ func policiesOf(ctx context.Context, c *cluster.Cluster, server mesh.Version, ki
 			return running.InAPIServer, nil
 		}
 	}
-	if r := kinds.Resource(ofKyverno.Group, "", ofKyverno.Kind); r.Version != "" {
+	r := kinds.Resource(ofKyverno.Group, "", ofKyverno.Kind)
+	if !kinds.Asked() {
+		r.Version = "v1"
+	}
+	if r.Version != "" {
+		if !more() {
+			return running.NotAsked, nil
+		}
 		found, err := c.Metadata(ctx, r, "", policyLabel)
 		switch {
 		case cluster.IsDenied(err), len(found) > 0:

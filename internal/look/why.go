@@ -547,12 +547,8 @@ func (l *looker) policies(ctx context.Context, most int) error {
 	if !l.facts.Namespaces[l.ns].OptedIn() {
 		return nil
 	}
-	if l.cluster.Requests() >= most {
-		l.facts.Engine = running.Presumed
-		return nil
-	}
 	var err error
-	l.facts.Engine, err = policiesOf(ctx, l.cluster, mesh.Version{}, l.kinds)
+	l.facts.Engine, err = policiesOf(ctx, l.cluster, mesh.Version{}, l.kinds, func() bool { return l.cluster.Requests() < most })
 	return l.cluster.Explain(err, "policies of jobmesh-policy", l.verb)
 }
 

@@ -5,12 +5,14 @@ type Engine string
 
 // The engines. Presumed means that the policies may not be read: the API server is then taken to
 // apply them if a namespace has the label. TooOld means an API server that has no such policies.
+// NotAsked means that nothing can be said, because the bound on requests was reached.
 const (
 	NoEngine    Engine = ""
 	InAPIServer Engine = "API server"
 	Presumed    Engine = "presumed"
 	InKyverno   Engine = "Kyverno"
 	TooOld      Engine = "too old"
+	NotAsked    Engine = "not asked"
 )
 
 // Changes tells whether pods in namespaces with the label are judged as the policies change them.
