@@ -76,7 +76,8 @@ func helm() string {
 	return filepath.Join("..", "..", "bin", "helm3")
 }
 
-// printed is what the chart prints.
+// printed returns what the chart prints. It sets failurePolicy to Fail, so that a mistake in an expression cannot go
+// unnoticed.
 func printed(t testing.TB, args ...string) []byte {
 	t.Helper()
 	out, err := exec.Command(helm(), append([]string{"template", "jobmesh", packed, "--set", "failurePolicy=Fail"}, args...)...).Output()
@@ -87,8 +88,7 @@ func printed(t testing.TB, args ...string) []byte {
 	return out
 }
 
-// rendered returns the objects that the chart prints. It sets failurePolicy to Fail, so that a mistake in an expression
-// cannot go unnoticed.
+// rendered returns the objects that the chart prints.
 func rendered(t testing.TB, args ...string) []runtime.Object {
 	t.Helper()
 	var all []runtime.Object

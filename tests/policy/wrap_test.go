@@ -189,13 +189,13 @@ func TestTell(t *testing.T) {
 // If proxies become native sidecars, a Job that wrap leaves may still finish, and the warning says so.
 func TestTellOfNative(t *testing.T) {
 	job, _ := jobs(t, `spec: {restartPolicy: Never, containers: [{name: a, image: a}]}`)
-	const unless = "JM101: a mesh's proxy may outlive it, unless that becomes a native sidecar, since it is left as it is: "
+	const unless = "JM101: it is left as it is, so a mesh's proxy may outlive it unless the proxy becomes a native sidecar: "
 	warnings := said(t, validator(t, named(rendered(t), "-tell")), job, "Job", "jobs")
 	require.Len(t, warnings, 1)
 	require.Contains(t, warnings[0], unless)
 	warnings = said(t, validator(t, named(rendered(t, "--set", "nativize=false"), "-tell")), job, "Job", "jobs")
 	require.Len(t, warnings, 1)
-	require.Contains(t, warnings[0], strings.ReplaceAll(unless, ", unless that becomes a native sidecar", ""))
+	require.Contains(t, warnings[0], strings.ReplaceAll(unless, " unless the proxy becomes a native sidecar", ""))
 }
 
 // large returns a pod of many containers, with the annotation that names all of them.

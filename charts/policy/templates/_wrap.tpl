@@ -126,7 +126,7 @@ pod is one of an executor that ends the others, in CEL.
 
 {{/* What a pod risks whose command is not wrapped, with the rule of lint for it. */}}
 {{- define "jobmesh-policy.outlives" -}}
-JM101: a mesh's proxy may outlive it{{ if include "jobmesh-policy.nativizes" . }}, unless that becomes a native sidecar{{ end }}, since it is left as it is
+JM101: it is left as it is, so a mesh's proxy may outlive it{{ if include "jobmesh-policy.nativizes" . }} unless the proxy becomes a native sidecar{{ end }}
 {{- end -}}
 
 {{/*
