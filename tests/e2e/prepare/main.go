@@ -26,15 +26,19 @@ func main() {
 }
 
 func prepare(ctx context.Context, what []string) error {
+	packages := slices.Equal(what, []string{"packages"})
+	if !packages && !slices.Equal(what, []string{"programs"}) {
+		return errors.New("usage: prepare packages|programs")
+	}
 	given, err := settings.Read(os.Getenv, "../..")
 	if err != nil || !given.OwnCluster() { // on another cluster most of them are not needed
 		return err
 	}
-	switch {
-	case slices.Equal(what, []string{"packages"}):
-		return programs.InstallPackages(ctx, os.Stderr)
-	case !slices.Equal(what, []string{"programs"}):
-		return errors.New("usage: prepare packages|programs")
+	if packages {
+		if err := programs.InstallPackages(ctx, os.Stderr); err != nil {
+			return settings.Hinted{Err: err, Hint: "install them by hand, or " + settings.OtherCluster}
+		}
+		return nil
 	}
 	if err := programs.ProvideAll(ctx, ".", os.Stderr); err != nil {
 		return err

@@ -172,7 +172,7 @@ func ProvideMeshes(ctx context.Context, root string, progress io.Writer) (Dirs, 
 	return provide(ctx, root, meshes, progress)
 }
 
-// ProvideAll does all of that. root is the folder of the end-to-end tests.
+// ProvideAll provides the programs of the cluster, of the helpers and of the meshes. root is the folder of the end-to-end tests.
 func ProvideAll(ctx context.Context, root string, progress io.Writer) error {
 	if _, err := Provide(ctx, filepath.Join(root, "cluster"), progress); err != nil {
 		return err
