@@ -126,11 +126,11 @@ func (a *admission) notes() []string {
 }
 
 // asWritten says that policies change nothing.
-const asWritten = "its Jobs are judged as they are written"
+const asWritten = "the Jobs there are judged as they are written"
 
 // deadLabel says that a server is too old for the policies that namespaces ask for.
 func deadLabel(names map[string]bool, where string) string {
-	return fmt.Sprintf("the label %s: %s of %s does nothing %s, since mutating admission policies came with %s: %s",
+	return fmt.Sprintf("the label %s: %s of %s does nothing %s, since mutating admission policies came with Kubernetes %s: %s",
 		lint.PolicyKey, lint.PolicyOn, namespaceWords(names), where, native.Policies, asWritten)
 }
 

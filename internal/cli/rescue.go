@@ -75,6 +75,9 @@ ephemeral it adds a container with jobmesh-wrap stop, which stays in the pod's
 spec. It sends a signal only to a program that is known to end with 0 on it:
 with any other code the pod would fail, and its Job would run again.
 
+Programs of your own that run beside the work are in the key helpers of
+jobmesh.yaml, which is read from the current folder.
+
 It reads each pod again right before it acts. It never deletes a pod, because
 the Job would start the work again. It can be repeated safely, also beside
 another rescue.

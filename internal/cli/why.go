@@ -34,6 +34,9 @@ going to hang. It names the container that ended, with its exit code; the
 container that still runs, and who put it there; what would have prevented that;
 and the command that ends it now.
 
+Programs of your own that run beside the work are in the key helpers of
+jobmesh.yaml, which is read from the current folder.
+
 It only reads, in a few requests. Where it lacks a right, it says what it leaves
 out; jobmesh rbac why prints the rights that it uses. Nothing of jobmesh has to
 be installed in the cluster.

@@ -22,9 +22,10 @@ const policyLabel = "app.kubernetes.io/name=jobmesh-policy"
 // is the version of the API server, and kinds are its kinds; either may be unknown. It makes at most
 // two requests, and none once more returns false.
 func policiesOf(ctx context.Context, c *cluster.Cluster, server mesh.Version, kinds cluster.Kinds, more func() bool) (running.Engine, error) {
-	old := server.Known() && server.Before(native.Policies.Major, native.Policies.Minor)
+	old := server.Known() && server.Before(native.Policies.Major, native.Policies.Minor) ||
+		kinds.Asked() && kinds.Version(ofServer.Group, ofServer.Kind) == ""
 	if !old && !more() {
-		return running.Presumed, nil
+		return running.NotAsked, nil
 	}
 	if !old {
 		found, err := c.Metadata(ctx, ofServer, "", policyLabel)
@@ -49,6 +50,8 @@ func policiesOf(ctx context.Context, c *cluster.Cluster, server mesh.Version, ki
 		}
 		found, err := c.Metadata(ctx, r, "", policyLabel)
 		switch {
+		case cluster.IsDenied(err) && !kinds.Asked(): // there may be no Kyverno
+			return running.NotAsked, nil
 		case cluster.IsDenied(err), len(found) > 0:
 			return running.InKyverno, nil // if anything applies the policies, it is Kyverno
 		case err != nil && !cluster.IsGone(err):

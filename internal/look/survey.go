@@ -26,8 +26,9 @@ var identities = []cluster.Resource{
 }
 
 // Survey reads what is needed to judge all Jobs of the cluster's namespace, or of all namespaces:
-// one list for each of six kinds, and one for each other kind that the cluster has. notes say what
-// could not be read. It fails if nothing could be read.
+// one list for each of six kinds, one for each other kind that the cluster has, and where a namespace
+// has the label of jobmesh-policy one or two lists of policies. notes say what could not be read. It
+// fails if nothing could be read.
 func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes []string, err error) {
 	ns := c.Namespace()
 	var mutex sync.Mutex

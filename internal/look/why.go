@@ -71,9 +71,7 @@ func Why(ctx context.Context, c *cluster.Cluster, t Target) (facts why.Facts, no
 	}
 	l.nodes(ctx)
 	wait.Wait()
-	if err := l.policies(ctx, most); err != nil {
-		return facts, nil, err
-	}
+	l.policies(ctx, most)
 	l.facts.Now = c.Now()
 	if text := ClockNote(c); text != "" {
 		l.note("%s", text)
@@ -202,7 +200,7 @@ func (l *looker) find(ctx context.Context, t Target) (object, error) {
 		hints = append(hints, "the owners of the "+strings.Join(unread, ", ")+" there were not read")
 	}
 	if len(left) > 0 {
-		hints = append([]string{strings.Join(left, ", ") + " were not searched: jobmesh " + l.verb + " " + left[0] + "/" + t.Name}, hints...)
+		hints = append([]string{"not searched: " + strings.Join(left, ", ") + "; jobmesh " + l.verb + " " + left[0] + "/" + t.Name}, hints...)
 	}
 	return object{}, fault.New(fault.Usage, fmt.Errorf("%s: there is no such Job, CronJob, Pod or other object that makes pods", what), hints...)
 }
@@ -543,13 +541,21 @@ func (l *looker) optedIn(ctx context.Context) {
 
 // policies says what applies jobmesh-policy in the namespace, if the namespace has its label. most
 // is the bound on requests.
-func (l *looker) policies(ctx context.Context, most int) error {
+func (l *looker) policies(ctx context.Context, most int) {
 	if !l.facts.Namespaces[l.ns].OptedIn() {
-		return nil
+		return
 	}
-	var err error
-	l.facts.Engine, err = policiesOf(ctx, l.cluster, mesh.Version{}, l.kinds, func() bool { return l.cluster.Requests() < most })
-	return l.cluster.Explain(err, "policies of jobmesh-policy", l.verb)
+	engine, err := policiesOf(ctx, l.cluster, mesh.Version{}, l.kinds, func() bool { return l.cluster.Requests() < most })
+	switch {
+	case err != nil:
+		engine = running.NotAsked
+		if !errors.Is(err, context.Canceled) {
+			l.note("%v; so whether jobmesh-policy changes the pods of namespace %s is not known", l.cluster.Explain(err, "mutating admission policies", l.verb), l.ns)
+		}
+	case engine == running.Presumed:
+		l.note("mutating admission policies may not be read, so jobmesh-policy is presumed to change the pods of namespace %s, as its label says", l.ns)
+	}
+	l.facts.Engine = engine
 }
 
 func (l *looker) nodes(ctx context.Context) {

@@ -179,6 +179,8 @@ func stepOf(p *running.Pod, c *running.Container, via Via) (step Step, refusal s
 		needs := unserved(c)
 		_, _, refusal := signal(c)
 		switch {
+		case unknownEnd(c) != "":
+			return step, "ends after " + unknownEnd(c) + " with a code that is not known: the pod might fail, and its Job would run again"
 		case needs != "" && refusal != "":
 			return step, "takes its stop request only with " + needs + ", and " + refusal
 		case needs != "":
@@ -202,6 +204,20 @@ func unserved(c *running.Container) string {
 	for _, e := range c.Helper.Ends {
 		if e.Code == 0 && c.Helper.StopRequest(e) != "" {
 			return e.Needs
+		}
+	}
+	return ""
+}
+
+// unknownEnd returns the stop request after which the program of a container ends with a code that
+// is not known, as of a helper in jobmesh.yaml. It is empty if there is none.
+func unknownEnd(c *running.Container) string {
+	if c.Helper == nil {
+		return ""
+	}
+	for _, e := range c.Helper.Ends {
+		if request := c.Helper.StopRequest(e); request != "" && e.Code == sidecar.Unknown {
+			return request
 		}
 	}
 	return ""
@@ -260,7 +276,7 @@ func bySignal(p *running.Pod, c *running.Container, step Step) (Step, string) {
 // there is none.
 func signal(c *running.Container) (name, program, refusal string) {
 	if c.Helper == nil || len(c.Helper.Programs) == 0 {
-		return "", "", "is not in the tables, so the code with which it ends on a signal is not known"
+		return "", "", "is not known to end with 0 on a signal"
 	}
 	refusal = "is not known to end on a signal"
 	for _, e := range c.Helper.Ends {

@@ -152,7 +152,7 @@ type survey struct {
 	stuck         map[lint.Object]*stuck
 	found         []lint.Finding
 	managed       []manifest.Object
-	admitted      map[lint.Object]lint.Admitted
+	admitted      map[name]lint.Admitted
 	// classic are the meshes with a classic proxy that keeps a pod, or will keep one.
 	classic map[string]bool
 }
@@ -362,7 +362,7 @@ func (s *survey) quota(o manifest.Object) {
 					}
 					if manifest.Get(c.Node, "resources", field, resource) == nil {
 						s.add(lint.Observe("JM506", lint.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}, c.Name,
-							fmt.Sprintf("quota %s limits %s, and `%s` does not set it: its pods are refused", q.Name, name, c.Name), ""))
+							fmt.Sprintf("quota %s counts %s, which `%s` does not set: the pods are refused", q.Name, name, c.Name), ""))
 						return
 					}
 				}

@@ -1,12 +1,15 @@
 package why
 
 import (
+	"slices"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 	"github.com/jobmesh/jobmesh/internal/running"
 )
@@ -29,18 +32,29 @@ func (j *judge) changes(namespace string) bool {
 }
 
 // useless says why the label of the namespace does not help against what hangs.
-func (j *judge) useless() []string {
-	if !j.Namespaces[j.Object.Namespace].OptedIn() {
+func (j *judge) useless(namespace string) []string {
+	if !j.Namespaces[namespace].OptedIn() {
 		return nil
 	}
-	label := "The label " + lint.PolicyKey + ": " + lint.PolicyOn + " of namespace " + j.Object.Namespace
+	label := "The label " + lint.PolicyKey + ": " + lint.PolicyOn + " of namespace " + namespace
 	switch j.Engine {
 	case running.NoEngine:
 		return []string{label + " does nothing: jobmesh-policy is not installed in this cluster."}
 	case running.TooOld:
 		return []string{label + " does nothing: mutating admission policies came with Kubernetes " + native.Policies.String() + "."}
-	case running.InKyverno:
-		return []string{"What Kyverno makes of its pods by jobmesh-policy is not known here."}
+	}
+	return nil
+}
+
+// unjudged says that the forecast is about pods as they are written, because it is not known what
+// becomes of them.
+func (j *judge) unjudged(namespace string) []string {
+	switch {
+	case !j.Namespaces[namespace].OptedIn():
+	case j.Engine == running.InKyverno:
+		return []string{"Kyverno applies jobmesh-policy in namespace " + namespace + "; what it makes of the pods is not judged here."}
+	case j.Engine == running.NotAsked:
+		return []string{"Whether jobmesh-policy changes the pods of namespace " + namespace + ", as its label asks, was not read."}
 	}
 	return nil
 }
@@ -48,8 +62,12 @@ func (j *judge) useless() []string {
 // unchanged says why a pod that hangs, or will hang, differs from what the policies would have
 // made.
 func (j *judge) unchanged(p *running.Pod, job *batchv1.Job) ([]string, error) {
+	_, moved := p.Annotations[mesh.NativeAnnotation]
+	if moved || slices.ContainsFunc(p.Containers, func(c running.Container) bool { return c.Wrapped }) {
+		return nil, nil // it was changed, by the policies or by its author
+	}
 	if !j.changes(p.Namespace) {
-		return j.useless(), nil
+		return j.useless(p.Namespace), nil
 	}
 	if job == nil {
 		job = j.Owner
@@ -64,7 +82,11 @@ func (j *judge) unchanged(p *running.Pod, job *batchv1.Job) ([]string, error) {
 		return nil, err
 	}
 	if len(hanging(linter.CheckAdmitted(o, as[0]))) == 0 {
-		return []string{"By the label " + lint.PolicyKey + ": " + lint.PolicyOn + " of its namespace, jobmesh-policy makes such a pod end; " +
+		where := ""
+		if j.Engine == running.Presumed {
+			where = ", if it is installed,"
+		}
+		return []string{"By the label " + lint.PolicyKey + ": " + lint.PolicyOn + " of its namespace, jobmesh-policy" + where + " makes such a pod end; " +
 			"this one was made before that, or the policy has failed."}, nil
 	}
 	for _, t := range as[0].Templates {

@@ -24,7 +24,7 @@ type Facts struct {
 	// Suspended is set if the object is of another kind and its own spec suspends it.
 	Suspended bool
 	// Jobs are the Jobs of the object, or the object itself if it is a Job. Pods are the pods of
-	// these Jobs and the pods that the object has made directly.
+	// these Jobs and the pods that the object has made otherwise, directly or through other objects.
 	Jobs []batchv1.Job
 	Pods []corev1.Pod
 	// Owner is the Job of a pod if the user asked about that pod; it is nil if the pod has none.

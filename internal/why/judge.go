@@ -158,7 +158,8 @@ func (j *judge) forecast() (finding, error) {
 	}
 	f.word, f.reason, f.lint = WillHang, HangsWhenItEnds, hangs
 	f.text = append(f.text, "Its pods will not end: "+hangs[0].Message+".")
-	f.text = append(f.text, j.useless()...)
+	f.text = append(f.text, j.useless(j.Template.Namespace)...)
+	f.text = append(f.text, j.unjudged(j.Template.Namespace)...)
 	f.fix = append(f.fix, fixesOf(hangs)...)
 	return f, nil
 }

@@ -208,7 +208,7 @@ func (j *judge) stuck(p *running.Pod, job *batchv1.Job, left []running.Container
 	}
 	outcome := "its work is done"
 	if len(p.Failed()) > 0 {
-		f.reason, outcome = FailedAndHeld, "its work has failed, and the Job does not show it"
+		f.reason, outcome = FailedAndHeld, "its work has failed, and its status does not show it"
 	}
 	f.text = append(f.text, fmt.Sprintf("%s is stuck: %s.", subject, outcome))
 	f.text = append(f.text, upper(strings.Join(ends, ", "))+".")

@@ -27,6 +27,8 @@ type Server struct {
 	*httptest.Server
 	// Denied are resources that nobody may read, such as "nodes".
 	Denied []string
+	// Missing are resources that the server does not have, although others of its version do.
+	Missing []string
 	// Status is the status code of every answer; 0 means the normal answer.
 	Status int
 	// Hangs makes every request wait until the client has disconnected.
@@ -160,6 +162,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case status != 0:
 		refuse(w, status, "", http.StatusText(status))
+	case slices.Contains(s.Missing, p.resource):
+		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
 	case slices.Contains(s.Denied, p.resource):
 		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden,
 			fmt.Sprintf("%s is forbidden: User \"test\" cannot list resource %q in API group \"\"", p.resource, p.resource))
@@ -210,7 +214,7 @@ func (s *Server) group(w http.ResponseWriter, r *http.Request) {
 	var kinds []apidiscovery.APIGroupDiscovery
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	for _, o := range s.objects {
+	for _, o := range append(s.builtIn(), s.objects...) {
 		name, version, ok := strings.Cut(o.apiVersion, "/")
 		if !ok {
 			continue
@@ -249,6 +253,15 @@ func (s *Server) group(w http.ResponseWriter, r *http.Request) {
 	refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
 }
 
+// builtIn are kinds that a server has without an object of them.
+func (s *Server) builtIn() []object {
+	policies := object{apiVersion: "admissionregistration.k8s.io/v1", resource: "mutatingadmissionpolicies", kind: "MutatingAdmissionPolicy"}
+	if slices.Contains(s.Missing, policies.resource) {
+		return nil
+	}
+	return []object{policies}
+}
+
 // find returns the object at a place; nil if there is none. The caller holds the mutex.
 func (s *Server) find(p place) *object {
 	for i := range s.objects {
@@ -272,7 +285,8 @@ func (s *Server) one(w http.ResponseWriter, p place) {
 
 // kinds are the kinds of lists that may be empty, by resource.
 var kinds = map[string]string{
-	"pods": "Pod", "jobs": "Job", "cronjobs": "CronJob", "nodes": "Node", "namespaces": "Namespace", "resourcequotas": "ResourceQuota", "events": "Event",
+	"mutatingadmissionpolicies": "MutatingAdmissionPolicy",
+	"pods":                      "Pod", "jobs": "Job", "cronjobs": "CronJob", "nodes": "Node", "namespaces": "Namespace", "resourcequotas": "ResourceQuota", "events": "Event",
 }
 
 func (s *Server) list(w http.ResponseWriter, r *http.Request, p place) {
@@ -292,6 +306,10 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, p place) {
 			items = append(items, o.content)
 		}
 		kind, _ = o.content["kind"].(string)
+	}
+	if kind == "" && !slices.ContainsFunc(s.objects, func(o object) bool { return o.apiVersion == p.apiVersion }) {
+		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
+		return
 	}
 	defer s.leave(p)
 	if r.URL.Query().Get("watch") == "true" {

@@ -200,7 +200,7 @@ func TestRescueVia(t *testing.T) {
 		"ephemeral, by its request":             {holder: linkerdOn, via: "ephemeral", ends: true},
 		"ephemeral, with the request off":       {holder: linkerd, via: "ephemeral", says: "`jobmesh-stop-1` ended with "},
 		"ephemeral, by a signal":                {holder: withZero, user: 65532, via: "ephemeral", ends: true},
-		"ephemeral, by a signal of nobody":      {holder: withZero, via: "ephemeral", says: "runs as a user id that the pod does not say"},
+		"ephemeral, by a signal of nobody":      {holder: withZero, via: "ephemeral", says: "runs as a user id that the pod does not name"},
 		"port-forward, with the request off":    {holder: linkerd, via: "port-forward", says: "its stop request is off (404)"},
 		"what ends with another code than zero": {holder: holder{space: inMesh(""), beside: cloudSQL("--health-check"), container: "proxy", port: 5432}, via: "port-forward", says: "ends with 143 on TERM"},
 	} {

@@ -23,13 +23,14 @@ type words []string
 func (w *words) String() string         { return "" }
 func (w *words) Set(value string) error { *w = append(*w, value); return nil }
 
-// apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent|gone|deleted]... [-after-stop CODE]
+// apiserver [-deny RESOURCE]... [-missing RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent|gone|deleted]... [-after-stop CODE]
 // [-beside CODE] [-leaves NAME]... [-old] FILE... starts a server with these objects, and makes it that of $KUBECONFIG.
 func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	server := apiserver.New()
 	flags := flag.NewFlagSet("apiserver", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.Var((*words)(&server.Denied), "deny", "")
+	flags.Var((*words)(&server.Missing), "missing", "")
 	flags.IntVar(&server.Status, "status", 0, "")
 	server.Proxies = map[string]int{}
 	flags.Func("proxy", "", func(value string) error {
@@ -50,7 +51,7 @@ func startAPIServer(ts *testscript.TestScript, neg bool, args []string) {
 	flags.BoolVar(&server.Hangs, "hang", false, "")
 	flags.DurationVar(&server.Off, "off", time.Duration(0), "")
 	if err := flags.Parse(args); err != nil || neg {
-		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent|gone|deleted]... [-beside CODE] [-after-stop CODE] [-leaves NAME]... [-old] FILE...")
+		ts.Fatalf("usage: apiserver [-deny RESOURCE]... [-missing RESOURCE]... [-status CODE] [-hang] [-off DURATION] [-proxy PORT=CODE|silent|gone|deleted]... [-beside CODE] [-after-stop CODE] [-leaves NAME]... [-old] FILE...")
 	}
 	for _, file := range flags.Args() {
 		ts.Check(server.Load(ts.ReadFile(file)))
