@@ -52,7 +52,11 @@ func (s *survey) pods() {
 		st := s.stuck[o]
 		if st.finding.Rule.ID == "JM113" {
 			st.finding.Message = fmt.Sprintf("`%s` keeps %s", st.container, kept(st.pods, why.Ago(s.Now.Sub(st.since))))
-			st.finding.Fix = fmt.Sprintf("jobmesh rescue -n %s %s --yes ends it now; for later runs, fix what lint says about the template", o.Namespace, o.Name)
+			later := "for later runs, fix what lint says about the template"
+			if s.helped[o] {
+				later = "jobmesh-policy changes the pods of later runs"
+			}
+			st.finding.Fix = fmt.Sprintf("jobmesh rescue -n %s %s --yes ends it now; %s", o.Namespace, o.Name, later)
 		}
 		s.add(st.finding)
 	}

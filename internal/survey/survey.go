@@ -128,7 +128,7 @@ func (f *Facts) Main() string {
 // controller runs, maybe in another cluster; they are judged as if they ran in this one. An error
 // comes from the policies.
 func Judge(f Facts) (found []lint.Finding, managed []manifest.Object, err error) {
-	s := &survey{Facts: f, installations: f.Installations(), main: f.Main(), linters: map[string]*lint.Linter{}, stuck: map[lint.Object]*stuck{}}
+	s := &survey{Facts: f, installations: f.Installations(), main: f.Main(), linters: map[string]*lint.Linter{}, stuck: map[lint.Object]*stuck{}, helped: map[lint.Object]bool{}}
 	s.owners()
 	if err := s.admit(); err != nil {
 		return nil, nil, err
@@ -153,6 +153,8 @@ type survey struct {
 	found         []lint.Finding
 	managed       []manifest.Object
 	admitted      map[name]lint.Admitted
+	// helped are the objects whose later pods end because the policies change them.
+	helped map[lint.Object]bool
 	// classic are the meshes with a classic proxy that keeps a pod, or will keep one.
 	classic map[string]bool
 }
@@ -319,7 +321,8 @@ func (s *survey) template(w written) (hangs bool) {
 	}
 	linter := s.linter(read.Namespace)
 	becomes, check := read, func() []lint.Finding { return linter.Check(read) }
-	if changed, yes := s.admitted[nameOf(read)]; yes {
+	changed, isChanged := s.admitted[nameOf(read)]
+	if isChanged {
 		becomes, check = changed.Object, func() []lint.Finding { return linter.CheckAdmitted(read, changed) }
 	}
 	for _, f := range check() {
@@ -328,6 +331,9 @@ func (s *survey) template(w written) (hangs bool) {
 		if f.Rule.Hangs() {
 			s.blame(linter, becomes)
 		}
+	}
+	if isChanged && !hangs {
+		s.helped[lint.Object{Kind: read.Kind, Namespace: read.Namespace, Name: read.Name}] = true
 	}
 	if lint.ManagedBy(read) != "" {
 		s.managed = append(s.managed, read)
