@@ -43,13 +43,10 @@ test: $(TOOLS) ## run every test that needs no root and no cluster
 .PHONY: e2e e2e-check
 e2e: e2e-check build $(TOOLS) ## publish to real registries and read back; run real Jobs on a real Kubernetes started here (root on Linux) or on that of KUBECONFIG
 	cd tests/e2e && go run ./prepare packages
-	ci/meanwhile ci/e2e-programs ci/race ci/toolchain ci/platforms
+	ci/meanwhile ci/e2e-programs ci/race ci/toolchain ci/platforms ci/registries ci/pre-commit ci/site-check
 	ci/kyverno
-	ci/registries
 	ci/signatures
 	ci/packed
-	ci/pre-commit
-	ci/site-check
 	ci/e2e
 
 e2e-check:

@@ -90,8 +90,10 @@ func (k kyverno) apply(t *testing.T, objects ...runtime.Object) (map[string]*cor
 // TestKyvernoSameAsInject: Kyverno makes of every pod what jobmesh inject makes of its template, but for what
 // docs/policy.md lists.
 func TestKyvernoSameAsInject(t *testing.T) {
+	t.Parallel()
 	for delivery, count := range map[string]uint64{imageVolume: 60, initContainer: 60} {
 		t.Run(delivery, func(t *testing.T) {
+			t.Parallel()
 			k := withKyverno(t, "delivery="+delivery)
 			all := append(samples(t), generatedSamples(count)...)
 			var pods []runtime.Object
@@ -130,6 +132,7 @@ func installFirst(p *corev1.Pod) {
 
 // TestKyvernoWhoIsWrapped: owners, namespaces and opt-outs.
 func TestKyvernoWhoIsWrapped(t *testing.T) {
+	t.Parallel()
 	k := withKyverno(t, `owners={argoproj.io/Workflow}`)
 	names := map[string]string{}
 	var pods []runtime.Object
@@ -151,6 +154,7 @@ func TestKyvernoWhoIsWrapped(t *testing.T) {
 
 // TestKyvernoTells: the warnings are those of the API server's policy.
 func TestKyvernoTells(t *testing.T) {
+	t.Parallel()
 	k := withKyverno(t, "tell=true")
 	for template, want := range told {
 		if template == withHelper {
