@@ -44,13 +44,16 @@ test: $(TOOLS) ## run every test that needs no root and no cluster
 e2e: e2e-check build $(TOOLS) ## publish to real registries and read back; run real Jobs on a real Kubernetes started here (root on Linux) or on that of KUBECONFIG
 	cd tests/e2e && go run ./prepare packages
 	ci/meanwhile ci/e2e-programs ci/race ci/toolchain ci/platforms ci/registries ci/pre-commit ci/site-check
-	ci/kyverno
 	ci/signatures
 	ci/packed
 	ci/e2e
 
 e2e-check:
 	cd tests/e2e && go run ./check
+
+.PHONY: kyverno
+kyverno: $(TOOLS) ## test the policies for Kyverno with Kyverno's own program, which takes minutes to compile
+	ci/kyverno
 
 .PHONY: bench
 bench: build $(TOOLS) ## measure the wrapper beside tini and a direct start, the chart, inject and lint, what reads clusters beside kubectl, and build and publish beside ko
