@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/jobmesh/jobmesh/internal/printable"
 	"github.com/jobmesh/jobmesh/internal/why"
 )
 
@@ -19,11 +20,11 @@ func printVerdict(streams Streams, v why.Verdict) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s)\n", head, v.Reason)
-	fmt.Fprintln(&b, fold(strings.Join(v.Text, " "), streams.columns()))
+	fmt.Fprintln(&b, fold(printable.Text(strings.Join(v.Text, " ")), streams.columns()))
 	if len(v.Fix) > 0 {
 		b.WriteString("\nwhat to do:\n")
 		for _, fix := range v.Fix {
-			fmt.Fprintf(&b, "  %s\n", fix) // not folded, because the user may copy it
+			fmt.Fprintf(&b, "  %s\n", printable.Text(fix)) // not folded, because the user may copy it
 		}
 	}
 	_, err := io.WriteString(streams.Out, b.String())
