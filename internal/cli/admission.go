@@ -103,12 +103,12 @@ func (a admitted) check(linter *lint.Linter, o manifest.Object) []lint.Finding {
 func (a *admission) notes() []string {
 	var notes []string
 	if len(a.met) > 0 && !a.scope.Said() {
-		notes = append(notes, fmt.Sprintf("the Jobs of %s are judged as jobmesh-policy changes their pods, since %s has the label %s: %s; --policy=none judges them as they are written",
-			namespaceWords(a.met), each(a.met), lint.PolicyKey, lint.PolicyOn))
+		notes = append(notes, fmt.Sprintf("the Jobs of %s are judged as jobmesh-policy changes their pods, since %s has the label %s; --policy=none judges them as they are written",
+			namespaceWords(a.met), each(a.met), lint.PolicyLabel))
 	}
 	if len(a.unlabelled) > 0 {
-		notes = append(notes, fmt.Sprintf("the manifest of %s does not have the label %s: %s, without which jobmesh-policy leaves its Jobs alone",
-			namespaceWords(a.unlabelled), lint.PolicyKey, lint.PolicyOn))
+		notes = append(notes, fmt.Sprintf("the manifest of %s does not have the label %s, without which jobmesh-policy leaves its Jobs alone",
+			namespaceWords(a.unlabelled), lint.PolicyLabel))
 	}
 	if a.tooOld == "" {
 		return notes
@@ -130,8 +130,8 @@ const asWritten = "the Jobs there are judged as they are written"
 
 // deadLabel says that a server is too old for the policies that namespaces ask for.
 func deadLabel(names map[string]bool, where string) string {
-	return fmt.Sprintf("the label %s: %s of %s does nothing %s, since mutating admission policies came with Kubernetes %s: %s",
-		lint.PolicyKey, lint.PolicyOn, namespaceWords(names), where, native.Policies, asWritten)
+	return fmt.Sprintf("the label %s of %s does nothing %s, since mutating admission policies came with Kubernetes %s: %s",
+		lint.PolicyLabel, namespaceWords(names), where, native.Policies, asWritten)
 }
 
 // namespaceWords names the first of some namespaces, and how many more there are.

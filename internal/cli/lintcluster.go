@@ -122,7 +122,7 @@ func appliedBy(f *survey.Facts) string {
 		return ""
 	}
 	jobs := "the Jobs of " + namespaceWords(f.Labelled)
-	label := "the label " + lint.PolicyKey + ": " + lint.PolicyOn
+	label := "the label " + lint.PolicyLabel
 	switch f.Engine {
 	case running.InAPIServer:
 		return jobs + " are judged as jobmesh-policy changes their pods"

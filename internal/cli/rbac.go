@@ -19,8 +19,8 @@ func newRBAC(streams Streams) *cobra.Command {
 		Short: "Print the role that a verb needs in a cluster",
 		Long: `Rbac prints a ClusterRole with the rights that a verb needs in a cluster, for
 kubectl apply. Bind it in one namespace with a RoleBinding, or in all namespaces
-with a ClusterRoleBinding; nodes and namespaces can only be read with the
-latter. A comment says what each rule is for. A verb that lacks a right says
+with a ClusterRoleBinding; nodes, namespaces and policies can only be read with
+the latter. A comment says what each rule is for. A verb that lacks a right says
 what it leaves out.`,
 		Example: `  jobmesh rbac why | kubectl apply -f -
   kubectl create rolebinding on-call-jobmesh -n prod --clusterrole jobmesh-why --group on-call`,

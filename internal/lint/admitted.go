@@ -40,10 +40,16 @@ const (
 	PolicyKey = "jobmesh.dev/inject"
 	PolicyOn  = "enabled"
 	PolicyOff = "disabled"
+
+	// PolicyLabel is the label of such a namespace as people write it.
+	PolicyLabel = PolicyKey + ": " + PolicyOn
 )
 
 // byPolicy is who makes native sidecars of proxies, in the words of messages.
-const byPolicy = "jobmesh-policy"
+const byPolicy = PolicyChart
+
+// PolicyChart is the name of the chart with the policies, which is in a label of each of them.
+const PolicyChart = "jobmesh-policy"
 
 // CheckAdmitted returns the findings about an object as Check does, for what policies make of
 // its pods.

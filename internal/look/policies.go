@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/jobmesh/jobmesh/internal/cluster"
+	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/mesh"
 	"github.com/jobmesh/jobmesh/internal/native"
 	"github.com/jobmesh/jobmesh/internal/running"
@@ -16,7 +17,7 @@ var (
 	ofKyverno = cluster.Resource{Group: "policies.kyverno.io", Kind: "MutatingPolicy"}
 )
 
-const policyLabel = "app.kubernetes.io/name=jobmesh-policy"
+const policyLabel = "app.kubernetes.io/name=" + lint.PolicyChart
 
 // policiesOf says what applies jobmesh-policy in a cluster, for namespaces that ask for it. server
 // is the version of the API server, and kinds are its kinds; either may be unknown. It makes at most

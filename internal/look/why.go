@@ -86,7 +86,7 @@ func ClockNote(c *cluster.Cluster) string {
 	if off == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the clock of this machine is %s off the clock of the cluster; ages are by the latter", off.Abs().Round(time.Second))
+	return fmt.Sprintf("the clock of this machine is %s off the clock of the cluster; ages are counted by the clock of the cluster", off.Abs().Round(time.Second))
 }
 
 func (l *looker) note(format string, arguments ...any) {

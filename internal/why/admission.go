@@ -36,7 +36,7 @@ func (j *judge) useless(namespace string) []string {
 	if !j.Namespaces[namespace].OptedIn() {
 		return nil
 	}
-	label := "The label " + lint.PolicyKey + ": " + lint.PolicyOn + " of namespace " + namespace
+	label := "The label " + lint.PolicyLabel + " of namespace " + namespace
 	switch j.Engine {
 	case running.NoEngine:
 		return []string{label + " does nothing: jobmesh-policy is not installed in this cluster."}
@@ -86,7 +86,7 @@ func (j *judge) unchanged(p *running.Pod, job *batchv1.Job) ([]string, error) {
 		if j.Engine == running.Presumed {
 			where = ", if it is installed,"
 		}
-		return []string{"By the label " + lint.PolicyKey + ": " + lint.PolicyOn + " of its namespace, jobmesh-policy" + where + " makes such a pod end; " +
+		return []string{"By the label " + lint.PolicyLabel + " of its namespace, jobmesh-policy" + where + " makes such a pod end; " +
 			"this one was made before that, or the policy has failed."}, nil
 	}
 	for _, t := range as[0].Templates {
