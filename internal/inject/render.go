@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
-	"slices"
+	"runtime"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/jobmesh/jobmesh/internal/fault"
 	"github.com/jobmesh/jobmesh/internal/helm"
@@ -93,24 +95,28 @@ type rendering struct {
 
 var settingsMistake = regexp.MustCompile(`(?s)jobmesh\.podAnnotations: (.*)$`)
 
-// render has the chart inject objects, which are JSON.
+// render has the chart inject objects, which are JSON, on all processors.
 func (r *renderer) render(objects []string) ([]rendering, error) {
-	var results []rendering
-	for some := range slices.Chunk(objects, batch) {
-		printed, err := r.run(some)
-		if err != nil {
-			return nil, err
-		}
-		lines := json.NewDecoder(strings.NewReader(printed))
-		for range some {
-			result, err := read(lines)
+	results := make([]rendering, len(objects))
+	var workers errgroup.Group
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	for first := 0; first < len(objects); first += batch {
+		some := objects[first:min(first+batch, len(objects))]
+		workers.Go(func() error {
+			printed, err := r.run(some)
 			if err != nil {
-				return nil, fmt.Errorf("library chart: %w", err)
+				return err
 			}
-			results = append(results, result)
-		}
+			lines := json.NewDecoder(strings.NewReader(printed))
+			for i := range some {
+				if results[first+i], err = read(lines); err != nil {
+					return fmt.Errorf("library chart: %w", err)
+				}
+			}
+			return nil
+		})
 	}
-	return results, nil
+	return results, workers.Wait()
 }
 
 // run renders the template with the settings and these objects, and returns what it prints.
