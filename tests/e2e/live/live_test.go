@@ -115,6 +115,8 @@ func TestLive(t *testing.T) {
 		require.NotContains(t, out, "JM106")
 		require.Contains(t, out, "JM507", "the wrapper comes by an image volume, which the old node does not mount")
 		require.Contains(t, notes, "the Jobs of namespace shop are judged as jobmesh-policy changes their pods")
+		_, _, _, requests = run(t, kubeconfig, audit, "lint", "--cluster", "-A", "-o", "json")
+		require.Equal(t, 7, lists(requests), requests)
 	})
 	for _, verb := range []string{"why", "lint", "rescue"} {
 		t.Run("the role of "+verb, func(t *testing.T) {
@@ -247,20 +249,26 @@ func load(ctx context.Context, t *testing.T, client kubernetes.Interface) {
 }
 
 // labelled makes a namespace with the label of jobmesh-policy. It has a CronJob whose pods its proxy and its helper
-// keep.
+// keep, and as many more of them as the other namespaces have.
 func labelled(ctx context.Context, t *testing.T, client kubernetes.Interface) {
 	t.Helper()
 	_, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: "shop", Labels: map[string]string{"istio-injection": "enabled", "jobmesh.dev/inject": "enabled"},
 	}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	template := corev1.PodTemplateSpec{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{
-		{Name: "a", Image: "a", Command: []string{"a"}}, {Name: "db", Image: "gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.27.0"},
-	}}}
-	_, err = client.BatchV1().CronJobs("shop").Create(ctx, &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: "report"}, Spec: batchv1.CronJobSpec{
-		Schedule: "0 3 * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: template}},
-	}}, metav1.CreateOptions{})
-	require.NoError(t, err)
+	for i := range *cronJobs + 1 {
+		name := "report"
+		if i > 0 {
+			name = fmt.Sprintf("report-%d", i)
+		}
+		template := corev1.PodTemplateSpec{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{
+			{Name: "a", Image: "a", Command: []string{"a", name}}, {Name: "db", Image: "gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.27.0"},
+		}}}
+		_, err = client.BatchV1().CronJobs("shop").Create(ctx, &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: batchv1.CronJobSpec{
+			Schedule: "0 3 * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: template}},
+		}}, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
 }
 
 // aPolicy returns a policy with the kind and the label of those of the chart, by which the verbs find them. It changes
