@@ -45,14 +45,16 @@ e2e: e2e-check build $(TOOLS) ## publish to real registries and read back; run r
 	cd tests/e2e && go run ./prepare packages
 	ci/meanwhile ci/e2e-programs ci/race ci/toolchain ci/platforms ci/registries ci/pre-commit ci/site-check
 	ci/signatures
+	ci/meanwhile ci/late-programs ci/e2e
 	ci/packed
-	ci/e2e
+	ci/kyverno
 
 e2e-check:
 	cd tests/e2e && go run ./check
 
 .PHONY: kyverno
-kyverno: $(TOOLS) ## test the policies for Kyverno with Kyverno's own program, which takes minutes to compile
+kyverno: build $(TOOLS) ## test the policies for Kyverno with Kyverno's own programs, as make e2e does
+	cd tests/e2e && go run ./prepare packages
 	ci/kyverno
 
 .PHONY: bench

@@ -20,11 +20,14 @@ import (
 	registrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster"
 	"github.com/jobmesh/jobmesh/tests/e2e/cluster/programs"
+	"github.com/jobmesh/jobmesh/tests/e2e/sandbox"
 )
 
 // policyLimit is how long the API server may take to notice a policy.
@@ -33,42 +36,12 @@ const policyLimit = 2 * time.Minute
 // TestPolicy installs the chart jobmesh-policy, as `make build` packs it, on a real API server, with a webhook that
 // adds a proxy to pods as Istio's webhook does.
 func TestPolicy(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	found, err := programs.Provide(ctx, "../cluster", os.Stderr)
-	require.NoError(t, err)
-	program, err := found.Find("kubectl")
-	require.NoError(t, err)
-	dir := t.TempDir()
-	audit := filepath.Join(dir, "audit.log")
-	kubeconfig, stop, err := cluster.StartAPI(ctx, cluster.Options{
-		Programs: found, Dir: filepath.Join(dir, "cluster"), Logs: filepath.Join(dir, "logs"), Progress: os.Stderr,
-	}, audit)
-	require.NoError(t, err)
-	defer stop()
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	require.NoError(t, err)
-	client, err := kubernetes.NewForConfig(config)
-	require.NoError(t, err)
-	p := policyTest{ctx, client, func(stdin string, arguments ...string) (string, string, error) {
-		cmd := exec.CommandContext(ctx, program, arguments...)
-		cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "KUBECACHEDIR="+filepath.Join(dir, "cache"))
-		var out, errs bytes.Buffer
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
-		err := cmd.Run()
-		return out.String(), errs.String(), err
-	}}
-	for name, label := range map[string]string{"shop": "enabled", "other": "no"} {
-		_, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"jobmesh.dev/inject": label}},
-		}, metav1.CreateOptions{})
-		require.NoError(t, err)
-	}
+	p := newPolicyTest(t)
 	policies := policyChart(t)
 	_, stderr, err := p.kubectl(policies, "apply", "-f", "-")
 	require.NoError(t, err, stderr)
 	require.Empty(t, stderr, "a warning of the API server")
-	p.injector(t)
+	p.injector(t, "proxy", "shop")
 	p.await(t, "the policies and the webhook", func() bool {
 		pod, err := p.create(p.pod("probe"), metav1.DryRunAll)
 		return err == nil && pod.Spec.Containers[0].Command[0] == "/jobmesh/jobmesh-wrap" && len(pod.Spec.InitContainers) == 2
@@ -129,18 +102,18 @@ func TestPolicy(t *testing.T) {
 	t.Run("the audit log", func(t *testing.T) {
 		left := []byte(`"jobmesh-tell/left":"JM101: `)
 		p.await(t, string(left), func() bool {
-			log, err := os.ReadFile(audit)
+			log, err := os.ReadFile(p.audit)
 			return err == nil && bytes.Contains(log, left)
 		})
 	})
 	t.Run("upgrade and removal leave pods alone", func(t *testing.T) {
-		before, err := client.CoreV1().Pods("shop").Get(ctx, "job", metav1.GetOptions{})
+		before, err := p.client.CoreV1().Pods("shop").Get(p.ctx, "job", metav1.GetOptions{})
 		require.NoError(t, err)
 		_, stderr, err := p.kubectl(policyChart(t, "--set", "nativize=false"), "apply", "-f", "-")
 		require.NoError(t, err, stderr)
 		_, stderr, err = p.kubectl(policies, "delete", "-f", "-")
 		require.NoError(t, err, stderr)
-		after, err := client.CoreV1().Pods("shop").Get(ctx, "job", metav1.GetOptions{})
+		after, err := p.client.CoreV1().Pods("shop").Get(p.ctx, "job", metav1.GetOptions{})
 		require.NoError(t, err)
 		require.Equal(t, before.ResourceVersion, after.ResourceVersion)
 		p.await(t, "a pod as it is written", func() bool {
@@ -150,11 +123,65 @@ func TestPolicy(t *testing.T) {
 	})
 }
 
-// policyTest has a real API server and its client.
+// policyTest has a real API server and its client; controller is the client of the controller that makes the pods of
+// Jobs. dir is a folder for what others write, and audit the log of the server.
 type policyTest struct {
-	ctx     context.Context
-	client  kubernetes.Interface
-	kubectl func(stdin string, arguments ...string) (stdout, stderr string, err error)
+	ctx        context.Context
+	client     kubernetes.Interface
+	controller kubernetes.Interface
+	kubectl    func(stdin string, arguments ...string) (stdout, stderr string, err error)
+	dir        string
+	kubeconfig string
+	audit      string
+}
+
+// newPolicyTest starts an API server with the namespaces shop and other. Only shop has the label of jobmesh-policy.
+func newPolicyTest(t *testing.T) policyTest {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	t.Cleanup(cancel)
+	found, err := programs.Provide(ctx, "../cluster", os.Stderr)
+	require.NoError(t, err)
+	program, err := found.Find("kubectl")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	audit := filepath.Join(dir, "audit.log")
+	kubeconfig, stop, err := cluster.StartAPI(ctx, cluster.Options{
+		Programs: found, Dir: filepath.Join(dir, "cluster"), Logs: filepath.Join(dir, "logs"), Progress: os.Stderr, ServiceNetwork: sandbox.ServiceNetwork,
+	}, audit)
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	require.NoError(t, err)
+	client, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	config.Impersonate = rest.ImpersonationConfig{
+		UserName: "system:serviceaccount:kube-system:job-controller",
+		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"},
+	}
+	controller, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	kubectl := func(stdin string, arguments ...string) (string, string, error) {
+		cmd := exec.CommandContext(ctx, program, arguments...)
+		cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "KUBECACHEDIR="+filepath.Join(dir, "cache"))
+		var out, errs bytes.Buffer
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+		err := cmd.Run()
+		return out.String(), errs.String(), err
+	}
+	p := policyTest{ctx, client, controller, kubectl, dir, kubeconfig, audit}
+	p.namespace(t, "shop", "enabled")
+	p.namespace(t, "other", "no")
+	return p
+}
+
+// namespace makes a namespace with a value of the label of jobmesh-policy.
+func (p policyTest) namespace(t *testing.T, name, label string) {
+	t.Helper()
+	_, err := p.client.CoreV1().Namespaces().Create(p.ctx, &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"jobmesh.dev/inject": label}},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
 }
 
 // policyChart returns the packed chart, printed by Helm.
@@ -184,7 +211,7 @@ func (p policyTest) pod(name string) *corev1.Pod {
 }
 
 func (p policyTest) create(pod *corev1.Pod, dryRun ...string) (*corev1.Pod, error) {
-	return p.client.CoreV1().Pods(pod.Namespace).Create(p.ctx, pod, metav1.CreateOptions{DryRun: dryRun})
+	return p.controller.CoreV1().Pods(pod.Namespace).Create(p.ctx, pod, metav1.CreateOptions{DryRun: dryRun})
 }
 
 func (p policyTest) await(t *testing.T, what string, holds func() bool) {
@@ -192,8 +219,9 @@ func (p policyTest) await(t *testing.T, what string, holds func() bool) {
 	require.Eventually(t, holds, policyLimit, 50*time.Millisecond, what)
 }
 
-// injector installs a webhook that adds an init container and a proxy, as Istio's does for a classic sidecar.
-func (p policyTest) injector(t *testing.T) {
+// injector installs a webhook that adds an init container and a proxy, as Istio's does for a classic sidecar. The API
+// server calls webhooks by the order of their configurations' names.
+func (p policyTest) injector(t *testing.T, configuration, namespace string) {
 	t.Helper()
 	server := httptest.NewTLSServer(http.HandlerFunc(inject))
 	t.Cleanup(server.Close)
@@ -201,31 +229,42 @@ func (p policyTest) injector(t *testing.T) {
 	webhook := registrationv1.MutatingWebhook{
 		Name: "proxy.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: new(registrationv1.SideEffectClassNone),
 		ClientConfig:      registrationv1.WebhookClientConfig{URL: new(server.URL), CABundle: ca},
-		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "shop"}},
+		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": namespace}},
 		Rules: []registrationv1.RuleWithOperations{{
 			Operations: []registrationv1.OperationType{registrationv1.Create},
 			Rule:       registrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
 		}},
 	}
 	_, err := p.client.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(p.ctx, &registrationv1.MutatingWebhookConfiguration{
-		ObjectMeta: metav1.ObjectMeta{Name: "proxy"}, Webhooks: []registrationv1.MutatingWebhook{webhook},
+		ObjectMeta: metav1.ObjectMeta{Name: configuration}, Webhooks: []registrationv1.MutatingWebhook{webhook},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 }
 
-const proxyPatch = `[
-  {"op": "add", "path": "/spec/initContainers", "value": [{"name": "istio-init", "image": "i"}]},
-  {"op": "add", "path": "/spec/containers/-", "value": {"name": "istio-proxy", "image": "i", "readinessProbe": {"httpGet": {"path": "/healthz/ready", "port": 15021}}}}
-]`
-
 func inject(w http.ResponseWriter, r *http.Request) {
 	var review admissionv1.AdmissionReview
-	if err := json.NewDecoder(r.Body).Decode(&review); err != nil || review.Request == nil {
-		http.Error(w, "no review", http.StatusBadRequest)
+	var pod corev1.Pod
+	if err := json.NewDecoder(r.Body).Decode(&review); err != nil || review.Request == nil || json.Unmarshal(review.Request.Object.Raw, &pod) != nil {
+		http.Error(w, "no review of a pod", http.StatusBadRequest)
+		return
+	}
+	type operation struct {
+		Op    string `json:"op"`
+		Path  string `json:"path"`
+		Value any    `json:"value"`
+	}
+	patch, err := json.Marshal([]operation{
+		{"add", "/spec/initContainers", append(pod.Spec.InitContainers, corev1.Container{Name: "istio-init", Image: "i"})},
+		{"add", "/spec/containers/-", corev1.Container{Name: "istio-proxy", Image: "i", ReadinessProbe: &corev1.Probe{
+			ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/healthz/ready", Port: intstr.FromInt32(15021)}},
+		}}},
+	})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	review.Response = &admissionv1.AdmissionResponse{
-		UID: review.Request.UID, Allowed: true, Patch: []byte(proxyPatch), PatchType: new(admissionv1.PatchTypeJSONPatch),
+		UID: review.Request.UID, Allowed: true, Patch: patch, PatchType: new(admissionv1.PatchTypeJSONPatch),
 	}
 	review.Request = nil
 	w.Header().Set("Content-Type", "application/json")
