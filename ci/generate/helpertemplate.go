@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -47,8 +46,8 @@ The helpers, a row each, of which the first that fits a container is meant. JSON
 fromJson is ten times faster than fromYaml.
 
   image           a regular expression for its image, without digest, in small letters
-  program         one for a command line that starts its program; subcommand is an argument
-                  that it has to have beside that
+  program         one for a command line or a script that runs its program; subcommand is one
+                  that the words have to match beside that
   once            arguments with which it does something once and ends, and onceVariables,
                   which say the same
   mesh            its row in the table of meshes
@@ -102,7 +101,7 @@ func jsonLine(value any) (string, error) {
 
 func helperRowOf(h *sidecar.Helper) (helperRow, error) {
 	row := helperRow{
-		Name: h.Name, Image: imagePattern(h.Images), Program: programPattern(h.Programs), Subcommand: h.Subcommand,
+		Name: h.Name, Image: sidecar.ImagePattern(h.Images), Program: sidecar.ProgramPattern(h.Programs), Subcommand: h.SubcommandPattern(),
 		Once: h.Once, OnceVariables: h.OnceVariables, Mesh: h.Mesh, VariablePrefix: h.VariablePrefix,
 	}
 	for _, e := range h.Ends {
@@ -121,37 +120,4 @@ func helperRowOf(h *sidecar.Helper) (helperRow, error) {
 	port, err := strconv.Atoi(u.Port())
 	row.Probe = &probeRow{Path: u.Path, Port: port, Needs: h.Probe.Needs, Moved: h.Probe.Moved}
 	return row, err
-}
-
-// imagePattern returns a regular expression for the images that sidecar.Find takes for those of
-// a helper: the patterns of path.Match for the end of the repository, and for the tag behind a
-// colon.
-func imagePattern(patterns []string) string {
-	var all []string
-	for _, p := range patterns {
-		repository, tag, tagged := strings.Cut(p, ":")
-		expression := globbed(repository)
-		if tagged {
-			expression += ":" + globbed(tag)
-		} else {
-			expression += "(:[^/]*)?"
-		}
-		all = append(all, expression)
-	}
-	return "(^|/)(" + strings.Join(all, "|") + ")$"
-}
-
-// globbed returns a regular expression for a pattern of path.Match that only has asterisks.
-func globbed(pattern string) string {
-	return strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, "[^/:]*")
-}
-
-// programPattern returns a regular expression for a command line that starts one of the
-// programs.
-func programPattern(programs []string) string {
-	var all []string
-	for _, p := range programs {
-		all = append(all, regexp.QuoteMeta(p))
-	}
-	return `(^|[;&|(\n]|exec )\s*([^\s;&|]*/)?(` + strings.Join(all, "|") + `)([\s;&|)]|$)`
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/mesh"
+	"github.com/jobmesh/jobmesh/internal/script"
 	"github.com/jobmesh/jobmesh/internal/sidecar"
 )
 
@@ -26,6 +27,7 @@ What the policies know, in CEL.
   readyAfter  of the proxies, those whose readiness waits for the application where the
               pod has the annotation
   oneByName   names of helpers that injectors put into pods under this name
+  shell       a regular expression for a shell whose scripts are looked into
   suspect     a regular expression for an image or a command line which names a helper, to
               spare most containers the next one
   helper      whether a container, told by the strings of s, is a helper that runs until it
@@ -72,6 +74,7 @@ func policyTables() ([]byte, error) {
 		{"inits", celList(inits)},
 		{"readyAfter", celMap(readyAfter)},
 		{"oneByName", celList(byName)},
+		{"shell", celRaw(`(^|/)(` + strings.Join(script.Shells(), "|") + `)$`)},
 		{"suspect", celRaw(suspectPattern(sidecar.All()))},
 		{"helper", celHelper(sidecar.All())},
 		{"onceVariables", celList(onceVariables)},
@@ -119,12 +122,12 @@ func celHelper(rows []sidecar.Helper) string {
 	var programs, images, alternatives, exceptions []string
 	for i := range rows {
 		h := &rows[i]
-		program, image := programPattern(h.Programs), imagePattern(h.Images)
+		program, image := sidecar.ProgramPattern(h.Programs), sidecar.ImagePattern(h.Images)
 		is := celRuns(program, image)
 		if h.Subcommand == "" {
 			programs, images = append(programs, h.Programs...), append(images, h.Images...)
 		} else {
-			alternatives = append(alternatives, fmt.Sprintf("(%s && s.line.contains(%s))", is, celString(" "+h.Subcommand+" ")))
+			alternatives = append(alternatives, fmt.Sprintf("(%s && s.line.matches(%s))", is, celRaw(h.SubcommandPattern())))
 		}
 		var once []string
 		for _, words := range h.Once {
@@ -137,13 +140,13 @@ func celHelper(rows []sidecar.Helper) string {
 			exceptions = append(exceptions, fmt.Sprintf("!(%s && (%s))", is, strings.Join(once, " || ")))
 		}
 	}
-	alternatives = slices.Insert(alternatives, 0, celRuns(programPattern(programs), imagePattern(images)))
+	alternatives = slices.Insert(alternatives, 0, celRuns(sidecar.ProgramPattern(programs), sidecar.ImagePattern(images)))
 	conditions := slices.Concat(
 		[]string{"(" + strings.Join(alternatives, " ||\n  ") + ")", `!s.line.contains(" --version ")`, `!s.line.contains(" --help ")`}, exceptions)
 	return strings.Join(conditions, " &&\n")
 }
 
-// suspectPattern returns a pattern that matches whatever programPattern and imagePattern match
+// suspectPattern returns a pattern that matches whatever sidecar.ProgramPattern and sidecar.ImagePattern match
 // for any helper, and more.
 func suspectPattern(rows []sidecar.Helper) string {
 	var names []string

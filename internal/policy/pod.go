@@ -65,7 +65,7 @@ func podOf(t manifest.PodTemplate) pod {
 // isHelper tells whether a container serves the others for as long as nobody ends it.
 func isHelper(c manifest.Container) bool {
 	byName := slices.ContainsFunc(mesh.All(), func(m mesh.Mesh) bool { return m.Annotation == "" && m.Container == c.Name && c.Name != "" })
-	return byName || lint.HelperOf(c) != nil
+	return byName || seen(c)
 }
 
 // left is why a pod is not wrapped, where that is known without the chart. It is empty where

@@ -38,7 +38,8 @@ type Helper struct {
 	// request.
 	Mesh        string
 	OnlyProcess bool
-	// Once are arguments with which the program does one thing, such as a check, and ends. An
+	// Once are arguments with which the program does one thing, such as a check, or going to the
+	// background, and ends. An
 	// element may be several words in sequence. OnceForAll has the ones that hold for all
 	// helpers. OnceVariables are the environment variables with the same effect.
 	Once, OnceVariables []string
@@ -140,7 +141,7 @@ func FindIn(rows []Helper, image string, programs, argv []string) *Helper {
 		if !runs && !(hidden && h.isImage(image)) {
 			continue
 		}
-		if h.Subcommand == "" || has(strings.Join(argv, " "), h.Subcommand) {
+		if h.IsAsked(strings.Join(argv, " ")) {
 			return h
 		}
 	}
@@ -161,7 +162,7 @@ func (h *Helper) EndsItself(argv []string, env map[string]string) bool {
 		return true
 	}
 	return !slices.ContainsFunc(h.arguments(argv), func(arguments string) bool {
-		return !slices.ContainsFunc(append(OnceForAll(), h.Once...), func(words string) bool { return has(arguments, words) })
+		return !slices.ContainsFunc(append(OnceForAll(), h.Once...), func(words string) bool { return Has(arguments, words) })
 	})
 }
 
@@ -232,11 +233,14 @@ func (h *Helper) StopRequest(e Ending) string {
 	return m.Stop
 }
 
-// has tells whether words stand next to each other in a line. It takes --flag=value for --flag
+// Has tells whether words stand next to each other in a line. It takes --flag=value for --flag
 // value, --flag=true for --flag, and ignores --flag=false.
-func has(line, words string) bool {
+func Has(line, words string) bool { return strings.Contains(normal(line), " "+words+" ") }
+
+// normal returns the words of a line with one space around each, and flags as Has takes them.
+func normal(line string) string {
 	line = strings.Join(strings.Fields(line), " ") + " "
-	return strings.Contains(" "+strings.NewReplacer("=true ", " ", "=false ", "=false ", "=", " ").Replace(line), " "+words+" ")
+	return " " + strings.NewReplacer("=true ", " ", "=false ", "=false ", "=", " ").Replace(line)
 }
 
 // isImage tells whether an image reference matches one of the patterns.

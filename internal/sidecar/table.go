@@ -73,14 +73,14 @@ var table = []Helper{
 		Name: "fluent-bit", Title: "Fluent Bit",
 		Checked: "2bb32027", Sources: []string{"https://github.com/fluent/fluent-bit/blob/2bb32027eaabcf7cd2ea0017966fea2e9738d995/src/fluent-bit.c"},
 		Images: []string{"fluent-bit", "fluentbit"}, Programs: []string{"fluent-bit"},
-		Once:  []string{"--dry-run"},
+		Once:  []string{"--dry-run", "-d", "--daemon"},
 		Ends:  []Ending{{Signal: "SIGTERM", Code: 0}},
 		Ready: "http://127.0.0.1:2020/api/v1/health", ReadyNeeds: "its HTTP server and its health check",
 	},
 	{
 		Name: "fluentd", Title: "Fluentd",
 		Checked: "1.18", Sources: []string{"https://docs.fluentd.org/deployment/rpc", "https://docs.fluentd.org/deployment/signals"},
-		Images: []string{"fluentd"}, Programs: []string{"fluentd"},
+		Images: []string{"fluentd"}, Programs: []string{"fluentd"}, Once: []string{"-d", "--daemon"},
 		Ends: []Ending{
 			{Request: "GET http://127.0.0.1:24444/api/processes.flushBuffersAndKillWorkers", Code: Unknown, Needs: "rpc_endpoint 127.0.0.1:24444"},
 			{Signal: "SIGTERM", Code: Unknown},
@@ -130,7 +130,7 @@ var table = []Helper{
 		Name: "haproxy", Title: "HAProxy",
 		Checked: "2.6.12", Sources: []string{measured},
 		Images: []string{"haproxy"}, Programs: []string{"haproxy"},
-		Once: []string{"-c", "-v", "-vv"},
+		Once: []string{"-c", "-v", "-vv", "-D"},
 		Ends: []Ending{
 			{Signal: "SIGUSR1", Code: 0, Needs: "-W"}, {Signal: "SIGTERM", Code: 0, Needs: "-W"},
 			{Signal: "SIGTERM", Code: 143},
@@ -140,7 +140,7 @@ var table = []Helper{
 	{
 		Name: "pgbouncer", Title: "PgBouncer",
 		Checked: "1.18.0", Sources: []string{measured, "https://github.com/pgbouncer/pgbouncer/pull/902"},
-		Images: []string{"pgbouncer"}, Programs: []string{"pgbouncer"},
+		Images: []string{"pgbouncer"}, Programs: []string{"pgbouncer"}, Once: []string{"-d", "--daemon"},
 		Ends: []Ending{{Signal: "SIGINT", Code: 0}, {Signal: "SIGTERM", Code: 1}},
 		Note: "Since 1.23 SIGTERM waits until all clients have gone.",
 	},

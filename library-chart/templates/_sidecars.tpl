@@ -338,9 +338,15 @@ script in a file of the image. Params: (list $call CONTAINER).
 {{- $command := ternary $container.command list (kindIs "slice" $container.command) -}}
 {{- $started := "" -}}
 {{- if $command -}}
-  {{- $started = first $command | toString | base -}}
-  {{- if and (has $started $call.kept.words.shells) (gt (len $command) 1) -}}
-    {{- $started = concat $command (ternary $container.args list (kindIs "slice" $container.args)) | last | toString -}}
+  {{- $words := concat $command (ternary $container.args list (kindIs "slice" $container.args)) -}}
+  {{- $started = first $words | toString | base -}}
+  {{- if has $started $call.kept.words.shells -}}
+    {{- /* The last one of them from the end is the first one: the script, or the file that has it. */ -}}
+    {{- range rest $words | reverse -}}
+      {{- if not (regexMatch "^[-+]" (toString .)) -}}
+        {{- $started = toString . -}}
+      {{- end -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- $hidden := or (not $command) (hasSuffix ".sh" $started) -}}
@@ -349,7 +355,7 @@ script in a file of the image. Params: (list $call CONTAINER).
 {{- range $call.kept.helpers -}}
   {{- if not $found -}}
     {{- $runs := or (regexMatch .program $started) (and $hidden (regexMatch .image $image)) -}}
-    {{- if and $runs (or (not .subcommand) (contains (printf " %s " .subcommand) $line)) -}}
+    {{- if and $runs (or (not .subcommand) (regexMatch .subcommand $line)) -}}
       {{- $found = . -}}
     {{- end -}}
   {{- end -}}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -84,6 +85,9 @@ func TestForecast(t *testing.T) {
 		helpers(r, &template)
 		named(template, containers)
 	}
+	for _, c := range commands {
+		named(besideWork(c.words), "")
+	}
 	wrapped, moved, left := 0, 0, 0
 	for i, f := range forecasts(t, templates) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -108,6 +112,55 @@ func TestForecast(t *testing.T) {
 	require.Greater(t, wrapped, 50)
 	require.Greater(t, moved, 20)
 	require.Greater(t, left, 20)
+}
+
+// commands are those of a container beside the work, with whether a helper of the table is what it runs. The case of
+// tests/lint for the value known of the library chart has more of them.
+var commands = []struct {
+	words  []string
+	helper bool
+}{
+	{[]string{"/usr/bin/envoy", "-c", "a.yaml"}, true},
+	{[]string{"envoy", "--mode=validate"}, false},
+	{[]string{"sh", "-c", "exec envoy -c a.yaml"}, true},
+	{[]string{"ksh", "-ec", "exec envoy -c a.yaml", "name"}, true},
+	{[]string{"sh", "-c", "haproxy -f a.cfg"}, true},
+	{[]string{"sh", "-c", "cloud-sql-proxy p:r:i & sleep 2; ./migrate up"}, false},
+	{[]string{"sh", "-c", "dockerd-entrypoint.sh >log 2>&1 &\nsleep 5\ndocker build ."}, false},
+	{[]string{"sh", "-c", "envoy -c a.yaml | tee log & ./work"}, false},
+	{[]string{"sh", "-c", "envoy -c a.yaml & wait"}, true},
+	{[]string{"sh", "-c", "while true; do fluent-bit -c a.conf; sleep 1; done"}, true},
+	{[]string{"sh", "-c", "exec envoy \\\n  -c a.yaml >log 2>&1\n"}, true},
+	{[]string{"sh", "-c", "pgbouncer -d a.ini; exec ./work"}, false},
+	{[]string{"sh", "-c", "exec envoy " + strings.Repeat("-x ", 400) + "& ./work"}, false},
+	{[]string{"kubectl", "-n", "x", "proxy", "--port=8001"}, true},
+	{[]string{"kubectl", "-n", "proxy", "apply", "-f", "x.yaml"}, false},
+	{[]string{"kubectl", "delete", "deployment", "proxy"}, false},
+	{[]string{"git-sync", "--one-time=false"}, true},
+	{[]string{"git-sync", "--one-time"}, false},
+}
+
+// besideWork returns a pod with the work and a container that runs a command, which is given in args but for its first
+// word where that is ksh.
+func besideWork(words []string) corev1.PodTemplateSpec {
+	c := corev1.Container{Name: "beside", Image: "example.com/tools", Command: words}
+	if words[0] == "ksh" {
+		c.Command, c.Args = words[:1], words[1:]
+	}
+	return corev1.PodTemplateSpec{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{
+		{Name: "work", Image: "i", Command: []string{"/work"}}, c,
+	}}}
+}
+
+// TestHelperByItsCommand checks that a container becomes native where it runs a helper and waits for it, and nowhere else.
+func TestHelperByItsCommand(t *testing.T) {
+	policies := policies(t, rendered(t), "-wrap", "-nativize")
+	for _, c := range commands {
+		t.Run(strings.Join(c.words, " "), func(t *testing.T) {
+			got := policies.admitted(t, podOf(besideWork(c.words)), "in", nil)
+			require.Equal(t, c.helper, got.Annotations["jobmesh.dev/native"] == "beside")
+		})
+	}
 }
 
 func isWrapped(p *corev1.Pod) bool {
