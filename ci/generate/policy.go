@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/mesh"
@@ -16,7 +19,7 @@ import (
 
 // policyOutputs are the outputs for the chart jobmesh-policy: the tables in CEL.
 var policyOutputs = []output{
-	whole("charts/policy/templates/_tables.tpl", "internal/mesh, internal/sidecar and internal/kind", policyTables),
+	whole("charts/policy/templates/_tables.tpl", "internal/mesh, internal/sidecar, internal/kind, internal/script and charts/policy/values.yaml", policyTables),
 }
 
 const policyTablesText = `{{/*
@@ -36,6 +39,7 @@ What the policies know, in CEL.
   meshOut     whether labels and annotations of a pod keep it out of a mesh, and ask for no
               other one
   ends        restart policies of pods that end
+  defaults    the values of the chart, as JSON
   executors   owners whose executor ends the containers beside the work, and killCommands,
               the annotations with which it ends proxies that have no shell
 */}}
@@ -67,6 +71,14 @@ func policyTables() ([]byte, error) {
 	for _, h := range sidecar.All() {
 		onceVariables = append(onceVariables, h.OnceVariables...)
 	}
+	values, err := os.ReadFile("charts/policy/values.yaml")
+	if err != nil {
+		return nil, err
+	}
+	defaults, err := yaml.YAMLToJSON(values)
+	if err != nil {
+		return nil, err
+	}
 	var b strings.Builder
 	b.WriteString(policyTablesText)
 	for _, d := range []struct{ name, text string }{
@@ -80,6 +92,7 @@ func policyTables() ([]byte, error) {
 		{"onceVariables", celList(onceVariables)},
 		{"meshOut", celMeshOut(mesh.All())},
 		{"ends", celList(kind.Of("batch", "Job").Templates[0].Restart.Policies)},
+		{"defaults", string(defaults)},
 		{"executors", celList(executors())},
 		{"killCommands", celMap(kill)},
 	} {

@@ -30,7 +30,7 @@ type admission struct {
 // newAdmission returns that of a profile, with what the manifests say about namespaces.
 func newAdmission(p profile, namespaces map[string]lint.Namespace) *admission {
 	a := &admission{
-		scope: p.policy, namespaces: namespaces, policies: policy.New(library.LibraryChart),
+		scope: p.policy, namespaces: namespaces, policies: policy.New(library.LibraryChart, policy.Default()),
 		met: map[string]bool{}, unlabelled: map[string]bool{},
 	}
 	if p.Kubernetes.Before(native.Policies.Major, native.Policies.Minor) {

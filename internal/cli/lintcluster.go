@@ -97,7 +97,7 @@ func (o lintOptions) runLive(ctx context.Context, streams Streams, version strin
 			return err
 		}
 	}
-	facts.Helpers, facts.Lock, facts.Policies = said.Helpers, said.Lock, policy.New(library.LibraryChart)
+	facts.Helpers, facts.Lock, facts.Policies = said.Helpers, said.Lock, policy.New(library.LibraryChart, facts.Installed)
 	findings, managed, err := survey.Judge(facts)
 	if err != nil {
 		return err

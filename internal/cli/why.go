@@ -136,7 +136,7 @@ func runWhy(ctx context.Context, streams Streams, o whyOptions, text string) err
 	if err != nil {
 		return err
 	}
-	facts.Program, facts.Helpers, facts.Policies = o.program, file.helpers, policy.New(library.LibraryChart)
+	facts.Program, facts.Helpers, facts.Policies = o.program, file.helpers, policy.New(library.LibraryChart, facts.Installed)
 	verdict, err := why.Judge(facts)
 	if err != nil {
 		return err

@@ -122,7 +122,7 @@ func Survey(ctx context.Context, c *cluster.Cluster) (facts survey.Facts, notes 
 	others, otherCtx := errgroup.WithContext(ctx)
 	if len(facts.Labelled) > 0 {
 		others.Go(func() (err error) {
-			if facts.Engine, err = policiesOf(otherCtx, c, facts.Server, kinds, func() bool { return true }); err != nil {
+			if facts.Engine, facts.Installed, err = policiesOf(otherCtx, c, facts.Server, kinds, func() bool { return true }); err != nil {
 				return c.Explain(err, "policies of jobmesh-policy", "lint")
 			}
 			return nil

@@ -545,7 +545,7 @@ func (l *looker) policies(ctx context.Context, most int) {
 	if !l.facts.Namespaces[l.ns].OptedIn() {
 		return
 	}
-	engine, err := policiesOf(ctx, l.cluster, mesh.Version{}, l.kinds, func() bool { return l.cluster.Requests() < most })
+	engine, installed, err := policiesOf(ctx, l.cluster, mesh.Version{}, l.kinds, func() bool { return l.cluster.Requests() < most })
 	switch {
 	case err != nil:
 		engine = running.NotAsked
@@ -555,7 +555,7 @@ func (l *looker) policies(ctx context.Context, most int) {
 	case engine == running.Presumed:
 		l.note("mutating admission policies may not be read, so jobmesh-policy is presumed to change the pods of namespace %s, as its label says", l.ns)
 	}
-	l.facts.Engine = engine
+	l.facts.Engine, l.facts.Installed = engine, installed
 }
 
 func (l *looker) nodes(ctx context.Context) {

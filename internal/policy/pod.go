@@ -25,11 +25,11 @@ type pod struct {
 	texts map[string]map[string]string
 }
 
-func podOf(t manifest.PodTemplate) pod {
+func podOf(t manifest.PodTemplate, nativize bool) pod {
 	tree, _ := MeaningOf(t.Node).(map[string]any)
 	p := pod{before: tree, after: maps.Clone(tree), texts: map[string]map[string]string{"labels": t.Texts("labels"), "annotations": t.Texts("annotations")}}
-	for name := range strings.SplitSeq(p.texts["annotations"][ContainersKey], ",") {
-		if name = strings.TrimSpace(name); name != "" {
+	for name := range strings.FieldsFuncSeq(p.texts["annotations"][ContainersKey], func(r rune) bool { return r == ',' || r == '\n' }) {
+		if name = strings.TrimSpace(name); name != "" && !slices.Contains(p.named, name) {
 			p.named = append(p.named, name)
 		}
 	}
@@ -48,7 +48,7 @@ func podOf(t manifest.PodTemplate) pod {
 		}
 	}
 	switch {
-	case len(p.proxies) == len(p.containers):
+	case !nativize, len(p.proxies) == len(p.containers):
 	case len(p.proxies)+len(helpers) == len(p.containers):
 		p.moved = p.proxies
 	default:
@@ -166,11 +166,13 @@ func (p *pod) spec() map[string]any {
 	return spec
 }
 
-// withoutMoved is the pod template as the chart is asked to wrap it: without what becomes
+// onlyWork is the pod template as the chart is asked to wrap it: without proxies and what becomes
 // native, and with the restartPolicy that its kind gives it.
-func (p *pod) withoutMoved(restartPolicy string) map[string]any {
+func (p *pod) onlyWork(restartPolicy string) map[string]any {
 	spec := maps.Clone(p.spec())
-	spec["containers"] = slices.DeleteFunc(slices.Clone(list(spec, "containers")), func(item any) bool { return slices.Contains(p.moved, nameOf(item)) })
+	spec["containers"] = slices.DeleteFunc(slices.Clone(list(spec, "containers")), func(item any) bool {
+		return slices.Contains(p.moved, nameOf(item)) || slices.Contains(p.proxies, nameOf(item))
+	})
 	if restartPolicy != "" {
 		spec["restartPolicy"] = restartPolicy
 	}
@@ -179,7 +181,7 @@ func (p *pod) withoutMoved(restartPolicy string) map[string]any {
 	return template
 }
 
-// wrapped takes what the chart has made of withoutMoved.
+// wrapped takes what the chart has made of onlyWork.
 func (p *pod) wrapped(made map[string]any) {
 	spec, _ := made["spec"].(map[string]any)
 	spec = maps.Clone(spec)

@@ -1,5 +1,5 @@
-// Package policy says what the policies of the chart jobmesh-policy, with its default values,
-// make of pods, before there is a cluster that has them. It wraps as jobmesh inject does, by the
+// Package policy says what the policies of the chart jobmesh-policy, with its default values or
+// with one of them left out, make of pods, before there is a cluster that has them. It wraps as jobmesh inject does, by the
 // library chart, and moves proxies and helpers as charts/policy/templates/nativize.yaml does;
 // tests/policy holds the result against the policies themselves.
 //
@@ -17,6 +17,7 @@ import (
 	"github.com/jobmesh/jobmesh/internal/kind"
 	"github.com/jobmesh/jobmesh/internal/lint"
 	"github.com/jobmesh/jobmesh/internal/manifest"
+	"github.com/jobmesh/jobmesh/internal/running"
 )
 
 // ContainersKey is the annotation of a pod that names the containers to wrap, or all of them.
@@ -24,17 +25,21 @@ const ContainersKey = "jobmesh.dev/containers"
 
 const every = "all"
 
-// Policies are those of the chart.
+// Policies are those of the chart, of which some may not be installed.
 type Policies struct {
 	library fs.FS
+	has     running.Installed
 	mutex   sync.Mutex
 	// injectors are those that were needed, by the containers that they wrap.
 	injectors map[string]*inject.Injector
 }
 
+// Default are the policies that the chart installs by its default values.
+func Default() running.Installed { return running.Installed{Wrap: true, Nativize: true} }
+
 // New returns the policies of a library chart, in the folder library-chart.
-func New(library fs.FS) *Policies {
-	return &Policies{library: library, injectors: map[string]*inject.Injector{}}
+func New(library fs.FS, has running.Installed) *Policies {
+	return &Policies{library: library, has: has, injectors: map[string]*inject.Injector{}}
 }
 
 // A task is a pod template that the policies look at.
@@ -59,7 +64,7 @@ func (p *Policies) Admit(objects []manifest.Object) ([]lint.Admitted, error) {
 			}
 			k := &task{object: i, template: t}
 			if k.treatment.Left = kept(t); k.treatment.Left == "" {
-				k.read()
+				k.read(p.has)
 			}
 			tasks = append(tasks, k)
 		}
@@ -112,9 +117,13 @@ func ownedByJob(o manifest.Object) bool {
 }
 
 // read decides what is done with a pod template, but for what only the chart knows.
-func (k *task) read() {
-	k.pod = podOf(k.template)
-	k.treatment.Native = len(k.pod.proxies) < len(k.pod.containers)
+func (k *task) read(has running.Installed) {
+	k.pod = podOf(k.template, has.Nativize)
+	k.treatment.Native = has.Nativize && len(k.pod.proxies) < len(k.pod.containers)
+	if !has.Wrap {
+		k.treatment.Left = "it wraps no pods, since its value wrap is false"
+		return
+	}
 	if left, has := k.pod.left(k.template); has {
 		k.treatment.Left = left
 		return
@@ -141,7 +150,7 @@ func (p *Policies) wrap(tasks []*task) error {
 		}
 		var asked []map[string]any
 		for _, k := range group {
-			asked = append(asked, k.pod.withoutMoved(k.template.RestartPolicy()))
+			asked = append(asked, k.pod.onlyWork(k.template.RestartPolicy()))
 		}
 		made, err := in.Templates(asked)
 		if err != nil {

@@ -19,7 +19,7 @@ func admitted(t *testing.T, stream string) []lint.Admitted {
 		objects = append(objects, d.Objects()...)
 		return d.Err
 	}))
-	all, err := New(library.LibraryChart).Admit(objects)
+	all, err := New(library.LibraryChart, Default()).Admit(objects)
 	require.NoError(t, err)
 	require.Len(t, all, len(objects))
 	return all
@@ -55,6 +55,8 @@ func TestLeft(t *testing.T) {
 		"wrapped already":      {job(`{spec: {restartPolicy: Never, containers: [{name: main, image: a, command: [/jobmesh/jobmesh-wrap, --, /app]}]}}`), "", false, true},
 		"two":                  {job(`{spec: {restartPolicy: Never, containers: [` + main + `, {name: b, image: b, command: [/b]}]}}`), "nothing says which of main, b do the work", false, true},
 		"two that are named":   {job(`{metadata: {annotations: {jobmesh.dev/containers: "main, b"}}, spec: {restartPolicy: Never, containers: [` + main + `, {name: b, image: b, command: [/b]}]}}`), "", true, true},
+		"one name twice":       {job(`{metadata: {annotations: {jobmesh.dev/containers: "main, main"}}, spec: {restartPolicy: Never, containers: [` + main + `]}}`), "", true, true},
+		"a name on each line":  {job(`{metadata: {annotations: {jobmesh.dev/containers: "main\nb"}}, spec: {restartPolicy: Never, containers: [` + main + `, {name: b, image: b, command: [/b]}]}}`), "", true, true},
 		"one that is missing":  {job(`{metadata: {annotations: {jobmesh.dev/containers: other}}, spec: {restartPolicy: Never, containers: [` + main + `]}}`), "names other, and the pod has main", false, true},
 		"no command":           {job(`{spec: {restartPolicy: Never, containers: [{name: main, image: a}]}}`), "container `main` has no command", false, true},
 		"a name that is taken": {job(`{spec: {restartPolicy: Never, volumes: [{name: jobmesh-pod, emptyDir: {}}], containers: [` + main + `]}}`), "jobmesh-pod", false, true},

@@ -15,6 +15,10 @@ const (
 	NotAsked    Engine = "not asked"
 )
 
+// Installed says which policies of jobmesh-policy that change pods are in a cluster. Its values can
+// leave out either.
+type Installed struct{ Wrap, Nativize bool }
+
 // Changes tells whether pods in namespaces with the label are judged as the policies change them.
 // What Kyverno makes of a pod is not known, so the pod is judged unchanged.
 func (e Engine) Changes() bool { return e == InAPIServer || e == Presumed }

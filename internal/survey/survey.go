@@ -48,13 +48,14 @@ type Facts struct {
 	Proxies []Proxy
 	// Identities are the namespaces where a policy of a mesh requires an identity.
 	Identities map[string]bool
-	// Labelled are the namespaces with the label of jobmesh-policy, and Engine says what applies
-	// the policies there. Policies say what they make of an object; they are asked only if Engine
-	// changes pods.
-	Labelled map[string]bool
-	Engine   running.Engine
-	Policies lint.Admitter
-	Now      time.Time
+	// Labelled are the namespaces with the label of jobmesh-policy. Engine says what applies
+	// the policies there, and Installed which of them. Policies say what they make of an object;
+	// they are asked only if Engine changes pods.
+	Labelled  map[string]bool
+	Engine    running.Engine
+	Installed running.Installed
+	Policies  lint.Admitter
+	Now       time.Time
 }
 
 // A Proxy is a mesh proxy that was seen in a pod.

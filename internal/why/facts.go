@@ -39,9 +39,11 @@ type Facts struct {
 	// Namespaces are the namespaces that were read, by their names.
 	Namespaces map[string]lint.Namespace
 	// Engine says what applies jobmesh-policy in the namespace, if the namespace has the label for
-	// it. Policies say what they make of an object; they are asked only if Engine changes pods.
-	Engine   running.Engine
-	Policies lint.Admitter
+	// it, and Installed which of its policies. Policies say what they make of an object; they are
+	// asked only if Engine changes pods.
+	Engine    running.Engine
+	Installed running.Installed
+	Policies  lint.Admitter
 	// Helpers are the user's own programs. The cluster does not show how they behave.
 	Helpers []sidecar.Helper
 	// Now is the current time by the clock of the server.

@@ -1,10 +1,12 @@
 // Admitted reads manifests from stdin and prints, as a line of JSON each, their objects as
-// internal/policy says that the policies change their pods. It is for tests/policy, a module of
+// internal/policy says that the policies change their pods; -wrap=false and -nativize=false leave
+// one out. It is for tests/policy, a module of
 // its own, which compares that with the policies.
 package main
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 
@@ -21,6 +23,10 @@ func main() {
 }
 
 func run() error {
+	has := policy.Default()
+	flag.BoolVar(&has.Wrap, "wrap", has.Wrap, "the policy wrap is installed")
+	flag.BoolVar(&has.Nativize, "nativize", has.Nativize, "the policy nativize is installed")
+	flag.Parse()
 	var objects []manifest.Object
 	err := manifest.Scan("stdin", os.Stdin, func(d *manifest.Document) error {
 		objects = append(objects, d.Objects()...)
@@ -29,7 +35,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	admitted, err := policy.New(library.LibraryChart).Admit(objects)
+	admitted, err := policy.New(library.LibraryChart, has).Admit(objects)
 	if err != nil {
 		return err
 	}

@@ -34,8 +34,8 @@ type forecast struct {
 	Left   string
 }
 
-// forecasts returns the forecasts for Jobs with these pod templates.
-func forecasts(t *testing.T, templates []corev1.PodTemplateSpec) []forecast {
+// forecasts returns the forecasts for Jobs with these pod templates. Flags leave out a policy.
+func forecasts(t *testing.T, templates []corev1.PodTemplateSpec, flags ...string) []forecast {
 	t.Helper()
 	var manifests bytes.Buffer
 	for _, template := range templates {
@@ -48,7 +48,7 @@ func forecasts(t *testing.T, templates []corev1.PodTemplateSpec) []forecast {
 	program, err := admittedProgram()
 	require.NoError(t, err)
 	var stderr bytes.Buffer
-	cmd := exec.Command(program)
+	cmd := exec.Command(program, flags...)
 	cmd.Stdin, cmd.Stderr = &manifests, &stderr
 	out, err := cmd.Output()
 	require.NoError(t, err, stderr.String())
@@ -64,10 +64,30 @@ func forecasts(t *testing.T, templates []corev1.PodTemplateSpec) []forecast {
 }
 
 // TestForecast checks that lint --policy expects exactly what the policies do, for every Job of the examples and of
-// lint's corpus, and for generated pods.
+// lint's corpus, and for generated pods; and that lint --cluster and why do so where one of the policies is left out.
 func TestForecast(t *testing.T) {
-	all := rendered(t)
-	policies := policies(t, all, "-wrap", "-nativize")
+	templates := foreseen(t)
+	t.Run("all", func(t *testing.T) {
+		wrapped, moved, left := foresees(t, policies(t, rendered(t), "-wrap", "-nativize"), templates)
+		require.Greater(t, wrapped, 50)
+		require.Greater(t, moved, 20)
+		require.Greater(t, left, 20)
+	})
+	t.Run("without nativize", func(t *testing.T) {
+		wrapped, moved, _ := foresees(t, policies(t, rendered(t, "--set", "nativize=false"), "-wrap"), templates, "-nativize=false")
+		require.Greater(t, wrapped, 20)
+		require.Zero(t, moved)
+	})
+	t.Run("without wrap", func(t *testing.T) {
+		wrapped, moved, _ := foresees(t, policies(t, rendered(t, "--set", "wrap=false"), "-nativize"), templates, "-wrap=false")
+		require.Zero(t, wrapped)
+		require.Greater(t, moved, 20)
+	})
+}
+
+// foreseen returns the pods of TestForecast.
+func foreseen(t *testing.T) []corev1.PodTemplateSpec {
+	t.Helper()
 	var templates []corev1.PodTemplateSpec
 	named := func(template corev1.PodTemplateSpec, containers string) {
 		template = *template.DeepCopy()
@@ -88,8 +108,20 @@ func TestForecast(t *testing.T) {
 	for _, c := range commands {
 		named(besideWork(c.words), "")
 	}
-	wrapped, moved, left := 0, 0, 0
-	for i, f := range forecasts(t, templates) {
+	for _, containers := range []string{"work, work", "work\nbeside", "all,all", "work,\n\nother"} {
+		named(besideWork([]string{"/beside"}), containers)
+	}
+	taken := besideWork([]string{"envoy"}) // the wrapper needs the name only beside another one
+	taken.Spec.Volumes = []corev1.Volume{{Name: "jobmesh-state"}}
+	named(taken, "")
+	named(taken, "all")
+	return templates
+}
+
+// foresees compares the forecasts for pods with what policies make of them, and counts what becomes of them.
+func foresees(t *testing.T, policies chain, templates []corev1.PodTemplateSpec, flags ...string) (wrapped, moved, left int) {
+	t.Helper()
+	for i, f := range forecasts(t, templates, flags...) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			got := policies.admitted(t, podOf(templates[i]), "in", nil)
 			require.Equal(t, text(t, got.Spec), text(t, f.Object.Spec.Template.Spec), "%s\n%s", f.Left, text(t, templates[i]))
@@ -109,9 +141,7 @@ func TestForecast(t *testing.T) {
 			}
 		})
 	}
-	require.Greater(t, wrapped, 50)
-	require.Greater(t, moved, 20)
-	require.Greater(t, left, 20)
+	return wrapped, moved, left
 }
 
 // commands are those of a container beside the work, with whether a helper of the table is what it runs. The case of

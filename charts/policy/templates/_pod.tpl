@@ -54,7 +54,7 @@ value, a policy can. Params: dict of root, metadata and spec, the last two in CE
 - name: scripts
   expression: >-
     lists.range(size(variables.words)).map(i, !(i in variables.shells) ? [] :
-    lists.range([size(variables.words[i]), 8].min()).filter(k, k > 0 && !variables.words[i][k].matches("^[-+]")))
+    lists.range([size(variables.words[i]), 8].min()).filter(k, k > 0 && !variables.words[i][k].startsWith("-") && !variables.words[i][k].startsWith("+")))
 - name: started
   expression: >-
     lists.range(size(variables.words)).map(i, string(!has(variables.asked[i].command) || size(variables.asked[i].command) == 0 ? "" :
@@ -95,10 +95,10 @@ value, a policy can. Params: dict of root, metadata and spec, the last two in CE
 {{- end -}}
 
 {{/*
-What an annotation lists, in its first 4000 characters: the API server takes far more time for
-long lists than it counts.
+What an annotation lists, in its first 2000 characters: the API server takes far more time for
+long lists than it counts, and drops warnings of more than 5 KB. A line may have one name.
 */}}
 {{- define "jobmesh-policy.listed" -}}
 {{- $said := printf "variables.annotations[%s]" (toJson .) -}}
-(size({{ $said }}) > 4000 ? {{ $said }}.substring(0, 4000) : {{ $said }}).split(",")
+(size({{ $said }}) > 2000 ? {{ $said }}.substring(0, 2000) : {{ $said }}).replace("\n", ",").split(",")
 {{- end -}}

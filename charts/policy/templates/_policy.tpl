@@ -31,8 +31,24 @@ yes
 {{- end -}}
 {{- end -}}
 
-{{/* What is wrong with the cluster or the values, in one message. */}}
+{{/*
+Gives a value that is null its default, as if nobody had written it: Helm leaves the key out
+then, before it looks into the schema.
+*/}}
+{{- define "jobmesh-policy.defaulted" -}}
+{{- $values := .Values -}}
+{{- range $key, $default := include "jobmesh-policy._tables.defaults" . | fromJson -}}
+  {{- if get $values $key | kindIs "invalid" | or (not (hasKey $values $key)) -}}
+    {{- $_ := set $values $key $default -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+What is wrong with the cluster or the values, in one message. Every template calls it first.
+*/}}
 {{- define "jobmesh-policy.check" -}}
+{{- include "jobmesh-policy.defaulted" . -}}
 {{- $call := dict "template" "jobmesh-policy" -}}
 {{- $kubernetes := .Capabilities.KubeVersion.Version -}}
 {{- $elsewhere := "the library chart or `jobmesh inject`, which need nothing in the cluster" -}}

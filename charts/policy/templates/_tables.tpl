@@ -1,4 +1,4 @@
-{{/* Written by `make generate` from internal/mesh, internal/sidecar and internal/kind. */}}
+{{/* Written by `make generate` from internal/mesh, internal/sidecar, internal/kind, internal/script and charts/policy/values.yaml. */}}
 {{/*
 What the policies know, in CEL.
 
@@ -16,6 +16,7 @@ What the policies know, in CEL.
   meshOut     whether labels and annotations of a pod keep it out of a mesh, and ask for no
               other one
   ends        restart policies of pods that end
+  defaults    the values of the chart, as JSON
   executors   owners whose executor ends the containers beside the work, and killCommands,
               the annotations with which it ends proxies that have no shell
 */}}
@@ -82,6 +83,10 @@ r"alloy|awscollector|cloud-sql-proxy|cloud_sql_proxy|cloudsql-proxy|cloudwatch-a
 
 {{- define "jobmesh-policy._tables.ends" -}}
 ["OnFailure", "Never"]
+{{- end -}}
+
+{{- define "jobmesh-policy._tables.defaults" -}}
+{"delivery":"auto","engine":"kubernetes","failurePolicy":"Ignore","images":{},"jobmesh":{},"namespaces":{"matchLabels":{"jobmesh.dev/inject":"enabled"}},"nativize":null,"owners":[],"sidecars":"known","tell":true,"wrap":true}
 {{- end -}}
 
 {{- define "jobmesh-policy._tables.executors" -}}

@@ -12,6 +12,8 @@ pod is one of an executor that ends the others, in CEL.
   codes     --restart-codes of each
   images    the key of each one's image in known, "" where it has a command
   commands  what each one starts, and args, what an image gives it where it has none
+  paths     folders that the wrapper needs in them, with a slash behind
+  taken     names of volumes and init containers that it needs, and that are there
   skip      nothing is to be done and nothing to be said
   left      why the pod stays as it is, "" where it does not
 */}}
@@ -20,14 +22,14 @@ pod is one of an executor that ends the others, in CEL.
 {{- $printed := include "jobmesh-policy.printed" $root | fromJson -}}
 {{- $ends := include "jobmesh-policy._tables.ends" $root -}}
 {{- $outlives := include "jobmesh-policy.outlives" $root -}}
-{{- $said := dig "wrapper" "stopWhen" "" $root.Values.jobmesh | toString -}}
+{{- $said := dig "wrapper" "stopWhen" "" (include "jobmesh-policy.settings" $root | fromJson) | default "" -}}
 - name: argo
   expression: {{ .argo | quote }}
 - name: work
   expression: 'variables.spec.containers.map(c, c.name).filter(n, !(n in variables.moved) && !(n in variables.proxies))'
 - name: names
   expression: >-
-    size(variables.named) > 0 ? (variables.named == ["all"] ? variables.work : variables.named) :
+    size(variables.named) > 0 ? (variables.named.all(n, n == "all") ? variables.work : variables.named) :
     variables.argo ? ("main" in variables.work ? ["main"] : variables.work.filter(n, n != "wait")) :
     size(variables.work) == 1 ? variables.work : []
 - name: picked
@@ -94,9 +96,11 @@ pod is one of an executor that ends the others, in CEL.
     has(variables.spec.os) && variables.spec.os.name == "windows" ||
     has(variables.spec.nodeSelector) && "kubernetes.io/os" in variables.spec.nodeSelector && variables.spec.nodeSelector["kubernetes.io/os"] == "windows" ||
     ({{ include "jobmesh-policy._tables.meshOut" $root | replace "\n" " " }})
+- name: paths
+  expression: 'variables.coordinated ? {{ $printed.several.paths | toJson }} : {{ $printed.one.paths | toJson }}'
 - name: taken
   expression: >-
-    (has(variables.spec.volumes) ? variables.spec.volumes.map(v, v.name) : []).filter(n, n in {{ $printed.names | toJson }}) +
+    (has(variables.spec.volumes) ? variables.spec.volumes.map(v, v.name) : []).filter(n, n in (variables.coordinated ? {{ $printed.several.names | toJson }} : {{ $printed.one.names | toJson }})) +
     {{ if $printed.one.init -}}
     variables.inits.map(c, c.name).filter(n, n == "jobmesh-install")
     {{- else -}}
@@ -107,7 +111,7 @@ pod is one of an executor that ends the others, in CEL.
     variables.skip ? "" :
     size(variables.picked) == 0 && size(variables.named) == 0 ?
     "{{ $outlives }}: nothing says which of " + variables.work.join(", ") + " do the work; annotate the pod template with jobmesh.dev/containers, as in " + (size(variables.work) > 0 ? variables.work[0] : "main") + ", or all" :
-    size(variables.picked) < size(variables.names) ?
+    variables.names.exists(n, !(n in variables.work)) ?
     "{{ $outlives }}: jobmesh.dev/containers names " + variables.names.filter(n, !(n in variables.work)).join(", ") + ", and the pod has " + variables.work.join(", ") :
     variables.policy in {{ $ends }} && variables.lasting && !variables.argo ?
     "JM114: it never ends: a container has restartPolicy Always; remove that, or move the container to initContainers" :
@@ -119,9 +123,15 @@ pod is one of an executor that ends the others, in CEL.
     "{{ $outlives }}: a container has no command, and its image has neither ENTRYPOINT nor CMD; set command" :
     size(variables.taken) > 0 ?
     "{{ $outlives }}: " + variables.taken.join(", ") + " exists already, and jobmesh needs the name; rename it" :
-    variables.picked.exists(i, has(variables.spec.containers[i].volumeMounts) && variables.spec.containers[i].volumeMounts.exists(m, {{ $printed.paths | toJson }}.exists(p,
+    variables.picked.exists(i, has(variables.spec.containers[i].volumeMounts) && variables.spec.containers[i].volumeMounts.exists(m, variables.paths.exists(p,
     p.startsWith(m.mountPath.endsWith("/") ? m.mountPath : m.mountPath + "/") || (m.mountPath + "/").startsWith(p)))) ?
     "{{ $outlives }}: a container mounts a volume where jobmesh needs the folder; set jobmesh.mountPath of jobmesh-policy" : ""
+{{- end -}}
+
+{{/* The settings of the library chart, of which those in global win, as JSON. */}}
+{{- define "jobmesh-policy.settings" -}}
+{{- $global := get (.Values.global | default dict) "jobmesh" | default dict -}}
+{{- mergeOverwrite (deepCopy .Values.jobmesh) $global | toJson -}}
 {{- end -}}
 
 {{/* What a pod risks whose command is not wrapped, with the rule of lint for it. */}}
@@ -133,15 +143,15 @@ JM101: it is left as it is, so a mesh's proxy may outlive it{{ if include "jobme
 What the library chart prints for a pod, as JSON, with and without several containers, from
 which the policy writes its expressions.
 
-  names, paths  names of the volumes, and their folders with a slash behind
-  one, several  dicts of argv, volumes and mounts; init, a list, is their init container, and
-                state says whether several are coordinated
+  one, several  dicts of argv, volumes and mounts; names of the volumes, and paths, their folders
+                with a slash behind; init, a list, is their init container, and state says
+                whether several are coordinated
   annotations   those of the pod
 */}}
 {{- define "jobmesh-policy.printed" -}}
 {{- $rule := dict "action" "Restart" "exitCodes" (dict "operator" "In" "values" (list 77)) -}}
 {{- $base := dict "enabled" true "mode" "wrap" "delivery" (include "jobmesh-policy.delivery" .) "sidecars" list "containers" list -}}
-{{- $printed := dict "names" list "paths" list -}}
+{{- $printed := dict -}}
 {{- range $name, $containers := dict "one" list "several" (list "JOBMESH-A" "JOBMESH-B") -}}
   {{- $settings := merge (dict "containers" $containers) $base -}}
   {{- $ofCommand := merge (dict "restartPolicy" "OnFailure" "restartPolicyRules" (list $rule) "container" "JOBMESH-A") $settings -}}
@@ -149,11 +159,13 @@ which the policy writes its expressions.
   {{- $volumes := include "jobmesh.volume" (list $ $settings) | fromYamlArray -}}
   {{- $mounts := include "jobmesh.volumeMount" (list $ $settings) | fromYamlArray -}}
   {{- $init := include "jobmesh.initContainer" (list $ $settings) | fromYamlArray -}}
-  {{- $_ := set $printed $name (dict "argv" $argv "volumes" $volumes "mounts" $mounts "init" $init "state" (regexMatch `"--state-dir=` (toJson $argv))) -}}
+  {{- $names := list -}}
+  {{- $paths := list -}}
   {{- range $mounts -}}
-    {{- $_ := set $printed "names" (append $printed.names .name | uniq) -}}
-    {{- $_ := set $printed "paths" (append $printed.paths (print .mountPath "/") | uniq) -}}
+    {{- $names = append $names .name -}}
+    {{- $paths = append $paths (print .mountPath "/") -}}
   {{- end -}}
+  {{- $_ := set $printed $name (dict "argv" $argv "volumes" $volumes "mounts" $mounts "names" $names "paths" $paths "init" $init "state" (regexMatch `"--state-dir=` (toJson $argv))) -}}
 {{- end -}}
 {{- $_ := set $printed "annotations" (include "jobmesh.podAnnotations" (list $ $base) | fromYaml) -}}
 {{- toJson $printed -}}

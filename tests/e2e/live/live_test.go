@@ -105,8 +105,15 @@ func TestLive(t *testing.T) {
 		_, out, notes, _ := run(t, kubeconfig, audit, "lint", "--cluster", "-n", "shop")
 		require.Contains(t, out, "JM106")
 		require.Contains(t, notes, "jobmesh-policy is not installed in this cluster")
-		_, err := client.AdmissionregistrationV1().MutatingAdmissionPolicies().Create(ctx, aPolicy(), metav1.CreateOptions{})
-		require.NoError(t, err)
+		install := func(name string) {
+			t.Helper()
+			_, err := client.AdmissionregistrationV1().MutatingAdmissionPolicies().Create(ctx, aPolicy(name), metav1.CreateOptions{})
+			require.NoError(t, err)
+		}
+		install("jobmesh-policy-wrap")
+		code, out, _, _ = run(t, kubeconfig, audit, "why", "-n", "shop", "cronjob/report")
+		require.Equal(t, 1, code, "without nativize a helper stays where it is: %s", out)
+		install("jobmesh-policy-nativize")
 		code, out, _, requests = run(t, kubeconfig, audit, "why", "-n", "shop", "cronjob/report")
 		require.Equal(t, 0, code, out)
 		require.LessOrEqual(t, len(requests), 6, requests)
@@ -273,9 +280,9 @@ func labelled(ctx context.Context, t *testing.T, client kubernetes.Interface) {
 
 // aPolicy returns a policy with the kind and the label of those of the chart, by which the verbs find them. It changes
 // nothing.
-func aPolicy() *admissionv1.MutatingAdmissionPolicy {
+func aPolicy(name string) *admissionv1.MutatingAdmissionPolicy {
 	return &admissionv1.MutatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: "jobmesh-policy-wrap", Labels: map[string]string{"app.kubernetes.io/name": "jobmesh-policy"}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app.kubernetes.io/name": "jobmesh-policy"}},
 		Spec: admissionv1.MutatingAdmissionPolicySpec{
 			ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
 			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
