@@ -82,8 +82,8 @@ func (p *pod) left(t manifest.PodTemplate) (why string, left bool) {
 	case p.meshOut():
 		return "it does not wrap pods that are out of a mesh by their own words, and in no other", true
 	case len(p.named) == 0 && len(p.work) != 1:
-		return fmt.Sprintf("it does not wrap this pod: nothing says which of %s do the work; annotate the pod template with %s, as in %s, or %s",
-			strings.Join(p.work, ", "), ContainersKey, first(p.work), every), true
+		return fmt.Sprintf("it does not wrap this pod: nothing says which of %s do the work; annotate the pod template with %s: %s, or with the names of those that do, such as %s",
+			strings.Join(p.work, ", "), ContainersKey, every, first(p.work)), true
 	case len(missing) > 0:
 		return fmt.Sprintf("it does not wrap this pod: %s names %s, and the pod has %s", ContainersKey, strings.Join(missing, ", "), strings.Join(p.work, ", ")), true
 	case p.silent() != "" && t.Row.Fills == "":

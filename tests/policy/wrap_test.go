@@ -139,7 +139,7 @@ func (r *recorder) AddWarning(_, text string) { r.warnings = append(r.warnings, 
 // expected.
 var told = map[string]string{
 	plain: "",
-	`spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: b, image: b, command: [b]}]}`: "JM101: .* a, b do the work; annotate the pod template with jobmesh.dev/containers, as in a, or all",
+	`spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}, {name: b, image: b, command: [b]}]}`: "JM101: .* a, b do the work; annotate the pod template with jobmesh.dev/containers: all, or with the names of those that do, such as a",
 	withHelper: "",
 	`spec: {restartPolicy: Never, containers: [{name: a, image: a}]}`:                                                                                                                   "JM101: .* no command, and what its image runs is not known",
 	`{metadata: {annotations: {jobmesh.dev/containers: x}}, spec: {restartPolicy: Never, containers: [{name: a, image: a, command: [a]}]}}`:                                             "JM101: .* names x, and the pod has a$",
@@ -189,7 +189,7 @@ func TestTell(t *testing.T) {
 // If proxies become native sidecars, a Job that wrap leaves may still finish, and the warning says so.
 func TestTellOfNative(t *testing.T) {
 	job, _ := jobs(t, `spec: {restartPolicy: Never, containers: [{name: a, image: a}]}`)
-	const unless = "JM101: it is left as it is, so a mesh's proxy may outlive it unless the proxy becomes a native sidecar: "
+	const unless = "JM101: the pod is not wrapped, so a mesh's proxy may outlive it unless the proxy becomes a native sidecar: "
 	warnings := said(t, validator(t, named(rendered(t), "-tell")), job, "Job", "jobs")
 	require.Len(t, warnings, 1)
 	require.Contains(t, warnings[0], unless)

@@ -110,7 +110,7 @@ pod is one of an executor that ends the others, in CEL.
   expression: >-
     variables.skip ? "" :
     size(variables.picked) == 0 && size(variables.named) == 0 ?
-    "{{ $outlives }}: nothing says which of " + variables.work.join(", ") + " do the work; annotate the pod template with jobmesh.dev/containers, as in " + (size(variables.work) > 0 ? variables.work[0] : "main") + ", or all" :
+    "{{ $outlives }}: nothing says which of " + variables.work.join(", ") + " do the work; annotate the pod template with jobmesh.dev/containers: all, or with the names of those that do, such as " + (size(variables.work) > 0 ? variables.work[0] : "main") :
     variables.names.exists(n, !(n in variables.work)) ?
     "{{ $outlives }}: jobmesh.dev/containers names " + variables.names.filter(n, !(n in variables.work)).join(", ") + ", and the pod has " + variables.work.join(", ") :
     variables.policy in {{ $ends }} && variables.lasting && !variables.argo ?
@@ -136,7 +136,7 @@ pod is one of an executor that ends the others, in CEL.
 
 {{/* What a pod risks whose command is not wrapped, with the rule of lint for it. */}}
 {{- define "jobmesh-policy.outlives" -}}
-JM101: it is left as it is, so a mesh's proxy may outlive it{{ if include "jobmesh-policy.nativizes" . }} unless the proxy becomes a native sidecar{{ end }}
+JM101: the pod is not wrapped, so a mesh's proxy may outlive it{{ if include "jobmesh-policy.nativizes" . }} unless the proxy becomes a native sidecar{{ end }}
 {{- end -}}
 
 {{/*

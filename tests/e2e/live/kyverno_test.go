@@ -79,7 +79,7 @@ func TestKyverno(t *testing.T) {
 			_, stderr, err := p.kubectl(twoContainers, "apply", "--dry-run=server", "-n", "shop", "-f", "-")
 			return err == nil && stderr != ""
 		})
-		for _, manifest := range []string{twoContainers, cronJob} {
+		for _, manifest := range []string{twoContainers, cronJob, hook} {
 			_, stderr, err := p.kubectl(manifest, "apply", "-n", "shop", "-f", "-")
 			require.NoError(t, err, stderr)
 			if manifest == twoContainers {

@@ -2,6 +2,7 @@ package live
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"encoding/pem"
@@ -37,10 +38,7 @@ const policyLimit = 2 * time.Minute
 // adds a proxy to pods as Istio's webhook does.
 func TestPolicy(t *testing.T) {
 	p := newPolicyTest(t)
-	policies := policyChart(t)
-	_, stderr, err := p.kubectl(policies, "apply", "-f", "-")
-	require.NoError(t, err, stderr)
-	require.Empty(t, stderr, "a warning of the API server")
+	p.helm(t, "install", "jobmesh", policyArchive(t))
 	p.injector(t, "proxy", "shop")
 	p.await(t, "the policies and the webhook", func() bool {
 		pod, err := p.create(p.pod("probe"), metav1.DryRunAll)
@@ -86,7 +84,7 @@ func TestPolicy(t *testing.T) {
 		}
 	})
 	t.Run("warnings, and nothing that Git does not have", func(t *testing.T) {
-		for _, manifest := range []string{twoContainers, cronJob} {
+		for _, manifest := range []string{twoContainers, cronJob, hook} {
 			_, stderr, err := p.kubectl(manifest, "apply", "-n", "shop", "-f", "-")
 			require.NoError(t, err, stderr)
 			if manifest == twoContainers {
@@ -106,20 +104,25 @@ func TestPolicy(t *testing.T) {
 			return err == nil && bytes.Contains(log, left)
 		})
 	})
-	t.Run("upgrade and removal leave pods alone", func(t *testing.T) {
+	t.Run("upgrade, rollback and removal leave pods alone", func(t *testing.T) {
 		before, err := p.client.CoreV1().Pods("shop").Get(p.ctx, "job", metav1.GetOptions{})
 		require.NoError(t, err)
-		_, stderr, err := p.kubectl(policyChart(t, "--set", "nativize=false"), "apply", "-f", "-")
-		require.NoError(t, err, stderr)
-		_, stderr, err = p.kubectl(policies, "delete", "-f", "-")
-		require.NoError(t, err, stderr)
+		becomes := func(what string, wrapped bool, containers int) {
+			t.Helper()
+			p.await(t, what, func() bool {
+				pod, err := p.create(p.pod("probe"), metav1.DryRunAll)
+				return err == nil && (pod.Spec.Containers[0].Command[0] != "/app") == wrapped && len(pod.Spec.Containers) == containers
+			})
+		}
+		p.helm(t, "upgrade", "jobmesh", policyArchive(t), "--set", "nativize=false")
+		becomes("an upgrade", true, 2)
+		p.helm(t, "rollback", "jobmesh", "1")
+		becomes("a rollback", true, 1)
+		p.helm(t, "uninstall", "jobmesh")
+		becomes("a removal", false, 2)
 		after, err := p.client.CoreV1().Pods("shop").Get(p.ctx, "job", metav1.GetOptions{})
 		require.NoError(t, err)
 		require.Equal(t, before.ResourceVersion, after.ResourceVersion)
-		p.await(t, "a pod as it is written", func() bool {
-			pod, err := p.create(p.pod("probe"), metav1.DryRunAll)
-			return err == nil && pod.Spec.Containers[0].Command[0] == "/app" && len(pod.Spec.Containers) == 2
-		})
 	})
 }
 
@@ -184,21 +187,37 @@ func (p policyTest) namespace(t *testing.T, name, label string) {
 	require.NoError(t, err)
 }
 
+// given returns the path in a variable, or else one of the repository.
+func given(variable, fallback string) string {
+	return cmp.Or(os.Getenv(variable), filepath.Join("..", "..", "..", fallback))
+}
+
+// policyArchive returns the path of the packed chart.
+func policyArchive(t *testing.T) string {
+	t.Helper()
+	archives, err := filepath.Glob(filepath.Join(given("JOBMESH_DIST", "dist"), "charts", "jobmesh-policy-*.tgz"))
+	require.NoError(t, err)
+	require.Len(t, archives, 1, "make build")
+	return archives[0]
+}
+
 // policyChart returns the packed chart, printed by Helm.
 func policyChart(t *testing.T, arguments ...string) string {
 	t.Helper()
-	or := func(variable, fallback string) string {
-		if value := os.Getenv(variable); value != "" {
-			return value
-		}
-		return filepath.Join("..", "..", "..", fallback)
-	}
-	archives, err := filepath.Glob(filepath.Join(or("JOBMESH_DIST", "dist"), "charts", "jobmesh-policy-*.tgz"))
-	require.NoError(t, err)
-	require.Len(t, archives, 1, "make build")
-	out, err := exec.Command(or("JOBMESH_HELM4", "bin/helm4"), append([]string{"template", "jobmesh", archives[0]}, arguments...)...).Output()
+	out, err := exec.Command(given("JOBMESH_HELM4", "bin/helm4"), append([]string{"template", "jobmesh", policyArchive(t)}, arguments...)...).Output()
 	require.NoError(t, err)
 	return string(out)
+}
+
+// helm runs Helm, which prints no warning of the API server.
+func (p policyTest) helm(t *testing.T, arguments ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(p.ctx, given("JOBMESH_HELM4", "bin/helm4"), arguments...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+p.kubeconfig, "HELM_CACHE_HOME="+p.dir, "HELM_CONFIG_HOME="+p.dir, "HELM_DATA_HOME="+p.dir)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Run(), stderr.String())
+	require.NotContains(t, strings.ToLower(stderr.String()), "warning")
 }
 
 // pod returns a pod that a Job owns; the Job itself does not exist.
@@ -282,6 +301,18 @@ spec:
       containers:
         - {name: a, image: i, command: [/a]}
         - {name: b, image: i, command: [/b]}
+`
+
+const hook = `
+apiVersion: batch/v1
+kind: Job
+metadata: {name: hook, annotations: {helm.sh/hook: pre-upgrade}}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - {name: migrate, image: i, command: [/migrate]}
 `
 
 const cronJob = `
