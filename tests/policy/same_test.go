@@ -128,9 +128,8 @@ func wrapAlone(t testing.TB, delivery string) chain {
 	return policies(t, rendered(t, "--set", "nativize=false,delivery="+delivery+",jobmesh.image.digest="+digest), "-wrap")
 }
 
-// templates returns the pod templates of the Jobs and CronJobs in manifests.
-func templates(t testing.TB, manifests string) map[string]corev1.PodTemplateSpec {
-	t.Helper()
+// jobTemplates returns the pod templates of the Jobs and CronJobs in manifests.
+func jobTemplates(manifests string) map[string]corev1.PodTemplateSpec {
 	found := map[string]corev1.PodTemplateSpec{}
 	for i, document := range strings.Split("\n"+manifests, documentStart) {
 		var kind metav1.TypeMeta
@@ -178,7 +177,7 @@ func samples(t testing.TB) []sample {
 	}
 	var all []sample
 	for name, manifests := range inputs {
-		for job, template := range templates(t, manifests) {
+		for job, template := range jobTemplates(manifests) {
 			if len(template.Spec.Containers) == 0 || slices.ContainsFunc(template.Spec.Containers, isProxy) {
 				continue // the policies never treat the proxy of a mesh as the work
 			}
@@ -190,6 +189,20 @@ func samples(t testing.TB) []sample {
 	}
 	require.Greater(t, len(all), 100)
 	return all
+}
+
+// TestSameAsInjectInSuites compares for every case of the library chart's suites that has a pod.
+func TestSameAsInjectInSuites(t *testing.T) {
+	all := ofSuites(t)
+	require.Greater(t, len(all), 200)
+	wrap := wrapAlone(t, imageVolume)
+	seen := map[string]bool{}
+	for _, s := range all {
+		if pod := text(t, s.pod()); !seen[pod] {
+			seen[pod] = true
+			t.Run(s.name, func(t *testing.T) { s.requireSame(t, imageVolume, wrap.admitted(t, s.pod(), "in", nil)) })
+		}
+	}
 }
 
 // TestSameAsInject compares for every Job of the examples and of lint's corpus.
