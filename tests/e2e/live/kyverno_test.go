@@ -79,18 +79,7 @@ func TestKyverno(t *testing.T) {
 			_, stderr, err := p.kubectl(twoContainers, "apply", "--dry-run=server", "-n", "shop", "-f", "-")
 			return err == nil && stderr != ""
 		})
-		for _, manifest := range []string{twoContainers, cronJob, hook} {
-			_, stderr, err := p.kubectl(manifest, "apply", "-n", "shop", "-f", "-")
-			require.NoError(t, err, stderr)
-			if manifest == twoContainers {
-				require.Regexp(t, `^Warning: Policy jobmesh-tell failed: JM101: .* a, b do the work; annotate the pod template with jobmesh\.dev/containers`, stderr)
-			} else {
-				require.Empty(t, stderr)
-			}
-			out, stderr, err := p.kubectl(manifest, "diff", "-n", "shop", "-f", "-")
-			require.NoError(t, err, stderr)
-			require.Empty(t, out)
-		}
+		p.applied(t, `^Warning: Policy jobmesh-tell failed: JM101: `)
 	})
 	t.Run("lint and why", func(t *testing.T) {
 		hangs := strings.Replace(cronJob, "nightly", "hangs", 1) + "            - {name: db, image: \"gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.27.0\"}\n"

@@ -84,18 +84,7 @@ func TestPolicy(t *testing.T) {
 		}
 	})
 	t.Run("warnings, and nothing that Git does not have", func(t *testing.T) {
-		for _, manifest := range []string{twoContainers, cronJob, hook} {
-			_, stderr, err := p.kubectl(manifest, "apply", "-n", "shop", "-f", "-")
-			require.NoError(t, err, stderr)
-			if manifest == twoContainers {
-				require.Regexp(t, `(?m)^Warning: .*JM101: .* a, b do the work; annotate the pod template with jobmesh\.dev/containers`, stderr)
-			} else {
-				require.Empty(t, stderr)
-			}
-			out, stderr, err := p.kubectl(manifest, "diff", "-n", "shop", "-f", "-")
-			require.NoError(t, err, stderr)
-			require.Empty(t, out)
-		}
+		p.applied(t, `(?m)^Warning: .*JM101: `)
 	})
 	t.Run("the audit log", func(t *testing.T) {
 		left := []byte(`"jobmesh-tell/left":"JM101: `)
@@ -123,6 +112,21 @@ func TestPolicy(t *testing.T) {
 		after, err := p.client.CoreV1().Pods("shop").Get(p.ctx, "job", metav1.GetOptions{})
 		require.NoError(t, err)
 		require.Equal(t, before.ResourceVersion, after.ResourceVersion)
+	})
+}
+
+// TestUnknownField shows what the schema of the chart keeps away: where a policy writes a field that the API server does
+// not know, the pod is refused although the policy says Ignore.
+func TestUnknownField(t *testing.T) {
+	p := newPolicyTest(t)
+	const field = `"allowPrivilegeEscalation"`
+	policies := policyChart(t, "--set", "delivery=initContainer")
+	require.Contains(t, policies, field)
+	_, stderr, err := p.kubectl(strings.ReplaceAll(policies, field, `"allowPrivilegeEscalated"`), "apply", "-f", "-")
+	require.NoError(t, err, stderr)
+	p.await(t, "a refusal", func() bool {
+		_, err := p.create(p.pod("job"), metav1.DryRunAll)
+		return err != nil && strings.Contains(err.Error(), "allowPrivilegeEscalated")
 	})
 }
 
@@ -236,6 +240,23 @@ func (p policyTest) create(pod *corev1.Pod, dryRun ...string) (*corev1.Pod, erro
 func (p policyTest) await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	require.Eventually(t, holds, policyLimit, 50*time.Millisecond, what)
+}
+
+// applied applies manifests, of which kubectl tells only twoContainers something, and kubectl diff finds nothing in any.
+func (p policyTest) applied(t *testing.T, warning string) {
+	t.Helper()
+	for _, manifest := range []string{twoContainers, cronJob, hook} {
+		_, stderr, err := p.kubectl(manifest, "apply", "-n", "shop", "-f", "-")
+		require.NoError(t, err, stderr)
+		if manifest == twoContainers {
+			require.Regexp(t, warning+`.* a, b do the work; annotate the pod template with jobmesh\.dev/containers: all, or with the names`, stderr)
+		} else {
+			require.Empty(t, stderr)
+		}
+		out, stderr, err := p.kubectl(manifest, "diff", "-n", "shop", "-f", "-")
+		require.NoError(t, err, stderr)
+		require.Empty(t, out)
+	}
 }
 
 // injector installs a webhook that adds an init container and a proxy, as Istio's does for a classic sidecar. The API
