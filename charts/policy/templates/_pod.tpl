@@ -87,7 +87,7 @@ value, a policy can. Params: dict of root, metadata and spec, the last two in CE
     variables.asked.map(c, c.name).filter(n, n in {{ toJson $root.Values.sidecars }})
 {{- end }}
 - name: helpers
-  expression: 'size(variables.found) + size(variables.proxies) < size(variables.spec.containers) ? variables.found : []'
+  expression: 'size(variables.asked) > 0 && size(variables.found) + size(variables.proxies) < size(variables.spec.containers) ? variables.found : []'
 - name: moved
   expression: >-
     size(variables.proxies) == size(variables.spec.containers) ? [] : variables.proxies + variables.helpers
