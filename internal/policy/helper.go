@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,13 +18,16 @@ func seen(c manifest.Container) bool {
 	started, line := "", strings.Join(words, " ")
 	if len(command) > 0 {
 		started = words[0]
-		if behind := slices.IndexFunc(words[1:min(len(words), 8)], isScript); script.IsShell(started) && behind >= 0 {
-			started, line = words[1+behind], words[1+behind]
+		if script.IsShell(started) {
+			if at := scriptIn(words); at > 0 {
+				started = words[at]
+				line, _, _ = strings.Cut(started, "& wait")
+			}
 		}
 	}
 	long := started
 	if runes := []rune(started); len(runes) > looked {
-		long = string(runes[:looked]) + "&"
+		long = string(runes[:looked]) + " &"
 	}
 	hidden := started == "" || strings.HasSuffix(started, ".sh")
 	image, _, _ := strings.Cut(strings.ToLower(manifest.Text(manifest.Get(c.Node, "image"))), "@")
@@ -39,13 +43,24 @@ func seen(c manifest.Container) bool {
 		})
 }
 
-// looked is the number of characters of a script that the policies look at.
+// looked is the number of characters that the policies look at. In a longer script they find nothing.
 const looked = 1000
 
-// isScript tells whether a word behind a shell is its script, or the file that has it, and no flag.
-func isScript(word string) bool {
-	return !strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "+")
+// scriptIn returns where the script stands among the first words behind a shell, or the file that has
+// it, and 0 where it is not there.
+func scriptIn(words []string) int {
+	for i := 1; i < min(len(words), 8); i++ {
+		if !flag.MatchString(words[i]) && !option.MatchString(words[i-1]) {
+			return i
+		}
+	}
+	return 0
 }
+
+var (
+	flag   = regexp.MustCompile(`^[-+]`)
+	option = regexp.MustCompile(`^[-+][a-z]{0,6}o$`) // the next word is its value, such as pipefail
+)
 
 // isOn tells whether a variable of a container has one of the words for yes.
 func isOn(c manifest.Container, name string) bool {

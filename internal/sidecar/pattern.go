@@ -12,14 +12,14 @@ func (h *Helper) IsAsked(line string) bool {
 }
 
 // SubcommandPattern returns a regular expression for the words of a command line in which the
-// first word that is neither a flag of the program nor a flag's value is the subcommand, and a
-// flag or nothing follows. The words have one space between them, also in place of an equals
-// sign. Without a subcommand it returns "".
+// first word behind the program's flags, which have a value each, is the subcommand, and no
+// other word follows. A space stands in place of an equals sign. Without a subcommand it
+// returns "".
 func (h *Helper) SubcommandPattern() string {
 	if h.Subcommand == "" {
 		return ""
 	}
-	return `(^ *|(^|[ /;&|])(` + quoted(h.Programs) + `) )(-[^ ]* ([^- ][^ ]* )?)*` + regexp.QuoteMeta(h.Subcommand) + `( -| *$| *[;&|])`
+	return `(^\s*|(^|[\s/;&|])(` + quoted(h.Programs) + `)\s+)(-\S*\s+[^-\s]\S*\s+)*` + regexp.QuoteMeta(h.Subcommand) + `(\s*$|\s*[;&|]|\s+[^a-zA-Z\s])`
 }
 
 // ImagePattern returns a regular expression for the images that Find takes for those of a
@@ -46,12 +46,13 @@ func globbed(pattern string) string {
 }
 
 // ProgramPattern returns a regular expression for a command line or a script that runs one of
-// the programs and waits for it. What is started in the background of other commands serves
-// them: it does not make a helper of the container.
+// the programs and waits for it. Where a script puts anything into the background, what runs
+// there serves the other commands, and nothing makes a helper of the container; only the last
+// command may go there, if the script then waits.
 func ProgramPattern(programs []string) string {
-	return `(^|[;&|({\n]|(exec|do|then|else)\s)\s*([^\s;&|]*/)?(` + quoted(programs) + `)` +
-		`([\s)]([^;&\n]|\\\n|[<>]&|&>)*)?` + // its arguments, and what its output goes to
-		`($|[;\n]|&&|&\s*wait(\s[^;&|\n]*)?\s*$)`
+	const any = `([^&]|&&|[<>]&|&>)*` // no & that puts something into the background
+	return `^(` + any + `(;|\n|&&|\|\|))?\s*((exec|do|then|else)\s+)*([^\s;&|]*/)?(` + quoted(programs) + `)` +
+		`([\s;|]` + any + `)?(&\s*wait(\s[^&]*)?)?$`
 }
 
 func quoted(programs []string) string {

@@ -169,7 +169,7 @@ func (h *Helper) EndsItself(argv []string, env map[string]string) bool {
 // arguments returns the arguments of each run of the program. Where the image starts it, that
 // is one run with all words.
 func (h *Helper) arguments(argv []string) []string {
-	line := strings.Join(argv, " ")
+	line := strings.ReplaceAll(strings.Join(argv, " "), "\\\n", " ")
 	var all []string
 	for _, command := range strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(";&|\n", r) }) {
 		words := strings.Fields(command)

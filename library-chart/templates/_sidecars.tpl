@@ -106,7 +106,7 @@ Params: (list $call CONTAINER HELPER).
 {{- $helper := last . -}}
 {{- include "jobmesh._sidecars.tables" $call -}}
 {{- $given := list -}}
-{{- range regexSplit "[;&|\n]" (include "jobmesh._sidecars.text" $container) -1 -}}
+{{- range regexSplit "[;&|\n]" (include "jobmesh._sidecars.text" $container | replace "\\\n" " ") -1 -}}
   {{- $started := false -}}
   {{- $arguments := list -}}
   {{- range regexReplaceAll "\\s+" . " " | splitList " " -}}
@@ -341,11 +341,15 @@ script in a file of the image. Params: (list $call CONTAINER).
   {{- $words := concat $command (ternary $container.args list (kindIs "slice" $container.args)) -}}
   {{- $started = first $words | toString | base -}}
   {{- if has $started $call.kept.words.shells -}}
-    {{- /* The last one of them from the end is the first one: the script, or the file that has it. */ -}}
-    {{- range rest $words | reverse -}}
-      {{- if not (regexMatch "^[-+]" (toString .)) -}}
+    {{- /* The script, or the file that has it, is the first word that is neither a flag nor the value of -o. */ -}}
+    {{- $before := "" -}}
+    {{- $found := false -}}
+    {{- range rest $words -}}
+      {{- if not (or $found (regexMatch "^[-+]" (toString .)) (regexMatch "^[-+][a-z]{0,6}o$" $before)) -}}
         {{- $started = toString . -}}
+        {{- $found = true -}}
       {{- end -}}
+      {{- $before = toString . -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}

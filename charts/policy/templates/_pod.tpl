@@ -9,7 +9,8 @@ value, a policy can. Params: dict of root, metadata and spec, the last two in CE
   words     command and args of each one asked; shells, which of them start a shell, and scripts,
             where the words are among the first ones that may be its script or file
   started   what each one asked starts, and begins, the first 1000 characters of that, and
-            behind them, if there are more, a sign that makes nothing of them a helper
+            behind them, if there are more, a sign that makes nothing of them a helper: the
+            rest may do the work
   seen      strings that tell a helper, of each suspect: name, image, what is started, the
             line, variables
   proxies   names of the containers that are proxies of meshes
@@ -54,13 +55,14 @@ value, a policy can. Params: dict of root, metadata and spec, the last two in CE
 - name: scripts
   expression: >-
     lists.range(size(variables.words)).map(i, !(i in variables.shells) ? [] :
-    lists.range([size(variables.words[i]), 8].min()).filter(k, k > 0 && !variables.words[i][k].startsWith("-") && !variables.words[i][k].startsWith("+")))
+    lists.range([size(variables.words[i]), 8].min()).filter(k, k > 0 && !variables.words[i][k].startsWith("-") && !variables.words[i][k].startsWith("+") &&
+    !(size(variables.words[i][k - 1]) < 9 && variables.words[i][k - 1].matches("^[-+][a-z]{0,6}o$"))))
 - name: started
   expression: >-
     lists.range(size(variables.words)).map(i, string(!has(variables.asked[i].command) || size(variables.asked[i].command) == 0 ? "" :
     size(variables.scripts[i]) > 0 ? variables.words[i][variables.scripts[i][0]] : variables.words[i][0]))
 - name: begins
-  expression: 'variables.started.map(s, size(s) > 1000 ? s.substring(0, 1000) + "&" : s)'
+  expression: 'variables.started.map(s, size(s) > 1000 ? s.substring(0, 1000) + " &" : s)'
 - name: suspects
   expression: >-
     lists.range(size(variables.words)).filter(i, variables.asked[i].name in {{ include "jobmesh-policy._tables.oneByName" $root }} ||
@@ -73,7 +75,7 @@ value, a policy can. Params: dict of root, metadata and spec, the last two in CE
     "image": has(variables.asked[i].image) ? string(variables.asked[i].image).lowerAscii().split("@")[0] : "",
     "started": variables.begins[i],
     "hidden": variables.started[i] == "" || variables.started[i].endsWith(".sh") ? "yes" : "",
-    "line": " " + string((size(variables.scripts[i]) > 0 ? variables.started[i] : variables.words[i].join(" ")) + " ").replace("\n", " ").replace("=true ", " ").replace("=false ", ":false ").replace("=", " "),
+    "line": " " + string((size(variables.scripts[i]) > 0 ? variables.started[i].split("& wait", 2)[0] : variables.words[i].join(" ")) + " ").replace("\n", " ").replace("=true ", " ").replace("=false ", ":false ").replace("=", " "),
     "once": !has(variables.asked[i].env) ? "" : " " + variables.asked[i].env.filter(e,
     e.name in {{ include "jobmesh-policy._tables.onceVariables" $root }} && has(e.value) &&
     e.value.lowerAscii() in ["1", "t", "true", "y", "yes", "on"]).map(e, e.name).join(" ") + " "})

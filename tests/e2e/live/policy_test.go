@@ -145,10 +145,10 @@ type policyTest struct {
 // newPolicyTest starts an API server with the namespaces shop and other. Only shop has the label of jobmesh-policy.
 func newPolicyTest(t *testing.T) policyTest {
 	t.Helper()
+	found, err := programs.Provide(context.Background(), "../cluster", os.Stderr)
+	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(cancel)
-	found, err := programs.Provide(ctx, "../cluster", os.Stderr)
-	require.NoError(t, err)
 	program, err := found.Find("kubectl")
 	require.NoError(t, err)
 	dir := t.TempDir()
