@@ -6,6 +6,7 @@ import (
 	"slices"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // endSignals are those that end the wait. The others are messages to a command that
@@ -133,4 +134,26 @@ func (q *signalQueue) pending() syscall.Signal {
 func (q *signalQueue) giveUp() syscall.Signal {
 	signal.Stop(q.arrived) // waits for those that are being delivered
 	return q.awaitEnd(0)
+}
+
+// settle returns once no other thread of the process has a signal that ends it. When the command
+// takes the wrapper's place, the kernel ends all threads but the first one, and a signal that one
+// of them has been given would be gone with it. The first thread, on which this runs, gets those
+// that come later. A signal that no thread has taken yet is returned, else 0.
+func settle() syscall.Signal {
+	var set uint64
+	for _, s := range endSignals {
+		set |= 1 << (s - 1)
+	}
+	var now syscall.Timespec
+	s, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), 0, uintptr(unsafe.Pointer(&now)), unsafe.Sizeof(set), 0, 0)
+	if errno == 0 {
+		return syscall.Signal(s)
+	}
+	// A thread that has taken one ends the process before it makes this system call. The runtime
+	// asks the threads by signals, and would wait for ever where the node forbids those.
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(syscall.Getpid()), uintptr(syscall.Gettid()), 0); errno == 0 {
+		_, _, _ = syscall.AllThreadsSyscall(syscall.SYS_GETPID, 0, 0, 0)
+	}
+	return 0
 }

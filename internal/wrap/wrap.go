@@ -228,6 +228,9 @@ func (r *run) command(argv []string) int {
 		if r.ending = r.signals.giveUp(); r.ending != 0 {
 			return codeSignal + int(r.ending)
 		}
+		if r.ending = settle(); r.ending != 0 {
+			return codeSignal + int(r.ending)
+		}
 		failed = explainStart(argv[0], path, syscall.Exec(path, argv, env))
 	}
 	code := 0
