@@ -8,7 +8,6 @@
 //
 // What could not be found out is left out: the exit code of an Ending is Unknown, or there is
 // no Ending. Each row names the release that it was checked against, and its sources.
-// row names the release that it was checked against, and where.
 package sidecar
 
 import (
